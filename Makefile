@@ -1,0 +1,49 @@
+# Commands of the project; `make help` lists them.
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.synced
+UV := uv==0.13.9
+CORES ?= all
+export NO_ET := 1
+export NIPYPE_NO_ET := 1
+export NO_ALBUMENTATIONS_UPDATE := 1
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+.PHONY: venv
+venv: $(STAMP) ## build .venv from the hashed lock
+
+$(STAMP): requirements.lock
+	python3 -c 'import sys; assert sys.version_info >= (3, 11), f"expected Python 3.11 or newer, found {sys.version.split()[0]}"'
+	python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet $(UV)
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	touch $@
+
+.PHONY: demo
+demo: $(STAMP) ## simulated cohort: raw echoes to report, results/simulated/report.html
+	$(BIN)/snakemake --cores $(CORES)
+
+.PHONY: test
+test: $(STAMP) ## linters and tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/pytest
+
+.PHONY: lock
+lock: ## resolve requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes --python-version 3.11 \
+		--group dev pyproject.toml --output-file requirements.lock
+
+.PHONY: clean
+clean: ## remove the simulated results and caches, keep .venv and results of your own data
+	rm -rf results/simulated .snakemake .pytest_cache .ruff_cache
+
+.PHONY: clean-work
+clean-work: ## remove stage outputs (work/) of all results; maps, models, tables and reports stay
+	rm -rf results/*/work

@@ -1,0 +1,128 @@
+"""Folds for cross-validation: whole subjects, stratified by group, age and sex."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = ["participant_id", "label", "group", "age", "sex", "fold"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folds:
+    """How subjects are dealt."""
+
+    folds: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Participants:
+    """Where the diagnosis stands in participants.tsv."""
+
+    group_column: str
+    positive_label: str
+    negative_label: str
+
+
+def read_participants(path: str | Path, subjects: list[str]) -> pd.DataFrame:
+    """Rows of a BIDS participants.tsv for `subjects`, as text, `n/a` as missing."""
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, na_values=["n/a", ""])
+    if "participant_id" not in table:
+        raise ValueError(f"{path}: expected a column participant_id, found {list(table.columns)}")
+    absent = sorted(set(subjects) - set(table["participant_id"]))
+    if absent:
+        raise ValueError(f"{path}: expected a row for every subject with images, found none for {absent}")
+    return table[table["participant_id"].isin(subjects)].reset_index(drop=True)
+
+
+def make_folds(table: pd.DataFrame, params: Folds, participants: Participants) -> pd.DataFrame:
+    """Deal subjects into folds.
+
+    Within a group, subjects are sorted by age tercile and sex, shuffled inside each of these strata, and
+    dealt to the folds in turn; the second group continues where the first one stopped. So the sizes of folds
+    differ by at most one, and so do the shares of each group and of each stratum.
+
+    Parameters
+    ----------
+    table : DataFrame
+        participant_id, age, sex and the group column; one row per subject.
+    params : Folds
+    participants : Participants
+
+    Returns
+    -------
+    DataFrame
+        participant_id, label (1 for the positive group), group, age, sex, fold (0…), sorted by participant.
+
+    Raises
+    ------
+    ValueError
+        A column or value is missing, a participant occurs twice, a group is unknown or empty, or a fold would
+        lack a group.
+    """
+    needed = ["participant_id", participants.group_column, "age", "sex"]
+    for column in needed:
+        if column not in table:
+            raise ValueError(f"participants: expected a column {column!r}, found {list(table.columns)}")
+        if table[column].isna().any():
+            without = table.loc[table[column].isna(), "participant_id"].tolist()
+            raise ValueError(
+                f"participants: expected a value of {column!r} for each subject, {without} lack it"
+            )
+    if table["participant_id"].duplicated().any():
+        twice = table.loc[table["participant_id"].duplicated(), "participant_id"].tolist()
+        raise ValueError(f"participants: expected one row per subject, found more for {twice}")
+    age = pd.to_numeric(table["age"], errors="coerce")
+    if age.isna().any():
+        strange = table.loc[age.isna(), "age"].tolist()
+        raise ValueError(f"participants: expected numbers of years in column 'age', found {strange}")
+
+    labels = {str(participants.negative_label): 0, str(participants.positive_label): 1}
+    group = table[participants.group_column].astype(str)
+    if len(labels) != 2 or set(group) != set(labels):
+        raise ValueError(
+            f"participants: expected the two groups {sorted(labels)} in column "
+            f"{participants.group_column!r}, found {sorted(set(group))}"
+        )
+    smaller = int(group.value_counts().min())
+    if not 2 <= params.folds <= smaller:
+        raise ValueError(
+            f"folds: expected 2 to {smaller}, the subjects of the smaller group, found {params.folds}"
+        )
+
+    folds = pd.DataFrame(
+        {
+            "participant_id": table["participant_id"],
+            "label": group.map(labels),
+            "group": group,
+            "age": age,
+            "sex": table["sex"],
+        }
+    )
+    tercile = np.searchsorted(np.quantile(age, [1 / 3, 2 / 3]), age)
+    chance = np.random.default_rng(params.seed).permutation(len(folds))
+    # np.lexsort sorts by its last key first
+    order = np.lexsort([chance, folds["sex"].astype(str), tercile, folds["label"]])
+    folds.loc[order, "fold"] = np.arange(len(folds)) % params.folds
+    folds["fold"] = folds["fold"].astype(int)
+    return folds.sort_values("participant_id", ignore_index=True)[COLUMNS]
+
+
+def read_folds(path: str | Path) -> pd.DataFrame:
+    """The table that `make_folds` made."""
+    text = {"participant_id": str, "group": str, "sex": str}
+    return pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False)
+
+
+def training_labels(folds: pd.DataFrame, fold: int) -> dict[str, int]:
+    """Participant → label of every subject outside `fold`."""
+    rows = folds[folds["fold"] != fold]
+    return dict(zip(rows["participant_id"], map(int, rows["label"]), strict=True))
+
+
+def held_out_labels(folds: pd.DataFrame, fold: int) -> dict[str, int]:
+    """Participant → label of every subject of `fold`."""
+    rows = folds[folds["fold"] == fold]
+    return dict(zip(rows["participant_id"], map(int, rows["label"]), strict=True))

@@ -1,0 +1,182 @@
+"""`python -m recon STAGE IN OUT [--set key=value …]`: one stage on a folder of files.
+
+Files: phase.nii.gz [rad, 4-D], magnitude.nii.gz, mask.nii.gz, totalfield.nii.gz, localfield.nii.gz and chimap.nii.gz
+[ppm], params.json with TE [s], B0 [T], B0_dir (unit vector in voxel axes) and voxel_size [mm].
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import yaml
+
+from recon.acquisition import Acquisition
+from recon.background import LocalField, local_field
+from recon.chain import Chain, reconstruct
+from recon.combine import FieldMapping, field_map
+from recon.inversion import DipoleInversion, dipole_inversion
+from recon.io import Volume, read_json, read_mask, read_volume, write_mask, write_volume
+from recon.mask import BrainMask, brain_mask
+from recon.relaxometry import R2starMap, r2star_map
+from recon.unwrap import UnwrapPhase, unwrap_phase
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """An input folder of the contract."""
+
+    path: Path
+
+    def volume(self, name: str) -> Volume:
+        return read_volume(self.path / f"{name}.nii.gz")
+
+    def echoes(self, name: str) -> Volume:
+        """A 4-D volume; a single 3-D echo becomes one."""
+        volume = self.volume(name)
+        data = volume.data if volume.data.ndim == 4 else volume.data[..., None]
+        n_echoes = len(self.acquisition().te_s)
+        if data.shape[-1] != n_echoes:
+            raise ValueError(
+                f"{self.path / name}.nii.gz: expected {n_echoes} echoes (params.json), found {data.shape[-1]}"
+            )
+        return Volume(data=data, affine=volume.affine)
+
+    def mask(self) -> np.ndarray:
+        return read_mask(self.path / "mask.nii.gz")
+
+    def acquisition(self) -> Acquisition:
+        path = self.path / "params.json"
+        content = read_json(path)
+        missing = {"TE", "B0", "B0_dir", "voxel_size"} - content.keys()
+        if missing:
+            raise ValueError(f"{path}: expected TE, B0, B0_dir and voxel_size, found no {', '.join(sorted(missing))}")
+        b0_dir = np.asarray(content["B0_dir"], float)
+        return Acquisition(
+            te_s=tuple(np.atleast_1d(content["TE"]).astype(float)),
+            b0_tesla=float(content["B0"]),
+            b0_dir=tuple(b0_dir / np.linalg.norm(b0_dir)),
+            voxel_size_mm=tuple(float(v) for v in content["voxel_size"]),
+        )
+
+
+def run_brain_mask(source: Folder, out: Path, config: dict) -> None:
+    magnitude, params = source.echoes("magnitude"), BrainMask(**config["brain_mask"])
+    echo = magnitude.data[..., min(params.echo, magnitude.data.shape[-1]) - 1]
+    write_mask(out / "mask.nii.gz", brain_mask(echo, source.acquisition().voxel_size_mm, params), magnitude)
+
+
+def run_unwrap(source: Folder, out: Path, config: dict) -> None:
+    phase, params = source.echoes("phase"), UnwrapPhase(**config["unwrap_phase"])
+    unwrapped_rad = unwrap_phase(phase.data, source.mask(), source.acquisition().te_s, params)
+    write_volume(out / "unwrapped.nii.gz", unwrapped_rad, phase)
+
+
+def run_field_mapping(source: Folder, out: Path, config: dict) -> None:
+    phase, magnitude, mask = source.echoes("phase"), source.echoes("magnitude"), source.mask()
+    acquisition, params = source.acquisition(), FieldMapping(**config["field_mapping"])
+    unwrapped_rad = unwrap_phase(phase.data, mask, acquisition.te_s, UnwrapPhase(**config["unwrap_phase"]))
+    write_volume(out / "totalfield.nii.gz", field_map(unwrapped_rad, magnitude.data, mask, acquisition, params), phase)
+
+
+def run_bfr(source: Folder, out: Path, config: dict) -> None:
+    field, params = source.volume("totalfield"), LocalField(**config["local_field"])
+    local_ppm, eroded = local_field(field.data, source.mask(), source.acquisition().voxel_size_mm, params)
+    write_volume(out / "localfield.nii.gz", local_ppm, field)
+    write_mask(out / "eroded_mask.nii.gz", eroded, field)
+
+
+def run_dipole(source: Folder, out: Path, config: dict) -> None:
+    field, acquisition = source.volume("localfield"), source.acquisition()
+    chi_ppm = dipole_inversion(
+        field.data,
+        source.mask(),
+        acquisition.voxel_size_mm,
+        acquisition.b0_dir,
+        DipoleInversion(**config["dipole_inversion"]),
+    )
+    write_volume(out / "chimap.nii.gz", chi_ppm, field)
+
+
+def run_end_to_end(source: Folder, out: Path, config: dict) -> None:
+    phase, magnitude = source.echoes("phase"), source.echoes("magnitude")
+    types = Chain.__dataclass_fields__
+    params = Chain(**{name: field.type(**config[name]) for name, field in types.items()})
+    chi_ppm = reconstruct(phase.data, magnitude.data, source.mask(), source.acquisition(), params)
+    write_volume(out / "chimap.nii.gz", chi_ppm, phase)
+
+
+def run_r2star(source: Folder, out: Path, config: dict) -> None:
+    magnitude, params = source.echoes("magnitude"), R2starMap(**config["r2star_map"])
+    r2star_hz = r2star_map(magnitude.data, source.mask(), source.acquisition().te_s, params)
+    write_volume(out / "r2star.nii.gz", r2star_hz, magnitude)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage's function, the config sections that `--set` may change, and the one whose keys need no prefix."""
+
+    run: Callable[[Folder, Path, dict], None]
+    sections: tuple[str, ...]
+    own: str | None
+
+
+STAGES = {
+    "brain-mask": Stage(run_brain_mask, ("brain_mask",), "brain_mask"),
+    "unwrap": Stage(run_unwrap, ("unwrap_phase",), "unwrap_phase"),
+    "field-mapping": Stage(run_field_mapping, ("field_mapping", "unwrap_phase"), "field_mapping"),
+    "bfr": Stage(run_bfr, ("local_field",), "local_field"),
+    "dipole": Stage(run_dipole, ("dipole_inversion",), "dipole_inversion"),
+    "end-to-end": Stage(run_end_to_end, tuple(Chain.__dataclass_fields__), None),
+    "r2star": Stage(run_r2star, ("r2star_map",), "r2star_map"),
+}
+
+
+def configure(stage: Stage, settings: list[str]) -> dict:
+    """The shipped config with `settings` applied; a key is `key` or `section.key`, and the result fits the schema."""
+    config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
+    schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    for setting in settings:
+        name, separator, value = setting.partition("=")
+        section, _, key = name.rpartition(".")
+        owners = [s for s in stage.sections if key in config[s] and section in ("", s)]
+        if not separator or not owners:
+            choices = ", ".join(f"{s}.{k}" for s in stage.sections for k in config[s])
+            raise ValueError(f"--set {setting}: expected key=value with one of {choices}")
+        if len(owners) > 1 and stage.own not in owners:
+            raise ValueError(f"--set {setting}: expected section.{key}, found it in {', '.join(owners)}")
+        config[stage.own if stage.own in owners else owners[0]][key] = yaml.safe_load(value)
+    try:
+        jsonschema.validate(config, schema)
+    except jsonschema.ValidationError as error:
+        raise ValueError(f"--set {'.'.join(str(p) for p in error.absolute_path)}: {error.message}") from None
+    return config
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one stage; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m recon", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("source", metavar="IN", type=Path)
+    parser.add_argument("out", metavar="OUT", type=Path)
+    parser.add_argument("--set", metavar="key=value", action="append", default=[], dest="settings", nargs="+")
+    options = parser.parse_args(arguments)
+    stage = STAGES[options.stage]
+    try:
+        config = configure(stage, [setting for group in options.settings for setting in group])
+        stage.run(Folder(path=options.source), options.out, config)
+    except ValueError as error:
+        print(f"recon {options.stage}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""What the scanner did: echo times, field strength and direction, voxel size."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.constants import physical_constants
+
+from recon.io import read_json, write_json
+
+GAMMA_HZ_PER_T = physical_constants["shielded proton gyromag. ratio in MHz/T"][0] * 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acquisition:
+    """Facts of one multi-echo gradient echo series.
+
+    Parameters
+    ----------
+    te_s : echo times [s], ascending
+    b0_tesla : main field [T]
+    b0_dir : unit vector of the main field in voxel axes
+    voxel_size_mm : edge lengths of a voxel [mm]
+    tr_s, flip_angle_deg : repetition time [s] and nominal flip angle [degree]; None where the source does not say
+    """
+
+    te_s: tuple[float, ...]
+    b0_tesla: float
+    b0_dir: tuple[float, float, float]
+    voxel_size_mm: tuple[float, float, float]
+    tr_s: float | None = None
+    flip_angle_deg: float | None = None
+
+    def __post_init__(self) -> None:
+        te_s = np.asarray(self.te_s, dtype=float)
+        if not (te_s.size and np.all(te_s > 0) and np.all(np.diff(te_s) > 0)):
+            raise ValueError(f"echo times: expected positive ascending seconds, found {list(self.te_s)}")
+        if te_s[-1] > 0.5:
+            raise ValueError(f"echo times: expected seconds below 0.5, found {list(self.te_s)}: milliseconds?")
+        if not 0 < self.b0_tesla < 25:
+            raise ValueError(f"field strength: expected tesla between 0 and 25, found {self.b0_tesla}")
+        if len(self.b0_dir) != 3 or abs(np.linalg.norm(self.b0_dir) - 1) > 1e-3:
+            raise ValueError(f"B0 direction: expected a unit vector of three, found {list(self.b0_dir)}")
+        if len(self.voxel_size_mm) != 3 or not np.all(np.asarray(self.voxel_size_mm, dtype=float) > 0):
+            raise ValueError(f"voxel size: expected three positive mm, found {list(self.voxel_size_mm)}")
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Acquisition":
+        """Read the JSON file that `write` made."""
+        content = read_json(path)
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+
+    def write(self, path: str | Path) -> None:
+        """Write to a JSON file."""
+        write_json(path, asdict(self))
+
+    def ppm_per_rad(self) -> np.ndarray:
+        """(echo,) factors from phase [rad] to field [ppm of B0]: 1e6 / (2 pi gamma B0 TE)."""
+        return 1e6 / (2 * np.pi * GAMMA_HZ_PER_T * self.b0_tesla * np.asarray(self.te_s))

@@ -1,0 +1,27 @@
+"""Brain Imaging Data Structure: entities in file names, and sidecars that apply to an image (inheritance)."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from recon.io import read_json
+
+
+def entities(path: str | Path) -> dict[str, str]:
+    """`sub-01_echo-2_part-mag_MEGRE.nii.gz` → {"sub": "01", "echo": "2", "part": "mag", "suffix": "MEGRE"}."""
+    *pairs, suffix = Path(path).name.split(".")[0].split("_")
+    return {**dict(pair.split("-", 1) for pair in pairs if "-" in pair), "suffix": suffix}
+
+
+def applicable_sidecars(image: str | Path, sidecars: Iterable[str | Path]) -> list[Path]:
+    """The sidecars whose entities all stand in the image's name, the most general first."""
+    own = entities(image).items()
+    matching = [Path(s) for s in sidecars if entities(s).items() <= own and Path(s).parent in Path(image).parents]
+    return sorted(matching, key=lambda s: (len(s.parent.parts), len(entities(s))))
+
+
+def metadata(image: str | Path, sidecars: Iterable[str | Path]) -> dict:
+    """Merge the sidecars that apply to `image`; the most specific one has the last word."""
+    merged: dict = {}
+    for sidecar in applicable_sidecars(image, sidecars):
+        merged |= read_json(sidecar)
+    return merged

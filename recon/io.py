@@ -1,0 +1,138 @@
+"""Files in and out: NIfTI volumes, masks, JSON and tables. The only place of `recon` that knows a file format."""
+
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+GZIP_LEVEL = 1  # float maps hardly shrink further; level 1 writes five times faster than the default
+nib.openers.Opener.default_compresslevel = GZIP_LEVEL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """Voxel data with its place in the scanner.
+
+    Parameters
+    ----------
+    data : (X, Y, Z) or (X, Y, Z, echo) float32 array
+    affine : (4, 4) array
+        Voxel indices to scanner coordinates [mm], RAS+.
+    """
+
+    data: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def voxel_size_mm(self) -> np.ndarray:
+        """(3,) edge lengths of a voxel [mm]."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+    @property
+    def b0_dir(self) -> np.ndarray:
+        """(3,) unit vector of the main field in voxel axes: the scanner's z axis seen from the voxel grid."""
+        axes = self.affine[:3, :3] / self.voxel_size_mm
+        b0_dir = np.linalg.solve(axes, [0.0, 0.0, 1.0])
+        return b0_dir / np.linalg.norm(b0_dir)
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name beside `path` to write to; rename it to `path` when the block succeeds."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # the extension stays last, because writers choose the format from it
+    temporary = path.with_name(f".{os.getpid()}.partial.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_header(path: str | Path) -> tuple[tuple[int, ...], np.ndarray]:
+    """Shape and (4, 4) affine of a NIfTI file, without its voxels; ValueError names a file that is not NIfTI."""
+    try:
+        image = nib.load(path)
+    except (nib.filebasedimages.ImageFileError, OSError, EOFError, zlib.error, ValueError) as error:
+        raise ValueError(f"{path}: expected a readable NIfTI image, found: {error}") from None
+    return image.shape, image.affine
+
+
+def read_volume(path: str | Path) -> Volume:
+    """Read a NIfTI image as float32; ValueError names a file that cannot be read whole."""
+    _, affine = read_header(path)
+    try:
+        data = np.asarray(nib.load(path).dataobj, dtype=np.float32)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ValueError(f"{path}: expected a complete NIfTI image, found: {error}") from None
+    return Volume(data=data, affine=affine)
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """Read a mask: (X, Y, Z) bool; ValueError where it is not 3-D or selects nothing."""
+    data = read_volume(path).data
+    mask = np.nan_to_num(data) > 0.5
+    if mask.ndim != 3 or not mask.any():
+        raise ValueError(
+            f"{path}: expected a 3-D mask that is not empty, found shape {data.shape}, {mask.sum()} voxels"
+        )
+    return mask
+
+
+def write_volume(path: str | Path, data: np.ndarray, like: Volume, sidecar: dict | None = None) -> None:
+    """Write `data` on the grid of `like`: float32, or uint8 for labels; `sidecar` becomes the JSON file beside it."""
+    dtype = np.uint8 if data.dtype in (np.bool_, np.uint8) else np.float32
+    image = nib.Nifti1Image(np.ascontiguousarray(data, dtype=dtype), like.affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header.set_slope_inter(1, 0)
+    with atomic(path) as temporary:
+        nib.save(image, temporary)
+    if sidecar is not None:
+        write_json(sidecar_path(path), sidecar)
+
+
+def write_mask(path: str | Path, mask: np.ndarray, like: Volume, sidecar: dict | None = None) -> None:
+    """Write a (X, Y, Z) bool mask as uint8."""
+    write_volume(path, mask.astype(np.uint8), like, sidecar)
+
+
+def sidecar_path(path: str | Path) -> Path:
+    """The JSON file that belongs to a NIfTI file."""
+    path = Path(path)
+    return path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
+
+
+def read_json(path: str | Path) -> dict:
+    """Read a JSON object; ValueError names a file that is none."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: expected a JSON file, found: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content
+
+
+def write_json(path: str | Path, content: dict) -> None:
+    """Write a JSON object, indented."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a tab-separated table in which n/a marks a missing value (BIDS)."""
+    return pd.read_csv(path, sep="\t", na_values=["n/a"])
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a tab-separated table in which n/a marks a missing value (BIDS)."""
+    with atomic(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")

@@ -1,0 +1,90 @@
+"""Convolution on the voxel grid: boxes that transform fast, the unit dipole and the mean over a sphere."""
+
+import numpy as np
+from scipy import fft
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Slices of the smallest box that holds every True voxel of `mask`."""
+    return tuple(
+        slice(int(hit[0]), int(hit[-1]) + 1)
+        for axis in range(mask.ndim)
+        if (hit := np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))).size
+    )
+
+
+def padded_shape(shape: tuple[int, ...], voxel_size_mm: np.ndarray, pad_mm: float) -> tuple[int, ...]:
+    """Shape after `pad_mm` of zeros in all, rounded up to lengths that a real FFT transforms fast."""
+    return tuple(
+        fft.next_fast_len(int(np.ceil(n + pad_mm / v)), real=True) for n, v in zip(shape, voxel_size_mm, strict=True)
+    )
+
+
+def convolve(volume: np.ndarray, kernel: np.ndarray, shape: tuple[int, ...], workers: int = 1) -> np.ndarray:
+    """Multiply the transform of `volume`, zero-filled to `shape`, by `kernel` (rfft layout); crop to `volume` again."""
+    spectrum = fft.rfftn(volume, s=shape, workers=workers)
+    spectrum *= kernel
+    return fft.irfftn(spectrum, s=shape, workers=workers)[tuple(slice(n) for n in volume.shape)]
+
+
+def dipole_kernel(shape: tuple[int, ...], voxel_size_mm: np.ndarray, b0_dir: np.ndarray) -> np.ndarray:
+    r"""Unit dipole in k-space, :math:`D = 1/3 - (k \cdot b)^2 / k^2`, with :math:`D(0) = 0`.
+
+    Parameters
+    ----------
+    shape : (3,) lengths of the grid
+    voxel_size_mm : (3,) [mm]
+    b0_dir : (3,) unit vector of B0 in voxel axes
+
+    Returns
+    -------
+    D : float32 array in the layout of `scipy.fft.rfftn`
+
+    References
+    ----------
+    .. [1] Salomir et al., Concepts Magn Reson 19B:26 (2003), doi:10.1002/cmr.b.10083
+    """
+    nx, ny, nz = shape
+    vx, vy, vz = (float(v) for v in voxel_size_mm)
+    kx = fft.fftfreq(nx, vx).astype(np.float32)[:, None, None]
+    ky = fft.fftfreq(ny, vy).astype(np.float32)[None, :, None]
+    kz = fft.rfftfreq(nz, vz).astype(np.float32)[None, None, :]
+    bx, by, bz = (np.float32(b) for b in b0_dir)
+    k2 = kx**2 + ky**2 + kz**2
+    k2[0, 0, 0] = 1
+    D = np.float32(1 / 3) - (kx * bx + ky * by + kz * bz) ** 2 / k2
+    D[0, 0, 0] = 0
+    return D
+
+
+def sphere_kernel(
+    shape: tuple[int, ...], voxel_size_mm: np.ndarray, radius_mm: float, supersampling: int = 5
+) -> np.ndarray:
+    """Mean over a sphere as a k-space factor S(k); the sphere's edge weighs voxels by the share inside it.
+
+    Parameters
+    ----------
+    shape : (3,) lengths of the grid, each at least the sphere's diameter in voxels
+    voxel_size_mm : (3,) [mm]
+    radius_mm : [mm]
+    supersampling : points along each edge of a voxel
+
+    Returns
+    -------
+    S : float32 array in the layout of `scipy.fft.rfftn`, S(0) = 1
+    """
+    voxel_size_mm = np.asarray(voxel_size_mm, dtype=float)
+    reach = np.ceil(radius_mm / voxel_size_mm).astype(int)
+    if np.any(2 * reach + 1 > np.asarray(shape)):
+        raise ValueError(f"sphere of {radius_mm} mm: expected a grid of at least {2 * reach + 1} voxels, found {shape}")
+    offset = (np.arange(supersampling) + 0.5) / supersampling - 0.5
+    squares = [
+        ((np.arange(-r, r + 1)[:, None] + offset) * v) ** 2 for r, v in zip(reach, voxel_size_mm, strict=True)
+    ]  # three of (voxel, point) [mm^2]
+    x2, y2, z2 = (s.reshape(-1) for s in squares)
+    inside = (x2[:, None, None] + y2[None, :, None] + z2[None, None, :]) <= radius_mm**2
+    share = inside.reshape([n for r in reach for n in (2 * r + 1, supersampling)]).mean(axis=(1, 3, 5))
+    kernel = np.zeros(shape, np.float32)
+    kernel[tuple(slice(2 * r + 1) for r in reach)] = share / share.sum()
+    kernel = np.roll(kernel, -reach, axis=(0, 1, 2))  # centre at the origin
+    return fft.rfftn(kernel).real.astype(np.float32)

@@ -1,0 +1,147 @@
+"""Brain mask: extraction, erosion in plane, removal of islands and holes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from recon.bet import Bet, bet
+from recon.fsl import find_bet, fsl_bet
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrainMask:
+    """Parameters of the brain mask.
+
+    Attributes
+    ----------
+    tool : str
+        ``fsl``, ``builtin``, or ``auto`` for FSL where it is installed.
+    echo : int
+        Echo that the mask is made from, counted from 1.
+    threshold : float
+        Fractional intensity threshold, 0..1.
+    erode_mm : float
+        Radius of the in-plane disc that erodes the mask, mm; 0 erodes nothing.
+    island_mm3 : float
+        Islands and holes below this volume are removed, mm³.
+    """
+
+    tool: str
+    echo: int
+    threshold: float
+    erode_mm: float
+    island_mm3: float
+
+
+def choose_tool(tool: str) -> str:
+    """``fsl`` or ``builtin``; ValueError for another name, or where FSL is asked for and not installed."""
+    if tool not in ("auto", "fsl", "builtin"):
+        raise ValueError(f"brain_mask.tool: expected auto, fsl or builtin, found {tool!r}")
+    installed = find_bet() is not None
+    if tool == "fsl" and not installed:
+        raise ValueError("brain_mask.tool: expected FSL's bet in $FSLDIR/bin or on PATH, found none")
+    return "fsl" if installed and tool != "builtin" else "builtin"
+
+
+def choose_echo(echoes: int, wanted: int) -> int:
+    """Index from 0 of the wanted echo (counted from 1), or of the last one where there are fewer."""
+    return min(wanted, echoes) - 1
+
+
+def slice_axis(voxel_size_mm) -> int:
+    """Axis with the largest voxel edge; the last one among equals."""
+    voxel_size_mm = np.asarray(voxel_size_mm, float)
+    return int(np.flatnonzero(np.isclose(voxel_size_mm, voxel_size_mm.max(), rtol=1e-3))[-1])
+
+
+def erode_in_plane(mask: np.ndarray, radius_mm: float, voxel_size_mm) -> np.ndarray:
+    """Remove the voxels that have a background voxel within `radius_mm` in their slice.
+
+    Parameters
+    ----------
+    mask : (X, Y, Z) bool array
+    radius_mm : float
+        Radius of the disc, mm, between voxel centres.
+    voxel_size_mm : (3,) sequence
+        Edge lengths of a voxel; the slices are normal to the largest.
+
+    Returns
+    -------
+    (X, Y, Z) bool array
+        The field of view does not count as an edge.
+    """
+    axis = slice_axis(voxel_size_mm)
+    in_plane_mm = np.delete(np.asarray(voxel_size_mm, float), axis)
+    eroded = np.array(mask, bool)
+    for plane in np.moveaxis(eroded, axis, 0):
+        if plane.any() and not plane.all():
+            plane &= ndimage.distance_transform_edt(plane, sampling=in_plane_mm) > radius_mm
+    return eroded
+
+
+def _large(mask: np.ndarray, minimum_voxels: float) -> np.ndarray:
+    """Components of at least `minimum_voxels`, neighbours sharing a face."""
+    labels, _ = ndimage.label(mask)
+    large = np.bincount(labels.ravel()) >= minimum_voxels
+    large[0] = False
+    return large[labels]
+
+
+def remove_islands(mask: np.ndarray, minimum_mm3: float, voxel_size_mm) -> np.ndarray:
+    """Remove islands, then fill holes, that are smaller than `minimum_mm3`.
+
+    Parameters
+    ----------
+    mask : (X, Y, Z) bool array
+    minimum_mm3 : float
+        Smallest volume that stays.
+    voxel_size_mm : (3,) sequence
+        Edge lengths of a voxel.
+
+    Returns
+    -------
+    (X, Y, Z) bool array
+    """
+    minimum_voxels = minimum_mm3 / np.prod(voxel_size_mm)
+    return ~_large(~_large(np.asarray(mask, bool), minimum_voxels), minimum_voxels)
+
+
+def brain_mask(magnitude: np.ndarray, voxel_size_mm, params: BrainMask) -> np.ndarray:
+    """Brain mask of one echo.
+
+    Parameters
+    ----------
+    magnitude : (X, Y, Z) array
+        Magnitude, any unit; values that are not finite count as zero.
+    voxel_size_mm : (3,) sequence
+        Edge lengths of a voxel.
+    params : BrainMask
+
+    Returns
+    -------
+    (X, Y, Z) bool array
+
+    Raises
+    ------
+    ValueError
+        Where the image is empty or nothing is left of the mask.
+    """
+    if choose_tool(params.tool) == "fsl":
+        raw = fsl_bet(magnitude, voxel_size_mm, params.threshold)
+    else:
+        raw = bet(magnitude, voxel_size_mm, Bet(threshold=params.threshold))
+    eroded = erode_in_plane(raw, params.erode_mm, voxel_size_mm)
+    mask = remove_islands(eroded, params.island_mm3, voxel_size_mm)
+    if not mask.any():
+        extracted, left = (volume_ml(m, voxel_size_mm) for m in (raw, eroded))
+        raise ValueError(
+            f"brain mask: expected a region above {params.island_mm3:g} mm3 after erosion by "
+            f"{params.erode_mm:g} mm, found none in {extracted:.2f} ml extracted, {left:.2f} ml eroded"
+        )
+    return mask
+
+
+def volume_ml(mask: np.ndarray, voxel_size_mm) -> float:
+    """Volume of a mask, ml."""
+    return float(np.count_nonzero(mask) * np.prod(voxel_size_mm) / 1000)

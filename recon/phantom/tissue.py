@@ -1,0 +1,50 @@
+"""Magnetic and relaxation properties of the tissues at 3 T."""
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tissue:
+    """Properties of one tissue.
+
+    Parameters
+    ----------
+    chi_ppm : susceptibility relative to soft tissue [ppm]
+    r2star_hz : effective transverse relaxation rate [1/s]
+    t1_s : longitudinal relaxation time [s]
+    pd : proton density relative to water
+    """
+
+    chi_ppm: float
+    r2star_hz: float
+    t1_s: float
+    pd: float
+
+    def array(self) -> np.ndarray:
+        """(4,) float32: chi_ppm, r2star_hz, t1_s, pd."""
+        return np.array(astuple(self), np.float32)
+
+
+# Brain: usual 3 T values (Wansapura 1999, doi:10.1002/(SICI)1522-2586(199904)9:4<531::AID-JMRI4>3.0.CO;2-L;
+# QSM challenge 2.0, Marques 2021, doi:10.1002/mrm.28716). Air and bone relative to tissue as there.
+CSF = Tissue(chi_ppm=0.017, r2star_hz=4, t1_s=4.3, pd=1.0)
+CORTEX = Tissue(chi_ppm=0.015, r2star_hz=17, t1_s=1.45, pd=0.83)
+WHITE_MATTER = Tissue(chi_ppm=-0.030, r2star_hz=20, t1_s=0.87, pd=0.70)
+VEIN = Tissue(chi_ppm=0.300, r2star_hz=47, t1_s=1.6, pd=0.85)
+AIR = Tissue(chi_ppm=9.4, r2star_hz=0, t1_s=1.0, pd=0.0)
+BONE = Tissue(chi_ppm=-2.1, r2star_hz=120, t1_s=0.4, pd=0.08)
+SCALP = Tissue(chi_ppm=0.0, r2star_hz=35, t1_s=0.4, pd=0.75)
+MUSCLE = Tissue(chi_ppm=0.0, r2star_hz=38, t1_s=1.3, pd=0.75)
+EYE = Tissue(chi_ppm=0.0, r2star_hz=5, t1_s=4.0, pd=1.0)
+
+# T1 [s] and proton density of the nuclei; susceptibility and R2* are drawn per subject (recon/phantom/cohort.py)
+NUCLEUS_T1_S = {
+    "caudate": 1.25, "putamen": 1.15, "pallidum": 1.02, "thalamus": 1.08,
+    "red_nucleus": 0.98, "substantia_nigra": 1.00, "dentate": 1.05,
+}  # fmt: skip
+NUCLEUS_PD = {
+    "caudate": 0.83, "putamen": 0.81, "pallidum": 0.76, "thalamus": 0.79,
+    "red_nucleus": 0.76, "substantia_nigra": 0.76, "dentate": 0.78,
+}  # fmt: skip

@@ -1,0 +1,59 @@
+"""What code a stage runs: a fingerprint of its script and of every project module that the script reaches.
+
+Snakemake watches a script's time stamp but not the modules that it imports. As a rule's param, this fingerprint
+makes an edit to `recon/background.py` re-run the stages that import it and what depends on them, and nothing else.
+Docstrings, comments and formatting do not count.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGES = ("recon", "qnet")
+
+
+def code(script: str) -> dict[str, str]:
+    """{file: hash} of `script` (a path from the repository's root) and its project imports, transitively."""
+    found: dict[str, str] = {}
+    waiting = [script]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found[file], imports = fingerprint(file)
+            waiting.extend(imports)
+    return dict(sorted(found.items()))
+
+
+@cache
+def fingerprint(file: str) -> tuple[str, tuple[str, ...]]:
+    """Hash of a file's syntax tree without docstrings, and the project files that it imports."""
+    tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
+    imports = tuple(dict.fromkeys(f for node in ast.walk(tree) for f in _imported_files(node)))
+    _drop_docstrings(tree)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12], imports
+
+
+def _imported_files(node: ast.AST) -> list[str]:
+    """Project files that one import statement names: absolute imports only, as the architecture test demands."""
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom) and node.level == 0:
+        names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    else:
+        return []
+    return [f for name in names if name.split(".")[0] in PACKAGES and (f := _file_of(name))]
+
+
+def _file_of(module: str) -> str | None:
+    """The file of a project module or package, or None for a name inside a module."""
+    path = module.replace(".", "/")
+    candidates = (f"{path}.py", f"{path}/__init__.py")
+    return next((c for c in candidates if (REPOSITORY / c).is_file()), None)
+
+
+def _drop_docstrings(tree: ast.AST) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]

@@ -1,0 +1,60 @@
+# Configuration, the subjects of the run and where their files lie. No rule stands here.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+sys.path.insert(0, str(Path(workflow.basedir).parent))
+
+from workflow.lib.inputs import InputError, check_participants, index
+from workflow.lib.paths import Paths
+from workflow.lib.provenance import code
+from workflow.lib.simulated import planned_scans
+
+for variable in ("NO_ET", "NIPYPE_NO_ET", "NO_ALBUMENTATIONS_UPDATE"):
+    os.environ.setdefault(variable, "1")  # these packages ask the network for news unless told not to
+
+validate(config, "../schemas/config.schema.yaml", set_default=False)
+
+P = Paths(config["dataset"])
+SIMULATED = config["bids_dir"] is None
+try:
+    SCANS = planned_scans(config["simulate"], P) if SIMULATED else index(Path(config["bids_dir"]))
+except InputError as error:
+    raise WorkflowError(str(error))
+
+SUBJECTS = list(SCANS)
+N_ECHOES = len(SCANS[SUBJECTS[0]].phase)
+ECHOES = range(
+    min(config["combine_echoes"]["first_echo"], N_ECHOES),
+    min(config["combine_echoes"]["last_echo"], N_ECHOES) + 1,
+)
+TWO_FLIPS = all(scan.low_flip for scan in SCANS.values())
+INPUTS = config["train_image_model"]["inputs"]
+SEEDS = config["train_image_model"]["seeds"]
+FOLDS = range(config["folds"]["folds"])
+PARTICIPANTS = P.raw("participants.tsv") if SIMULATED else f"{config['bids_dir']}/participants.tsv"
+
+
+wildcard_constraints:
+    subject="[0-9A-Za-z]+",
+    input="|".join(["full", "crop"]),
+    seed=r"\d+",
+    fold=r"\d+",
+
+
+def scan(part):
+    """Input function: the files of one field of a subject's Scan."""
+    return lambda wildcards: getattr(SCANS[wildcards.subject], part)
+
+
+def participants(wildcards):
+    """The participants table, checked before any job where it exists already."""
+    if not SIMULATED:
+        try:
+            check_participants(Path(PARTICIPANTS), SUBJECTS, config["participants"], len(FOLDS))
+        except InputError as error:
+            raise WorkflowError(str(error))
+    return PARTICIPANTS

@@ -1,0 +1,24 @@
+"""Local field [ppm] → susceptibility of every echo [ppm]."""
+
+from recon.acquisition import Acquisition
+from recon.inversion import DipoleInversion, dipole_inversion
+from recon.io import read_mask, read_volume, write_volume
+
+
+def main(local: str, eroded: str, r2star: str, acquisition: str, chi: str, cfg: dict, threads: int) -> None:
+    facts = Acquisition.read(acquisition)
+    field = read_volume(local)
+    chi_ppm = dipole_inversion(
+        field.data,
+        read_mask(eroded),
+        facts.voxel_size_mm,
+        facts.b0_dir,
+        DipoleInversion(**cfg),
+        read_volume(r2star).data,
+        threads,
+    )
+    write_volume(chi, chi_ppm, like=field)
+
+
+if __name__ == "__main__":
+    main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg, threads=snakemake.threads)

@@ -1,0 +1,11 @@
+"""Maps and box → stack of slices, full and cropped."""
+
+from qnet.data import SliceStack, slice_stack, write_stack
+
+
+def main(chi: str, r2star: str, t1w: str, box: str, stack: str, cfg: dict) -> None:
+    write_stack(stack, slice_stack(chi, r2star, t1w, box, SliceStack(**cfg)))
+
+
+if __name__ == "__main__":
+    main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)
