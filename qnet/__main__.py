@@ -18,9 +18,7 @@ def settings(changes: list[str]) -> Evaluate:
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals or key not in section:
-            raise ValueError(
-                f"--set: expected KEY=VALUE with KEY one of {', '.join(section)}, found '{change}'"
-            )
+            raise ValueError(f"--set: expected KEY=VALUE with KEY one of {', '.join(section)}, found '{change}'")
         section[key] = yaml.safe_load(value)
     return Evaluate(**section)
 
@@ -44,9 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     command = commands.add_parser("evaluate", help="rebuild every table and figure from predictions")
     command.add_argument("predictions", type=Path, help="TSV: participant_id slice label model level score")
     command.add_argument("out", type=Path, help="folder to write to")
-    command.add_argument(
-        "--ceiling", type=Path, help="folder with ceiling.json and cohort.tsv of a simulation"
-    )
+    command.add_argument("--ceiling", type=Path, help="folder with ceiling.json and cohort.tsv of a simulation")
     command.add_argument("--set", action="extend", nargs="+", default=[], dest="changes", metavar="KEY=VALUE")
     options = parser.parse_args(arguments)
     try:

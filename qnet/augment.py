@@ -72,9 +72,7 @@ def pipeline(size: int, params: Augmentation):
         [
             A.HorizontalFlip(p=params.horizontal_flip),
             A.VerticalFlip(p=params.vertical_flip),
-            A.RandomBrightnessContrast(
-                LIMITS["brightness"], LIMITS["contrast"], p=params.brightness_contrast
-            ),
+            A.RandomBrightnessContrast(LIMITS["brightness"], LIMITS["contrast"], p=params.brightness_contrast),
             A.RandomGamma(LIMITS["gamma"], p=params.gamma),
             A.GridDistortion(LIMITS["grid_steps"], LIMITS["grid"], p=params.grid_distortion),
             A.Affine(

@@ -38,13 +38,9 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.bootstrap, int) and self.bootstrap > 0):
-            raise ValueError(
-                f"evaluate.bootstrap: expected a positive whole number, found {self.bootstrap!r}"
-            )
+            raise ValueError(f"evaluate.bootstrap: expected a positive whole number, found {self.bootstrap!r}")
         if not (isinstance(self.confidence, float) and 0 < self.confidence < 1):
-            raise ValueError(
-                f"evaluate.confidence: expected a number between 0 and 1, found {self.confidence!r}"
-            )
+            raise ValueError(f"evaluate.confidence: expected a number between 0 and 1, found {self.confidence!r}")
         if not isinstance(self.threshold, int | float):
             raise ValueError(f"evaluate.threshold: expected a number, found {self.threshold!r}")
         if not (isinstance(self.seed, int) and self.seed >= 0):
@@ -65,9 +61,7 @@ class Ceiling:
     oracle: pd.Series
 
 
-def bootstrap_rates(
-    cases: Cases, scores: np.ndarray, threshold: float, weights: np.ndarray
-) -> dict[str, np.ndarray]:
+def bootstrap_rates(cases: Cases, scores: np.ndarray, threshold: float, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Rates and AUC of every resample of subjects.
 
     Parameters
@@ -80,9 +74,7 @@ def bootstrap_rates(
     dict of (draws,) fractions: accuracy, sensitivity, specificity, f1, auc
     """
     count = len(cases.participants)
-    per_subject = [
-        np.bincount(cases.subjects, kind, count) for kind in outcomes(cases.labels, scores >= threshold)
-    ]
+    per_subject = [np.bincount(cases.subjects, kind, count) for kind in outcomes(cases.labels, scores >= threshold)]
     K = pair_wins(cases.labels, scores, cases.subjects, count)
     sizes = [np.bincount(cases.subjects, kind, count) for kind in (cases.labels, ~cases.labels)]
     return rates(*(weights @ kind for kind in per_subject)) | {"auc": weighted_auc(K, weights, *sizes)}
@@ -91,10 +83,7 @@ def bootstrap_rates(
 def bootstrap_auc(cases: Cases, params: Evaluate) -> dict[str, np.ndarray]:
     """(draws,) AUC of the seed-mean score of every model, resampling subjects."""
     weights = resample_subjects(cases.subject_labels, params.bootstrap, params.seed)
-    return {
-        model: bootstrap_rates(cases, cases.score(model), params.threshold, weights)["auc"]
-        for model in cases.runs
-    }
+    return {model: bootstrap_rates(cases, cases.score(model), params.threshold, weights)["auc"] for model in cases.runs}
 
 
 def image_table(groups: list[Cases], params: Evaluate) -> pd.DataFrame:
@@ -126,19 +115,13 @@ def scan_table(groups: list[Cases], params: Evaluate, ceiling: Ceiling | None) -
             about = {"input": cases.input, "model": model, "seeds": len(runs)}
             rows.append(about | scan_row(cases, cases.score(model), params.threshold, params))
     if ceiling is not None and groups:
-        rows.append(
-            {"input": None, "model": "Bayes limit (theory)", "accuracy": ceiling.accuracy, "auc": ceiling.auc}
-        )
+        rows.append({"input": None, "model": "Bayes limit (theory)", "accuracy": ceiling.accuracy, "auc": ceiling.auc})
         cases = groups[0]
         if missing := sorted(set(cases.participants) - set(ceiling.oracle.index)):
-            raise ValueError(
-                f"cohort.tsv, column 'participant_id': expected every participant, found no {missing[0]}"
-            )
+            raise ValueError(f"cohort.tsv, column 'participant_id': expected every participant, found no {missing[0]}")
         scores = ceiling.oracle.loc[cases.participants[cases.subjects]].to_numpy(np.float64)
         about = {"input": None, "model": "oracle on this cohort"}
-        rows.append(
-            about | scan_row(cases, scores, np.nextafter(0, 1), params) | {"auc_within_folds": np.nan}
-        )
+        rows.append(about | scan_row(cases, scores, np.nextafter(0, 1), params) | {"auc_within_folds": np.nan})
     table = pd.DataFrame(rows)
     whole = [column for column in ("seeds", "subjects", "tp", "fn", "tn", "fp") if column in table]
     return table.astype(dict.fromkeys(whole, "Int64"))
@@ -178,9 +161,7 @@ def delong_table(groups: list[Cases]) -> pd.DataFrame:
             for clustering, clusters in (("none", None), ("subject", cases.subjects)):
                 test = delong(cases.labels, cases.score(model_1), cases.score(model_2), clusters)
                 row = {"input": cases.input, "level": cases.level, "clustering": clustering}
-                rows.append(
-                    row | {"model_1": model_1, "model_2": model_2} | vars(test) | {"stars": stars(test.p)}
-                )
+                rows.append(row | {"model_1": model_1, "model_2": model_2} | vars(test) | {"stars": stars(test.p)})
     return pd.DataFrame(rows, columns=DELONG_COLUMNS)
 
 
@@ -218,18 +199,14 @@ def read_ceiling(folder: str | Path) -> Ceiling:
     if absent := {"accuracy", "auc"} - limits.keys():
         raise ValueError(f"{path}: expected the keys accuracy and auc, found no {', '.join(sorted(absent))}")
     cohort = pd.read_csv(path := Path(folder) / "cohort.tsv", sep="\t", dtype={"participant_id": str})
-    for column in ("participant_id", "oracle"):
+    for column in ("participant_id", "oracle_score"):
         if column not in cohort:
-            raise ValueError(
-                f"{path}, column '{column}': expected in the header, found {list(cohort.columns)}"
-            )
-    oracle = cohort.set_index("participant_id")["oracle"]
+            raise ValueError(f"{path}, column '{column}': expected in the header, found {list(cohort.columns)}")
+    oracle = cohort.set_index("participant_id")["oracle_score"]
     return Ceiling(accuracy=limits["accuracy"], auc=limits["auc"], oracle=oracle)
 
 
-def evaluate(
-    predictions: pd.DataFrame, params: Evaluate, ceiling: Ceiling | None = None
-) -> dict[str, pd.DataFrame]:
+def evaluate(predictions: pd.DataFrame, params: Evaluate, ceiling: Ceiling | None = None) -> dict[str, pd.DataFrame]:
     """All tables of checked predictions (`read_predictions`).
 
     Returns

@@ -46,10 +46,9 @@ def roc(path: str | Path, predictions: pd.DataFrame, level: str) -> None:
             auc = auc_covariance(cases.labels, scores)[0][0]
             ax.plot(*roc_curve(cases.labels, scores), color=colour, label=f"{model}, AUC {auc:.3f}")
         ax.plot([0, 1], [0, 1], "--", color="0.6", linewidth=1, label="no skill")
-        ax.set(
-            xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal"
-        )
+        ax.set(xlabel="1 − specificity", xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")
         ax.legend(loc="lower right", fontsize=8, frameon=False)
+    axes[0].set_ylabel("sensitivity")
     _save(path, figure)
 
 
@@ -95,8 +94,7 @@ def _brackets(ax: Axes, cases: Cases, tests: pd.DataFrame, low: float, high: flo
     step = 0.09 * (high - low)
     position = {model: index for index, model in enumerate(cases.runs, start=1)}
     spans = [
-        (*sorted((position[test.model_1], position[test.model_2])), test.stars)
-        for test in tests[chosen].itertuples()
+        (*sorted((position[test.model_1], position[test.model_2])), test.stars) for test in tests[chosen].itertuples()
     ]
     for row, (left, right, mark) in enumerate(sorted(spans, key=lambda span: span[1] - span[0])):
         y = high + step * (row + 0.3)

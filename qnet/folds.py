@@ -68,9 +68,7 @@ def make_folds(table: pd.DataFrame, params: Folds, participants: Participants) -
             raise ValueError(f"participants: expected a column {column!r}, found {list(table.columns)}")
         if table[column].isna().any():
             without = table.loc[table[column].isna(), "participant_id"].tolist()
-            raise ValueError(
-                f"participants: expected a value of {column!r} for each subject, {without} lack it"
-            )
+            raise ValueError(f"participants: expected a value of {column!r} for each subject, {without} lack it")
     if table["participant_id"].duplicated().any():
         twice = table.loc[table["participant_id"].duplicated(), "participant_id"].tolist()
         raise ValueError(f"participants: expected one row per subject, found more for {twice}")
@@ -88,9 +86,7 @@ def make_folds(table: pd.DataFrame, params: Folds, participants: Participants) -
         )
     smaller = int(group.value_counts().min())
     if not 2 <= params.folds <= smaller:
-        raise ValueError(
-            f"folds: expected 2 to {smaller}, the subjects of the smaller group, found {params.folds}"
-        )
+        raise ValueError(f"folds: expected 2 to {smaller}, the subjects of the smaller group, found {params.folds}")
 
     folds = pd.DataFrame(
         {

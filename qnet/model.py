@@ -97,9 +97,7 @@ def initialise(model: ImageModel, weights: str) -> None:
         return
     path = _imagenet_file() if weights == "imagenet" else Path(weights)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"weights: expected none, imagenet or the path of a state dict, found {weights!r}"
-        )
+        raise FileNotFoundError(f"weights: expected none, imagenet or the path of a state dict, found {weights!r}")
     state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
     own = model.resnet.state_dict()
     body = {name: value for name, value in state.items() if not name.startswith("fc.")}

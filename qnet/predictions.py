@@ -75,10 +75,8 @@ def _read_one(path: str | Path) -> pd.DataFrame:
         raise ValueError(f"{path}: expected a tab-separated table, found {error}") from error
     for column in REQUIRED:
         if column not in frame:
-            raise ValueError(
-                f"{path}, column '{column}': expected in the header, found {list(frame.columns)}"
-            )
-    known = [column for column in (*OPTIONAL, *REQUIRED) if column in frame]
+            raise ValueError(f"{path}, column '{column}': expected in the header, found {list(frame.columns)}")
+    known = [column for column in (*REQUIRED, *OPTIONAL) if column in frame]
     frame = frame[known].apply(lambda text: text.str.strip())
     frame["slice"] = frame["slice"].mask(frame["slice"].isin(MISSING), "")
     if frame.empty:
@@ -88,9 +86,7 @@ def _read_one(path: str | Path) -> pd.DataFrame:
         if not valid.all():
             row = int(np.flatnonzero(~valid)[0])
             found = frame[column].iloc[row]
-            raise ValueError(
-                f"{path}, column '{column}': expected {expected}, found '{found}' in line {row + 2}"
-            )
+            raise ValueError(f"{path}, column '{column}': expected {expected}, found '{found}' in line {row + 2}")
 
     for column in frame.columns.drop(["slice", "score", "label"]):
         check(column, ~frame[column].isin(MISSING), "a value in every row")
@@ -103,7 +99,7 @@ def _read_one(path: str | Path) -> pd.DataFrame:
     )
     score = pd.to_numeric(frame["score"], errors="coerce")
     check("score", np.isfinite(score), "a finite number")
-    return frame.assign(score=score.astype(np.float64), label=frame["label"].astype(int))
+    return frame.assign(score=frame["score"].map(float), label=frame["label"].astype(int))
 
 
 def _check_together(predictions: pd.DataFrame, name: str) -> None:
@@ -114,9 +110,7 @@ def _check_together(predictions: pd.DataFrame, name: str) -> None:
             f"{name}, column 'label': expected one label per participant, found both for {labels.idxmax()}"
         )
     if predictions["label"].nunique() < 2:
-        raise ValueError(
-            f"{name}, column 'label': expected both 0 and 1, found only {predictions['label'].iloc[0]}"
-        )
+        raise ValueError(f"{name}, column 'label': expected both 0 and 1, found only {predictions['label'].iloc[0]}")
     for (level, input_), table in _groups(predictions):
         where = f"{level} level" + (f", input {input_}" if input_ else "")
         reference = None

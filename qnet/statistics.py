@@ -163,9 +163,7 @@ def resample_subjects(labels: np.ndarray, draws: int, seed: int) -> np.ndarray:
     weights = np.zeros((draws, len(labels)))
     for label in (0, 1):
         members = np.flatnonzero(np.asarray(labels) == label)
-        weights[:, members] = generator.multinomial(
-            members.size, np.full(members.size, 1 / members.size), draws
-        )
+        weights[:, members] = generator.multinomial(members.size, np.full(members.size, 1 / members.size), draws)
     return weights
 
 
@@ -188,9 +186,7 @@ def pair_wins(labels: np.ndarray, scores: np.ndarray, subjects: np.ndarray, coun
     return K
 
 
-def weighted_auc(
-    K: np.ndarray, weights: np.ndarray, positives: np.ndarray, negatives: np.ndarray
-) -> np.ndarray:
+def weighted_auc(K: np.ndarray, weights: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """AUC of every resample of whole subjects, exact with ties: the bilinear form w' K w / ((w'm) (w'n)).
 
     Parameters

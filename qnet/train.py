@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import AveragedModel, update_bn
 
-from qnet.augment import Augmentation, augment, pipeline, seed_of, prepare_images
+from qnet.augment import Augmentation, augment, pipeline, prepare_images, seed_of
 from qnet.data import atomic, stretch
 from qnet.model import ImageModel, ScanModel, initialise
 

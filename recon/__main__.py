@@ -138,9 +138,13 @@ STAGES = {
 
 
 def configure(stage: Stage, settings: list[str]) -> dict:
-    """The shipped config with `settings` applied; a key is `key` or `section.key`, and the result fits the schema."""
-    config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
+    """The stage's sections of the shipped config with `settings` applied, checked against the schema.
+
+    A setting is `key=value` or `section.key=value`.
+    """
+    shipped = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
     schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    config = {section: shipped[section] for section in stage.sections}
     for setting in settings:
         name, separator, value = setting.partition("=")
         section, _, key = name.rpartition(".")
@@ -151,10 +155,12 @@ def configure(stage: Stage, settings: list[str]) -> dict:
         if len(owners) > 1 and stage.own not in owners:
             raise ValueError(f"--set {setting}: expected section.{key}, found it in {', '.join(owners)}")
         config[stage.own if stage.own in owners else owners[0]][key] = yaml.safe_load(value)
-    try:
-        jsonschema.validate(config, schema)
-    except jsonschema.ValidationError as error:
-        raise ValueError(f"--set {'.'.join(str(p) for p in error.absolute_path)}: {error.message}") from None
+    for section, values in config.items():
+        try:
+            jsonschema.validate(values, schema["properties"][section])
+        except jsonschema.ValidationError as error:
+            key = ".".join([section, *(str(p) for p in error.absolute_path)])
+            raise ValueError(f"--set {key}: {error.message}") from None
     return config
 
 

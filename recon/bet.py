@@ -100,7 +100,6 @@ def _intensity_force(image, scale, vertices, normals, head: _Head, threshold: fl
     inside = np.all((index[0] >= 0) & (index[0] < image.shape), axis=-1)
     np.clip(index, 0, np.array(image.shape, np.int32) - 1, out=index)
     _, columns, rows = image.shape
-    _, columns, rows = image.shape
     sample = image.ravel()[(index[..., 0] * columns + index[..., 1]) * rows + index[..., 2]]  # (R, N)
     lowest = np.clip(sample.min(axis=0), head.low, head.median)
     highest = np.clip(sample[BRIGHT].max(axis=0), head.edge, head.median)

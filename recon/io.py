@@ -1,4 +1,4 @@
-"""Files in and out: NIfTI volumes, masks, JSON and tables. The only place of `recon` that knows a file format."""
+"""Files in and out: NIfTI volumes, masks and JSON. The only place of `recon` that knows nibabel."""
 
 import json
 import os
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 
 GZIP_LEVEL = 1  # float maps hardly shrink further; level 1 writes five times faster than the default
 nib.openers.Opener.default_compresslevel = GZIP_LEVEL
@@ -125,14 +124,3 @@ def write_json(path: str | Path, content: dict) -> None:
     """Write a JSON object, indented."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a tab-separated table in which n/a marks a missing value (BIDS)."""
-    return pd.read_csv(path, sep="\t", na_values=["n/a"])
-
-
-def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a tab-separated table in which n/a marks a missing value (BIDS)."""
-    with atomic(path) as temporary:
-        table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")

@@ -31,15 +31,20 @@ def read_nuclei() -> pd.DataFrame:
     return _table().copy()
 
 
+@cache
+def _labels() -> tuple[tuple[int, str, str], ...]:
+    rows = _table().drop_duplicates("label").sort_values("label")
+    return tuple(rows[["label", "name", "hemisphere"]].itertuples(index=False, name=None))
+
+
 def nucleus_labels() -> dict[int, tuple[str, str]]:
     """Label → (name, hemisphere), in the order of the labels."""
-    rows = _table().drop_duplicates("label").sort_values("label")
-    return {int(label): (name, side) for label, name, side in zip(rows.label, rows["name"], rows.hemisphere)}
+    return {label: (name, hemisphere) for label, name, hemisphere in _labels()}
 
 
 def nucleus_names() -> list[str]:
     """Names without hemisphere, each once, in the order of the labels."""
-    return list(dict.fromkeys(name for name, _ in nucleus_labels().values()))
+    return list(dict.fromkeys(name for _, name, _ in _labels()))
 
 
 def _rotation(x_deg: float, y_deg: float, z_deg: float) -> np.ndarray:
@@ -77,7 +82,7 @@ def nearest_nucleus(points_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     reach = axes.max(1, keepdims=True) + REACH_MM
     low, high = (centres - reach).min(0), (centres + reach).max(0)
     near = np.flatnonzero(((points > low) & (points < high)).all(1))  # the deep brain, once for all
-    for row, centre, semi, span in zip(table.itertuples(), centres, axes, reach):
+    for row, centre, semi, span in zip(table.itertuples(), centres, axes, reach, strict=True):
         offset = points[near] - centre.astype(np.float32)
         close = (np.abs(offset) < span).all(1)
         where = near[close]

@@ -27,15 +27,15 @@ class Tissue:
         return np.array(astuple(self), np.float32)
 
 
-# Brain: usual 3 T values (Wansapura 1999, doi:10.1002/(SICI)1522-2586(199904)9:4<531::AID-JMRI4>3.0.CO;2-L;
-# QSM challenge 2.0, Marques 2021, doi:10.1002/mrm.28716). Air and bone relative to tissue as there.
+# Usual 3 T values; susceptibilities in the manner of the QSM challenge 2.0 head phantom
+# (Marques 2021, doi:10.1002/mrm.28716)
 CSF = Tissue(chi_ppm=0.017, r2star_hz=4, t1_s=4.3, pd=1.0)
 CORTEX = Tissue(chi_ppm=0.015, r2star_hz=17, t1_s=1.45, pd=0.83)
 WHITE_MATTER = Tissue(chi_ppm=-0.030, r2star_hz=20, t1_s=0.87, pd=0.70)
 VEIN = Tissue(chi_ppm=0.300, r2star_hz=47, t1_s=1.6, pd=0.85)
 AIR = Tissue(chi_ppm=9.4, r2star_hz=0, t1_s=1.0, pd=0.0)
 BONE = Tissue(chi_ppm=-2.1, r2star_hz=120, t1_s=0.4, pd=0.08)
-SCALP = Tissue(chi_ppm=0.0, r2star_hz=35, t1_s=0.4, pd=0.75)
+SCALP = Tissue(chi_ppm=0.0, r2star_hz=35, t1_s=0.4, pd=0.6)
 MUSCLE = Tissue(chi_ppm=0.0, r2star_hz=38, t1_s=1.3, pd=0.75)
 EYE = Tissue(chi_ppm=0.0, r2star_hz=5, t1_s=4.0, pd=1.0)
 

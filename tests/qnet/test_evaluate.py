@@ -17,13 +17,11 @@ from qnet.predictions import read_predictions, split_cases
 from qnet.statistics import resample_subjects
 
 MODELS = ("ResNet", "ResNetSWA", "Q-Net")
-DELONG = "level clustering model_1 model_2 auc_1 auc_2 se z p stars".split()
+DELONG = ["level", "clustering", "model_1", "model_2", "auc_1", "auc_2", "se", "z", "p", "stars"]
 PARAMS = Evaluate(threshold=0.5, bootstrap=200, confidence=0.95, seed=0)
 
 
-def cohort(
-    subjects: int = 20, slices: int = 3, seeds: int = 1, inputs: int = 1, seed: int = 0
-) -> pd.DataFrame:
+def cohort(subjects: int = 20, slices: int = 3, seeds: int = 1, inputs: int = 1, seed: int = 0) -> pd.DataFrame:
     """Predictions with every optional column."""
     generator = np.random.default_rng(seed)
     rows = []
@@ -36,7 +34,7 @@ def cohort(
                     about = (f"sub-{subject:02d}", label, model, input_, run, subject % 3)
                     rows += [(*about, "image", slice_, score) for slice_, score in enumerate(scores)]
                     rows.append((*about, "scan", "", scores.mean()))
-    columns = "participant_id label model input seed fold level slice score".split()
+    columns = ["participant_id", "label", "model", "input", "seed", "fold", "level", "slice", "score"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -54,9 +52,7 @@ def test_command_rebuilds_everything_from_the_required_columns(tmp_path):
     path = save(tmp_path, cohort().drop(columns=["input", "seed", "fold"]))
     main(["evaluate", str(path), str(tmp_path / "out"), "--set", "bootstrap=50"])
     figures = ["auc_boxplot.png", "roc_image.png", "roc_scan.png"]
-    expected = sorted(
-        figures + [f"{name}.tsv" for name in ("delong", "mcnemar", "table1", "table2", "table3")]
-    )
+    expected = sorted(figures + [f"{name}.tsv" for name in ("delong", "mcnemar", "table1", "table2", "table3")])
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == expected
     delong = pd.read_csv(tmp_path / "out" / "delong.tsv", sep="\t")
     assert list(delong.columns) == DELONG
@@ -106,9 +102,7 @@ def test_row_order_does_not_matter(tmp_path):
     table = cohort(seeds=2)
     straight = tables(tmp_path, table)
     # shuffled cases; models keep their order of appearance, which the tables follow
-    mixed = table.sample(frac=1, random_state=0).sort_values(
-        "model", key=lambda m: m.map(MODELS.index), kind="stable"
-    )
+    mixed = table.sample(frac=1, random_state=0).sort_values("model", key=lambda m: m.map(MODELS.index), kind="stable")
     for name, shuffled in tables(tmp_path, mixed).items():
         columns = [c for c in ("level", "model", "model_1", "model_2", "clustering") if c in shuffled]
         left, right = (t.sort_values(columns).reset_index(drop=True) for t in (straight[name], shuffled))
@@ -161,9 +155,7 @@ def test_scan_counts_and_wilson_interval(tmp_path):
         "42/49",
         "37/46",
     )
-    np.testing.assert_allclose(
-        row[["accuracy_low", "accuracy_high"]].astype(float), [0.744, 0.894], atol=5e-4
-    )
+    np.testing.assert_allclose(row[["accuracy_low", "accuracy_high"]].astype(float), [0.744, 0.894], atol=5e-4)
 
 
 def test_auc_within_folds_ignores_shifts_between_folds(tmp_path):
@@ -178,10 +170,8 @@ def test_auc_within_folds_ignores_shifts_between_folds(tmp_path):
 def ceiling(tmp_path):
     folder = tmp_path / "truth"
     folder.mkdir()
-    (folder / "ceiling.json").write_text(
-        json.dumps({"D": 1.83, "accuracy": 0.82, "auc": 0.902, "preset": "paper"})
-    )
-    oracle = pd.DataFrame({"participant_id": [f"sub-{s:02d}" for s in range(20)], "oracle": [-1.0, 1.0] * 10})
+    (folder / "ceiling.json").write_text(json.dumps({"D": 1.83, "accuracy": 0.82, "auc": 0.902, "preset": "paper"}))
+    oracle = pd.DataFrame({"participant_id": [f"sub-{s:02d}" for s in range(20)], "oracle_score": [-1.0, 1.0] * 10})
     oracle.to_csv(folder / "cohort.tsv", sep="\t", index=False)
     return folder
 
@@ -238,9 +228,7 @@ def test_missing_file_shows_no_traceback(tmp_path):
     assert re.fullmatch(r"python -m qnet evaluate: .*absent\.tsv.*\n", ended.stderr)
 
 
-@pytest.mark.parametrize(
-    "wrong", ["draws=5", "bootstrap", "bootstrap=0", "confidence=95", "threshold=half", "seed=-1"]
-)
+@pytest.mark.parametrize("wrong", ["draws=5", "bootstrap", "bootstrap=0", "confidence=95", "threshold=half", "seed=-1"])
 def test_settings_are_checked(wrong):
     with pytest.raises(ValueError, match="expected"):
         settings([wrong])

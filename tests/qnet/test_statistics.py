@@ -60,9 +60,7 @@ def test_identical_ranks_give_no_difference():
 
 
 def test_unknown_variance_gives_no_verdict():
-    test = delong(
-        np.array([1, 1, 0, 0]), np.array([3.0, 4, 1, 2]), np.array([1.0, 2, 3, 4])
-    )  # AUC 1 against 0
+    test = delong(np.array([1, 1, 0, 0]), np.array([3.0, 4, 1, 2]), np.array([1.0, 2, 3, 4]))  # AUC 1 against 0
     assert np.isnan(test.p) and stars(test.p) == "n/a"
 
 
@@ -113,9 +111,7 @@ def test_wilson_interval():
     assert wilson(10, 10, 0.95)[1] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(
-    "only_1, only_2, p", [(6, 0, 0.03125), (7, 1, 0.0703125), (2, 0, 0.5), (0, 0, 1), (3, 3, 1)]
-)
+@pytest.mark.parametrize("only_1, only_2, p", [(6, 0, 0.03125), (7, 1, 0.0703125), (2, 0, 0.5), (0, 0, 1), (3, 3, 1)])
 def test_mcnemar_exact(only_1, only_2, p):
     assert mcnemar_exact(only_1, only_2) == pytest.approx(p)
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from recon.acquisition import Acquisition
 from recon.bids import applicable_sidecars, entities, metadata
-from recon.io import read_header, read_table
+from recon.io import read_header
+from recon.tables import read_table
 
 REQUIRED = {"EchoTime": "seconds", "MagneticFieldStrength": "tesla"}
 

@@ -11,12 +11,15 @@ from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PACKAGES = ("recon", "qnet")
+PACKAGES = ("recon", "qnet", "workflow")
 
 
-def code(script: str) -> dict[str, str]:
-    """{file: hash} of `script` (a path from the repository's root) and its project imports, transitively."""
-    found: dict[str, str] = {}
+def code(script: str, *data: str) -> dict[str, str]:
+    """{file: hash} of `script`, of its project imports, transitively, and of `data` files that these read.
+
+    Paths are given from the repository's root.
+    """
+    found = {file: _hash((REPOSITORY / file).read_bytes()) for file in data}
     waiting = [script]
     while waiting:
         file = waiting.pop()
@@ -32,7 +35,11 @@ def fingerprint(file: str) -> tuple[str, tuple[str, ...]]:
     tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
     imports = tuple(dict.fromkeys(f for node in ast.walk(tree) for f in _imported_files(node)))
     _drop_docstrings(tree)
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12], imports
+    return _hash(ast.dump(tree).encode()), imports
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _imported_files(node: ast.AST) -> list[str]:

@@ -16,6 +16,12 @@ def planned_images(simulate: dict, paths: Paths, part: str, labels: list[str | N
     return [paths.raw_image(part, echo, acq) for acq in labels or flip_labels(simulate) for echo in echoes]
 
 
+def planned_sidecars(simulate: dict, paths: Paths) -> list[str]:
+    """The sidecars of all echo images."""
+    images = [image for part in ("mag", "phase") for image in planned_images(simulate, paths, part)]
+    return [image.replace(".nii.gz", ".json") for image in images]
+
+
 def planned_scans(simulate: dict, paths: Paths) -> dict[str, Scan]:
     """Scans by subject label, as `index` finds them in a dataset that exists."""
     labels = flip_labels(simulate)
@@ -23,7 +29,6 @@ def planned_scans(simulate: dict, paths: Paths) -> dict[str, Scan]:
     phase = planned_images(simulate, paths, "phase", labels[-1:])
     low_flip = planned_images(simulate, paths, "mag", labels[:1])[0] if len(labels) > 1 else None
     sidecars = [p.replace(".nii.gz", ".json") for p in (*magnitude, *phase, *([low_flip] if low_flip else []))]
-    width = len(str(simulate["subjects"]))
 
     def scan(subject: str) -> Scan:
         fill = lambda patterns: tuple(p.format(subject=subject) for p in patterns)  # noqa: E731
@@ -34,4 +39,10 @@ def planned_scans(simulate: dict, paths: Paths) -> dict[str, Scan]:
             low_flip=low_flip.format(subject=subject) if low_flip else None,
         )
 
-    return {s: scan(s) for i in range(1, simulate["subjects"] + 1) if (s := f"{i:0{max(width, 2)}d}")}
+    return {s: scan(s) for i in range(1, simulate["subjects"] + 1) if (s := f"{i:02d}")}
+
+
+def least_cohort(simulate: dict, subject: str) -> dict:
+    """Settings of the smallest cohort that holds `subject`, so that adding subjects changes no other's settings."""
+    number = int(subject)
+    return {**simulate, "subjects": number + number % 2}

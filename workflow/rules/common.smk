@@ -11,7 +11,8 @@ sys.path.insert(0, str(Path(workflow.basedir).parent))
 from workflow.lib.inputs import InputError, check_participants, index
 from workflow.lib.paths import Paths
 from workflow.lib.provenance import code
-from workflow.lib.simulated import planned_scans
+from workflow.lib.simulated import least_cohort, planned_images, planned_scans, planned_sidecars
+from workflow.lib.versions import versions
 
 for variable in ("NO_ET", "NIPYPE_NO_ET", "NO_ALBUMENTATIONS_UPDATE"):
     os.environ.setdefault(variable, "1")  # these packages ask the network for news unless told not to
@@ -32,9 +33,10 @@ ECHOES = range(
     min(config["combine_echoes"]["last_echo"], N_ECHOES) + 1,
 )
 TWO_FLIPS = all(scan.low_flip for scan in SCANS.values())
-INPUTS = config["train_image_model"]["inputs"]
-SEEDS = config["train_image_model"]["seeds"]
+INPUTS = config["runs"]["inputs"]
+SEEDS = config["runs"]["seeds"]
 FOLDS = range(config["folds"]["folds"])
+BOXES = [config["locate_nuclei"]["boxes"]] if config["locate_nuclei"]["boxes"] else []
 PARTICIPANTS = P.raw("participants.tsv") if SIMULATED else f"{config['bids_dir']}/participants.tsv"
 
 
@@ -58,3 +60,8 @@ def participants(wildcards):
         except InputError as error:
             raise WorkflowError(str(error))
     return PARTICIPANTS
+
+
+def smallest_cohort(wildcards):
+    """Param function: what a simulated subject depends on."""
+    return least_cohort(config["simulate"], wildcards.subject)

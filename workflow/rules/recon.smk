@@ -194,6 +194,7 @@ rule t1_map:
 
 rule locate_nuclei:
     input:
+        *BOXES,
         t1w=rules.t1w_map.output.t1w,
         mask=rules.brain_mask.output.mask,
         chi=rules.combine_echoes.output.chi,
@@ -209,7 +210,7 @@ rule locate_nuclei:
     conda:
         "../envs/recon.yaml"
     params:
-        code=code("workflow/scripts/locate_nuclei.py"),
+        code=code("workflow/scripts/locate_nuclei.py", "resources/nuclei.tsv"),
         cfg=config["locate_nuclei"],
     script:
         "../scripts/locate_nuclei.py"
@@ -247,6 +248,9 @@ rule subject_page:
         stats=rules.locate_nuclei.output.stats,
     output:
         page=f"{P.root}/sub-{{subject}}.html",
+        chi_picture=P.figure("sub-{subject}_Chimap"),
+        r2star_picture=P.figure("sub-{subject}_R2starmap"),
+        t1w_picture=P.figure("sub-{subject}_T1w"),
     log:
         P.log("subject_page", "subject"),
     benchmark:
@@ -254,17 +258,17 @@ rule subject_page:
     conda:
         "../envs/recon.yaml"
     params:
-        code=code("workflow/scripts/subject_page.py"),
+        code=code("workflow/scripts/subject_page.py", "workflow/report/base.html.j2", "workflow/report/subject.html.j2"),
         synthetic=SIMULATED,
     script:
         "../scripts/subject_page.py"
 
 
 rule maps:
-    localrule: True
     input:
         rules.derivative_description.output,
         expand(rules.combine_echoes.output.chi, subject=SUBJECTS),
         expand(rules.locate_nuclei.output, subject=SUBJECTS),
         expand(rules.t1_map.output, subject=SUBJECTS if TWO_FLIPS else []),
         expand(rules.subject_page.output, subject=SUBJECTS),
+    localrule: True

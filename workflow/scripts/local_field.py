@@ -7,15 +7,11 @@ from recon.background import LocalField, local_field
 from recon.io import read_mask, read_volume, write_mask, write_volume
 
 
-def main(
-    unwrapped: str, reliable: str, acquisition: str, local: str, eroded: str, cfg: dict, threads: int
-) -> None:
+def main(unwrapped: str, reliable: str, acquisition: str, local: str, eroded: str, cfg: dict, threads: int) -> None:
     facts = Acquisition.read(acquisition)
     phase = read_volume(unwrapped)
     field_ppm = phase.data * facts.ppm_per_rad().astype(np.float32)
-    local_ppm, inner = local_field(
-        field_ppm, read_mask(reliable), facts.voxel_size_mm, LocalField(**cfg), threads
-    )
+    local_ppm, inner = local_field(field_ppm, read_mask(reliable), facts.voxel_size_mm, LocalField(**cfg), threads)
     write_volume(local, local_ppm, like=phase)
     write_mask(eroded, inner, like=phase)
 

@@ -17,9 +17,7 @@ def main(
     magnitudes = [read_volume(path) for path in magnitude]
     phases = [read_volume(path) for path in phase]
     facts = [metadata(path, sidecars) for path in phase]
-    magnitude_data, phase_rad, facts_of_series = prepare_echoes(
-        magnitudes, phases, facts, phase, PrepareEchoes(**cfg)
-    )
+    magnitude_data, phase_rad, facts_of_series = prepare_echoes(magnitudes, phases, facts, phase, PrepareEchoes(**cfg))
     write_volume(magnitude_4d, magnitude_data, like=phases[0])
     write_volume(phase_4d, phase_rad, like=phases[0])
     facts_of_series.write(acquisition)

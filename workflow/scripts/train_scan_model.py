@@ -8,9 +8,7 @@ from qnet.model import prepare_torch, write_weights
 from qnet.train import ScanTraining, train_scan_model, write_log
 
 
-def main(
-    folds: str, embeddings: str, weights: str, log: str, fold: str, seed: str, cfg: dict, threads: int
-) -> None:
+def main(folds: str, embeddings: str, weights: str, log: str, fold: str, seed: str, cfg: dict, threads: int) -> None:
     labels = training_labels(read_folds(folds), int(fold))
     features = load_file(embeddings)
     scans = np.stack([features[participant] for participant in labels])  # (N, T, 512)

@@ -5,9 +5,7 @@ from recon.io import read_mask, read_volume, write_mask, write_volume
 from recon.unwrap import UnwrapPhase, reliable_mask, unwrap_phase
 
 
-def main(
-    phase: str, magnitude: str, mask: str, acquisition: str, unwrapped: str, reliable: str, cfg: dict
-) -> None:
+def main(phase: str, magnitude: str, mask: str, acquisition: str, unwrapped: str, reliable: str, cfg: dict) -> None:
     params = UnwrapPhase(**cfg)
     volume = read_volume(phase)
     trusted = reliable_mask(volume.data, read_volume(magnitude).data, read_mask(mask), params)

@@ -1,0 +1,178 @@
+"""Deep grey nuclei on the subject's grid: labels, the box of the basal ganglia, statistics per nucleus."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recon.mask import slice_axis
+from recon.nuclei import label_nuclei, nucleus_labels
+from recon.tables import read_table
+
+BASAL_GANGLIA = ("caudate", "putamen", "pallidum", "thalamus")
+BOX_COLUMNS = ["x0", "x1", "y0", "y1", "z0", "z1"]
+
+Box = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocateNuclei:
+    """Parameters of the localisation.
+
+    Attributes
+    ----------
+    boxes : str or None
+        Path of a table of expert boxes, which take the place of the computed ones.
+    margin_mm : float
+        Margin of the box around the basal ganglia in plane, mm.
+    """
+
+    boxes: str | None
+    margin_mm: float
+
+
+def subject_labels(mask: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray) -> np.ndarray:
+    """Nuclei on the subject's grid: each voxel of the mask is looked up at its place in MNI space.
+
+    Parameters
+    ----------
+    mask : (X, Y, Z) bool array
+        Brain.
+    affine : (4, 4) array
+        Voxel indices to scanner coordinates, mm.
+    subject_to_mni : (4, 4) array
+        Scanner coordinates to MNI coordinates, mm.
+
+    Returns
+    -------
+    (X, Y, Z) uint8 array
+        Label of the nucleus, 0 outside.
+    """
+    to_mni = subject_to_mni @ affine
+    labels = np.zeros(mask.shape, np.uint8)
+    labels[mask] = label_nuclei(np.argwhere(mask) @ to_mni[:3, :3].T + to_mni[:3, 3])
+    return labels
+
+
+def basal_ganglia_box(labels: np.ndarray, margin_mm: float, voxel_size_mm) -> Box:
+    """Smallest box around the basal ganglia and thalamus, with a margin in plane and none across slices.
+
+    Parameters
+    ----------
+    labels : (X, Y, Z) uint8 array
+        Nuclei.
+    margin_mm : float
+        Margin in plane, mm.
+    voxel_size_mm : (3,) sequence
+        Edge lengths of a voxel; the slices are normal to the largest.
+
+    Returns
+    -------
+    tuple of three slices
+
+    Raises
+    ------
+    ValueError
+        Where none of the nuclei lies in the image.
+    """
+    wanted = [label for label, (name, _) in nucleus_labels().items() if name in BASAL_GANGLIA]
+    position = np.argwhere(np.isin(labels, wanted))
+    if len(position) == 0:
+        raise ValueError("basal ganglia: expected caudate, putamen, pallidum or thalamus in the brain, found none")
+    margin = np.ceil(margin_mm / np.asarray(voxel_size_mm, float) - 1e-6).astype(int)
+    margin[slice_axis(voxel_size_mm)] = 0
+    start = np.maximum(position.min(axis=0) - margin, 0)
+    stop = np.minimum(position.max(axis=0) + margin + 1, labels.shape)
+    return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+
+
+def expert_box(path: str | Path, participant_id: str, shape: tuple[int, int, int]) -> Box | None:
+    """Box of one participant in a table of expert boxes.
+
+    Parameters
+    ----------
+    path : str or Path
+        Table with the columns ``participant_id x0 x1 y0 y1 z0 z1``: names with the prefix ``sub-``, voxels of
+        the native axes, half open.
+    participant_id : str
+        With or without the prefix ``sub-``.
+    shape : tuple of int
+        Shape of the subject's image.
+
+    Returns
+    -------
+    tuple of three slices, or None where the table does not list the participant
+
+    Raises
+    ------
+    ValueError
+        Where columns are missing, the participant is listed twice, or the box is empty or leaves the image.
+    """
+    table = read_table(path)
+    missing = [column for column in ["participant_id", *BOX_COLUMNS] if column not in table]
+    if missing:
+        raise ValueError(f"{path}: expected the columns {missing}, found {list(table.columns)}")
+    ids = table["participant_id"].astype(str)
+    if not ids.str.startswith("sub-").all():
+        raise ValueError(f"{path}: participant_id: expected names that begin with sub-, found {ids.tolist()}")
+    rows = table[ids == "sub-" + participant_id.removeprefix("sub-")]
+    if rows.empty:
+        return None
+    if len(rows) > 1:
+        raise ValueError(f"{path}: expected one row for {participant_id}, found {len(rows)}")
+    values = rows[BOX_COLUMNS].to_numpy(float).reshape(3, 2)
+    start, stop = values.T
+    if not np.all((np.rint(values) == values) & (values >= 0)) or np.any((start >= stop) | (stop > shape)):
+        raise ValueError(
+            f"{path}: {participant_id}: expected whole voxels with 0 <= start < stop <= {tuple(shape)}, "
+            f"found {values.tolist()}"
+        )
+    return tuple(slice(int(a), int(b)) for a, b in values)
+
+
+def box_mask(shape: tuple[int, int, int], box: Box) -> np.ndarray:
+    """(X, Y, Z) bool array that is True inside the box."""
+    mask = np.zeros(shape, bool)
+    mask[box] = True
+    return mask
+
+
+def nuclei_statistics(labels: np.ndarray, chi_ppm: np.ndarray, r2star_hz: np.ndarray, voxel_size_mm) -> pd.DataFrame:
+    """Size, susceptibility and relaxation of each nucleus.
+
+    Parameters
+    ----------
+    labels : (X, Y, Z) uint8 array
+        Nuclei.
+    chi_ppm, r2star_hz : (X, Y, Z) arrays
+        Maps in ppm and 1/s; a voxel that is zero or not finite was not measured and does not count.
+    voxel_size_mm : (3,) sequence
+        Edge lengths of a voxel.
+
+    Returns
+    -------
+    DataFrame
+        One row a nucleus, also where it holds no voxel: ``index name hemisphere voxels volume_mm3`` and for
+        each map ``_mean``, ``_sd`` (of the voxels, n - 1), ``_median``, missing where nothing was measured.
+    """
+    rows = []
+    for label, (name, hemisphere) in nucleus_labels().items():
+        where = labels == label
+        voxels = int(np.count_nonzero(where))
+        volume_mm3 = voxels * float(np.prod(voxel_size_mm))
+        row = {
+            "index": label,
+            "name": name,
+            "hemisphere": hemisphere,
+            "voxels": voxels,
+            "volume_mm3": volume_mm3,
+        }
+        for quantity, data in (("chi_ppm", chi_ppm), ("r2star_hz", r2star_hz)):
+            values = data[where].astype(float)
+            values = values[np.isfinite(values) & (values != 0)]
+            row[f"{quantity}_mean"] = values.mean() if values.size else np.nan
+            row[f"{quantity}_sd"] = values.std(ddof=1) if values.size > 1 else np.nan
+            row[f"{quantity}_median"] = np.median(values) if values.size else np.nan
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,77 @@
+"""Texts and tables that make the simulated cohort a BIDS dataset."""
+
+from itertools import product
+
+import pandas as pd
+
+from recon.nuclei import nucleus_names
+from recon.phantom.cohort import Simulate, Subject, oracle_score
+
+BIDS_VERSION = "1.10.0"
+README = """# SYNTHETIC multi-echo gradient echo cohort
+
+Every image in this dataset is SIMULATED; no person was scanned. Heads are the MNI152 template bent per subject, with
+parametric deep grey nuclei, veins, skull and air spaces; the field follows from susceptibility by dipole convolution.
+
+- `participants.tsv`: age, sex and group. Groups come in pairs of equal sex and, unless the preset is `confounded`, age.
+- `derivatives/ground-truth/`: true susceptibility, R2*, T1, fields, brain and nuclei of every subject, the iron of
+  every nucleus (`cohort.tsv`) and the best result that any classifier can expect (`ceiling.json`).
+
+A paramagnetic source advances the phase. For research and teaching of methods only.
+"""
+PARTICIPANTS_JSON = {
+    "age": {"Description": "age of the simulated participant", "Units": "year"},
+    "sex": {"Description": "sex of the simulated participant", "Levels": {"M": "male", "F": "female"}},
+    "group": {
+        "Description": "simulated diagnosis",
+        "Levels": {"HH": "hereditary haemochromatosis", "HC": "healthy control"},
+    },
+}
+RAW_DESCRIPTION = {
+    "Name": "SYNTHETIC multi-echo gradient echo cohort",
+    "BIDSVersion": BIDS_VERSION,
+    "DatasetType": "raw",
+    "License": "CC0",
+    "Authors": ["simulated, no person was scanned"],
+    "GeneratedBy": [{"Name": "recon.phantom"}],
+}
+TRUTH_DESCRIPTION = RAW_DESCRIPTION | {
+    "Name": "SYNTHETIC multi-echo gradient echo cohort: ground truth",
+    "DatasetType": "derivative",
+    "SourceDatasets": [{"URL": "../.."}],
+}
+TRUTH_IGNORE = "*_fieldmap.*\ncohort.tsv\nceiling.json\n"  # BIDS has no name for these
+
+
+def participants(people: list[Subject]) -> pd.DataFrame:
+    """The table participants.tsv."""
+    rows = [(f"sub-{p.label}", p.age, p.sex, p.group) for p in people]
+    return pd.DataFrame(rows, columns=["participant_id", "age", "sex", "group"])
+
+
+def latents(people: list[Subject]) -> pd.DataFrame:
+    """Ground truth of every subject: oracle score, then ``<nucleus>_chi_ppb`` and ``<nucleus>_r2star_hz``."""
+    table = participants(people)
+    table["oracle_score"] = [oracle_score(p) for p in people]
+    for i, name in enumerate(nucleus_names()):
+        table[f"{name}_chi_ppb"] = [p.chi_ppb[i] for p in people]
+        table[f"{name}_r2star_hz"] = [p.r2star_hz[i] for p in people]
+    return table
+
+
+def sidecars(cfg: Simulate, part: str) -> list[dict]:
+    """JSON sidecars of all images of one part (mag or phase), in the order of `recon.phantom.signal.acquire`."""
+    units = {"phase": {"Units": "rad"}, "mag": {"Units": "arbitrary"}}[part]
+    return [
+        {
+            "EchoTime": te_s,
+            "FlipAngle": flip_angle_deg,
+            "RepetitionTimeExcitation": cfg.tr_s,
+            "MagneticFieldStrength": cfg.b0_tesla,
+            "Manufacturer": "Simulated",
+            "MRAcquisitionType": "3D",
+            "PulseSequenceType": "spoiled multi-echo gradient echo",
+            **units,
+        }
+        for flip_angle_deg, te_s in product(sorted(cfg.flip_angles_deg), cfg.te_s)
+    ]

@@ -1,0 +1,109 @@
+"""Folds: disjoint, balanced, reproducible, and clear refusals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qnet.folds import (
+    COLUMNS,
+    Folds,
+    Participants,
+    held_out_labels,
+    make_folds,
+    read_folds,
+    read_participants,
+    training_labels,
+)
+
+STUDY = Participants(group_column="group", positive_label="HH", negative_label="HC")
+
+
+def cohort(positive=52, negative=47, seed=0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    count = positive + negative
+    return pd.DataFrame({
+        "participant_id": [f"sub-{i:02d}" for i in range(1, count + 1)],
+        "age": rng.integers(20, 86, count).astype(str),
+        "sex": rng.choice(["F", "M"], count, p=[0.33, 0.67]),
+        "group": rng.permutation(["HH"] * positive + ["HC"] * negative),
+    })  # fmt: skip
+
+
+def dealt(folds=10, seed=0, **numbers) -> pd.DataFrame:
+    return make_folds(cohort(**numbers), Folds(folds=folds, seed=seed), STUDY)
+
+
+def test_every_subject_in_one_fold():
+    folds = dealt()
+    assert list(folds.columns) == COLUMNS
+    assert sorted(folds["participant_id"]) == sorted(cohort()["participant_id"])
+    assert set(folds["fold"]) == set(range(10))
+    for fold in range(10):
+        assert not training_labels(folds, fold).keys() & held_out_labels(folds, fold).keys()
+
+
+@pytest.mark.parametrize("numbers", [(52, 47, 10), (12, 12, 3), (5, 7, 5), (30, 11, 4)])
+def test_sizes_differ_by_at_most_one(numbers):
+    positive, negative, count = numbers
+    folds = dealt(count, positive=positive, negative=negative)
+    assert np.ptp(folds["fold"].value_counts()) <= 1
+    assert np.ptp(pd.crosstab(folds["fold"], folds["label"]), axis=0).max() <= 1
+
+
+def test_age_and_sex_are_spread():
+    folds = dealt()
+    tercile = pd.qcut(folds["age"].rank(method="first"), 3, labels=False)
+    for stratum, members in folds.groupby([folds["label"], folds["sex"]]):
+        counts = members["fold"].value_counts().reindex(range(10), fill_value=0)
+        assert np.ptp(counts) <= 3, stratum  # one for each tercile
+    assert np.ptp(pd.crosstab(folds["fold"], tercile), axis=0).max() <= 4
+    assert folds.groupby("fold")["age"].mean().std() < 5  # by chance alone about 19 / sqrt(10) = 6
+
+
+def test_seed_decides():
+    pd.testing.assert_frame_equal(dealt(seed=1), dealt(seed=1))
+    assert (dealt(seed=1)["fold"] != dealt(seed=2)["fold"]).any()
+
+
+def test_order_of_columns_and_labels():
+    folds = dealt()
+    truth = cohort().set_index("participant_id")["group"]
+    assert (folds["label"] == (folds["participant_id"].map(truth) == "HH")).all()
+
+
+def test_round_trip_through_tsv(tmp_path):
+    folds = dealt()
+    folds.to_csv(tmp_path / "folds.tsv", sep="\t", index=False)
+    pd.testing.assert_frame_equal(read_folds(tmp_path / "folds.tsv"), folds, check_dtype=False)
+
+
+def test_participants_are_read_as_text_and_kept_by_name(tmp_path):
+    path = tmp_path / "participants.tsv"
+    path.write_text("participant_id\tage\tsex\tgroup\nsub-01\t40\tF\t1\nsub-02\tn/a\tM\t0\n")
+    table = read_participants(path, ["sub-02"])
+    assert table["participant_id"].tolist() == ["sub-02"]
+    assert table["age"].isna().all()
+    assert table["group"].tolist() == ["0"]
+    with pytest.raises(ValueError, match=r"participants\.tsv.*sub-09"):
+        read_participants(path, ["sub-01", "sub-09"])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda t: t.drop(columns="sex"), "column 'sex'"),
+        (lambda t: t.assign(age=t["age"].where(t["participant_id"] != "sub-03")), "'age'.*sub-03"),
+        (lambda t: t.assign(age="old"), "numbers of years.*old"),
+        (lambda t: t.assign(group="HH"), "two groups.*found .'HH'."),
+        (lambda t: t.assign(group=["PD", *t["group"][1:]]), "found .*'PD'"),
+        (lambda t: t.assign(participant_id="sub-01"), "one row per subject"),
+    ],
+)
+def test_bad_tables_are_refused(spoil, message):
+    with pytest.raises(ValueError, match=message):
+        make_folds(spoil(cohort()), Folds(folds=5, seed=0), STUDY)
+
+
+def test_no_more_folds_than_subjects_of_a_group():
+    with pytest.raises(ValueError, match=r"2 to 4.*found 5"):
+        dealt(5, positive=9, negative=4)

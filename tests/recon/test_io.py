@@ -1,0 +1,128 @@
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recon.acquisition import Acquisition
+from recon.bids import entities, metadata
+from recon.io import (
+    Volume,
+    atomic,
+    read_json,
+    read_mask,
+    read_table,
+    read_volume,
+    write_json,
+    write_table,
+    write_volume,
+)
+
+
+@pytest.fixture
+def volume():
+    data = np.random.default_rng(0).normal(size=(6, 7, 8)).astype(np.float32)
+    affine = np.array([[-1.5, 0, 0, 3], [0, 1.5 * 0.8, -2 * 0.6, 4], [0, 1.5 * 0.6, 2 * 0.8, 5], [0, 0, 0, 1.0]])
+    return Volume(data=data, affine=affine)
+
+
+def test_geometry_comes_from_the_affine(volume):
+    np.testing.assert_allclose(volume.voxel_size_mm, [1.5, 1.5, 2])
+    np.testing.assert_allclose(volume.b0_dir, [0, 0.6, 0.8], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["map.nii", "map.nii.gz"])
+def test_volume_survives_the_file(tmp_path, volume, name):
+    path = tmp_path / "new folder ü" / name
+    write_volume(path, volume.data, like=volume, sidecar={"Units": "ppm"})
+    back = read_volume(path)
+    np.testing.assert_array_equal(back.data, volume.data)
+    np.testing.assert_allclose(back.affine, volume.affine, atol=1e-6)
+    assert read_json(path.parent / "map.json") == {"Units": "ppm"}
+    assert sorted(p.name for p in path.parent.iterdir()) == sorted(["map.json", name])
+
+
+def test_same_data_gives_the_same_bytes(tmp_path, volume):
+    for name in ("a", "b"):
+        write_volume(tmp_path / name / "map.nii.gz", volume.data, like=volume)
+    assert (tmp_path / "a/map.nii.gz").read_bytes() == (tmp_path / "b/map.nii.gz").read_bytes()
+
+
+def test_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
+    path = tmp_path / "x.json"
+    write_json(path, {"old": 1})
+    with pytest.raises(RuntimeError), atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(path) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", gzip.compress(b"0" * 400)])
+def test_broken_image_is_named(tmp_path, content):
+    path = tmp_path / "broken.nii.gz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"broken\.nii\.gz: expected a readable NIfTI"):
+        read_volume(path)
+
+
+def test_truncated_and_missing_images_are_named(tmp_path, volume):
+    path = tmp_path / "cut.nii.gz"
+    write_volume(path, volume.data, like=volume)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=r"cut\.nii\.gz: expected"):
+        read_volume(path)
+    with pytest.raises(ValueError, match=r"none\.nii: expected"):
+        read_volume(tmp_path / "none.nii")
+
+
+def test_empty_mask_is_refused(tmp_path, volume):
+    write_volume(tmp_path / "mask.nii", np.zeros((6, 7, 8), bool), like=volume)
+    with pytest.raises(ValueError, match=r"mask\.nii: expected a 3-D mask that is not empty"):
+        read_mask(tmp_path / "mask.nii")
+
+
+def test_json_and_tables(tmp_path):
+    (tmp_path / "bad.json").write_text("[1]")
+    with pytest.raises(ValueError, match=r"bad\.json: expected a JSON object, found list"):
+        read_json(tmp_path / "bad.json")
+    write_table(tmp_path / "t.tsv", pd.DataFrame({"participant_id": ["sub-01"], "age": [np.nan]}))
+    assert "n/a" in (tmp_path / "t.tsv").read_text()
+    assert read_table(tmp_path / "t.tsv").age.isna().all()
+
+
+def test_acquisition_survives_the_file_and_knows_its_units(tmp_path):
+    facts = Acquisition(te_s=(0.005, 0.010), b0_tesla=3.0, b0_dir=(0, 0, 1), voxel_size_mm=(1, 1, 2))
+    facts.write(tmp_path / "a.json")
+    assert Acquisition.read(tmp_path / "a.json") == facts
+    # 1 ppm at 3 T is 127.7 Hz: 2 pi 127.7 Hz 5 ms = 4.01 rad
+    assert 1 / facts.ppm_per_rad()[0] == pytest.approx(4.0127, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"te_s": (5.0, 10.0)}, "milliseconds"),
+        ({"te_s": (0.01, 0.005)}, "ascending"),
+        ({"te_s": ()}, "ascending"),
+        ({"b0_tesla": 3000.0}, "tesla"),
+        ({"b0_dir": (0, 0, 2)}, "unit vector"),
+        ({"voxel_size_mm": (1, 0, 1)}, "positive mm"),
+    ],
+)
+def test_impossible_acquisitions_are_refused(change, message):
+    facts = {"te_s": (0.005,), "b0_tesla": 3.0, "b0_dir": (0, 0, 1), "voxel_size_mm": (1, 1, 1)}
+    with pytest.raises(ValueError, match=message):
+        Acquisition(**(facts | change))
+
+
+def test_sidecars_are_inherited_from_general_to_specific(tmp_path):
+    anat = tmp_path / "sub-01/anat"
+    write_json(tmp_path / "part-phase_MEGRE.json", {"Units": "rad", "FlipAngle": 20})
+    write_json(tmp_path / "echo-2_MEGRE.json", {"EchoTime": 0.01})
+    write_json(anat / "sub-01_echo-2_part-phase_MEGRE.json", {"FlipAngle": 24})
+    write_json(anat / "sub-01_echo-1_part-phase_MEGRE.json", {"EchoTime": 9})
+    image = anat / "sub-01_echo-2_part-phase_MEGRE.nii.gz"
+    assert entities(image) == {"sub": "01", "echo": "2", "part": "phase", "suffix": "MEGRE"}
+    facts = metadata(image, tmp_path.rglob("*.json"))
+    assert facts == {"Units": "rad", "FlipAngle": 24, "EchoTime": 0.01}

@@ -1,0 +1,245 @@
+"""Localisation: the template, moved in a known way, is found again; boxes and statistics."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from recon.io import read_json, read_volume
+from recon.localize import basal_ganglia_box, box_mask, expert_box, nuclei_statistics, subject_labels
+from recon.nuclei import nucleus_labels, template_labels
+from recon.registration import read_template, register
+
+VOXEL_SIZE_MM = np.array([2.0, 2.0, 3.0])
+
+
+def moved_template(rotation_deg, scale, shift_mm, shape=(96, 112, 60), flips=(1, 1, 1), order=(0, 1, 2)):
+    """The template as a subject's image: data, affine, mask, true subject_to_mni."""
+    to_mni = np.eye(4)
+    to_mni[:3, :3] = Rotation.from_euler("xyz", rotation_deg, degrees=True).as_matrix() @ np.diag(scale)
+    to_mni[:3, 3] = shift_mm
+    affine = np.eye(4)
+    affine[:3, :3] = np.diag(VOXEL_SIZE_MM * flips)
+    centre_mm = (np.linalg.inv(to_mni) @ [0, -18, 8, 1])[:3]  # the middle of the head is the middle of the grid
+    affine[:3, 3] = centre_mm - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    template = read_template()
+    pull = np.linalg.inv(template.affine) @ to_mni @ affine
+    data = ndimage.affine_transform(template.data, pull[:3, :3], pull[:3, 3], output_shape=shape, order=1)
+    data += np.random.default_rng(0).normal(scale=0.02 * data.max(), size=shape)
+    mask = data > 0.1 * data.max()
+    mask = ndimage.binary_fill_holes(ndimage.binary_opening(mask))
+    columns = np.eye(4)[:, [*order, 3]]
+    return data.transpose(order), affine @ columns, mask.transpose(order), to_mni
+
+
+def centres_mm(labels, affine):
+    """Label → centre in the space of the affine, mm."""
+    present = np.unique(labels[labels > 0])
+    index = np.array(ndimage.center_of_mass(labels > 0, labels, present))
+    return dict(zip(present.tolist(), index @ affine[:3, :3].T + affine[:3, 3], strict=True))
+
+
+def apply(matrix, points_mm):
+    return points_mm @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        dict(rotation_deg=(12, -5, 8), scale=(1.1, 0.95, 1.05), shift_mm=(10, -20, 30)),
+        dict(rotation_deg=(-15, 6, 4), scale=(0.9, 0.92, 0.9), shift_mm=(-15, 40, 5), flips=(-1, -1, 1)),
+        dict(rotation_deg=(5, 5, -12), scale=(1, 1, 1), shift_mm=(0, 5, 0), flips=(1, -1, -1), order=(2, 0, 1)),
+        dict(rotation_deg=(8, 3, -5), scale=(1.05, 0.95, 1), shift_mm=(3, 2, 30), shape=(96, 112, 34)),
+    ],
+    ids=["moved", "flipped", "permuted", "slab"],
+)
+def test_nuclei_of_a_moved_template_are_found(how):
+    data, affine, mask, to_mni = moved_template(**how)
+    fit = register(data, affine, mask)
+    found = centres_mm(subject_labels(mask, affine, fit.subject_to_mni), affine)
+    true = centres_mm(subject_labels(mask, affine, to_mni), affine)
+    assert set(found) == set(true)
+    error_mm = [np.linalg.norm(found[label] - true[label]) for label in true]
+    assert max(error_mm) < 3
+    assert fit.plausible
+    assert fit.correlation > 0.9
+
+
+@pytest.fixture(scope="module")
+def subject():
+    return moved_template(rotation_deg=(6, 2, -3), scale=(1.05, 1, 0.95), shift_mm=(4, 10, -8))
+
+
+def test_inverted_contrast_is_found_as_well(subject):
+    data, affine, mask, to_mni = subject
+    inverted = np.where(mask, data.max() - 0.7 * data, 0)
+    fit = register(inverted, affine, mask)
+    points_mm = np.array([[-12.0, 12, 8], [25, 2, 0], [5, -19, -9]])
+    back = apply(fit.subject_to_mni, apply(np.linalg.inv(to_mni), points_mm))
+    assert np.linalg.norm(back - points_mm, axis=1).max() < 3
+    assert fit.correlation < 0
+
+
+def test_registration_repeats_exactly_and_writes_no_input(subject):
+    data, affine, mask, _ = subject
+    copies = [part.copy() for part in (data, affine, mask)]
+    first, second = register(data, affine, mask), register(data, affine, mask)
+    np.testing.assert_array_equal(first.subject_to_mni, second.subject_to_mni)
+    for part, copy in zip((data, affine, mask), copies, strict=True):
+        np.testing.assert_array_equal(part, copy)
+
+
+def test_intensity_scale_and_broken_voxels_hardly_matter(subject):
+    data, affine, mask, _ = subject
+    broken = 1e-3 * data
+    broken[mask & (np.random.default_rng(1).random(mask.shape) < 0.001)] = np.nan
+    points_mm = np.array([[-12.0, 12, 8], [25, 2, 0], [5, -19, -9]])
+    a, b = (register(image, affine, mask).subject_to_mni for image in (data, broken))
+    assert np.linalg.norm(apply(a, points_mm) - apply(b, points_mm), axis=1).max() < 1
+
+
+def test_empty_mask_is_refused(subject):
+    data, affine, mask, _ = subject
+    with pytest.raises(ValueError, match="expected a brain mask with measured voxels, found none"):
+        register(data, affine, np.zeros_like(mask))
+
+
+def test_labels_stay_inside_the_mask(subject):
+    _, affine, mask, to_mni = subject
+    half = mask.copy()
+    half[: mask.shape[0] // 2] = False
+    labels = subject_labels(half, affine, to_mni)
+    assert labels.any()
+    assert not labels[~half].any()
+
+
+def test_labels_in_template_space_are_the_template_labels():
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = [-60, -90, -60]
+    shape = (60, 70, 50)
+    labels = subject_labels(np.ones(shape, bool), affine, np.eye(4))
+    np.testing.assert_array_equal(labels, template_labels(shape, affine))
+
+
+BIGBRAIN = {
+    "caudate": ["caudate"],
+    "putamen": ["putamen"],
+    "pallidum": ["globus-pallidus-externa", "globus-pallidus-interna"],
+    "thalamus": ["thalamus"],
+    "red_nucleus": ["red-nucleus"],
+    "substantia_nigra": ["substantia-nigra"],
+}
+
+
+def test_nuclei_found_lie_where_bigbrain_draws_them(subject, shared_data):
+    data, affine, mask, to_mni = subject
+    fit = register(data, affine, mask)
+    found = centres_mm(subject_labels(mask, affine, fit.subject_to_mni), affine)
+    atlas = read_volume(shared_data / "deep_gray_labels" / "bigbrain.nii.gz")
+    names = read_json(shared_data / "deep_gray_labels" / "bigbrain.json")["labels"]
+    for label, (name, side) in nucleus_labels().items():
+        if name not in BIGBRAIN:
+            continue
+        prefix = {"L": "Left-", "R": "Right-"}[side]
+        wanted = np.isin(atlas.data, [names.index(prefix + part) for part in BIGBRAIN[name]])
+        true_mni = apply(atlas.affine, np.argwhere(wanted).mean(axis=0))
+        distance_mm = np.linalg.norm(apply(to_mni, found[label]) - true_mni)
+        assert distance_mm < 4, f"{name} {side}"
+
+
+@pytest.fixture
+def labels():
+    labels = np.zeros((40, 40, 20), np.uint8)
+    labels[10:14, 12:20, 6:9] = 1  # caudate L
+    labels[25:28, 15:18, 8:12] = 8  # thalamus R
+    labels[18:20, 5:7, 1:3] = 9  # red nucleus L, no part of the box
+    return labels
+
+
+def test_box_holds_the_basal_ganglia_with_a_margin_in_plane(labels):
+    box = basal_ganglia_box(labels, 4.0, (1, 2, 3))
+    assert box == (slice(6, 32), slice(10, 22), slice(6, 12))
+
+
+def test_box_stays_inside_the_image(labels):
+    box = basal_ganglia_box(labels, 500.0, (1, 1, 3))
+    assert box == (slice(0, 40), slice(0, 40), slice(6, 12))
+
+
+def test_box_without_basal_ganglia_is_refused():
+    with pytest.raises(ValueError, match="expected caudate"):
+        basal_ganglia_box(np.full((5, 5, 5), 9, np.uint8), 1.0, (1, 1, 1))
+
+
+def test_box_mask_is_the_box():
+    mask = box_mask((9, 8, 7), (slice(1, 3), slice(2, 6), slice(0, 7)))
+    assert mask.sum() == 2 * 4 * 7
+    assert mask[1:3, 2:6].all()
+
+
+@pytest.fixture
+def boxes(tmp_path):
+    path = tmp_path / "boxes.tsv"
+    path.write_text("participant_id\tx0\tx1\ty0\ty1\tz0\tz1\nsub-01\t2\t9\t3\t8\t0\t5\nsub-02\t2\t2\t3\t8\t0\t5\n")
+    return path
+
+
+@pytest.mark.parametrize("name", ["01", "sub-01"])
+def test_expert_box_is_read(boxes, name):
+    assert expert_box(boxes, name, (9, 9, 9)) == (slice(2, 9), slice(3, 8), slice(0, 5))
+
+
+def test_participant_without_expert_box_has_none(boxes):
+    assert expert_box(boxes, "sub-07", (9, 9, 9)) is None
+
+
+@pytest.mark.parametrize(("name", "shape"), [("sub-02", (9, 9, 9)), ("sub-01", (8, 9, 9))], ids=["empty", "outside"])
+def test_impossible_expert_box_is_refused(boxes, name, shape):
+    with pytest.raises(ValueError, match=rf"boxes.tsv: {name}: expected whole voxels"):
+        expert_box(boxes, name, shape)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("participant_id\tx0\nsub-01\t1\n", "expected the columns"),
+        ("participant_id\tx0\tx1\ty0\ty1\tz0\tz1\n01\t0\t1\t0\t1\t0\t1\n", "begin with sub-"),
+        ("participant_id\tx0\tx1\ty0\ty1\tz0\tz1\n" + "sub-01\t0\t1\t0\t1\t0\t1\n" * 2, "expected one row"),
+        ("participant_id\tx0\tx1\ty0\ty1\tz0\tz1\nsub-01\t0\tn/a\t0\t1\t0\t1\n", "expected whole voxels"),
+    ],
+    ids=["columns", "prefix", "twice", "missing"],
+)
+def test_broken_table_of_boxes_is_refused(tmp_path, text, message):
+    path = tmp_path / "boxes.tsv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"boxes.tsv: .*{message}"):
+        expert_box(path, "sub-01", (9, 9, 9))
+
+
+def test_statistics_of_a_nucleus(labels):
+    chi_ppm = np.where(labels == 1, 0.05, 0.01).astype(np.float32)
+    chi_ppm[10, 12:20, 6:9] = 0.09
+    chi_ppm[11, 12, 6] = np.nan
+    r2star_hz = np.where(labels == 1, 25, 0).astype(np.float32)
+    table = nuclei_statistics(labels, chi_ppm, r2star_hz, (1, 1, 3)).set_index("index")
+    values = np.array([0.09] * 24 + [0.05] * 71)
+    caudate = table.loc[1]
+    assert (caudate["name"], caudate.hemisphere, caudate.voxels, caudate.volume_mm3) == (
+        "caudate",
+        "L",
+        96,
+        288,
+    )
+    assert caudate.chi_ppm_mean == pytest.approx(values.mean(), rel=1e-5)
+    assert caudate.chi_ppm_sd == pytest.approx(values.std(ddof=1), rel=1e-5)
+    assert caudate.chi_ppm_median == pytest.approx(0.05, rel=1e-5)
+    assert caudate.r2star_hz_mean == pytest.approx(25)
+
+
+def test_every_nucleus_has_a_row_and_what_is_missing_is_marked(labels):
+    table = nuclei_statistics(labels, labels.astype(float), np.zeros(labels.shape), (1, 1, 1)).set_index("index")
+    assert list(table.index) == list(nucleus_labels())
+    assert table.loc[2, "voxels"] == 0
+    assert pd.isna(table.loc[2, "chi_ppm_mean"])
+    assert pd.isna(table.loc[1, "r2star_hz_mean"])

@@ -1,0 +1,123 @@
+"""`python -m recon` on folders: the files and numbers that other programs rely on."""
+
+import numpy as np
+import pytest
+
+from recon.__main__ import main
+from recon.io import Volume, read_mask, read_volume, write_json, write_volume
+from tests.recon.physics import VOXEL_SIZE_MM, acquisition, ball, field_of, nuclei, signal, slope
+
+GRID = Volume(data=None, affine=np.diag([*VOXEL_SIZE_MM, 1]))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Noisy echoes of four nuclei in a ball, and the true fields."""
+    path = tmp_path_factory.mktemp("in")
+    chi, mask, facts = nuclei(), ball(40), acquisition()
+    local = field_of(chi)
+    total = local + field_of(4.0 * ball(5, (0, 50, -20)).astype(np.float32))
+    magnitude, phase = signal(chi, total, facts)
+    for name, data in {
+        "magnitude": magnitude * mask[..., None],
+        "phase": phase,
+        "mask": mask,
+        "totalfield": total,
+        "localfield": local,
+        "truth": chi,
+    }.items():
+        write_volume(path / f"{name}.nii.gz", data, GRID)
+    write_json(
+        path / "params.json",
+        {"TE": list(facts.te_s), "B0": 3.0, "B0_dir": [0, 0, 1], "voxel_size": VOXEL_SIZE_MM.tolist()},
+    )
+    return path
+
+
+def run(stage, folder, out, *settings):
+    assert main([stage, str(folder), str(out), *(["--set", *settings] if settings else [])]) == 0
+    return out
+
+
+def test_field_mapping_gives_the_total_field_in_ppm(folder, tmp_path):
+    out = run("field-mapping", folder, tmp_path)
+    estimate, truth = read_volume(out / "totalfield.nii.gz").data, read_volume(folder / "totalfield.nii.gz").data
+    core = ball(36)
+    difference = (estimate - truth)[core]
+    assert np.std(difference) < 0.01
+    assert slope(estimate, truth, core) == pytest.approx(1, abs=0.01)
+
+
+def test_unwrap_adds_whole_turns(folder, tmp_path):
+    out = run("unwrap", folder, tmp_path)
+    turns = (read_volume(out / "unwrapped.nii.gz").data - read_volume(folder / "phase.nii.gz").data) / (2 * np.pi)
+    inside = turns[read_mask(folder / "mask.nii.gz")]
+    np.testing.assert_allclose(inside, np.round(inside), atol=1e-4)
+
+
+def test_bfr_gives_the_local_field_and_its_mask(folder, tmp_path):
+    out = run("bfr", folder, tmp_path)
+    eroded = read_mask(out / "eroded_mask.nii.gz")
+    local, truth = read_volume(out / "localfield.nii.gz").data, read_volume(folder / "localfield.nii.gz").data
+    assert slope(local, truth, eroded) == pytest.approx(1, abs=0.05)
+
+
+def test_dipole_gives_susceptibility_in_ppm(folder, tmp_path):
+    out = run("dipole", folder, tmp_path)
+    chi, truth = read_volume(out / "chimap.nii.gz").data, read_volume(folder / "truth.nii.gz").data
+    assert slope(chi, truth, ball(40)) == pytest.approx(1, abs=0.12)
+
+
+def test_end_to_end_recovers_susceptibility_from_wrapped_phase(folder, tmp_path):
+    out = run("end-to-end", folder, tmp_path)
+    chi, truth = read_volume(out / "chimap.nii.gz").data, read_volume(folder / "truth.nii.gz").data
+    assert slope(chi, truth, chi != 0) == pytest.approx(0.95, abs=0.12)
+
+
+def test_r2star_is_in_per_second(folder, tmp_path):
+    out = run("r2star", folder, tmp_path)
+    r2star, truth = read_volume(out / "r2star.nii.gz").data, read_volume(folder / "truth.nii.gz").data
+    assert np.median(r2star[truth > 0.1]) == pytest.approx(20 + 120 * 0.14, rel=0.02)
+
+
+def test_brain_mask_finds_the_ball(folder, tmp_path):
+    out = run("brain-mask", folder, tmp_path, "erode_mm=0", "tool=builtin")
+    mask, truth = read_mask(out / "mask.nii.gz"), read_mask(folder / "mask.nii.gz")
+    assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.95
+
+
+def test_settings_change_the_result(folder, tmp_path):
+    plain = run("dipole", folder, tmp_path / "plain", "method=tkd")
+    strong = run("dipole", folder, tmp_path / "strong", "method=tkd", "threshold=0.3")
+    maps = [read_volume(out / "chimap.nii.gz").data for out in (plain, strong)]
+    assert maps[0].std() > maps[1].std()
+
+
+@pytest.mark.parametrize(
+    ("stage", "setting", "message"),
+    [
+        ("dipole", "treshold=0.2", "expected key=value with one of dipole_inversion.method"),
+        ("dipole", "threshold=big", "threshold"),
+        ("dipole", "threshold=0", "threshold"),
+        ("dipole", "method=magic", "method"),
+        ("end-to-end", "threshold=0.2", "expected section.threshold, found it in local_field, dipole_inversion"),
+    ],
+)
+def test_wrong_settings_are_refused_in_one_line(folder, tmp_path, capsys, stage, setting, message):
+    assert main([stage, str(folder), str(tmp_path / "out"), "--set", setting]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_and_mismatched_files_are_named(folder, tmp_path, capsys):
+    assert main(["bfr", str(tmp_path), str(tmp_path / "out")]) == 2
+    assert "totalfield.nii.gz: expected a readable NIfTI" in capsys.readouterr().err
+    write_volume(tmp_path / "magnitude.nii.gz", np.ones((4, 4, 4, 3), np.float32), GRID)
+    write_json(tmp_path / "params.json", {"TE": [0.01], "B0": 3})
+    assert main(["r2star", str(tmp_path), str(tmp_path / "out")]) == 2
+    assert "found no B0_dir, voxel_size" in capsys.readouterr().err
+    write_json(tmp_path / "params.json", {"TE": [0.01, 0.02], "B0": 3, "B0_dir": [0, 0, 1], "voxel_size": [1, 1, 1]})
+    assert main(["r2star", str(tmp_path), str(tmp_path / "out")]) == 2
+    assert "magnitude.nii.gz: expected 2 echoes (params.json), found 3" in capsys.readouterr().err

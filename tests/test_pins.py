@@ -1,0 +1,54 @@
+"""One version of every package, whoever installs it."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENTS = [ROOT / "environment.yml", *sorted((ROOT / "workflow/envs").glob("*.yaml"))]
+CONDA_NAMES = {"pytorch": "torch"}
+
+
+def locked() -> dict[str, set[str]]:
+    """Versions by package in requirements.lock; a package may have one for each range of Python."""
+    versions: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([a-z0-9-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text(), re.M):
+        versions.setdefault(name, set()).add(version)
+    return versions
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda p: p.name)
+def test_environment_pins_equal_the_lock(path):
+    environment, versions = yaml.safe_load(path.read_text()), locked()
+    assert environment["channels"][0] == "conda-forge"
+    for requirement in environment["dependencies"]:
+        name, pin = requirement.split(" ==")
+        if name != "python":
+            assert pin in versions[CONDA_NAMES.get(name, name)], requirement
+
+
+def test_lock_holds_every_dependency_of_the_project_with_hashes():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    names = {re.match(r"[a-zA-Z0-9-]+", requirement).group().lower() for requirement in wanted}
+    assert names <= locked().keys()
+    text = (ROOT / "requirements.lock").read_text()
+    assert text.count("--hash=sha256:") >= len(locked())
+
+
+def test_named_packages_are_dependencies():
+    project = (ROOT / "pyproject.toml").read_text()
+    for name in ("snakemake", "torch", "torchvision", "nibabel", "nipype", "fslpy", "scipy", "numpy", "pandas"):
+        assert f'"{name}>=' in project
+    assert '"albumentations==2.0.8"' in project
+
+
+@pytest.mark.parametrize("rules", sorted((ROOT / "workflow/rules").glob("*.smk")), ids=lambda p: p.name)
+def test_every_scripted_rule_has_an_environment_that_exists(rules):
+    text = rules.read_text()
+    assert text.count("script:") == text.count("conda:") == text.count("log:") == text.count("benchmark:")
+    for name in re.findall(r'"\.\./(envs/[^"]+)"', text):
+        assert (ROOT / "workflow" / name).is_file()

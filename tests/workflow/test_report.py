@@ -1,0 +1,174 @@
+"""Pages: what a reader must find on them, and nothing that a name could smuggle in."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from qnet.predictions import read_predictions
+from recon.io import Volume, write_json, write_mask, write_volume
+from workflow.lib.html import number, p_value, percent
+from workflow.scripts import evaluate, report, subject_page
+
+CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
+NASTY = "<script>alert('x')</script>"
+TABLES = ("table1", "table2", "table3", "delong")
+FIGURES = ("roc_image", "roc_scan", "auc_boxplot")
+
+
+def fold_predictions(fold: int, seed: int) -> pd.DataFrame:
+    generator = np.random.default_rng(10 * fold + seed)
+    rows = [
+        (f"sub-{fold}{subject}", slice_, subject % 2, model, "image" if slice_ else "scan",
+         1 / (1 + np.exp(generator.normal(0.5 - subject % 2))), "full", seed, fold)
+        for model in ("ResNet", NASTY) for subject in range(8) for slice_ in ("", 1, 2)
+    ]  # fmt: skip
+    return pd.DataFrame(
+        rows, columns=["participant_id", "slice", "label", "model", "level", "score", "input", "seed", "fold"]
+    )
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory) -> dict[str, str]:
+    """Outputs of the script `evaluate` on two folds and two seeds."""
+    folder = tmp_path_factory.mktemp("results")
+    files = []
+    for fold in range(2):
+        for seed in range(2):
+            files.append(str(folder / f"predictions_{fold}_{seed}.tsv"))
+            fold_predictions(fold, seed).to_csv(files[-1], sep="\t", index=False)
+    outputs = {name: str(folder / f"tables/{name}.tsv") for name in TABLES}
+    outputs |= {name: str(folder / f"figures/{name}.png") for name in FIGURES}
+    merged = str(folder / "predictions.tsv")
+    evaluate.main(files, merged, **outputs, cfg=CONFIG["evaluate"] | {"bootstrap": 50})
+    return outputs | {"merged": merged, "files": files}
+
+
+def make_report(evaluated: dict[str, str], folder: Path, synthetic: bool) -> str:
+    people = pd.DataFrame({"participant_id": [f"sub-{fold}{s}" for fold in range(2) for s in range(8)]})
+    people = people.assign(label=[0, 1] * 8, group=["HC", "<b>HH</b>"] * 8, age=range(40, 56), sex=["M", "F"] * 8)
+    people.assign(fold=[0] * 8 + [1] * 8).to_csv(folder / "folds.tsv", sep="\t", index=False)
+    accuracy = pd.DataFrame({"quantity": ["chi_ppm"], "region": ["putamen"], "slope": [0.8761]})
+    accuracy.to_csv(folder / "accuracy.tsv", sep="\t", index=False)
+    report.main(
+        **{name: evaluated[name] for name in (*TABLES, *FIGURES)},
+        accuracy=[str(folder / "accuracy.tsv")] if synthetic else [],
+        cams=[evaluated["roc_scan"]],
+        folds=str(folder / "folds.tsv"),
+        example=[evaluated["roc_image"]],
+        pages=[str(folder / "sub-00.html")],
+        report=str(folder / "report.html"),
+        cfg=CONFIG | {"dataset": "study"},
+        synthetic=synthetic,
+        versions={"Q-Net": "0.1.0"},
+    )
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def assert_self_contained(html: str) -> None:
+    assert not re.findall(r'(?:src|href)="(?!data:|#|[\w.-]+\.html)[^"]*"', html)
+    assert "@import" not in html and "<link" not in html
+
+
+def test_merged_predictions_keep_every_digit(evaluated):
+    merged, parts = read_predictions(evaluated["merged"]), read_predictions(*evaluated["files"])
+    pd.testing.assert_frame_equal(merged, parts, check_exact=True)
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_report_says_what_it_is(evaluated, tmp_path, synthetic):
+    html = make_report(evaluated, tmp_path, synthetic)
+    assert "Research use only" in html
+    assert ("SYNTHETIC DATA" in html) == synthetic
+    assert ("simulated" in html.lower()) == synthetic
+
+
+def test_report_stands_alone_and_links_the_subjects(evaluated, tmp_path):
+    html = make_report(evaluated, tmp_path, True)
+    assert_self_contained(html)
+    assert 'href="sub-00.html"' in html
+
+
+def test_report_escapes_names(evaluated, tmp_path):
+    html = make_report(evaluated, tmp_path, True)
+    assert NASTY not in html and "&lt;script&gt;" in html
+    assert "<b>HH</b>" not in html
+
+
+def test_report_shows_counts_parameters_and_folds(evaluated, tmp_path):
+    html = make_report(evaluated, tmp_path, True)
+    row = pd.read_csv(evaluated["table3"], sep="\t").iloc[0]
+    assert row["accuracy_count"] in html
+    assert f"radius_mm = {CONFIG['local_field']['radius_mm']:g}" in html
+    assert html.count("4 HC") == 2
+    assert "0.876" in html
+
+
+@pytest.fixture
+def subject_files(tmp_path) -> dict[str, str]:
+    """A ball for a brain, 1.2 litres, with one bright nucleus; every file that the subject page reads."""
+    shape, size_mm = (40, 40, 40), 4.0
+    like = Volume(data=np.zeros(shape, np.float32), affine=np.diag([size_mm] * 3 + [1.0]))
+    distance = size_mm * np.linalg.norm(np.indices(shape) - 19.5, axis=0)[..., None].squeeze()
+    brain, nucleus = distance < 66, (distance < 12).astype(np.uint8)
+    chi = (0.1 * nucleus + 0.01 * np.random.default_rng(0).normal(size=shape)) * brain
+    echoes = np.stack([brain * (3.0 - echo) for echo in range(3)], axis=-1)
+    files = {name: str(tmp_path / f"{name}.nii.gz") for name in
+             ["magnitude", "phase", "unwrapped", "mask", "local_field", "chi", "r2star", "t1w", "dseg", "box"]}  # fmt: skip
+    for name in ("magnitude", "phase", "unwrapped", "local_field"):
+        write_volume(files[name], echoes, like)
+    for name, data in {"chi": chi, "r2star": 20.0 + chi, "t1w": brain + chi}.items():
+        write_volume(files[name], data, like, {"Units": "<ppm>"})
+    write_mask(files["mask"], brain, like, {"Tool": "builtin"})
+    write_mask(files["box"], distance < 30, like)
+    write_volume(files["dseg"], nucleus, like)
+    files["acquisition"] = str(tmp_path / "acquisition.json")
+    write_json(files["acquisition"], {"te_s": [0.005, 0.01, 0.015], "b0_tesla": 3.0, "b0_dir": [0, 0, 1],
+                                      "voxel_size_mm": [size_mm] * 3, "tr_s": None})  # fmt: skip
+    files["stats"] = str(tmp_path / "stats.tsv")
+    pd.DataFrame({"name": ["<i>caudate</i>"], "chi_mean_ppm": [0.1]}).to_csv(files["stats"], sep="\t", index=False)
+    return files
+
+
+def make_page(files: dict[str, str], folder: Path) -> str:
+    pictures = {f"{name}_picture": str(folder / f"{name}.png") for name in ("chi", "r2star", "t1w")}
+    page = str(folder / "sub-01.html")
+    subject_page.main(**files, page=page, **pictures, subject="01", synthetic=True)
+    return Path(page).read_text(encoding="utf-8")
+
+
+def test_subject_page_is_complete(subject_files, tmp_path):
+    html = make_page(subject_files, tmp_path)
+    assert_self_contained(html)
+    assert html.count("<img") == 11
+    assert "SYNTHETIC DATA" in html and "Research use only" in html
+    assert "No automatic check raised a warning" in html
+    assert "<i>caudate</i>" not in html and "&lt;ppm&gt;" in html
+
+
+def test_subject_page_warns_of_a_wrong_sign_and_a_small_brain(subject_files, tmp_path):
+    chi = -0.1 * (np.indices((40, 40, 40)).sum(axis=0) > 0)
+    like = Volume(data=chi, affine=np.diag([4.0, 4, 4, 1]))
+    nucleus = np.zeros(like.data.shape, bool)
+    nucleus[18:22, 18:22, 18:22] = True
+    write_volume(subject_files["chi"], chi * (1 + nucleus), like)
+    write_mask(subject_files["dseg"], nucleus, like)
+    brain = np.zeros_like(nucleus)
+    brain[10:30, 10:30, 10:30] = True
+    write_mask(subject_files["mask"], brain, like)
+    html = make_page(subject_files, tmp_path)
+    assert "phase sign" in html and "found 512 ml" in html
+    assert html.index("Look here first") < html.index("<h2>Pictures")
+
+
+def test_numbers_are_written_for_people():
+    assert (percent(0.83158), percent(float("nan")), p_value(0.04321), p_value(6.2e-33)) == (
+        "83.2",
+        "—",
+        "0.043",
+        "6.2e-33",
+    )
+    assert (number(None), number(0.0012345), number([1.0, 2])) == ("n/a", "0.00123", "1, 2")

@@ -1,0 +1,79 @@
+"""After an edit, exactly the stages that it touches run again."""
+
+import os
+import shutil
+from contextlib import contextmanager
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import TINY, planned_jobs
+
+REPORT = {"report"}
+STATISTICS = {"evaluate"} | REPORT
+LEARNING = {"train_image_model", "embed_slices", "train_scan_model", "predict_fold", "class_activation"} | STATISTICS
+AFTER_CHI = {"locate_nuclei", "slice_stack", "subject_page", "map_accuracy"} | LEARNING
+AFTER_FIELD = {"dipole_inversion", "combine_echoes"} | AFTER_CHI
+
+
+@contextmanager
+def edited(path, edit):
+    """A file changed for a while; its time stamp comes back with its text."""
+    backup = path.with_name(path.name + ".backup")
+    shutil.copy2(path, backup)
+    try:
+        path.write_text(edit(path.read_text()))
+        yield
+    finally:
+        os.replace(backup, path)
+
+
+def replaced(old, new):
+    def edit(text):
+        assert old in text
+        return text.replace(old, new, 1)
+
+    return edit
+
+
+def overlay(**sections):
+    """The tiny config with other values in some sections."""
+    return lambda _: yaml.safe_dump(TINY | {name: TINY.get(name, {}) | values for name, values in sections.items()})
+
+
+EDITS = {
+    "nothing": ("tiny.yaml", lambda text: text, set()),
+    "touched script": ("workflow/scripts/local_field.py", lambda text: text, set()),
+    "comment": ("recon/background.py", lambda text: "# a remark\n" + text, set()),
+    "docstring": ("recon/background.py", replaced("Remove the background field", "Take the background away"), set()),
+    "reordered YAML": ("tiny.yaml", lambda text: yaml.safe_dump(dict(reversed(yaml.safe_load(text).items())), sort_keys=False), set()),
+    "library function": ("recon/background.py", replaced("4 * params.radius_mm", "5 * params.radius_mm"), {"local_field"} | AFTER_FIELD),
+    "config value": ("tiny.yaml", overlay(local_field={"threshold": 0.06}), {"local_field"} | AFTER_FIELD),
+    "swapped values": ("tiny.yaml", overlay(combine_echoes={"first_echo": 3, "power": 1}), {"combine_echoes"} | AFTER_CHI),
+    "training rate": ("tiny.yaml", overlay(train_image_model={"learning_rate": 5e-4}), LEARNING),
+    "scan model": ("tiny.yaml", overlay(train_scan_model={"epochs": 3}), {"train_scan_model", "predict_fold"} | STATISTICS),
+    "statistics": ("tiny.yaml", overlay(evaluate={"bootstrap": 60}), STATISTICS),
+    "script": ("workflow/scripts/r2star_map.py", replaced('"Units": "1/s"', '"Units": "Hz"'),
+               {"r2star_map", "t1w_map", "dipole_inversion", "combine_echoes"} | AFTER_CHI),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_edit_reruns_exactly_its_stages(tiny, name):
+    file, edit, expected = EDITS[name]
+    with edited(tiny / file, edit):
+        assert set(planned_jobs(tiny, "--configfile", "tiny.yaml")) == expected
+
+
+def test_new_subjects_are_added_beside_the_old_ones(tiny):
+    with edited(tiny / "tiny.yaml", overlay(simulate={"subjects": 8})):
+        jobs = planned_jobs(tiny, "--configfile", "tiny.yaml")
+    assert jobs["simulate_subject"] == jobs["brain_mask"] == jobs["slice_stack"] == 2
+    assert jobs["train_image_model"] == 4
+
+
+def test_another_seed_leaves_the_trained_folds_alone(tiny):
+    with edited(tiny / "tiny.yaml", overlay(runs={"seeds": [0, 1]})):
+        jobs = planned_jobs(tiny, "--configfile", "tiny.yaml")
+    assert jobs["train_image_model"] == 4
+    assert "slice_stack" not in jobs

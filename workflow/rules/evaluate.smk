@@ -1,0 +1,70 @@
+# Evaluation: predictions → the paper's tables and figures, against the truth where it is known.
+
+
+rule evaluate:
+    input:
+        predictions=expand(rules.predict_fold.output.predictions, input=INPUTS, seed=SEEDS, fold=FOLDS),
+        ceiling=rules.simulate_cohort.output.ceiling if SIMULATED else [],
+        truth=rules.simulate_cohort.output.truth if SIMULATED else [],
+    output:
+        merged=P.learning("predictions.tsv"),
+        table1=P.table("table1"),
+        table2=P.table("table2"),
+        table3=P.table("table3"),
+        delong=P.table("delong"),
+        roc_image=P.figure("roc_image"),
+        roc_scan=P.figure("roc_scan"),
+        auc_boxplot=P.figure("auc_boxplot"),
+    log:
+        P.log("evaluate"),
+    benchmark:
+        P.benchmark("evaluate")
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code("workflow/scripts/evaluate.py"),
+        cfg=config["evaluate"],
+    script:
+        "../scripts/evaluate.py"
+
+
+rule class_activation:
+    input:
+        folds=rules.folds.output.folds,
+        stacks=expand(rules.slice_stack.output.stack, subject=SUBJECTS),
+        swa_weights=expand(rules.train_image_model.output.swa_weights, seed=SEEDS[0], fold=FOLDS, allow_missing=True),
+    output:
+        figure=P.figure("class_activation_{input}"),
+    log:
+        P.log("class_activation", "input"),
+    benchmark:
+        P.benchmark("class_activation", "input")
+    conda:
+        "../envs/qnet.yaml"
+    params:
+        code=code("workflow/scripts/class_activation.py"),
+        cfg={"synthetic": SIMULATED},
+    script:
+        "../scripts/class_activation.py"
+
+
+rule map_accuracy:
+    input:
+        chi=expand(rules.combine_echoes.output.chi, subject=SUBJECTS),
+        r2star=expand(rules.r2star_map.output.r2star, subject=SUBJECTS),
+        eroded=expand(rules.local_field.output.eroded, subject=SUBJECTS),
+        true_chi=expand(rules.simulate_subject.output.chi, subject=SUBJECTS),
+        true_r2star=expand(rules.simulate_subject.output.r2star, subject=SUBJECTS),
+        true_nuclei=expand(rules.simulate_subject.output.nuclei, subject=SUBJECTS),
+    output:
+        table=P.table("map_accuracy"),
+    log:
+        P.log("map_accuracy"),
+    benchmark:
+        P.benchmark("map_accuracy")
+    conda:
+        "../envs/recon.yaml"
+    params:
+        code=code("workflow/scripts/map_accuracy.py", "resources/nuclei.tsv"),
+    script:
+        "../scripts/map_accuracy.py"

@@ -1,0 +1,43 @@
+# The report: one self-contained page that a reader understands alone.
+
+
+rule report:
+    input:
+        table1=rules.evaluate.output.table1,
+        table2=rules.evaluate.output.table2,
+        table3=rules.evaluate.output.table3,
+        delong=rules.evaluate.output.delong,
+        roc_image=rules.evaluate.output.roc_image,
+        roc_scan=rules.evaluate.output.roc_scan,
+        auc_boxplot=rules.evaluate.output.auc_boxplot,
+        accuracy=rules.map_accuracy.output.table if SIMULATED else [],
+        cams=expand(rules.class_activation.output.figure, input=INPUTS),
+        folds=rules.folds.output.folds,
+        pages=expand(rules.subject_page.output.page, subject=SUBJECTS),
+        example=expand(
+            [
+                rules.subject_page.output.chi_picture,
+                rules.subject_page.output.r2star_picture,
+                rules.subject_page.output.t1w_picture,
+            ],
+            subject=SUBJECTS[0],
+        ),
+    output:
+        report=f"{P.root}/report.html",
+    log:
+        P.log("report"),
+    benchmark:
+        P.benchmark("report")
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code(
+            "workflow/scripts/report.py",
+            "workflow/report/base.html.j2",
+            "workflow/report/report.html.j2",
+        ),
+        cfg=config,
+        synthetic=SIMULATED,
+        versions=versions(),
+    script:
+        "../scripts/report.py"

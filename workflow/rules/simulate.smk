@@ -1,0 +1,56 @@
+# The simulated cohort: a BIDS dataset of raw echoes, and the truth behind it.
+
+
+rule simulate_cohort:
+    output:
+        participants=P.raw("participants.tsv"),
+        participants_json=P.raw("participants.json"),
+        description=P.raw("dataset_description.json"),
+        readme=P.raw("README"),
+        truth=P.truth("cohort.tsv"),
+        ceiling=P.truth("ceiling.json"),
+        truth_description=P.truth("dataset_description.json"),
+        truth_ignore=P.truth(".bidsignore"),
+    log:
+        P.log("simulate_cohort"),
+    benchmark:
+        P.benchmark("simulate_cohort")
+    conda:
+        "../envs/simulate.yaml"
+    params:
+        code=code("workflow/scripts/simulate_cohort.py", "resources/nuclei.tsv"),
+        cfg=config["simulate"],
+    script:
+        "../scripts/simulate_cohort.py"
+
+
+rule simulate_subject:
+    output:
+        magnitude=planned_images(config["simulate"], P, "mag"),
+        phase=planned_images(config["simulate"], P, "phase"),
+        sidecars=planned_sidecars(config["simulate"], P),
+        chi=P.truth_map("Chimap"),
+        r2star=P.truth_map("R2starmap"),
+        t1=P.truth_map("T1map"),
+        total_field=P.truth_map("desc-total_fieldmap"),
+        local_field=P.truth_map("desc-local_fieldmap"),
+        brain_mask=P.truth_map("desc-brain_mask"),
+        nuclei=P.truth_map("desc-nuclei_dseg"),
+    log:
+        P.log("simulate_subject", "subject"),
+    benchmark:
+        P.benchmark("simulate_subject", "subject")
+    conda:
+        "../envs/simulate.yaml"
+    params:
+        code=code("workflow/scripts/simulate_subject.py", "resources/nuclei.tsv"),
+        cfg=smallest_cohort,
+    script:
+        "../scripts/simulate_subject.py"
+
+
+rule simulate:
+    input:
+        rules.simulate_cohort.output,
+        expand(rules.simulate_subject.output, subject=SUBJECTS if SIMULATED else []),
+    localrule: True

@@ -1,0 +1,25 @@
+"""The files that make derivatives/qnet/ a BIDS dataset."""
+
+from pathlib import Path
+
+from recon.io import write_json
+
+VERSION = "0.1.0"
+
+
+def main(description: str, simulated: bool) -> None:
+    content = {
+        "Name": "Q-Net susceptibility, R2* and T1-weighted maps" + (" of a SYNTHETIC cohort" if simulated else ""),
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "Q-Net", "Version": VERSION, "Description": "Research use only"}],
+    }
+    write_json(description, content)
+    Path(description).with_name("README").write_text(
+        f"{content['Name']}\n\nQuantities: susceptibility [ppm], R2* [1/s], T1 [s]. Research use only.\n",
+        encoding="utf-8",
+    )
+
+
+if __name__ == "__main__":
+    main(**snakemake.output, simulated=snakemake.params.simulated)

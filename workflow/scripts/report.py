@@ -1,0 +1,44 @@
+"""Tables, figures, folds and settings → one self-contained HTML report of the cohort."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from workflow.lib.cohort import by_fold, by_group
+from workflow.lib.html import render
+from workflow.lib.versions import versions
+
+
+def main(
+    table1: str, table2: str, table3: str, delong: str, roc_image: str, roc_scan: str, auc_boxplot: str,
+    accuracy: list[str], cams: list[str], folds: str, pages: list[str], example: list[str],
+    report: str,
+    cfg: dict, synthetic: bool, versions: dict[str, str],
+) -> None:  # fmt: skip
+    people = pd.read_csv(folds, sep="\t", dtype={"participant_id": str})
+    tables = {"table1": table1, "table2": table2, "table3": table3, "delong": delong}
+    render(
+        "report.html.j2",
+        report,
+        tables={name: pd.read_csv(path, sep="\t").to_dict("records") for name, path in tables.items()},
+        figures={"roc_image": roc_image, "roc_scan": roc_scan, "auc_boxplot": auc_boxplot},
+        accuracy=[row for path in accuracy for row in pd.read_csv(path, sep="\t").to_dict("records")],
+        cams=cams,
+        example=example,
+        groups=by_group(people),
+        folds=by_fold(people),
+        pages={Path(page).stem: os.path.relpath(page, Path(report).parent) for page in pages},
+        cfg=cfg,
+        synthetic=synthetic,
+        versions=versions,
+    )
+
+
+if __name__ == "__main__":
+    files = dict(snakemake.input.items())
+    for name in ("accuracy", "cams", "pages", "example"):  # none, one file as plain text, or several
+        found = files.get(name, [])
+        files[name] = [found] if isinstance(found, str) else list(found)
+    params = snakemake.params
+    main(**files, **snakemake.output, cfg=params.cfg, synthetic=params.synthetic, versions=versions())

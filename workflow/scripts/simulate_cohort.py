@@ -1,0 +1,37 @@
+"""Simulation settings → participants, BIDS descriptions, true iron and the best result a classifier can expect."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from recon.io import write_json
+from recon.phantom import bids
+from recon.phantom.cohort import Simulate, bayes_limit, cohort, oracle_auc
+from recon.tables import write_table
+
+
+def main(
+    participants: str,
+    participants_json: str,
+    description: str,
+    readme: str,
+    truth: str,
+    ceiling: str,
+    truth_description: str,
+    truth_ignore: str,
+    cfg: dict,
+) -> None:
+    settings = Simulate(**cfg)
+    people = cohort(settings)
+    write_table(participants, bids.participants(people))
+    write_json(participants_json, bids.PARTICIPANTS_JSON)
+    write_json(description, bids.RAW_DESCRIPTION)
+    Path(readme).write_text(bids.README, encoding="utf-8")
+    write_table(truth, bids.latents(people))
+    limit = bayes_limit(settings.preset)
+    write_json(ceiling, limit | {"sample_auc": oracle_auc(people), "settings": asdict(settings)})
+    write_json(truth_description, bids.TRUTH_DESCRIPTION)
+    Path(truth_ignore).write_text(bids.TRUTH_IGNORE, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(**snakemake.output, cfg=snakemake.params.cfg)
