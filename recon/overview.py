@@ -41,9 +41,9 @@ def map_pictures(chi: Volume, r2star: Volume, t1w: Volume, brain: np.ndarray) ->
     planes = orthogonal_views(brain, chi.affine)
     bright = (0.0, robust_window(t1w.data, brain)[1])
     return [
-        draw("Susceptibility χ", "Fixed ±0.15 ppm.", chi, planes, CHI_WINDOW_PPM, "ppm"),
-        draw("R2*", "Fixed 0 to 60 1/s.", r2star, planes, R2STAR_WINDOW_HZ, "1/s"),
-        draw("T1-weighted", "Arbitrary units.", t1w, planes, bright, "a.u."),
+        draw("Susceptibility χ", "Fixed ±0.15 ppm.", chi, planes, CHI_WINDOW_PPM, "ppm", frame=brain),
+        draw("R2*", "Fixed 0 to 60 1/s.", r2star, planes, R2STAR_WINDOW_HZ, "1/s", frame=brain),
+        draw("T1-weighted", "Arbitrary units.", t1w, planes, bright, "a.u.", frame=brain),
     ]
 
 
@@ -65,22 +65,48 @@ def echo_pictures(
     pictures = [draw("Magnitude", about, strong, planes, window, "a.u.", contours=(brain,))]
     field = echo(local_field, last)
     window = robust_window(field.data, brain, symmetric=True)
-    pictures.append(draw("Local field", f"{te_ms[last]}, last echo.", field, planes, window, "ppm"))
+    pictures.append(draw("Local field", f"{te_ms[last]}, last echo.", field, planes, window, "ppm", frame=brain))
     for index in dict.fromkeys((0, last)):
         wrapped, smooth = echo(phase, index), echo(unwrapped, index)
         window = robust_window(smooth.data, brain, symmetric=True)
         pictures += [
-            draw("Phase as acquired", f"{te_ms[index]}. Fixed ±π.", wrapped, planes, WRAPPED_RAD, "rad"),
-            draw("Unwrapped phase", f"{te_ms[index]}.", smooth, planes, window, "rad"),
+            draw(
+                "Phase as acquired",
+                f"{te_ms[index]}. Fixed ±π.",
+                wrapped,
+                planes,
+                WRAPPED_RAD,
+                "rad",
+                frame=brain,
+            ),
+            draw("Unwrapped phase", f"{te_ms[index]}.", smooth, planes, window, "rad", frame=brain),
         ]
     return pictures
 
 
-def deep_pictures(chi: Volume, nuclei: np.ndarray, box: np.ndarray) -> list[Picture]:
+def deep_pictures(chi: Volume, nuclei: np.ndarray, box: np.ndarray, brain: np.ndarray) -> list[Picture]:
     """Box and nuclei on axial slices of the susceptibility map [ppm]."""
     slices = axial_views(box, chi.affine, AXIAL_SLICES)
     where = "Axial slices within the box, from below."
     return [
-        draw("Box of the networks on χ", where, chi, slices, CHI_WINDOW_PPM, "ppm", contours=(box,)),
-        draw("Nuclei on χ", f"{where} Colours repeat.", chi, slices, CHI_WINDOW_PPM, "ppm", regions=nuclei),
+        draw(
+            "Box of the networks on χ",
+            where,
+            chi,
+            slices,
+            CHI_WINDOW_PPM,
+            "ppm",
+            contours=(box,),
+            frame=brain,
+        ),
+        draw(
+            "Nuclei on χ",
+            f"{where} Colours repeat.",
+            chi,
+            slices,
+            CHI_WINDOW_PPM,
+            "ppm",
+            regions=nuclei,
+            frame=box,
+        ),
     ]

@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from recon.io import Volume
 
-# per plane: axes shown left to right and bottom to top of the RAS grid, letters at left, right, top, bottom
+# per plane: normal axis, axes shown across and upwards on the RAS grid, letters at left, right, top, bottom
 PLANES = {
     "sagittal": (0, (1, 2), "APSI"),
     "coronal": (1, (0, 2), "RLSI"),
@@ -25,6 +25,7 @@ MM_PER_INCH = 100.0
 DPI = 120
 BAR_INCHES = 0.9  # room for the colour bar
 GAP_INCHES = 0.04
+MARGIN_MM = 10.0  # around a frame
 REGION_COLOURS = ListedColormap(["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2"])
 CONTOUR_COLOURS = ("#ffd400", "#00c8ff")
 OUTLINED = [withStroke(linewidth=2.0, foreground="black")]
@@ -82,6 +83,7 @@ def mosaic(
     unit: str,
     contours: tuple[np.ndarray, ...] = (),
     regions: np.ndarray | None = None,
+    frame: np.ndarray | None = None,
     cmap: str = "gray",
 ) -> None:
     """Write a PNG of slices side by side.
@@ -95,6 +97,7 @@ def mosaic(
     unit : written beside the colour bar
     contours : (X, Y, Z) bool each, outlined
     regions : (X, Y, Z) integer labels, filled with colours; 0 is clear
+    frame : (X, Y, Z) bool; only its bounding box and a margin are shown; None shows everything
 
     Raises
     ------
@@ -103,15 +106,18 @@ def mosaic(
     """
     if volume.data.ndim != 3:
         raise ValueError(f"picture of {unit}: expected a 3-D map, found shape {volume.data.shape}")
-    overlays = [*contours] if regions is None else [*contours, regions]
-    for overlay in overlays:
+    for overlay in filter(lambda given: given is not None, (*contours, regions, frame)):
         if overlay.shape != volume.data.shape:
             raise ValueError(f"overlay: expected the shape of the map, {volume.data.shape}, found {overlay.shape}")
     data, size_mm = canonical(volume.data, volume.affine)
     outlines = [canonical(contour, volume.affine)[0] for contour in contours]
     filled = None if regions is None else canonical(regions, volume.affine)[0]
 
-    extents_mm = [[data.shape[axis] * size_mm[axis] for axis in PLANES[plane][1]] for plane, _ in views]
+    box = [(0, count) for count in data.shape]
+    if frame is not None:
+        box = _bounds(canonical(frame, volume.affine)[0], size_mm)
+    spans_mm = [size * np.subtract(stop, start) for size, (start, stop) in zip(size_mm, box, strict=True)]
+    extents_mm = [[spans_mm[axis] for axis in PLANES[plane][1]] for plane, _ in views]
     widths = [width / MM_PER_INCH for width, _ in extents_mm]
     height = max(up for _, up in extents_mm) / MM_PER_INCH
     total = sum(widths) + GAP_INCHES * len(views) + BAR_INCHES
@@ -121,7 +127,7 @@ def mosaic(
         ax = figure.add_axes((left / total, 0, width / total, up_mm / MM_PER_INCH / height))
         extent = (0, across_mm, 0, up_mm)
         image = ax.imshow(
-            section(data, plane, index),
+            section(data, plane, index, box),
             cmap=cmap,
             vmin=window[0],
             vmax=window[1],
@@ -129,11 +135,11 @@ def mosaic(
             origin="lower",
         )
         for colour, outline in zip(CONTOUR_COLOURS, outlines, strict=False):
-            outlined = section(outline, plane, index)
+            outlined = section(outline, plane, index, box)
             if outlined.any() and not outlined.all():
                 ax.contour(outlined, [0.5], colors=colour, linewidths=0.9, extent=extent, origin="lower")
         if filled is not None:
-            labels = section(filled, plane, index)
+            labels = section(filled, plane, index, box)
             coloured = np.ma.masked_where(labels == 0, (labels.astype(int) - 1) % REGION_COLOURS.N)
             top = REGION_COLOURS.N - 1
             ax.imshow(coloured, cmap=REGION_COLOURS, vmin=0, vmax=top, extent=extent, origin="lower", alpha=0.6)
@@ -146,10 +152,19 @@ def mosaic(
     figure.savefig(path, format="png", metadata={"Software": None})  # the same map gives the same bytes
 
 
-def section(data: np.ndarray, plane: str, index: int) -> np.ndarray:
-    """Slice (up, across) of a RAS grid, row 0 at the bottom, as seen in the radiological convention."""
-    across, _, _ = PLANES[plane]
-    flat = np.take(data, index, axis=across).T
+def _bounds(mask: np.ndarray, size_mm: np.ndarray) -> list[tuple[int, int]]:
+    """First and last + 1 voxel of `mask` along each axis, with a margin, inside the grid."""
+    bounds = []
+    for found, size, count in zip(np.nonzero(mask), size_mm, mask.shape, strict=True):
+        margin = int(np.ceil(MARGIN_MM / size))
+        bounds.append((max(found.min() - margin, 0), min(found.max() + 1 + margin, count)))
+    return bounds
+
+
+def section(data: np.ndarray, plane: str, index: int, box: list[tuple[int, int]]) -> np.ndarray:
+    """Slice (up, across) of a RAS grid within `box`, row 0 at the bottom, in the radiological convention."""
+    normal, (across, up), _ = PLANES[plane]
+    flat = np.take(data, index, axis=normal)[slice(*box[across]), slice(*box[up])].T
     return flat[:, ::-1]  # sagittal: anterior on the left; coronal and axial: right on the left
 
 

@@ -19,8 +19,6 @@ SUBJECTS = [f"sub-{i:02d}" for i in range(1, 9)]
 def config(repository):
     """The shipped values, made small."""
     config = yaml.safe_load((repository / "config" / "config.yaml").read_text())
-    for key in ("inputs", "seeds"):
-        config["train_image_model"].pop(key, None)
     config["slice_stack"] |= {"slices": 3, "image_size": 32}
     config["folds"] |= {"folds": 2}
     config["train_image_model"] |= {"epochs": 2, "batch_size": 5}

@@ -51,7 +51,7 @@ def test_sides_agree_with_the_letters(plane, voxel, place):
     data = np.zeros(SHAPE)
     data[voxel] = 1
     index = voxel[{"sagittal": 0, "coronal": 1, "axial": 2}[plane]]
-    shown = section(data, plane, index)
+    shown = section(data, plane, index, [(0, count) for count in SHAPE])
     assert shown[place] == 1 and shown.sum() == 1
 
 
@@ -63,6 +63,14 @@ def test_proportions_follow_the_voxel_size():
     scale = height / 120.0  # pixels per mm; the tallest plane is 40 x 3 mm
     bar_and_gaps = (0.9 + 3 * 0.04) * 120
     assert width == pytest.approx(scale * (80 + 120 + 120) + bar_and_gaps, abs=3)
+
+
+def test_a_frame_cuts_away_the_surroundings():
+    volume = Volume(data=np.ones((90, 90, 90), np.float32), affine=np.eye(4))
+    frame = np.zeros((90, 90, 90), bool)
+    frame[30:60, 30:60, 30:60] = True
+    height = [picture(volume, **options).shape[0] for options in ({}, {"frame": frame})]
+    assert height[1] / height[0] == pytest.approx(50 / 90, abs=0.03)  # 30 mm and 10 mm on both sides
 
 
 def test_overlays_add_colour_to_a_grey_picture():

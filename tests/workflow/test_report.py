@@ -116,9 +116,9 @@ def subject_files(tmp_path) -> dict[str, str]:
     brain, nucleus = distance < 66, (distance < 12).astype(np.uint8)
     chi = (0.1 * nucleus + 0.01 * np.random.default_rng(0).normal(size=shape)) * brain
     echoes = np.stack([brain * (3.0 - echo) for echo in range(3)], axis=-1)
-    files = {name: str(tmp_path / f"{name}.nii.gz") for name in
-             ["magnitude", "phase", "unwrapped", "mask", "local_field", "chi", "r2star", "t1w", "dseg", "box"]}  # fmt: skip
-    for name in ("magnitude", "phase", "unwrapped", "local_field"):
+    names = ["magnitude", "phase", "unwrapped", "local_field", "mask", "chi", "r2star", "t1w", "dseg", "box"]
+    files = {name: str(tmp_path / f"{name}.nii.gz") for name in names}
+    for name in names[:4]:
         write_volume(files[name], echoes, like)
     for name, data in {"chi": chi, "r2star": 20.0 + chi, "t1w": brain + chi}.items():
         write_volume(files[name], data, like, {"Units": "<ppm>"})
@@ -171,4 +171,9 @@ def test_numbers_are_written_for_people():
         "0.043",
         "6.2e-33",
     )
-    assert (number(None), number(0.0012345), number([1.0, 2])) == ("n/a", "0.00123", "1, 2")
+    assert (number(None), number(0.0012345), number(2774.25), number([1.0, 2])) == (
+        "n/a",
+        "0.00123",
+        "2774",
+        "1, 2",
+    )

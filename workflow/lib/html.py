@@ -19,7 +19,7 @@ def number(value: object, digits: int = 3) -> str:
     if value is None or value != value:
         return "n/a"
     if isinstance(value, float):
-        return f"{value:.{digits}g}"
+        return f"{value:.0f}" if 10**digits <= abs(value) < 1e9 else f"{value:.{digits}g}"
     if isinstance(value, dict):
         return ", ".join(f"{key} {number(item, digits)}" for key, item in value.items())
     if isinstance(value, list | tuple):

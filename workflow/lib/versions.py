@@ -1,17 +1,25 @@
-"""Which software ran: the packages that decide what comes out."""
+"""Which software ran: the project itself and the packages that decide what comes out."""
 
 import platform
+import tomllib
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
+PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 PACKAGES = (
-    "q-net", "numpy", "scipy", "nibabel", "scikit-image", "simpleitk", "nilearn", "torch", "torchvision",
+    "numpy", "scipy", "nibabel", "scikit-image", "simpleitk", "nilearn", "torch", "torchvision",
     "albumentations", "pandas", "matplotlib", "snakemake",
 )  # fmt: skip
 
 
+def project_version() -> str:
+    """The version of this project."""
+    return tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["version"]
+
+
 def versions() -> dict[str, str]:
-    """Name → version of Python and of every package of the list that is installed here."""
-    found = {"Python": platform.python_version()}
+    """Name → version of the project, of Python and of every package of the list that is installed here."""
+    found = {"Q-Net": project_version(), "Python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = version(name)

@@ -12,7 +12,6 @@ from workflow.lib.inputs import InputError, check_participants, index
 from workflow.lib.paths import Paths
 from workflow.lib.provenance import code
 from workflow.lib.simulated import least_cohort, planned_images, planned_scans, planned_sidecars
-from workflow.lib.versions import versions
 
 for variable in ("NO_ET", "NIPYPE_NO_ET", "NO_ALBUMENTATIONS_UPDATE"):
     os.environ.setdefault(variable, "1")  # these packages ask the network for news unless told not to

@@ -121,6 +121,5 @@ rule predict_fold:
         "../envs/qnet.yaml"
     params:
         code=code("workflow/scripts/predict_fold.py"),
-        cfg=config["train_scan_model"],
     script:
         "../scripts/predict_fold.py"

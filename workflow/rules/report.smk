@@ -38,6 +38,5 @@ rule report:
         ),
         cfg=config,
         synthetic=SIMULATED,
-        versions=versions(),
     script:
         "../scripts/report.py"

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from recon.io import write_json
-
-VERSION = "0.1.0"
+from workflow.lib.versions import project_version
 
 
 def main(description: str, simulated: bool) -> None:
@@ -12,7 +11,7 @@ def main(description: str, simulated: bool) -> None:
         "Name": "Q-Net susceptibility, R2* and T1-weighted maps" + (" of a SYNTHETIC cohort" if simulated else ""),
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "Q-Net", "Version": VERSION, "Description": "Research use only"}],
+        "GeneratedBy": [{"Name": "Q-Net", "Version": project_version(), "Description": "Research use only"}],
     }
     write_json(description, content)
     Path(description).with_name("README").write_text(

@@ -32,7 +32,7 @@ def main(
         warnings=warnings,
         pictures=[
             *maps,
-            *deep_pictures(chi_map, nuclei, read_mask(box)),
+            *deep_pictures(chi_map, nuclei, read_mask(box), brain),
             *echo_pictures(*echoes, facts["te_s"], brain),
         ],
         stats=read_table(stats),
