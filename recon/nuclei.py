@@ -7,44 +7,29 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 TABLE = Path(__file__).parents[1] / "resources" / "nuclei.tsv"
 REACH_MM = 4.0  # ellipsoids are evaluated up to this distance beyond their surface
 
 
 @cache
-def _table() -> pd.DataFrame:
-    return pd.read_csv(TABLE, sep="\t")
+def _table() -> np.ndarray:
+    """Ellipsoids, a row each: label, name, hemisphere (L or R), centre x y z and semi-axes a b c [mm], rotations.
 
-
-def read_nuclei() -> pd.DataFrame:
-    """Ellipsoids of all nuclei.
-
-    Returns
-    -------
-    DataFrame
-        One row an ellipsoid: ``label`` (int), ``name``, ``hemisphere`` (L or R), centre ``x_mm y_mm z_mm``,
-        semi-axes ``a_mm b_mm c_mm`` and rotations ``rot_x_deg rot_y_deg rot_z_deg``, applied in the
-        order x, y, z about the fixed axes.
+    The rotations rot_x rot_y rot_z [degree] apply in this order about the fixed axes.
     """
-    return _table().copy()
-
-
-@cache
-def _labels() -> tuple[tuple[int, str, str], ...]:
-    rows = _table().drop_duplicates("label").sort_values("label")
-    return tuple(rows[["label", "name", "hemisphere"]].itertuples(index=False, name=None))
+    return np.genfromtxt(TABLE, delimiter="\t", names=True, dtype=None, encoding="utf-8")
 
 
 def nucleus_labels() -> dict[int, tuple[str, str]]:
     """Label → (name, hemisphere), in the order of the labels."""
-    return {label: (name, hemisphere) for label, name, hemisphere in _labels()}
+    table = np.sort(_table()[["label", "name", "hemisphere"]], order="label")
+    return {int(label): (str(name), str(hemisphere)) for label, name, hemisphere in table}
 
 
 def nucleus_names() -> list[str]:
     """Names without hemisphere, each once, in the order of the labels."""
-    return list(dict.fromkeys(name for _, name, _ in _labels()))
+    return list(dict.fromkeys(name for name, _ in nucleus_labels().values()))
 
 
 def _rotation(x_deg: float, y_deg: float, z_deg: float) -> np.ndarray:
@@ -78,20 +63,20 @@ def nearest_nucleus(points_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     label = np.zeros(len(points), np.uint8)
     distance = np.full(len(points), np.inf, np.float32)
     table = _table()
-    centres, axes = table[["x_mm", "y_mm", "z_mm"]].to_numpy(), table[["a_mm", "b_mm", "c_mm"]].to_numpy()
+    centres, axes = (np.stack([table[f"{axis}_mm"] for axis in names], -1) for names in ("xyz", "abc"))
     reach = axes.max(1, keepdims=True) + REACH_MM
     low, high = (centres - reach).min(0), (centres + reach).max(0)
     near = np.flatnonzero(((points > low) & (points < high)).all(1))  # the deep brain, once for all
-    for row, centre, semi, span in zip(table.itertuples(), centres, axes, reach, strict=True):
+    for row, centre, semi, span in zip(table, centres, axes, reach, strict=True):
         offset = points[near] - centre.astype(np.float32)
         close = (np.abs(offset) < span).all(1)
         where = near[close]
-        rotation = _rotation(row.rot_x_deg, row.rot_y_deg, row.rot_z_deg).astype(np.float32)
+        rotation = _rotation(*(row[f"rot_{axis}_deg"] for axis in "xyz")).astype(np.float32)
         u = offset[close] @ rotation / semi.astype(np.float32)
         q = np.maximum(np.linalg.norm(u, axis=1), 1e-6)
         d = (q - 1) * q / np.linalg.norm(u / semi.astype(np.float32), axis=1).clip(1e-6)
         better = (d < distance[where]) & (d < REACH_MM)
-        distance[where[better]], label[where[better]] = d[better], row.label
+        distance[where[better]], label[where[better]] = d[better], row["label"]
     shape = np.shape(points_mm)[:-1]
     return label.reshape(shape), distance.reshape(shape)
 

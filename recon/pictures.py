@@ -3,6 +3,7 @@
 Radiological convention: the patient's right is on the left of axial and coronal slices; letters mark sides.
 """
 
+from itertools import permutations
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from scipy.optimize import linear_sum_assignment
 
 from recon.io import Volume
 
@@ -49,9 +49,10 @@ def canonical(data: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndar
     """
     size = np.linalg.norm(affine[:3, :3], axis=0)
     direction = affine[:3, :3] / size
-    _, order = linear_sum_assignment(-np.abs(direction))  # the voxel axis of each scanner axis
+    # the voxel axis of each scanner axis: the assignment with the largest direction cosines
+    order = max(permutations(range(3)), key=lambda axes: sum(abs(direction[i, axis]) for i, axis in enumerate(axes)))
     flips = tuple(slice(None, None, -1 if direction[axis, order[axis]] < 0 else 1) for axis in range(3))
-    return data.transpose(order)[flips], size[order]
+    return data.transpose(order)[flips], size[list(order)]
 
 
 def orthogonal_views(mask: np.ndarray, affine: np.ndarray) -> list[View]:

@@ -6,17 +6,8 @@ import pytest
 
 from recon.acquisition import Acquisition
 from recon.bids import entities, metadata
-from recon.io import (
-    Volume,
-    atomic,
-    read_json,
-    read_mask,
-    read_table,
-    read_volume,
-    write_json,
-    write_table,
-    write_volume,
-)
+from recon.io import Volume, atomic, read_json, read_mask, read_volume, write_json, write_volume
+from recon.tables import read_table, write_table
 
 
 @pytest.fixture

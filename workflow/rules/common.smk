@@ -15,6 +15,8 @@ from workflow.lib.simulated import least_cohort, planned_images, planned_scans, 
 
 for variable in ("NO_ET", "NIPYPE_NO_ET", "NO_ALBUMENTATIONS_UPDATE"):
     os.environ.setdefault(variable, "1")  # these packages ask the network for news unless told not to
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")  # jobs run side by side; those with more threads say so in code
 
 validate(config, "../schemas/config.schema.yaml", set_default=False)
 
