@@ -22,6 +22,7 @@ PLANES = {
     "axial": (2, (0, 1), "RLAP"),
 }
 MM_PER_INCH = 100.0
+LEAST_INCHES = 4.0  # width of a row; small fields of view are enlarged to it
 DPI = 120
 BAR_INCHES = 0.9  # room for the colour bar
 GAP_INCHES = 0.04
@@ -119,13 +120,14 @@ def mosaic(
         box = _bounds(canonical(frame, volume.affine)[0], size_mm)
     spans_mm = [size * np.subtract(stop, start) for size, (start, stop) in zip(size_mm, box, strict=True)]
     extents_mm = [[spans_mm[axis] for axis in PLANES[plane][1]] for plane, _ in views]
-    widths = [width / MM_PER_INCH for width, _ in extents_mm]
-    height = max(up for _, up in extents_mm) / MM_PER_INCH
+    scale = min(MM_PER_INCH, sum(width for width, _ in extents_mm) / LEAST_INCHES)  # mm per inch
+    widths = [width / scale for width, _ in extents_mm]
+    height = max(up for _, up in extents_mm) / scale
     total = sum(widths) + GAP_INCHES * len(views) + BAR_INCHES
     figure = Figure(figsize=(total, height), dpi=DPI, facecolor="white")
     left = 0.0
     for (plane, index), width, (across_mm, up_mm) in zip(views, widths, extents_mm, strict=True):
-        ax = figure.add_axes((left / total, 0, width / total, up_mm / MM_PER_INCH / height))
+        ax = figure.add_axes((left / total, 0, width / total, up_mm / scale / height))
         extent = (0, across_mm, 0, up_mm)
         image = ax.imshow(
             section(data, plane, index, box),

@@ -52,4 +52,5 @@ def test_bounding_box_and_padding_hold_the_mask():
     box = bounding_box(mask)
     assert mask[box].sum() == mask.sum()
     assert all(mask[box].any(axis=tuple(a for a in range(3) if a != axis))[[0, -1]].all() for axis in range(3))
-    assert all(p >= n + 10 / v for p, n, v in zip(padded_shape((31, 37, 23), VOXEL_SIZE_MM, 10), (31, 37, 23), VOXEL_SIZE_MM, strict=True))  # fmt: skip
+    for length, n, size in zip(padded_shape((31, 37, 23), VOXEL_SIZE_MM, 10), (31, 37, 23), VOXEL_SIZE_MM, strict=True):
+        assert length >= n + 10 / size

@@ -55,6 +55,7 @@ def project(repository, tmp_path_factory) -> Path:
     copy = tmp_path_factory.mktemp("project")
     for folder in ("config", "workflow", "recon", "qnet", "resources"):
         shutil.copytree(repository / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(repository / "pyproject.toml", copy)
     (copy / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     return copy
 

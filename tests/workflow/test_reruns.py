@@ -41,21 +41,41 @@ def overlay(**sections):
     return lambda _: yaml.safe_dump(TINY | {name: TINY.get(name, {}) | values for name, values in sections.items()})
 
 
-EDITS = {
-    "nothing": ("tiny.yaml", lambda text: text, set()),
+def reordered(text):
+    return yaml.safe_dump(dict(reversed(yaml.safe_load(text).items())), sort_keys=False)
+
+
+TINY_YAML, BACKGROUND = "tiny.yaml", "recon/background.py"
+EDITS = {  # name: file, edit, rules that run again
+    "nothing": (TINY_YAML, lambda text: text, set()),
     "touched script": ("workflow/scripts/local_field.py", lambda text: text, set()),
-    "comment": ("recon/background.py", lambda text: "# a remark\n" + text, set()),
-    "docstring": ("recon/background.py", replaced("Remove the background field", "Take the background away"), set()),
-    "reordered YAML": ("tiny.yaml", lambda text: yaml.safe_dump(dict(reversed(yaml.safe_load(text).items())), sort_keys=False), set()),
-    "library function": ("recon/background.py", replaced("4 * params.radius_mm", "5 * params.radius_mm"), {"local_field"} | AFTER_FIELD),
-    "config value": ("tiny.yaml", overlay(local_field={"threshold": 0.06}), {"local_field"} | AFTER_FIELD),
-    "swapped values": ("tiny.yaml", overlay(combine_echoes={"first_echo": 3, "power": 1}), {"combine_echoes"} | AFTER_CHI),
-    "training rate": ("tiny.yaml", overlay(train_image_model={"learning_rate": 5e-4}), LEARNING),
-    "scan model": ("tiny.yaml", overlay(train_scan_model={"epochs": 3}), {"train_scan_model", "predict_fold"} | STATISTICS),
-    "statistics": ("tiny.yaml", overlay(evaluate={"bootstrap": 60}), STATISTICS),
-    "script": ("workflow/scripts/r2star_map.py", replaced('"Units": "1/s"', '"Units": "Hz"'),
-               {"r2star_map", "t1w_map", "dipole_inversion", "combine_echoes"} | AFTER_CHI),
-}  # fmt: skip
+    "comment": (BACKGROUND, lambda text: "# a remark\n" + text, set()),
+    "docstring": (BACKGROUND, replaced("Remove the background field", "Take the background away"), set()),
+    "reordered YAML": (TINY_YAML, reordered, set()),
+    "library function": (
+        BACKGROUND,
+        replaced("4 * params.radius_mm", "5 * params.radius_mm"),
+        {"local_field"} | AFTER_FIELD,
+    ),
+    "config value": (TINY_YAML, overlay(local_field={"threshold": 0.06}), {"local_field"} | AFTER_FIELD),
+    "two config values": (
+        TINY_YAML,
+        overlay(combine_echoes={"reference": "none", "power": 1}),
+        {"combine_echoes"} | AFTER_CHI,
+    ),
+    "training rate": (TINY_YAML, overlay(train_image_model={"learning_rate": 5e-4}), LEARNING),
+    "scan model": (
+        TINY_YAML,
+        overlay(train_scan_model={"epochs": 3}),
+        {"train_scan_model", "predict_fold"} | STATISTICS,
+    ),
+    "statistics": (TINY_YAML, overlay(evaluate={"bootstrap": 60}), STATISTICS),
+    "script": (
+        "workflow/scripts/r2star_map.py",
+        replaced('"Units": "1/s"', '"Units": "Hz"'),
+        {"r2star_map", "t1w_map", "dipole_inversion", "combine_echoes"} | AFTER_CHI,
+    ),
+}
 
 
 @pytest.mark.parametrize("name", EDITS)
