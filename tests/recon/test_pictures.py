@@ -66,11 +66,18 @@ def test_proportions_follow_the_voxel_size():
 
 
 def test_a_frame_cuts_away_the_surroundings():
-    volume = Volume(data=np.ones((90, 90, 90), np.float32), affine=np.eye(4))
+    volume = Volume(data=np.ones((90, 90, 90), np.float32), affine=np.diag([4, 4, 4, 1]))
     frame = np.zeros((90, 90, 90), bool)
     frame[30:60, 30:60, 30:60] = True
     height = [picture(volume, **options).shape[0] for options in ({}, {"frame": frame})]
-    assert height[1] / height[0] == pytest.approx(50 / 90, abs=0.03)  # 30 mm and 10 mm on both sides
+    assert height[1] / height[0] == pytest.approx(140 / 360, abs=0.03)  # 120 mm and 10 mm on both sides
+
+
+def test_a_small_field_of_view_is_enlarged():
+    small, large = (Volume(data=np.ones((20, 20, 20), np.float32), affine=np.diag([v, v, v, 1])) for v in (1, 7))
+    widths = [picture(volume).shape[1] for volume in (small, large)]
+    assert widths[0] >= 4 * 120
+    assert widths[1] == pytest.approx(widths[0], abs=60)
 
 
 def test_overlays_add_colour_to_a_grey_picture():

@@ -12,7 +12,7 @@ import yaml
 
 TINY = {
     "dataset": "tiny",
-    "simulate": {"subjects": 6, "voxel_size_mm": [3.0, 3.0, 3.0], "te_s": [0.005, 0.015, 0.025]},
+    "simulate": {"subjects": 4, "voxel_size_mm": [3.0, 3.0, 3.0], "te_s": [0.005, 0.015, 0.025]},
     "slice_stack": {"slices": 3, "image_size": 32},
     "folds": {"folds": 2},
     "train_image_model": {"epochs": 2, "batch_size": 4},

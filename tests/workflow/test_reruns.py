@@ -42,7 +42,9 @@ def overlay(**sections):
 
 
 def reordered(text):
-    return yaml.safe_dump(dict(reversed(yaml.safe_load(text).items())), sort_keys=False)
+    config = yaml.safe_load(text)
+    backwards = {k: dict(reversed(v.items())) if isinstance(v, dict) else v for k, v in reversed(config.items())}
+    return yaml.safe_dump(backwards, sort_keys=False)
 
 
 TINY_YAML, BACKGROUND = "tiny.yaml", "recon/background.py"
@@ -51,7 +53,8 @@ EDITS = {  # name: file, edit, rules that run again
     "touched script": ("workflow/scripts/local_field.py", lambda text: text, set()),
     "comment": (BACKGROUND, lambda text: "# a remark\n" + text, set()),
     "docstring": (BACKGROUND, replaced("Remove the background field", "Take the background away"), set()),
-    "reordered YAML": (TINY_YAML, reordered, set()),
+    "reordered overlay": (TINY_YAML, reordered, set()),
+    "reordered config": ("config/config.yaml", reordered, set()),
     "library function": (
         BACKGROUND,
         replaced("4 * params.radius_mm", "5 * params.radius_mm"),
@@ -86,7 +89,7 @@ def test_edit_reruns_exactly_its_stages(tiny, name):
 
 
 def test_new_subjects_are_added_beside_the_old_ones(tiny):
-    with edited(tiny / "tiny.yaml", overlay(simulate={"subjects": 8})):
+    with edited(tiny / "tiny.yaml", overlay(simulate={"subjects": 6})):
         jobs = planned_jobs(tiny, "--configfile", "tiny.yaml")
     assert jobs["simulate_subject"] == jobs["brain_mask"] == jobs["slice_stack"] == 2
     assert jobs["train_image_model"] == 4

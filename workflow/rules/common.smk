@@ -8,6 +8,7 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
+from workflow.lib.config import in_order
 from workflow.lib.inputs import InputError, check_participants, index
 from workflow.lib.paths import Paths
 from workflow.lib.provenance import code
@@ -20,25 +21,26 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 validate(config, "../schemas/config.schema.yaml", set_default=False)
 
-P = Paths(config["dataset"])
-SIMULATED = config["bids_dir"] is None
+CFG = in_order(config)
+P = Paths(CFG["dataset"])
+SIMULATED = CFG["bids_dir"] is None
 try:
-    SCANS = planned_scans(config["simulate"], P) if SIMULATED else index(Path(config["bids_dir"]))
+    SCANS = planned_scans(CFG["simulate"], P) if SIMULATED else index(Path(CFG["bids_dir"]))
 except InputError as error:
     raise WorkflowError(str(error))
 
 SUBJECTS = list(SCANS)
 N_ECHOES = len(SCANS[SUBJECTS[0]].phase)
 ECHOES = range(
-    min(config["combine_echoes"]["first_echo"], N_ECHOES),
-    min(config["combine_echoes"]["last_echo"], N_ECHOES) + 1,
+    min(CFG["combine_echoes"]["first_echo"], N_ECHOES),
+    min(CFG["combine_echoes"]["last_echo"], N_ECHOES) + 1,
 )
 TWO_FLIPS = all(scan.low_flip for scan in SCANS.values())
-INPUTS = config["runs"]["inputs"]
-SEEDS = config["runs"]["seeds"]
-FOLDS = range(config["folds"]["folds"])
-BOXES = [config["locate_nuclei"]["boxes"]] if config["locate_nuclei"]["boxes"] else []
-PARTICIPANTS = P.raw("participants.tsv") if SIMULATED else f"{config['bids_dir']}/participants.tsv"
+INPUTS = CFG["runs"]["inputs"]
+SEEDS = CFG["runs"]["seeds"]
+FOLDS = range(CFG["folds"]["folds"])
+BOXES = [CFG["locate_nuclei"]["boxes"]] if CFG["locate_nuclei"]["boxes"] else []
+PARTICIPANTS = P.raw("participants.tsv") if SIMULATED else f"{CFG['bids_dir']}/participants.tsv"
 
 
 wildcard_constraints:
@@ -57,7 +59,7 @@ def participants(wildcards):
     """The participants table, checked before any job where it exists already."""
     if not SIMULATED:
         try:
-            check_participants(Path(PARTICIPANTS), SUBJECTS, config["participants"], len(FOLDS))
+            check_participants(Path(PARTICIPANTS), SUBJECTS, CFG["participants"], len(FOLDS))
         except InputError as error:
             raise WorkflowError(str(error))
     return PARTICIPANTS
@@ -65,4 +67,4 @@ def participants(wildcards):
 
 def smallest_cohort(wildcards):
     """Param function: what a simulated subject depends on."""
-    return least_cohort(config["simulate"], wildcards.subject)
+    return least_cohort(CFG["simulate"], wildcards.subject)

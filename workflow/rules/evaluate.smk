@@ -23,7 +23,7 @@ rule evaluate:
         "../envs/report.yaml"
     params:
         code=code("workflow/scripts/evaluate.py"),
-        cfg=config["evaluate"],
+        cfg=CFG["evaluate"],
     script:
         "../scripts/evaluate.py"
 

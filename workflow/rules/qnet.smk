@@ -17,7 +17,7 @@ rule slice_stack:
         "../envs/qnet.yaml"
     params:
         code=code("workflow/scripts/slice_stack.py"),
-        cfg=config["slice_stack"],
+        cfg=CFG["slice_stack"],
     script:
         "../scripts/slice_stack.py"
 
@@ -36,8 +36,8 @@ rule folds:
     params:
         code=code("workflow/scripts/folds.py"),
         cfg={
-            "folds": config["folds"],
-            "participants": config["participants"],
+            "folds": CFG["folds"],
+            "participants": CFG["participants"],
             "subjects": [f"sub-{s}" for s in SUBJECTS],
         },
     script:
@@ -60,7 +60,7 @@ rule train_image_model:
         "../envs/qnet.yaml"
     params:
         code=code("workflow/scripts/train_image_model.py"),
-        cfg=config["train_image_model"],
+        cfg=CFG["train_image_model"],
     script:
         "../scripts/train_image_model.py"
 
@@ -98,7 +98,7 @@ rule train_scan_model:
         "../envs/qnet.yaml"
     params:
         code=code("workflow/scripts/train_scan_model.py"),
-        cfg=config["train_scan_model"],
+        cfg=CFG["train_scan_model"],
     script:
         "../scripts/train_scan_model.py"
 

@@ -18,7 +18,7 @@ rule prepare_echoes:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/prepare_echoes.py"),
-        cfg=config["prepare_echoes"],
+        cfg=CFG["prepare_echoes"],
     script:
         "../scripts/prepare_echoes.py"
 
@@ -37,7 +37,7 @@ rule brain_mask:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/brain_mask.py"),
-        cfg=config["brain_mask"],
+        cfg=CFG["brain_mask"],
     script:
         "../scripts/brain_mask.py"
 
@@ -59,7 +59,7 @@ rule unwrap_phase:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/unwrap_phase.py"),
-        cfg=config["unwrap_phase"],
+        cfg=CFG["unwrap_phase"],
     script:
         "../scripts/unwrap_phase.py"
 
@@ -80,7 +80,7 @@ rule local_field:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/local_field.py"),
-        cfg=config["local_field"],
+        cfg=CFG["local_field"],
     script:
         "../scripts/local_field.py"
 
@@ -100,7 +100,7 @@ rule r2star_map:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/r2star_map.py"),
-        cfg=config["r2star_map"],
+        cfg=CFG["r2star_map"],
     script:
         "../scripts/r2star_map.py"
 
@@ -121,7 +121,7 @@ rule dipole_inversion:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/dipole_inversion.py"),
-        cfg=config["dipole_inversion"],
+        cfg=CFG["dipole_inversion"],
     script:
         "../scripts/dipole_inversion.py"
 
@@ -143,7 +143,7 @@ rule combine_echoes:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/combine_echoes.py"),
-        cfg=config["combine_echoes"],
+        cfg=CFG["combine_echoes"],
     script:
         "../scripts/combine_echoes.py"
 
@@ -164,7 +164,7 @@ rule t1w_map:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/t1w_map.py"),
-        cfg=config["t1w_map"],
+        cfg=CFG["t1w_map"],
     script:
         "../scripts/t1w_map.py"
 
@@ -211,7 +211,7 @@ rule locate_nuclei:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/locate_nuclei.py", "resources/nuclei.tsv"),
-        cfg=config["locate_nuclei"],
+        cfg=CFG["locate_nuclei"],
     script:
         "../scripts/locate_nuclei.py"
 

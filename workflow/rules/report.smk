@@ -36,7 +36,7 @@ rule report:
             "workflow/report/base.html.j2",
             "workflow/report/report.html.j2",
         ),
-        cfg=config,
+        cfg=CFG,
         synthetic=SIMULATED,
     script:
         "../scripts/report.py"

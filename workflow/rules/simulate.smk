@@ -19,16 +19,16 @@ rule simulate_cohort:
         "../envs/simulate.yaml"
     params:
         code=code("workflow/scripts/simulate_cohort.py", "resources/nuclei.tsv"),
-        cfg=config["simulate"],
+        cfg=CFG["simulate"],
     script:
         "../scripts/simulate_cohort.py"
 
 
 rule simulate_subject:
     output:
-        magnitude=planned_images(config["simulate"], P, "mag"),
-        phase=planned_images(config["simulate"], P, "phase"),
-        sidecars=planned_sidecars(config["simulate"], P),
+        magnitude=planned_images(CFG["simulate"], P, "mag"),
+        phase=planned_images(CFG["simulate"], P, "phase"),
+        sidecars=planned_sidecars(CFG["simulate"], P),
         chi=P.truth_map("Chimap"),
         r2star=P.truth_map("R2starmap"),
         t1=P.truth_map("T1map"),

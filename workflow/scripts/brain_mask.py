@@ -3,6 +3,7 @@
 from recon.acquisition import Acquisition
 from recon.io import read_volume, write_mask
 from recon.mask import BrainMask, brain_mask, choose_echo, choose_tool, volume_ml
+from workflow.lib.log import job_log
 
 
 def main(magnitude: str, acquisition: str, mask: str, cfg: dict) -> None:
@@ -23,4 +24,5 @@ def main(magnitude: str, acquisition: str, mask: str, cfg: dict) -> None:
 
 
 if __name__ == "__main__":
-    main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)

@@ -6,6 +6,7 @@ from qnet.explain import Case, evidence_map, montage
 from qnet.folds import held_out_labels, read_folds
 from qnet.model import prepare_torch, read_image_model
 from qnet.predict import image_scores, vote_score
+from workflow.lib.log import job_log
 
 
 def main(folds: str, stacks: list[str], swa_weights: list[str], figure: str, input_name: str, cfg: dict,
@@ -33,5 +34,6 @@ def main(folds: str, stacks: list[str], swa_weights: list[str], figure: str, inp
 
 
 if __name__ == "__main__":
-    keys = {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
-    main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg)
+    with job_log(snakemake.log[0]):
+        keys = {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
+        main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg)

@@ -5,6 +5,7 @@ import numpy as np
 from recon.acquisition import Acquisition
 from recon.combine import CombineEchoes, combine_echoes, echo_range
 from recon.io import read_mask, read_volume, write_volume
+from workflow.lib.log import job_log
 
 
 def main(
@@ -23,5 +24,6 @@ def main(
 
 
 if __name__ == "__main__":
-    output = snakemake.output
-    main(**snakemake.input, chi=output.chi, echo_chi=output.get("echo_chi"), cfg=snakemake.params.cfg)
+    with job_log(snakemake.log[0]):
+        output = snakemake.output
+        main(**snakemake.input, chi=output.chi, echo_chi=output.get("echo_chi"), cfg=snakemake.params.cfg)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from recon.io import write_json
+from workflow.lib.log import job_log
 from workflow.lib.versions import project_version
 
 
@@ -14,11 +15,14 @@ def main(description: str, simulated: bool) -> None:
         "GeneratedBy": [{"Name": "Q-Net", "Version": project_version(), "Description": "Research use only"}],
     }
     write_json(description, content)
-    Path(description).with_name("README").write_text(
+    folder = Path(description).parent
+    (folder / ".bidsignore").write_text("*_stats.tsv\n", encoding="utf-8")  # a table per nucleus has no name in BIDS
+    (folder / "README").write_text(
         f"{content['Name']}\n\nQuantities: susceptibility [ppm], R2* [1/s], T1 [s]. Research use only.\n",
         encoding="utf-8",
     )
 
 
 if __name__ == "__main__":
-    main(**snakemake.output, simulated=snakemake.params.simulated)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.output, simulated=snakemake.params.simulated)

@@ -3,6 +3,7 @@
 from recon.acquisition import Acquisition
 from recon.inversion import DipoleInversion, dipole_inversion
 from recon.io import read_mask, read_volume, write_volume
+from workflow.lib.log import job_log
 
 
 def main(local: str, eroded: str, r2star: str, acquisition: str, chi: str, cfg: dict, threads: int) -> None:
@@ -21,4 +22,5 @@ def main(local: str, eroded: str, r2star: str, acquisition: str, chi: str, cfg: 
 
 
 if __name__ == "__main__":
-    main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg, threads=snakemake.threads)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg, threads=snakemake.threads)

@@ -6,6 +6,7 @@ from qnet.augment import Augmentation, prepare_images
 from qnet.data import atomic, participant_of, read_stack
 from qnet.model import prepare_torch, read_image_model
 from qnet.predict import embed
+from workflow.lib.log import job_log
 
 
 def main(stacks: list[str], swa_weights: str, embeddings: str, input_name: str, threads: int) -> None:
@@ -22,5 +23,6 @@ def main(stacks: list[str], swa_weights: str, embeddings: str, input_name: str, 
 
 
 if __name__ == "__main__":
-    keys = {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
-    main(**snakemake.input, **snakemake.output, **keys)
+    with job_log(snakemake.log[0]):
+        keys = {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
+        main(**snakemake.input, **snakemake.output, **keys)

@@ -5,6 +5,7 @@ from pathlib import Path
 from qnet import figures
 from qnet.evaluate import Evaluate, evaluate, read_ceiling, write_table
 from qnet.predictions import read_predictions
+from workflow.lib.log import job_log
 
 
 def main(
@@ -32,9 +33,10 @@ def main(
 
 
 if __name__ == "__main__":
-    main(
-        snakemake.input.predictions,
-        **snakemake.output,
-        cfg=snakemake.params.cfg,
-        ceiling=snakemake.input.get("ceiling"),
-    )
+    with job_log(snakemake.log[0]):
+        main(
+            snakemake.input.predictions,
+            **snakemake.output,
+            cfg=snakemake.params.cfg,
+            ceiling=snakemake.input.get("ceiling"),
+        )

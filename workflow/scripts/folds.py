@@ -2,6 +2,7 @@
 
 from qnet.data import atomic
 from qnet.folds import Folds, Participants, make_folds, read_participants
+from workflow.lib.log import job_log
 
 
 def main(participants: str, folds: str, cfg: dict) -> None:
@@ -13,4 +14,5 @@ def main(participants: str, folds: str, cfg: dict) -> None:
 
 
 if __name__ == "__main__":
-    main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)

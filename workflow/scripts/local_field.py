@@ -5,6 +5,7 @@ import numpy as np
 from recon.acquisition import Acquisition
 from recon.background import LocalField, local_field
 from recon.io import read_mask, read_volume, write_mask, write_volume
+from workflow.lib.log import job_log
 
 
 def main(unwrapped: str, reliable: str, acquisition: str, local: str, eroded: str, cfg: dict, threads: int) -> None:
@@ -17,4 +18,5 @@ def main(unwrapped: str, reliable: str, acquisition: str, local: str, eroded: st
 
 
 if __name__ == "__main__":
-    main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg, threads=snakemake.threads)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg, threads=snakemake.threads)

@@ -13,6 +13,7 @@ from recon.localize import (
 )
 from recon.registration import register
 from recon.tables import write_table
+from workflow.lib.log import job_log
 
 
 def main(t1w: str, mask: str, chi: str, r2star: str, dseg: str, box: str, stats: str, subject: str, cfg: dict) -> None:
@@ -35,4 +36,5 @@ def main(t1w: str, mask: str, chi: str, r2star: str, dseg: str, box: str, stats:
 
 
 if __name__ == "__main__":
-    main(**snakemake.input, **snakemake.output, **snakemake.wildcards, cfg=snakemake.params.cfg)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.input, **snakemake.output, **snakemake.wildcards, cfg=snakemake.params.cfg)

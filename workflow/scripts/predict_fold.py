@@ -8,6 +8,7 @@ from qnet.data import atomic, participant_of, read_stack
 from qnet.folds import held_out_labels, read_folds
 from qnet.model import prepare_torch, read_image_model, read_scan_model
 from qnet.predict import image_scores, scan_scores, tidy, vote_score
+from workflow.lib.log import job_log
 
 
 def main(folds: str, stacks: list[str], weights: str, swa_weights: str, embeddings: str, scan_weights: str,
@@ -32,6 +33,7 @@ def main(folds: str, stacks: list[str], weights: str, swa_weights: str, embeddin
 
 
 if __name__ == "__main__":
-    keys = {"fold": snakemake.wildcards.fold, "seed": snakemake.wildcards.seed}
-    keys |= {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
-    main(**snakemake.input, **snakemake.output, **keys)
+    with job_log(snakemake.log[0]):
+        keys = {"fold": snakemake.wildcards.fold, "seed": snakemake.wildcards.seed}
+        keys |= {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
+        main(**snakemake.input, **snakemake.output, **keys)

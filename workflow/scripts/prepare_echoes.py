@@ -3,6 +3,7 @@
 from recon.bids import metadata
 from recon.echoes import PrepareEchoes, prepare_echoes
 from recon.io import read_volume, write_volume
+from workflow.lib.log import job_log
 
 
 def main(
@@ -24,10 +25,11 @@ def main(
 
 
 if __name__ == "__main__":
-    main(
-        snakemake.input.magnitude,
-        snakemake.input.phase,
-        snakemake.input.sidecars,
-        **snakemake.output,
-        cfg=snakemake.params.cfg,
-    )
+    with job_log(snakemake.log[0]):
+        main(
+            snakemake.input.magnitude,
+            snakemake.input.phase,
+            snakemake.input.sidecars,
+            **snakemake.output,
+            cfg=snakemake.params.cfg,
+        )

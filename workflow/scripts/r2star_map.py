@@ -3,6 +3,7 @@
 from recon.acquisition import Acquisition
 from recon.io import read_mask, read_volume, write_volume
 from recon.relaxometry import R2starMap, r2star_map
+from workflow.lib.log import job_log
 
 
 def main(magnitude: str, mask: str, acquisition: str, r2star: str, cfg: dict) -> None:
@@ -13,4 +14,5 @@ def main(magnitude: str, mask: str, acquisition: str, r2star: str, cfg: dict) ->
 
 
 if __name__ == "__main__":
-    main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from workflow.lib.cohort import by_fold, by_group
 from workflow.lib.html import render
+from workflow.lib.log import job_log
 from workflow.lib.versions import versions
 
 
@@ -36,9 +37,10 @@ def main(
 
 
 if __name__ == "__main__":
-    files = dict(snakemake.input.items())
-    for name in ("accuracy", "cams", "pages", "example"):  # none, one file as plain text, or several
-        found = files.get(name, [])
-        files[name] = [found] if isinstance(found, str) else list(found)
-    params = snakemake.params
-    main(**files, **snakemake.output, cfg=params.cfg, synthetic=params.synthetic, versions=versions())
+    with job_log(snakemake.log[0]):
+        files = dict(snakemake.input.items())
+        for name in ("accuracy", "cams", "pages", "example"):  # none, one file as plain text, or several
+            found = files.get(name, [])
+            files[name] = [found] if isinstance(found, str) else list(found)
+        params = snakemake.params
+        main(**files, **snakemake.output, cfg=params.cfg, synthetic=params.synthetic, versions=versions())

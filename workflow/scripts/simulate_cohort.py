@@ -7,6 +7,7 @@ from recon.io import write_json
 from recon.phantom import bids
 from recon.phantom.cohort import Simulate, bayes_limit, cohort, oracle_auc
 from recon.tables import write_table
+from workflow.lib.log import job_log
 
 
 def main(
@@ -34,4 +35,5 @@ def main(
 
 
 if __name__ == "__main__":
-    main(**snakemake.output, cfg=snakemake.params.cfg)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.output, cfg=snakemake.params.cfg)

@@ -8,6 +8,7 @@ from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject_by_label
 from recon.phantom.field import forward_field, head_field, shim
 from recon.phantom.signal import acquire
+from workflow.lib.log import job_log
 
 
 def main(magnitude: list[str], phase: list[str], subject: str, cfg: dict, **truth: str) -> None:
@@ -35,4 +36,5 @@ def main(magnitude: list[str], phase: list[str], subject: str, cfg: dict, **trut
 
 
 if __name__ == "__main__":
-    main(**snakemake.output, subject=snakemake.wildcards.subject, cfg=snakemake.params.cfg)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.output, subject=snakemake.wildcards.subject, cfg=snakemake.params.cfg)

@@ -1,6 +1,7 @@
 """Maps and box → stack of slices, full and cropped."""
 
 from qnet.data import SliceStack, slice_stack, write_stack
+from workflow.lib.log import job_log
 
 
 def main(chi: str, r2star: str, t1w: str, box: str, stack: str, cfg: dict) -> None:
@@ -8,4 +9,5 @@ def main(chi: str, r2star: str, t1w: str, box: str, stack: str, cfg: dict) -> No
 
 
 if __name__ == "__main__":
-    main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)

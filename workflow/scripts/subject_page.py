@@ -7,6 +7,7 @@ from recon.overview import deep_pictures, echo_pictures, map_pictures
 from recon.quality import quality
 from recon.tables import read_table
 from workflow.lib.html import render
+from workflow.lib.log import job_log
 
 
 def main(
@@ -43,4 +44,5 @@ def main(
 
 
 if __name__ == "__main__":
-    main(**snakemake.input, **snakemake.output, **snakemake.wildcards, synthetic=snakemake.params.synthetic)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.input, **snakemake.output, **snakemake.wildcards, synthetic=snakemake.params.synthetic)

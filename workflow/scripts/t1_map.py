@@ -6,6 +6,7 @@ from recon.acquisition import Acquisition
 from recon.bids import metadata
 from recon.io import read_mask, read_volume, write_volume
 from recon.relaxometry import variable_flip_angle
+from workflow.lib.log import job_log
 
 
 def main(
@@ -22,4 +23,5 @@ def main(
 
 
 if __name__ == "__main__":
-    main(**snakemake.input, **snakemake.output)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.input, **snakemake.output)

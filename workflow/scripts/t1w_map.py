@@ -3,6 +3,7 @@
 from recon.acquisition import Acquisition
 from recon.io import read_mask, read_volume, write_volume
 from recon.relaxometry import T1wMap, t1_weighted
+from workflow.lib.log import job_log
 
 
 def main(magnitude: str, r2star: str, mask: str, acquisition: str, t1w: str, cfg: dict) -> None:
@@ -20,4 +21,5 @@ def main(magnitude: str, r2star: str, mask: str, acquisition: str, t1w: str, cfg
 
 
 if __name__ == "__main__":
-    main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)

@@ -7,6 +7,7 @@ from qnet.data import participant_of, read_stack
 from qnet.folds import read_folds, training_labels
 from qnet.model import prepare_torch, write_weights
 from qnet.train import ImageTraining, train_image_model, write_log
+from workflow.lib.log import job_log
 
 
 def main(
@@ -35,6 +36,7 @@ def main(
 
 
 if __name__ == "__main__":
-    keys = {"fold": snakemake.wildcards.fold, "seed": snakemake.wildcards.seed}
-    keys |= {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
-    main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg)
+    with job_log(snakemake.log[0]):
+        keys = {"fold": snakemake.wildcards.fold, "seed": snakemake.wildcards.seed}
+        keys |= {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
+        main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg)

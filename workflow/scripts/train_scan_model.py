@@ -6,6 +6,7 @@ from safetensors.numpy import load_file
 from qnet.folds import read_folds, training_labels
 from qnet.model import prepare_torch, write_weights
 from qnet.train import ScanTraining, train_scan_model, write_log
+from workflow.lib.log import job_log
 
 
 def main(folds: str, embeddings: str, weights: str, log: str, fold: str, seed: str, cfg: dict, threads: int) -> None:
@@ -20,5 +21,6 @@ def main(folds: str, embeddings: str, weights: str, log: str, fold: str, seed: s
 
 
 if __name__ == "__main__":
-    keys = {"fold": snakemake.wildcards.fold, "seed": snakemake.wildcards.seed, "threads": snakemake.threads}
-    main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg)
+    with job_log(snakemake.log[0]):
+        keys = {"fold": snakemake.wildcards.fold, "seed": snakemake.wildcards.seed, "threads": snakemake.threads}
+        main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg)

@@ -3,6 +3,7 @@
 from recon.acquisition import Acquisition
 from recon.io import read_mask, read_volume, write_mask, write_volume
 from recon.unwrap import UnwrapPhase, reliable_mask, unwrap_phase
+from workflow.lib.log import job_log
 
 
 def main(phase: str, magnitude: str, mask: str, acquisition: str, unwrapped: str, reliable: str, cfg: dict) -> None:
@@ -15,4 +16,5 @@ def main(phase: str, magnitude: str, mask: str, acquisition: str, unwrapped: str
 
 
 if __name__ == "__main__":
-    main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)
+    with job_log(snakemake.log[0]):
+        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)

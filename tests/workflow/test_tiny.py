@@ -1,0 +1,206 @@
+"""One real run of a tiny simulated cohort, from echoes to report."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from recon.acquisition import Acquisition
+from recon.chain import Chain, reconstruct
+from recon.io import read_mask, read_volume
+from tests.workflow.conftest import planned_jobs, snakemake
+
+VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
+
+
+@pytest.fixture
+def results(tiny):
+    return tiny / "results/tiny"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Chimap.nii.gz",
+        "desc-echo2_Chimap.nii.gz",
+        "R2starmap.nii.gz",
+        "desc-stage_T1w.nii.gz",
+        "desc-brain_mask.nii.gz",
+        "desc-nuclei_dseg.nii.gz",
+        "label-BG_mask.nii.gz",
+        "desc-nuclei_stats.tsv",
+        "Chimap.json",
+    ],
+)
+def test_every_subject_has_its_derivatives(results, name):
+    files = list(results.glob(f"derivatives/qnet/sub-??/anat/sub-??_{name}"))
+    assert len(files) == 4
+
+
+def test_every_map_says_its_unit(results):
+    for path in results.glob("derivatives/qnet/sub-01/anat/*map.json"):
+        assert json.loads(path.read_text())["Units"] in ("ppm", "1/s"), path
+
+
+def test_the_report_and_its_tables_are_there(results):
+    for name in ("table1", "table2", "table3", "delong", "map_accuracy"):
+        assert len(pd.read_csv(results / f"tables/{name}.tsv", sep="\t"))
+    for name in ("roc_image", "roc_scan", "auc_boxplot", "class_activation_full", "class_activation_crop"):
+        assert (results / f"figures/{name}.png").stat().st_size > 5000
+    page = (results / "report.html").read_text()
+    assert "SYNTHETIC" in page
+    assert "Research use only" in page
+
+
+def test_predictions_hold_every_subject_once_for_each_model_and_input(results):
+    predictions = pd.read_csv(results / "qnet/predictions.tsv", sep="\t")
+    assert {"participant_id", "slice", "label", "model", "level", "score"} <= set(predictions)
+    scans = predictions[predictions.level == "scan"]
+    assert len(scans) == 4 * 3 * 2
+    assert not scans.duplicated(["participant_id", "model", "input"]).any()
+    assert predictions.score.between(0, 1).all()
+
+
+def test_the_maps_measure_iron(results):
+    accuracy = pd.read_csv(results / "tables/map_accuracy.tsv", sep="\t").set_index(["quantity", "region"])
+    assert 0.5 < accuracy.loc[("chi_ppm", "deep grey matter"), "slope"] < 1.2
+    assert accuracy.loc[("r2star_hz", "deep grey matter"), "slope"] == pytest.approx(1, abs=0.1)
+
+
+def test_stage_by_stage_equals_the_chain_in_memory(tiny, results):
+    config = yaml.safe_load((tiny / "config/config.yaml").read_text())
+    params = Chain(**{name: field.type(**config[name]) for name, field in Chain.__dataclass_fields__.items()})
+    work = results / "work/sub-02"
+    phase, magnitude = (read_volume(work / f"sub-02_part-{part}_MEGRE.nii").data for part in ("phase", "mag"))
+    derivatives = results / "derivatives/qnet/sub-02/anat"
+    mask = read_mask(derivatives / "sub-02_desc-brain_mask.nii.gz")
+    chi = reconstruct(phase, magnitude, mask, Acquisition.read(work / "sub-02_acquisition.json"), params)
+    np.testing.assert_allclose(chi, read_volume(derivatives / "sub-02_Chimap.nii.gz").data, atol=1e-6)
+
+
+@pytest.mark.parametrize("dataset", ["rawdata", "derivatives/qnet", "rawdata/derivatives/ground-truth"])
+def test_datasets_are_valid_bids(results, dataset):
+    run = subprocess.run(
+        [VALIDATOR, results / dataset, "--format", "json"], capture_output=True, text=True, check=False
+    )
+    issues = json.loads(run.stdout)["issues"]["issues"]
+    assert [i for i in issues if i["severity"] == "error"] == []
+
+
+def test_a_finished_run_has_nothing_to_do(tiny):
+    assert planned_jobs(tiny, "--configfile", "tiny.yaml") == {}
+
+
+def test_jobs_leave_their_log_and_cost(results):
+    assert "epoch 2/2" in (results / "logs/train_image_model_full_0_0.log").read_text()
+    assert (results / "benchmarks/local_field_01.tsv").read_text().startswith("s\t")
+
+
+def test_training_is_the_same_to_the_bit(tiny, results):
+    weights = results / "qnet/crop/seed-0/fold-1/image_model.safetensors"
+    before = weights.read_bytes()
+    snakemake(tiny, "--configfile", "tiny.yaml", "--force", "--", str(weights.relative_to(tiny)))
+    assert weights.read_bytes() == before
+    snakemake(tiny, "--configfile", "tiny.yaml", "--touch")
+
+
+@pytest.fixture
+def own(tiny, results, tmp_path):
+    """The simulated raw data as somebody's own dataset, with a space and an umlaut in its path."""
+    folder = tmp_path / "meine Köpfe"
+    shutil.copytree(results / "rawdata", folder, ignore=shutil.ignore_patterns("derivatives"))
+    return folder
+
+
+def test_own_data_are_planned_without_simulation(tiny, own):
+    jobs = planned_jobs(tiny, "--configfile", "tiny.yaml", "--config", "dataset=own", f"bids_dir={own}")
+    assert not {"simulate_cohort", "simulate_subject", "map_accuracy"} & jobs.keys()
+    assert jobs["prepare_echoes"] == 4
+    assert jobs["report"] == 1
+
+
+def test_maps_need_no_participants(tiny, own):
+    (own / "participants.tsv").unlink()
+    arguments = ("--configfile", "tiny.yaml", "--config", "dataset=own", f"bids_dir={own}")
+    assert "folds" not in planned_jobs(tiny, *arguments, "--", "maps")
+    run = snakemake(tiny, *arguments, check=False)
+    assert run.returncode != 0
+    assert "expected a participants table for the diagnosis" in run.stdout
+    assert not (tiny / "results/own").exists()
+
+
+def test_broken_data_stop_the_run_before_any_job(tiny, own):
+    victim = next(own.rglob("sub-03_echo-2_part-phase_MEGRE.nii.gz"))
+    victim.unlink()
+    run = snakemake(
+        tiny, "--configfile", "tiny.yaml", "--config", "dataset=own", f"bids_dir={own}", "--", "maps", check=False
+    )
+    assert run.returncode != 0
+    assert "sub-03_echo-2_part-mag_MEGRE.nii.gz: expected its part-phase partner of echo 2, found none" in run.stdout
+    assert not (tiny / "results/own").exists()
+
+
+def test_own_data_give_the_same_map(tiny, own, results):
+    target = "results/own/derivatives/qnet/sub-01/anat/sub-01_Chimap.nii.gz"
+    snakemake(tiny, "--configfile", "tiny.yaml", "--config", "dataset=own", f"bids_dir={own}", "--", target)
+    same = results / "derivatives/qnet/sub-01/anat/sub-01_Chimap.nii.gz"
+    assert (tiny / target).read_bytes() == same.read_bytes()
+    shutil.rmtree(tiny / "results/own")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), {"simulate_subject": 16, "train_image_model": 6, "t1_map": 0}),
+        (("--configfile", "config/paper.yaml"), {"simulate_subject": 96, "train_image_model": 100, "t1_map": 0}),
+        (("--configfile", "flips.yaml"), {"simulate_subject": 4, "t1_map": 4}),
+    ],
+    ids=["default", "paper", "two flip angles"],
+)
+def test_shipped_configs_are_planned(project, arguments, expected):
+    (project / "flips.yaml").write_text("simulate: {subjects: 4, flip_angles_deg: [6, 24]}\nfolds: {folds: 2}\n")
+    jobs = planned_jobs(project, *arguments, "--config", "dataset=planned")
+    assert {rule: jobs.get(rule, 0) for rule in expected} == expected
+
+
+def test_a_wrong_config_is_refused(project):
+    (project / "wrong.yaml").write_text("local_field: {threshold: 5e-2x}\n")
+    run = snakemake(project, "--dry-run", "--configfile", "wrong.yaml", check=False)
+    assert run.returncode != 0
+    assert "local_field" in run.stdout
+    assert "5e-2x" in run.stdout
+
+
+def test_two_flip_angles_give_t1(project):
+    (project / "flips.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "dataset": "flips",
+                "simulate": {
+                    "subjects": 4,
+                    "flip_angles_deg": [6, 24],
+                    "voxel_size_mm": [4, 4, 4],
+                    "te_s": [0.005, 0.015],
+                },
+            }
+        )
+    )
+    root = project / "results/flips"
+    target = "results/flips/derivatives/qnet/sub-01/anat/sub-01_T1map.nii.gz"
+    snakemake(project, "--configfile", "flips.yaml", "--", target)
+    t1 = read_volume(project / target).data
+    truth = read_volume(root / "rawdata/derivatives/ground-truth/sub-01/anat/sub-01_T1map.nii.gz").data
+    brain = (t1 > 0) & (truth > 0.5) & (truth < 1.6)
+    assert np.median(t1[brain] / truth[brain]) == pytest.approx(1, abs=0.05)
+
+
+def test_the_readme_example_runs(repository, tmp_path):
+    text = (repository / "README.md").read_text()
+    example = text.split("```python\n")[1].split("```")[0]
+    subprocess.run([sys.executable, "-c", example], cwd=repository, check=True)
