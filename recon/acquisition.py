@@ -22,6 +22,7 @@ class Acquisition:
     b0_dir : unit vector of the main field in voxel axes
     voxel_size_mm : edge lengths of a voxel [mm]
     tr_s, flip_angle_deg : repetition time [s] and nominal flip angle [degree]; None where the source does not say
+    sources : BIDS URIs of the images, for the sidecars of what is made of them
     """
 
     te_s: tuple[float, ...]
@@ -30,6 +31,7 @@ class Acquisition:
     voxel_size_mm: tuple[float, float, float]
     tr_s: float | None = None
     flip_angle_deg: float | None = None
+    sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         te_s = np.asarray(self.te_s, dtype=float)

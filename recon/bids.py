@@ -25,3 +25,15 @@ def metadata(image: str | Path, sidecars: Iterable[str | Path]) -> dict:
     for sidecar in applicable_sidecars(image, sidecars):
         merged |= read_json(sidecar)
     return merged
+
+
+def raw_uri(image: str | Path) -> str:
+    """BIDS URI of a raw image, `bids:raw:sub-01/anat/…`; the derivative dataset's DatasetLinks say where `raw` is."""
+    parts = Path(image).parts
+    subject = next(i for i, part in enumerate(parts) if part.startswith("sub-") and i < len(parts) - 1)
+    return "bids:raw:" + "/".join(parts[subject:])
+
+
+def derivative_uri(image: str | Path) -> str:
+    """BIDS URI of a map in the same derivative dataset, `bids::sub-01/anat/…`."""
+    return raw_uri(image).replace("bids:raw:", "bids::")

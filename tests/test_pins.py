@@ -1,11 +1,15 @@
 """One version of every package, whoever installs it."""
 
+import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+
+from workflow.lib.provenance import code
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = [ROOT / "environment.yml", *sorted((ROOT / "workflow/envs").glob("*.yaml"))]
@@ -52,3 +56,43 @@ def test_every_scripted_rule_has_an_environment_that_exists(rules):
     assert text.count("script:") == text.count("conda:") == text.count("log:") == text.count("benchmark:")
     for name in re.findall(r'"\.\./(envs/[^"]+)"', text):
         assert (ROOT / "workflow" / name).is_file()
+
+
+IMPORT_NAMES = {
+    "cv2": "albumentations",  # which brings it
+    "fsl": "fslpy",
+    "SimpleITK": "simpleitk",
+    "skimage": "scikit-image",
+    "torch": "pytorch",
+    "yaml": "pyyaml",
+}
+SCRIPTED_RULES = re.compile(r'conda:\s+"\.\./(envs/\w+\.yaml)".*?script:\s+"\.\./(scripts/\w+\.py)"', re.S)
+RULES = sorted(
+    pair
+    for path in (ROOT / "workflow/rules").glob("*.smk")
+    for rule in path.read_text().split("\nrule ")[1:]
+    for pair in SCRIPTED_RULES.findall(rule)
+)
+
+
+def third_party(script: str) -> set[str]:
+    """Packages that a script and the project modules that it reaches import, by their name in conda."""
+    modules = set()
+    for file in code(f"workflow/{script}"):
+        for node in ast.walk(ast.parse((ROOT / file).read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                modules.add(node.module)
+    names = {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {"recon", "qnet", "workflow"}
+    return {IMPORT_NAMES.get(name, name) for name in names}
+
+
+@pytest.mark.parametrize(("environment", "script"), RULES, ids=lambda name: Path(name).stem)
+def test_environment_of_a_rule_holds_what_its_script_imports(environment, script):
+    dependencies = yaml.safe_load((ROOT / "workflow" / environment).read_text())["dependencies"]
+    assert third_party(script) <= {requirement.split(" ==")[0] for requirement in dependencies}
+
+
+def test_every_rule_is_looked_at():
+    assert len(RULES) == len(list((ROOT / "workflow/scripts").glob("*.py")))

@@ -48,6 +48,14 @@ def test_every_map_says_its_unit(results):
         assert json.loads(path.read_text())["Units"] in ("ppm", "1/s"), path
 
 
+def test_every_image_names_its_sources(results):
+    raw, derivatives = results / "rawdata", results / "derivatives/qnet"
+    for path in derivatives.glob("sub-01/anat/*.json"):
+        for uri in json.loads(path.read_text())["Sources"]:
+            _, dataset, file = uri.split(":", 2)
+            assert ((raw if dataset == "raw" else derivatives) / file).is_file(), uri
+
+
 def test_the_report_and_its_tables_are_there(results):
     for name in ("table1", "table2", "table3", "delong", "map_accuracy"):
         assert len(pd.read_csv(results / f"tables/{name}.tsv", sep="\t"))

@@ -43,6 +43,9 @@ BOXES = [CFG["locate_nuclei"]["boxes"]] if CFG["locate_nuclei"]["boxes"] else []
 PARTICIPANTS = P.raw("participants.tsv") if SIMULATED else f"{CFG['bids_dir']}/participants.tsv"
 
 
+RAW_LINK = "../../rawdata" if SIMULATED else Path(CFG["bids_dir"]).resolve().as_uri()
+
+
 wildcard_constraints:
     subject="[0-9A-Za-z]+",
     input="|".join(["full", "crop"]),

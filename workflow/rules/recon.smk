@@ -227,6 +227,7 @@ rule derivative_description:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/derivative_description.py"),
+        raw=RAW_LINK,
         simulated=SIMULATED,
     script:
         "../scripts/derivative_description.py"

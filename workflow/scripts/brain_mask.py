@@ -9,16 +9,17 @@ from workflow.lib.log import job_log
 def main(magnitude: str, acquisition: str, mask: str, cfg: dict) -> None:
     params = BrainMask(**cfg)
     volume = read_volume(magnitude)
-    voxel_size_mm = Acquisition.read(acquisition).voxel_size_mm
+    facts = Acquisition.read(acquisition)
     echo = choose_echo(volume.data.shape[3], params.echo)
-    brain = brain_mask(volume.data[..., echo], voxel_size_mm, params)
+    brain = brain_mask(volume.data[..., echo], facts.voxel_size_mm, params)
     sidecar = {
         "Type": "Brain",
         "SkullStripped": True,
+        "Sources": facts.sources,
         "Tool": choose_tool(params.tool),
         "FractionalIntensityThreshold": params.threshold,
         "Echo": echo + 1,
-        "VolumeMl": round(volume_ml(brain, voxel_size_mm), 1),
+        "VolumeMl": round(volume_ml(brain, facts.voxel_size_mm), 1),
     }
     write_mask(mask, brain, volume, sidecar)
 

@@ -14,13 +14,11 @@ def main(
     params, facts = CombineEchoes(**cfg), Acquisition.read(acquisition)
     echoes, mask = read_volume(chi_echoes), read_mask(eroded)
     combined = combine_echoes(echoes.data, read_volume(magnitude).data, mask, facts.te_s, params)
-    sidecar = {"Units": "ppm", "SkullStripped": True, "Reference": params.reference}
-    te_s = np.asarray(facts.te_s)
-    used = echo_range(params, len(te_s))
-    write_volume(chi, combined, like=echoes, sidecar={**sidecar, "EchoTimes": te_s[used].tolist()})
-    for index, path in zip(range(len(te_s))[used], echo_chi, strict=True):
-        echo = {"Units": "ppm", "SkullStripped": True, "Reference": "none", "EchoTime": te_s[index]}
-        write_volume(path, echoes.data[..., index], like=echoes, sidecar=echo)
+    used = echo_range(params, len(facts.te_s))
+    about = {"Units": "ppm", "SkullStripped": True, "Sources": facts.sources}
+    write_volume(chi, combined, echoes, {**about, "Reference": params.reference, "EchoTimes": facts.te_s[used]})
+    for path, te_s, data in zip(echo_chi, facts.te_s[used], np.moveaxis(echoes.data, 3, 0)[used], strict=True):
+        write_volume(path, data, echoes, {**about, "Reference": "none", "EchoTime": te_s})
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ from workflow.lib.log import job_log
 from workflow.lib.versions import project_version
 
 
-def main(description: str, simulated: bool) -> None:
+def main(description: str, raw: str, simulated: bool) -> None:
     content = {
         "Name": "Q-Net susceptibility, R2* and T1-weighted maps" + (" of a SYNTHETIC cohort" if simulated else ""),
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "Q-Net", "Version": project_version(), "Description": "Research use only"}],
+        "SourceDatasets": [{"URL": raw}],
+        "DatasetLinks": {"raw": raw},  # what bids:raw: stands for in Sources
     }
     write_json(description, content)
     folder = Path(description).parent
@@ -25,4 +27,4 @@ def main(description: str, simulated: bool) -> None:
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
-        main(**snakemake.output, simulated=snakemake.params.simulated)
+        main(**snakemake.output, raw=snakemake.params.raw, simulated=snakemake.params.simulated)

@@ -2,6 +2,7 @@
 
 import warnings
 
+from recon.bids import derivative_uri
 from recon.io import read_mask, read_volume, write_mask, write_volume
 from recon.localize import (
     LocateNuclei,
@@ -26,7 +27,7 @@ def main(t1w: str, mask: str, chi: str, r2star: str, dseg: str, box: str, stats:
     region = expert_box(params.boxes, subject, brain.shape) if params.boxes else None
     source = "registration" if region is None else "expert"
     region = region or basal_ganglia_box(labels, params.margin_mm, image.voxel_size_mm)
-    quality = {"SkullStripped": True, "Registration": fit.summary()}
+    quality = {"SkullStripped": True, "Sources": [derivative_uri(t1w)], "Registration": fit.summary()}
     write_volume(dseg, labels, image, quality)
     bounds = [[side.start, side.stop] for side in region]
     sidecar = {"Type": "ROI", "BoxSource": source, "Box": bounds, **quality}

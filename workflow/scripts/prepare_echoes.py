@@ -1,6 +1,8 @@
 """Echo images and sidecars → magnitude, phase in radians, facts of the acquisition."""
 
-from recon.bids import metadata
+from dataclasses import replace
+
+from recon.bids import metadata, raw_uri
 from recon.echoes import PrepareEchoes, prepare_echoes
 from recon.io import read_volume, write_volume
 from workflow.lib.log import job_log
@@ -21,7 +23,7 @@ def main(
     magnitude_data, phase_rad, facts_of_series = prepare_echoes(magnitudes, phases, facts, phase, PrepareEchoes(**cfg))
     write_volume(magnitude_4d, magnitude_data, like=phases[0])
     write_volume(phase_4d, phase_rad, like=phases[0])
-    facts_of_series.write(acquisition)
+    replace(facts_of_series, sources=tuple(map(raw_uri, (*magnitude, *phase)))).write(acquisition)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,13 @@ from workflow.lib.log import job_log
 def main(magnitude: str, mask: str, acquisition: str, r2star: str, cfg: dict) -> None:
     echoes, facts = read_volume(magnitude), Acquisition.read(acquisition)
     r2star_hz = r2star_map(echoes.data, read_mask(mask), facts.te_s, R2starMap(**cfg))
-    sidecar = {"Units": "1/s", "SkullStripped": True, "EchoTimes": facts.te_s, "Method": cfg["method"]}
+    sidecar = {
+        "Units": "1/s",
+        "SkullStripped": True,
+        "Sources": facts.sources,
+        "EchoTimes": facts.te_s,
+        "Method": cfg["method"],
+    }
     write_volume(r2star, r2star_hz, like=echoes, sidecar=sidecar)
 
 

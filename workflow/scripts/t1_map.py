@@ -3,7 +3,7 @@
 import numpy as np
 
 from recon.acquisition import Acquisition
-from recon.bids import metadata
+from recon.bids import metadata, raw_uri
 from recon.io import read_mask, read_volume, write_volume
 from recon.relaxometry import variable_flip_angle
 from workflow.lib.log import job_log
@@ -17,9 +17,10 @@ def main(
     low, high = read_volume(low_flip).data, echoes.data[..., 0]
     t1_s, pd_weighted = variable_flip_angle(low, high, flip_low_deg, facts.flip_angle_deg, facts.tr_s)
     pd_te0 = pd_weighted * np.exp(facts.te_s[0] * read_volume(r2star).data)  # back to TE = 0
-    flips = {"SkullStripped": True, "FlipAngle": [flip_low_deg, facts.flip_angle_deg]}
-    write_volume(t1, np.where(brain, t1_s, 0), like=echoes, sidecar={"Units": "s", **flips})
-    write_volume(pd, np.where(brain, pd_te0, 0), like=echoes, sidecar={"Units": "arbitrary", **flips})
+    about = {"SkullStripped": True, "Sources": (raw_uri(low_flip), *facts.sources)}
+    about["FlipAngle"] = [flip_low_deg, facts.flip_angle_deg]
+    write_volume(t1, np.where(brain, t1_s, 0), echoes, {"Units": "s", **about})
+    write_volume(pd, np.where(brain, pd_te0, 0), echoes, {"Units": "arbitrary", **about})
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ def main(magnitude: str, r2star: str, mask: str, acquisition: str, t1w: str, cfg
     sidecar = {
         "Units": "arbitrary",
         "SkullStripped": True,
+        "Sources": facts.sources,
         "EchoTime": facts.te_s[0],
         "FlipAngle": facts.flip_angle_deg,
         "R2starDecayRemoved": params.remove_r2star_decay,
