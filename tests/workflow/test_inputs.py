@@ -32,23 +32,28 @@ def dataset(tmp_path):
 
 def problem(dataset) -> str:
     with pytest.raises(InputError) as error:
-        index(dataset)
+        index(dataset, phase_in_rad=True)
     return str(error.value)
 
 
 def test_good_dataset_is_indexed_by_echo(dataset):
-    scans = index(dataset)
+    scans = index(dataset, phase_in_rad=True)
     assert list(scans) == ["01", "02"]
     assert [p.split("_")[-3] for p in scans["01"].phase] == ["echo-1", "echo-2"]
     assert all("part-mag" in p for p in scans["01"].magnitude)
     assert scans["01"].low_flip is None
 
 
+def two_flip_angles(folder, low, high, **facts):
+    for acq, flip in (("acq-pd_", low), ("acq-t1_", high)):
+        for echo in (1, 2):
+            for part in ("mag", "phase"):
+                image(folder, "01", echo, part, acq, FlipAngle=flip, **{"RepetitionTimeExcitation": 0.036} | facts)
+
+
 def test_the_higher_of_two_flip_angles_is_reconstructed(tmp_path):
-    for acq, flip in (("acq-pd_", 6), ("acq-t1_", 24)):
-        for part in ("mag", "phase"):
-            image(tmp_path, "01", 1, part, acq, FlipAngle=flip)
-    scan = index(tmp_path)["01"]
+    two_flip_angles(tmp_path, 6, 24)
+    scan = index(tmp_path, phase_in_rad=True)["01"]
     assert "acq-t1" in scan.phase[0]
     assert "acq-pd" in scan.low_flip
 
@@ -60,7 +65,7 @@ def test_shared_sidecar_at_the_top_is_inherited(dataset):
         write_json(sidecar, facts)
     assert "MagneticFieldStrength" in problem(dataset)
     write_json(dataset / "MEGRE.json", {"MagneticFieldStrength": 7})
-    assert str(dataset / "MEGRE.json") in index(dataset)["02"].sidecars
+    assert str(dataset / "MEGRE.json") in index(dataset, phase_in_rad=True)["02"].sidecars
 
 
 @pytest.mark.parametrize(
@@ -70,6 +75,10 @@ def test_shared_sidecar_at_the_top_is_inherited(dataset):
         ({"MagneticFieldStrength": "3T"}, "expected MagneticFieldStrength [tesla] in its sidecar, found '3T'"),
         ({"MagneticFieldStrength": 1.5}, "expected one MagneticFieldStrength"),
         ({"EchoTime": 10}, "milliseconds?"),
+        (
+            {"Units": "arbitrary"},
+            "expected Units rad in its sidecar, or prepare_echoes.phase_range in the config, found",
+        ),
         ({"EchoTime": 0.005}, "expected positive ascending seconds, found [0.005, 0.005]"),
     ],
 )
@@ -77,6 +86,30 @@ def test_wrong_facts_are_named(dataset, facts, message):
     image(dataset, "02", 2, "phase", **facts)
     assert message in problem(dataset)
     assert "sub-02_echo-" in problem(dataset)
+
+
+def test_phase_of_any_unit_passes_where_its_range_is_given(dataset):
+    image(dataset, "02", 2, "phase", Units="arbitrary")
+    assert len(index(dataset, phase_in_rad=False)) == 2
+
+
+@pytest.mark.parametrize(
+    ("flips", "facts", "message"),
+    [
+        ((24, 24), {}, "expected two FlipAngle [degree] that differ, found 24 and 24"),
+        ((None, 24), {}, "found None and 24"),
+        ((6, 24), {"RepetitionTimeExcitation": None}, "expected RepetitionTimeExcitation"),
+    ],
+)
+def test_two_series_must_tell_their_flip_angles(tmp_path, flips, facts, message):
+    two_flip_angles(tmp_path, *flips, **facts)
+    assert message in problem(tmp_path)
+
+
+def test_a_single_echo_is_refused(tmp_path):
+    for part in ("mag", "phase"):
+        image(tmp_path, "01", 1, part)
+    assert "expected at least two echoes, found one" in problem(tmp_path)
 
 
 def test_missing_partner_is_named(dataset):

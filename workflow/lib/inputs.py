@@ -31,8 +31,19 @@ class Scan:
     low_flip: str | None = None
 
 
-def index(bids_dir: Path) -> dict[str, Scan]:
-    """Scans by subject label; raises InputError with every problem that was found."""
+def index(bids_dir: Path, phase_in_rad: bool) -> dict[str, Scan]:
+    """Scans by subject label.
+
+    Parameters
+    ----------
+    bids_dir : folder of the dataset
+    phase_in_rad : whether phase must be in rad, because the config gives no other range
+
+    Raises
+    ------
+    InputError
+        With every problem that was found.
+    """
     if not bids_dir.is_dir():
         raise InputError([f"{bids_dir}: expected a BIDS folder (config bids_dir), found none"])
     folders = sorted(p for p in bids_dir.glob("sub-*") if p.is_dir())
@@ -41,7 +52,7 @@ def index(bids_dir: Path) -> dict[str, Scan]:
     scans, problems = {}, []
     for folder in folders:
         try:
-            scans[folder.name.removeprefix("sub-")] = _scan(bids_dir, folder)
+            scans[folder.name.removeprefix("sub-")] = _scan(bids_dir, folder, phase_in_rad)
         except InputError as error:
             problems += str(error).split("\n  - ")[1:]
     counts = {len(scan.phase) for scan in scans.values()}
@@ -53,7 +64,7 @@ def index(bids_dir: Path) -> dict[str, Scan]:
     return scans
 
 
-def _scan(bids_dir: Path, folder: Path) -> Scan:
+def _scan(bids_dir: Path, folder: Path, phase_in_rad: bool) -> Scan:
     """The scan in one subject's folder."""
     images = sorted(p for p in folder.glob("**/anat/*_MEGRE.nii*") if p.name.endswith((".nii", ".nii.gz")))
     if not images:
@@ -63,14 +74,17 @@ def _scan(bids_dir: Path, folder: Path) -> Scan:
         raise InputError([f"{beyond[0]}: expected only the entities sub, acq, echo and part, found more"])
     sidecars = [*bids_dir.glob("*.json"), *folder.glob("**/*.json")]
     series = {
-        acq: _series(acq, [p for p in images if entities(p).get("acq") == acq], sidecars)
+        acq: _series([p for p in images if entities(p).get("acq") == acq], sidecars, phase_in_rad)
         for acq in sorted({entities(p).get("acq") for p in images}, key=str)
     }
     if len(series) > 2:
         raise InputError(
             [f"{folder}: expected one MEGRE series or two flip angles, found acq {', '.join(map(str, series))}"]
         )
-    by_flip = sorted(series.values(), key=lambda s: metadata(s[1][0], sidecars).get("FlipAngle", 0))
+    facts = {acq: metadata(phase[0], sidecars) for acq, (_, phase) in series.items()}
+    if len(series) == 2:
+        _check_flip_angles(folder, facts)
+    by_flip = [series[acq] for acq in sorted(series, key=lambda acq: facts[acq].get("FlipAngle", 0))]
     magnitude, phase = by_flip[-1]  # the higher flip angle carries the T1 weighting
     used = {str(s) for p in (*magnitude, *phase) for s in applicable_sidecars(p, sidecars)}
     low_flip = str(by_flip[0][0][0]) if len(by_flip) == 2 else None
@@ -84,7 +98,16 @@ def _scan(bids_dir: Path, folder: Path) -> Scan:
     )
 
 
-def _series(acq: str | None, images: list[Path], sidecars: list[Path]) -> tuple[list[Path], list[Path]]:
+def _check_flip_angles(folder: Path, facts: dict[str, dict]) -> None:
+    """Raise InputError unless two series differ in flip angle and say their repetition time."""
+    flips = [fact.get("FlipAngle") for fact in facts.values()]
+    if not all(isinstance(flip, int | float) for flip in flips) or flips[0] == flips[1]:
+        raise InputError([f"{folder}: expected two FlipAngle [degree] that differ, found {flips[0]} and {flips[1]}"])
+    if any("RepetitionTimeExcitation" not in fact and "RepetitionTime" not in fact for fact in facts.values()):
+        raise InputError([f"{folder}: expected RepetitionTimeExcitation [seconds] with two flip angles, found none"])
+
+
+def _series(images: list[Path], sidecars: list[Path], phase_in_rad: bool) -> tuple[list[Path], list[Path]]:
     """Magnitude and phase of one series by echo, checked."""
     parts: dict[str, dict[int, Path]] = {"mag": {}, "phase": {}}
     problems = []
@@ -104,13 +127,15 @@ def _series(acq: str | None, images: list[Path], sidecars: list[Path]) -> tuple[
     if problems:
         raise InputError(problems)
     magnitude, phase = ([parts[part][echo] for echo in sorted(parts[part])] for part in ("mag", "phase"))
-    problems = _check_metadata(phase, sidecars) + _check_grid([*magnitude, *phase])
+    problems = _check_metadata(phase, sidecars, phase_in_rad) + _check_grid([*magnitude, *phase])
+    if len(phase) < 2:
+        problems.append(f"{phase[0]}: expected at least two echoes, found one")
     if problems:
         raise InputError(problems)
     return magnitude, phase
 
 
-def _check_metadata(phase: list[Path], sidecars: list[Path]) -> list[str]:
+def _check_metadata(phase: list[Path], sidecars: list[Path], phase_in_rad: bool) -> list[str]:
     """Problems of the sidecars: missing facts, and facts that contradict each other."""
     facts = [metadata(p, sidecars) for p in phase]
     problems = [
@@ -118,6 +143,12 @@ def _check_metadata(phase: list[Path], sidecars: list[Path]) -> list[str]:
         for image, fact in zip(phase, facts, strict=True)
         for key, unit in REQUIRED.items()
         if not isinstance(fact.get(key), int | float)
+    ]
+    problems += [
+        f"{image}: expected Units rad in its sidecar, or prepare_echoes.phase_range in the config, "
+        f"found {fact.get('Units')!r}"
+        for image, fact in zip(phase, facts, strict=True)
+        if phase_in_rad and fact.get("Units") != "rad"
     ]
     if problems:
         return problems

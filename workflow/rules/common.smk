@@ -25,7 +25,10 @@ CFG = in_order(config)
 P = Paths(CFG["dataset"])
 SIMULATED = CFG["bids_dir"] is None
 try:
-    SCANS = planned_scans(CFG["simulate"], P) if SIMULATED else index(Path(CFG["bids_dir"]))
+    if SIMULATED:
+        SCANS = planned_scans(CFG["simulate"], P)
+    else:
+        SCANS = index(Path(CFG["bids_dir"]), phase_in_rad=CFG["prepare_echoes"]["phase_range"] is None)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -40,6 +43,8 @@ INPUTS = CFG["runs"]["inputs"]
 SEEDS = CFG["runs"]["seeds"]
 FOLDS = range(CFG["folds"]["folds"])
 BOXES = [CFG["locate_nuclei"]["boxes"]] if CFG["locate_nuclei"]["boxes"] else []
+WEIGHTS = CFG["train_image_model"]["weights"]
+WEIGHTS = [] if WEIGHTS in ("none", "imagenet") else [WEIGHTS]
 PARTICIPANTS = P.raw("participants.tsv") if SIMULATED else f"{CFG['bids_dir']}/participants.tsv"
 
 

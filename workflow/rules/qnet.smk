@@ -46,6 +46,7 @@ rule folds:
 
 rule train_image_model:
     input:
+        *WEIGHTS,
         folds=rules.folds.output.folds,
         stacks=expand(rules.slice_stack.output.stack, subject=SUBJECTS),
     output:
