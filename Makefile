@@ -40,6 +40,10 @@ lock: ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes --python-version 3.11 \
 		--group dev pyproject.toml --output-file requirements.lock
 
+.PHONY: config-readme
+config-readme: ## write config/README.md from the config and its schema
+	$(BIN)/python -m workflow.lib.config_table
+
 .PHONY: clean
 clean: ## remove the simulated results and caches, keep .venv and results of your own data
 	rm -rf results/simulated .snakemake .pytest_cache .ruff_cache

@@ -34,7 +34,9 @@ class Folder:
     path: Path
 
     def volume(self, name: str) -> Volume:
-        return read_volume(self.path / f"{name}.nii.gz")
+        """A volume; what is not finite becomes zero, so that it cannot spread."""
+        volume = read_volume(self.path / f"{name}.nii.gz")
+        return Volume(data=np.nan_to_num(volume.data, nan=0, posinf=0, neginf=0), affine=volume.affine)
 
     def echoes(self, name: str) -> Volume:
         """A 4-D volume; a single 3-D echo becomes one."""
@@ -47,8 +49,13 @@ class Folder:
             )
         return Volume(data=data, affine=volume.affine)
 
-    def mask(self) -> np.ndarray:
-        return read_mask(self.path / "mask.nii.gz")
+    def mask(self, like: Volume) -> np.ndarray:
+        """The mask, on the grid of the volume that it belongs to."""
+        path = self.path / "mask.nii.gz"
+        mask = read_mask(path)
+        if mask.shape != like.data.shape[:3]:
+            raise ValueError(f"{path}: expected the grid of the images {like.data.shape[:3]}, found {mask.shape}")
+        return mask
 
     def acquisition(self) -> Acquisition:
         path = self.path / "params.json"
@@ -73,20 +80,20 @@ def run_brain_mask(source: Folder, out: Path, config: dict) -> None:
 
 def run_unwrap(source: Folder, out: Path, config: dict) -> None:
     phase, params = source.echoes("phase"), UnwrapPhase(**config["unwrap_phase"])
-    unwrapped_rad = unwrap_phase(phase.data, source.mask(), source.acquisition().te_s, params)
+    unwrapped_rad = unwrap_phase(phase.data, source.mask(phase), source.acquisition().te_s, params)
     write_volume(out / "unwrapped.nii.gz", unwrapped_rad, phase)
 
 
 def run_field_mapping(source: Folder, out: Path, config: dict) -> None:
-    phase, magnitude, mask = source.echoes("phase"), source.echoes("magnitude"), source.mask()
-    acquisition, params = source.acquisition(), FieldMapping(**config["field_mapping"])
+    phase, magnitude, acquisition = source.echoes("phase"), source.echoes("magnitude"), source.acquisition()
+    mask, params = source.mask(phase), FieldMapping(**config["field_mapping"])
     unwrapped_rad = unwrap_phase(phase.data, mask, acquisition.te_s, UnwrapPhase(**config["unwrap_phase"]))
     write_volume(out / "totalfield.nii.gz", field_map(unwrapped_rad, magnitude.data, mask, acquisition, params), phase)
 
 
 def run_bfr(source: Folder, out: Path, config: dict) -> None:
     field, params = source.volume("totalfield"), LocalField(**config["local_field"])
-    local_ppm, eroded = local_field(field.data, source.mask(), source.acquisition().voxel_size_mm, params)
+    local_ppm, eroded = local_field(field.data, source.mask(field), source.acquisition().voxel_size_mm, params)
     write_volume(out / "localfield.nii.gz", local_ppm, field)
     write_mask(out / "eroded_mask.nii.gz", eroded, field)
 
@@ -95,7 +102,7 @@ def run_dipole(source: Folder, out: Path, config: dict) -> None:
     field, acquisition = source.volume("localfield"), source.acquisition()
     chi_ppm = dipole_inversion(
         field.data,
-        source.mask(),
+        source.mask(field),
         acquisition.voxel_size_mm,
         acquisition.b0_dir,
         DipoleInversion(**config["dipole_inversion"]),
@@ -107,13 +114,13 @@ def run_end_to_end(source: Folder, out: Path, config: dict) -> None:
     phase, magnitude = source.echoes("phase"), source.echoes("magnitude")
     types = Chain.__dataclass_fields__
     params = Chain(**{name: field.type(**config[name]) for name, field in types.items()})
-    chi_ppm = reconstruct(phase.data, magnitude.data, source.mask(), source.acquisition(), params)
+    chi_ppm = reconstruct(phase.data, magnitude.data, source.mask(phase), source.acquisition(), params)
     write_volume(out / "chimap.nii.gz", chi_ppm, phase)
 
 
 def run_r2star(source: Folder, out: Path, config: dict) -> None:
     magnitude, params = source.echoes("magnitude"), R2starMap(**config["r2star_map"])
-    r2star_hz = r2star_map(magnitude.data, source.mask(), source.acquisition().te_s, params)
+    r2star_hz = r2star_map(magnitude.data, source.mask(magnitude), source.acquisition().te_s, params)
     write_volume(out / "r2star.nii.gz", r2star_hz, magnitude)
 
 

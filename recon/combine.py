@@ -42,7 +42,7 @@ def echo_weights(magnitude: np.ndarray, te_s: np.ndarray, power: int) -> np.ndar
     -------
     w : (..., echo) float32, sums to 1 over the echoes; equal weights where there is no signal
     """
-    w = (np.abs(magnitude) * np.asarray(te_s, np.float32)) ** power
+    w = (np.nan_to_num(np.abs(magnitude), posinf=0) * np.asarray(te_s, np.float32)) ** power
     total = w.sum(-1, keepdims=True)
     return np.where(total > 0, w / np.where(total > 0, total, 1), 1 / w.shape[-1]).astype(np.float32)
 

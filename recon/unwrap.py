@@ -127,7 +127,7 @@ def reliable_mask(phase_rad: np.ndarray, magnitude: np.ndarray, mask: np.ndarray
     if params.trim_coherence == 0:
         return mask.copy()
     box = bounding_box(mask)
-    signal = magnitude[box].sum(-1)
+    signal = np.nan_to_num(magnitude[box], posinf=0).sum(-1)
     inside = mask[box]
     good = inside & (phase_coherence(np.nan_to_num(phase_rad[box][..., -1])) > params.trim_coherence)
     good &= signal > MAGNITUDE_FLOOR * np.median(signal[inside])

@@ -1,5 +1,7 @@
 """`python -m recon` on folders: the files and numbers that other programs rely on."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -121,3 +123,25 @@ def test_missing_and_mismatched_files_are_named(folder, tmp_path, capsys):
     write_json(tmp_path / "params.json", {"TE": [0.01, 0.02], "B0": 3, "B0_dir": [0, 0, 1], "voxel_size": [1, 1, 1]})
     assert main(["r2star", str(tmp_path), str(tmp_path / "out")]) == 2
     assert "magnitude.nii.gz: expected 2 echoes (params.json), found 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["phase", "magnitude"])
+def test_bad_voxels_do_not_spread(folder, tmp_path, name):
+    spoilt = tmp_path / "in"
+    shutil.copytree(folder, spoilt)
+    volume = read_volume(folder / f"{name}.nii.gz")
+    volume.data[20, 30, 20, 2] = np.nan
+    volume.data[0, 0, 0] = np.inf
+    write_volume(spoilt / f"{name}.nii.gz", volume.data, GRID)
+    clean = read_volume(run("end-to-end", folder, tmp_path / "clean") / "chimap.nii.gz").data
+    chi = read_volume(run("end-to-end", spoilt, tmp_path / "out") / "chimap.nii.gz").data
+    assert np.isfinite(chi).all()
+    both = (chi != 0) & (clean != 0)
+    assert np.corrcoef(chi[both], clean[both])[0, 1] > 0.95
+
+
+def test_mask_on_another_grid_is_named(folder, tmp_path, capsys):
+    shutil.copytree(folder, tmp_path / "in")
+    write_volume(tmp_path / "in/mask.nii.gz", np.ones((4, 4, 4), bool), GRID)
+    assert main(["bfr", str(tmp_path / "in"), str(tmp_path / "out")]) == 2
+    assert "mask.nii.gz: expected the grid of the images" in capsys.readouterr().err

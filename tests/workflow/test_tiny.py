@@ -165,7 +165,7 @@ def test_own_data_give_the_same_map(tiny, own, results):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ((), {"simulate_subject": 16, "train_image_model": 6, "t1_map": 0}),
+        ((), {"simulate_subject": 12, "train_image_model": 6, "t1_map": 0}),
         (("--configfile", "config/paper.yaml"), {"simulate_subject": 96, "train_image_model": 100, "t1_map": 0}),
         (("--configfile", "flips.yaml"), {"simulate_subject": 4, "t1_map": 4}),
     ],
