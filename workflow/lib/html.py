@@ -1,6 +1,7 @@
 """Self-contained HTML pages from the templates of workflow/report."""
 
 import base64
+import os
 from pathlib import Path
 
 import jinja2
@@ -50,5 +51,8 @@ def render(template: str, page: str | Path, **content: object) -> None:
     )
     environment.filters |= {"data_uri": data_uri, "number": number, "percent": percent, "p_value": p_value}
     text = environment.get_template(template).render(**content)
-    Path(page).parent.mkdir(parents=True, exist_ok=True)
-    Path(page).write_text(text, encoding="utf-8")
+    page = Path(page)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    part = page.with_name(f".{page.name}.partial")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, page)
