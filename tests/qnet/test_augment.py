@@ -8,6 +8,7 @@ import yaml
 
 from qnet.augment import Augmentation, augment, crop_size, pipeline, prepare_images, seed_of
 from qnet.data import stretch
+from tests.qnet.settings import PAPER
 
 OFF = Augmentation(
     stretch_percentiles=(0.5, 99.5),
@@ -20,16 +21,6 @@ OFF = Augmentation(
     crop_fraction=1.0,
 )
 ON = replace(OFF, **{name: 1.0 for name in asdict(OFF) if name not in ("stretch_percentiles", "crop_fraction")})
-PAPER = Augmentation(
-    stretch_percentiles=(0.5, 99.5),
-    horizontal_flip=0.5,
-    vertical_flip=0.5,
-    brightness_contrast=0.7,
-    gamma=0.3,
-    grid_distortion=0.25,
-    shift_scale_rotate=0.5,
-    crop_fraction=0.875,
-)
 
 
 @pytest.fixture(scope="module")

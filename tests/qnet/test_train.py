@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from qnet import train
-from qnet.augment import Augmentation, prepare_images
+from qnet.augment import prepare_images
 from qnet.model import ImageModel, ScanModel, prepare_torch
 from qnet.predict import embed, image_scores, scan_scores
 from qnet.train import (
@@ -23,6 +23,7 @@ from qnet.train import (
     train_scan_model,
     write_log,
 )
+from tests.qnet.settings import PAPER
 
 SIZE = 32
 PARAMS = ImageTraining(
@@ -32,16 +33,7 @@ PARAMS = ImageTraining(
     learning_rate=3e-4,
     final_learning_rate=1e-4,
     swa_fraction=0.5,
-    augmentation=Augmentation(
-        stretch_percentiles=(0.5, 99.5),
-        horizontal_flip=0.5,
-        vertical_flip=0.5,
-        brightness_contrast=0.7,
-        gamma=0.3,
-        grid_distortion=0.25,
-        shift_scale_rotate=0.5,
-        crop_fraction=0.875,
-    ),
+    augmentation=PAPER,
 )
 SCAN = ScanTraining(epochs=30, batch_size=8, learning_rate=3e-4, hidden_size=16)
 CPU = torch.device("cpu")

@@ -1,5 +1,12 @@
 """Where files lie below results/<dataset>/, in the entity order of BIDS."""
 
+SUBJECT = "sub-{subject}"
+
+
+def anat(name: str) -> str:
+    """A subject's anatomical file inside any BIDS dataset."""
+    return f"{SUBJECT}/anat/{SUBJECT}_{name}"
+
 
 class Paths:
     """Path patterns of one dataset; `{subject}`, `{input}`, `{seed}` and `{fold}` stay wildcards."""
@@ -14,7 +21,7 @@ class Paths:
     def raw_image(self, part: str, echo: int, acq: str | None = None) -> str:
         """A simulated echo image."""
         label = f"acq-{acq}_" if acq else ""
-        return self.raw(f"sub-{{subject}}/anat/sub-{{subject}}_{label}echo-{echo}_part-{part}_MEGRE.nii.gz")
+        return self.raw(anat(f"{label}echo-{echo}_part-{part}_MEGRE.nii.gz"))
 
     def truth(self, name: str) -> str:
         """A file of the simulation's ground truth."""
@@ -22,11 +29,11 @@ class Paths:
 
     def truth_map(self, name: str) -> str:
         """A ground truth map of a subject."""
-        return self.truth(f"sub-{{subject}}/anat/sub-{{subject}}_{name}.nii.gz")
+        return self.truth(anat(f"{name}.nii.gz"))
 
     def work(self, name: str) -> str:
         """A stage's output between raw data and maps."""
-        return f"{self.root}/work/sub-{{subject}}/sub-{{subject}}_{name}"
+        return "/".join([self.root, "work", SUBJECT, f"{SUBJECT}_{name}"])
 
     def derivative(self, name: str) -> str:
         """A file of the derivative dataset."""
@@ -34,7 +41,7 @@ class Paths:
 
     def map(self, name: str) -> str:
         """A map of a subject in the derivative dataset."""
-        return self.derivative(f"sub-{{subject}}/anat/sub-{{subject}}_{name}")
+        return self.derivative(anat(name))
 
     def fold(self, name: str) -> str:
         """A file of one trained fold."""
