@@ -16,6 +16,12 @@ class CombineEchoes:
     power: int
     reference: str
 
+    def __post_init__(self) -> None:
+        if self.first_echo > self.last_echo:
+            raise ValueError(
+                f"combine_echoes: expected first_echo up to last_echo, found {self.first_echo} and {self.last_echo}"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class FieldMapping:

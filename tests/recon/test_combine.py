@@ -65,3 +65,8 @@ def test_field_map_through_zero_serves_a_single_echo():
     phase = field[..., None] / facts.ppm_per_rad()
     estimate = field_map(phase, np.ones_like(phase), mask, facts, FieldMapping(fit_offset=True))
     np.testing.assert_allclose(estimate[mask], field[mask], atol=1e-5)
+
+
+def test_a_range_that_runs_backwards_is_refused():
+    with pytest.raises(ValueError, match="expected first_echo up to last_echo, found 6 and 2"):
+        CombineEchoes(first_echo=6, last_echo=2, power=2, reference="none")

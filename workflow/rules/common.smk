@@ -8,6 +8,7 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
+from recon.combine import CombineEchoes, echo_range
 from workflow.lib.config import in_order
 from workflow.lib.inputs import InputError, check_participants, index
 from workflow.lib.paths import Paths
@@ -29,25 +30,19 @@ try:
         SCANS = planned_scans(CFG["simulate"], P)
     else:
         SCANS = index(Path(CFG["bids_dir"]), phase_in_rad=CFG["prepare_echoes"]["phase_range"] is None)
-except InputError as error:
+    N_ECHOES = len(next(iter(SCANS.values())).phase)
+    ECHOES = range(1, N_ECHOES + 1)[echo_range(CombineEchoes(**CFG["combine_echoes"]), N_ECHOES)]
+except ValueError as error:
     raise WorkflowError(str(error))
 
 SUBJECTS = list(SCANS)
-N_ECHOES = len(SCANS[SUBJECTS[0]].phase)
-ECHOES = range(
-    min(CFG["combine_echoes"]["first_echo"], N_ECHOES),
-    min(CFG["combine_echoes"]["last_echo"], N_ECHOES) + 1,
-)
-TWO_FLIPS = all(scan.low_flip for scan in SCANS.values())
+TWO_FLIPS = [subject for subject in SUBJECTS if SCANS[subject].low_flip]
 INPUTS = CFG["runs"]["inputs"]
 SEEDS = CFG["runs"]["seeds"]
 FOLDS = range(CFG["folds"]["folds"])
 BOXES = [CFG["locate_nuclei"]["boxes"]] if CFG["locate_nuclei"]["boxes"] else []
-WEIGHTS = CFG["train_image_model"]["weights"]
-WEIGHTS = [] if WEIGHTS in ("none", "imagenet") else [WEIGHTS]
+WEIGHTS = [w for w in [CFG["train_image_model"]["weights"]] if w not in ("none", "imagenet")]
 PARTICIPANTS = P.raw("participants.tsv") if SIMULATED else f"{CFG['bids_dir']}/participants.tsv"
-
-
 RAW_LINK = "../../rawdata" if SIMULATED else Path(CFG["bids_dir"]).resolve().as_uri()
 
 

@@ -270,6 +270,6 @@ rule maps:
         rules.derivative_description.output,
         expand(rules.combine_echoes.output.chi, subject=SUBJECTS),
         expand(rules.locate_nuclei.output, subject=SUBJECTS),
-        expand(rules.t1_map.output, subject=SUBJECTS if TWO_FLIPS else []),
+        expand(rules.t1_map.output, subject=TWO_FLIPS),
         expand(rules.subject_page.output, subject=SUBJECTS),
     localrule: True
