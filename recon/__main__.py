@@ -1,10 +1,11 @@
-"""`python -m recon STAGE IN OUT [--set key=value …]`: one stage on a folder of files.
+"""`python -m recon STAGE IN OUT [--set key=value …]`: one stage on a folder of files (`pipeline=consensus`: that arm).
 
 Files: phase.nii.gz [rad, 4-D], magnitude.nii.gz, mask.nii.gz, totalfield.nii.gz, localfield.nii.gz and chimap.nii.gz
 [ppm], params.json with TE [s], B0 [T], B0_dir (unit vector in voxel axes) and voxel_size [mm].
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,14 +18,16 @@ import yaml
 from recon.acquisition import Acquisition
 from recon.background import LocalField, local_field
 from recon.chain import Chain, reconstruct
-from recon.combine import FieldMapping, field_map
+from recon.field import FieldMapping, field_precision, total_field
 from recon.inversion import DipoleInversion, dipole_inversion
 from recon.io import Volume, read_json, read_mask, read_volume, write_mask, write_volume
-from recon.mask import BrainMask, brain_mask
+from recon.mask import BrainMask, brain_mask, choose_echo
+from recon.pipeline import arm
 from recon.relaxometry import R2starMap, r2star_map
 from recon.unwrap import UnwrapPhase, unwrap_phase
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+CORES = len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,10 @@ class Folder:
         """A volume; what is not finite becomes zero, so that it cannot spread."""
         volume = read_volume(self.path / f"{name}.nii.gz")
         return Volume(data=np.nan_to_num(volume.data, nan=0, posinf=0, neginf=0), affine=volume.affine)
+
+    def has(self, name: str) -> bool:
+        """Whether the folder holds a volume of that name."""
+        return (self.path / f"{name}.nii.gz").exists()
 
     def echoes(self, name: str) -> Volume:
         """A 4-D volume; a single 3-D echo becomes one."""
@@ -73,54 +80,76 @@ class Folder:
 
 
 def run_brain_mask(source: Folder, out: Path, config: dict) -> None:
-    magnitude, params = source.echoes("magnitude"), BrainMask(**config["brain_mask"])
-    echo = magnitude.data[..., min(params.echo, magnitude.data.shape[-1]) - 1]
-    write_mask(out / "mask.nii.gz", brain_mask(echo, source.acquisition().voxel_size_mm, params), magnitude)
+    magnitude = source.echoes("magnitude")
+    write_mask(out / "mask.nii.gz", find_brain(magnitude.data, source.acquisition(), config), magnitude)
+
+
+def find_brain(magnitude: np.ndarray, acquisition: Acquisition, config: dict) -> np.ndarray:
+    """Brain mask of the configured echo of (X, Y, Z, echo) magnitudes."""
+    params = BrainMask(**config["brain_mask"])
+    echo = choose_echo(magnitude.shape[-1], params.echo)
+    return brain_mask(magnitude[..., echo], acquisition.voxel_size_mm, params)
 
 
 def run_unwrap(source: Folder, out: Path, config: dict) -> None:
     phase, params = source.echoes("phase"), UnwrapPhase(**config["unwrap_phase"])
-    unwrapped_rad = unwrap_phase(phase.data, source.mask(phase), source.acquisition().te_s, params)
+    magnitude = source.echoes("magnitude").data if source.has("magnitude") else None
+    unwrapped_rad = unwrap_phase(phase.data, magnitude, source.mask(phase), source.acquisition().te_s, params, CORES)
     write_volume(out / "unwrapped.nii.gz", unwrapped_rad, phase)
 
 
 def run_field_mapping(source: Folder, out: Path, config: dict) -> None:
     phase, magnitude, acquisition = source.echoes("phase"), source.echoes("magnitude"), source.acquisition()
-    mask, params = source.mask(phase), FieldMapping(**config["field_mapping"])
-    unwrapped_rad = unwrap_phase(phase.data, mask, acquisition.te_s, UnwrapPhase(**config["unwrap_phase"]))
-    write_volume(out / "totalfield.nii.gz", field_map(unwrapped_rad, magnitude.data, mask, acquisition, params), phase)
+    mask, params = source.mask(phase), UnwrapPhase(**config["unwrap_phase"])
+    unwrapped_rad = unwrap_phase(phase.data, magnitude.data, mask, acquisition.te_s, params, CORES)
+    field_ppm = total_field(unwrapped_rad, magnitude.data, mask, acquisition, FieldMapping(**config["field_mapping"]))
+    write_volume(out / "totalfield.nii.gz", field_ppm, phase)
 
 
 def run_bfr(source: Folder, out: Path, config: dict) -> None:
-    field, params = source.volume("totalfield"), LocalField(**config["local_field"])
-    local_ppm, eroded = local_field(field.data, source.mask(field), source.acquisition().voxel_size_mm, params)
+    field, acquisition = source.volume("totalfield"), source.acquisition()
+    local_ppm, eroded = local_field(
+        field.data,
+        source.mask(field),
+        acquisition.voxel_size_mm,
+        acquisition.b0_dir,
+        LocalField(**config["local_field"]),
+        CORES,
+    )
     write_volume(out / "localfield.nii.gz", local_ppm, field)
     write_mask(out / "eroded_mask.nii.gz", eroded, field)
 
 
 def run_dipole(source: Folder, out: Path, config: dict) -> None:
     field, acquisition = source.volume("localfield"), source.acquisition()
+    mask, precision = source.mask(field), None
+    if source.has("magnitude"):
+        precision = field_precision(source.echoes("magnitude").data, mask, acquisition.te_s)
     chi_ppm = dipole_inversion(
         field.data,
-        source.mask(field),
+        mask,
         acquisition.voxel_size_mm,
         acquisition.b0_dir,
         DipoleInversion(**config["dipole_inversion"]),
+        precision=precision,
+        workers=CORES,
     )
     write_volume(out / "chimap.nii.gz", chi_ppm, field)
 
 
 def run_end_to_end(source: Folder, out: Path, config: dict) -> None:
-    phase, magnitude = source.echoes("phase"), source.echoes("magnitude")
-    types = Chain.__dataclass_fields__
-    params = Chain(**{name: field.type(**config[name]) for name, field in types.items()})
-    chi_ppm = reconstruct(phase.data, magnitude.data, source.mask(phase), source.acquisition(), params)
-    write_volume(out / "chimap.nii.gz", chi_ppm, phase)
+    phase, magnitude, acquisition = source.echoes("phase"), source.echoes("magnitude"), source.acquisition()
+    mask = source.mask(phase) if source.has("mask") else find_brain(magnitude.data, acquisition, config)
+    maps = reconstruct(phase.data, magnitude.data, mask, acquisition, Chain.of(config), CORES)
+    write_volume(out / "chimap.nii.gz", maps.chi_ppm, phase)
+    write_mask(out / "eroded_mask.nii.gz", maps.mask, phase)
+    if maps.r2star_hz is not None:
+        write_volume(out / "r2star.nii.gz", maps.r2star_hz, phase)
 
 
 def run_r2star(source: Folder, out: Path, config: dict) -> None:
     magnitude, params = source.echoes("magnitude"), R2starMap(**config["r2star_map"])
-    r2star_hz = r2star_map(magnitude.data, source.mask(magnitude), source.acquisition().te_s, params)
+    r2star_hz = r2star_map(magnitude.data, source.mask(magnitude), source.acquisition().te_s, params, CORES)
     write_volume(out / "r2star.nii.gz", r2star_hz, magnitude)
 
 
@@ -139,7 +168,7 @@ STAGES = {
     "field-mapping": Stage(run_field_mapping, ("field_mapping", "unwrap_phase"), "field_mapping"),
     "bfr": Stage(run_bfr, ("local_field",), "local_field"),
     "dipole": Stage(run_dipole, ("dipole_inversion",), "dipole_inversion"),
-    "end-to-end": Stage(run_end_to_end, tuple(Chain.__dataclass_fields__), None),
+    "end-to-end": Stage(run_end_to_end, ("brain_mask", *Chain.__dataclass_fields__), None),
     "r2star": Stage(run_r2star, ("r2star_map",), "r2star_map"),
 }
 
@@ -147,10 +176,15 @@ STAGES = {
 def configure(stage: Stage, settings: list[str]) -> dict:
     """The stage's sections of the shipped config with `settings` applied, checked against the schema.
 
-    A setting is `key=value` or `section.key=value`.
+    A setting is `key=value` or `section.key=value`; `pipeline=consensus` changes the arm first.
     """
     shipped = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
     schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    for setting in [s for s in settings if s.startswith("pipeline=")]:
+        settings = [s for s in settings if s != setting]
+        shipped["pipeline"] = setting.removeprefix("pipeline=")
+        check(schema, "pipeline", shipped["pipeline"])
+    shipped = arm(shipped)
     config = {section: shipped[section] for section in stage.sections}
     for setting in settings:
         name, separator, value = setting.partition("=")
@@ -163,12 +197,17 @@ def configure(stage: Stage, settings: list[str]) -> dict:
             raise ValueError(f"--set {setting}: expected section.{key}, found it in {', '.join(owners)}")
         config[stage.own if stage.own in owners else owners[0]][key] = yaml.safe_load(value)
     for section, values in config.items():
-        try:
-            jsonschema.validate(values, schema["properties"][section])
-        except jsonschema.ValidationError as error:
-            key = ".".join([section, *(str(p) for p in error.absolute_path)])
-            raise ValueError(f"--set {key}: {error.message}") from None
+        check(schema, section, values)
     return config
+
+
+def check(schema: dict, section: str, values: object) -> None:
+    """Raise ValueError in the words of `--set` where a section of the config does not fit the schema."""
+    try:
+        jsonschema.validate(values, schema["properties"][section])
+    except jsonschema.ValidationError as error:
+        key = ".".join([section, *(str(p) for p in error.absolute_path)])
+        raise ValueError(f"--set {key}: {error.message}") from None
 
 
 def main(arguments: list[str] | None = None) -> int:

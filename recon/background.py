@@ -1,12 +1,22 @@
 """Background field removal: total field → local field."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
+from recon.harmonic import CROSS, harmonic_extension
 from recon.kernels import bounding_box, convolve, padded_shape, sphere_kernel
+from recon.sources import background_remainder
+from recon.spikes import without_spikes
 
+INDEX = np.moveaxis(np.indices((3, 3, 3)), 0, -1)  # of a structuring element
 WHOLE_SPHERE = 1 - 1e-4  # share of the sphere inside the mask from which it counts as whole (float32 rounding)
+
+
+# of a total field inside the mask's bounding box [ppm], zero outside the mask, to the local field there
+Removal = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,12 +25,11 @@ class LocalField:
 
     method: str
     radius_mm: float
+    smallest_radius_mm: float
     threshold: float
 
 
-def sharp(
-    field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray, params: LocalField, workers: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
+def sharp(mask, voxel_size_mm, b0_dir, params: LocalField, workers: int = 1) -> tuple[np.ndarray, Removal]:
     r"""Sophisticated harmonic artefact reduction for phase data.
 
     A harmonic field equals its mean over any sphere, so subtracting the mean leaves the local field convolved with
@@ -28,18 +37,8 @@ def sharp(
 
     .. math:: f_L = M' F^{-1} \frac{F [M' F^{-1} (1 - S) F f]}{1 - S}, \quad |1 - S| \ge t
 
-    Parameters
-    ----------
-    field_ppm : (X, Y, Z) or (X, Y, Z, echo) float array [ppm]; values outside `mask` are not read
-    mask : (X, Y, Z) bool array
-    voxel_size_mm : (3,) [mm]
-    params : LocalField
-    workers : threads of the transforms
-
-    Returns
-    -------
-    local_ppm : float32 array like `field_ppm` [ppm], zero outside `eroded`
-    eroded : (X, Y, Z) bool array M', the voxels whose sphere lies inside `mask`
+    M' holds the voxels whose sphere lies inside the mask. Arguments as in :func:`local_field`; returns M' and what
+    takes one field to its local part.
 
     Raises
     ------
@@ -50,37 +49,124 @@ def sharp(
     ----------
     .. [1] Schweser et al., NeuroImage 54:2789 (2011), doi:10.1016/j.neuroimage.2010.10.070
     """
-    box = bounding_box(mask)
-    inside = mask[box]
+    return _spherical_means(mask, voxel_size_mm, [params.radius_mm], params.threshold, workers)
+
+
+def vsharp(mask, voxel_size_mm, b0_dir, params: LocalField, workers: int = 1) -> tuple[np.ndarray, Removal]:
+    """SHARP with the largest sphere that fits: radii from `radius_mm` down to `smallest_radius_mm`.
+
+    Near the rim smaller spheres keep tissue that one large sphere would cost. Arguments, result and errors as in
+    :func:`sharp`.
+
+    References
+    ----------
+    .. [1] Wu et al., MRM 67:137 (2012), doi:10.1002/mrm.23000
+    """
+    step_mm = float(np.max(voxel_size_mm))
+    radii_mm = np.arange(params.radius_mm, params.smallest_radius_mm - 1e-6, -step_mm)
+    return _spherical_means(mask, voxel_size_mm, list(radii_mm), params.threshold, workers)
+
+
+def _spherical_means(
+    mask: np.ndarray, voxel_size_mm: np.ndarray, radii_mm: list[float], threshold: float, workers: int
+) -> tuple[np.ndarray, Removal]:
+    """Subtract the mean over the largest sphere that lies inside the mask, then divide by 1 - S of the first."""
     # room for a sphere at each side keeps the cyclic transforms from reaching around
-    shape = padded_shape(inside.shape, voxel_size_mm, 4 * params.radius_mm)
-    S = sphere_kernel(shape, voxel_size_mm, params.radius_mm)
-    eroded = inside & (convolve(inside.astype(np.float32), S, shape, workers) > WHOLE_SPHERE)
+    shape = padded_shape(mask.shape, voxel_size_mm, 4 * radii_mm[0])
+    high_pass = [1 - sphere_kernel(shape, voxel_size_mm, radius) for radius in radii_mm]
+    eroded = np.zeros_like(mask)
+    rings = []  # the voxels that each sphere serves
+    for H in high_pass:
+        fits = mask & (convolve(mask.astype(np.float32), H, shape, workers) < 1 - WHOLE_SPHERE)
+        rings.append(fits & ~eroded)
+        eroded |= fits
     if not eroded.any():
         raise ValueError(
-            f"SHARP: expected a mask that holds a sphere of {params.radius_mm} mm, found {mask.sum()} voxels"
+            f"background removal: expected a mask that holds a sphere of {radii_mm[-1]} mm, found {mask.sum()} voxels"
         )
-    high_pass = 1 - S
-    inverse = np.zeros_like(high_pass)
-    np.divide(1, high_pass, out=inverse, where=np.abs(high_pass) >= params.threshold)
-    local_ppm = np.zeros(field_ppm.shape, np.float32)
-    for field, out in zip(_echoes(field_ppm), _echoes(local_ppm), strict=True):
-        masked = np.where(inside & np.isfinite(field[box]), field[box], 0).astype(np.float32)
-        filtered = np.where(eroded, convolve(masked, high_pass, shape, workers), 0)
-        out[box] = np.where(eroded, convolve(filtered, inverse, shape, workers), 0)
-    eroded_mask = np.zeros_like(mask)
-    eroded_mask[box] = eroded
-    return local_ppm, eroded_mask
+    inverse = np.zeros_like(high_pass[0])
+    np.divide(1, high_pass[0], out=inverse, where=np.abs(high_pass[0]) >= threshold)
+
+    def remove(field_ppm: np.ndarray) -> np.ndarray:
+        filtered = np.zeros_like(field_ppm)
+        for H, ring in zip(high_pass, rings, strict=True):
+            np.copyto(filtered, convolve(field_ppm, H, shape, workers), where=ring)
+        return convolve(filtered, inverse, shape, workers)
+
+    return eroded, remove
 
 
-def _echoes(volume: np.ndarray) -> list[np.ndarray]:
-    """Views of the 3-D volumes in a 3-D or 4-D array."""
-    return [volume] if volume.ndim == 3 else [volume[..., i] for i in range(volume.shape[-1])]
+def boundary_values(mask, voxel_size_mm, b0_dir, params: LocalField, workers: int = 1) -> tuple[np.ndarray, Removal]:
+    """Laplacian boundary value method: subtract the harmonic field that takes the total field's values at the rim.
+
+    The local field is taken for zero in the outermost layer of voxels, which the mask loses. Arguments and result as
+    in :func:`sharp`.
+
+    References
+    ----------
+    .. [1] Zhou et al., NMR Biomed 27:312 (2014), doi:10.1002/nbm.3064
+    """
+    return _without_rim(
+        mask, voxel_size_mm
+    ), lambda field_ppm: field_ppm - harmonic_extension(field_ppm, mask, voxel_size_mm)
 
 
-METHODS = {"sharp": sharp}
+def boundary_sources(mask, voxel_size_mm, b0_dir, params: LocalField, workers: int = 1) -> tuple[np.ndarray, Removal]:
+    """Boundary values, then the slow field that their zero at the rim has taken from the brain is given back.
+
+    What is left after :func:`boundary_values` is the local field less the harmonic function that equals it at the rim.
+    :func:`recon.sources.background_remainder` finds that function as the field of sources outside. Arguments and
+    result as in :func:`sharp`.
+    """
+
+    def remove(field_ppm: np.ndarray) -> np.ndarray:
+        local_ppm = field_ppm - harmonic_extension(field_ppm, mask, voxel_size_mm)
+        return local_ppm - background_remainder(local_ppm, mask, voxel_size_mm, b0_dir, workers)
+
+    return _without_rim(mask, voxel_size_mm), remove
 
 
-def local_field(field_ppm, mask, voxel_size_mm, params: LocalField, workers: int = 1):
-    """Remove the background field by `params.method`; shapes, units and errors as in :func:`sharp`."""
-    return METHODS[params.method](field_ppm, mask, voxel_size_mm, params, workers)
+def _without_rim(mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+    """The mask less its outermost voxels, those within a finest voxel edge; as it is where nothing else would stay."""
+    fine = np.isclose(voxel_size_mm, np.min(voxel_size_mm), rtol=0.25)
+    inner = ndimage.binary_erosion(mask, CROSS & np.all((INDEX == 1) | fine, axis=-1))
+    return inner if inner.any() else mask.copy()
+
+
+METHODS = {"sharp": sharp, "vsharp": vsharp, "lbv": boundary_values, "lbv_sources": boundary_sources}
+
+
+def local_field(
+    field_ppm: np.ndarray,
+    mask: np.ndarray,
+    voxel_size_mm: np.ndarray,
+    b0_dir: np.ndarray,
+    params: LocalField,
+    workers: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Remove the field of sources outside `mask` by `params.method`.
+
+    Parameters
+    ----------
+    field_ppm : (X, Y, Z) or (X, Y, Z, echo) float array [ppm]
+        Values outside `mask` are not read; spikes and what is not finite inside are replaced by their neighbours.
+    mask : (X, Y, Z) bool array
+    voxel_size_mm : (3,) [mm]
+    b0_dir : (3,) unit vector of B0 in voxel axes
+    params : LocalField
+    workers : threads of the transforms
+
+    Returns
+    -------
+    local_ppm : float32 array like `field_ppm` [ppm], zero outside `eroded`
+    eroded : (X, Y, Z) bool array, the part of `mask` in which the method knows the local field
+    """
+    box = bounding_box(mask)
+    inside = mask[box]
+    kept, remove = METHODS[params.method](inside, voxel_size_mm, b0_dir, params, workers)
+    local_ppm, eroded = np.zeros(field_ppm.shape, np.float32), np.zeros_like(mask)
+    eroded[box] = kept
+    for echo in [()] if field_ppm.ndim == 3 else [(i,) for i in range(field_ppm.shape[-1])]:
+        field = without_spikes(field_ppm[box + echo], inside, voxel_size_mm)
+        np.copyto(local_ppm[box + echo], remove(field), where=kept)
+    return local_ppm, eroded

@@ -1,10 +1,8 @@
-"""Echoes → one map: SNR-weighted average of susceptibility, or one field fitted over the echo times."""
+"""Susceptibility of every echo → one map, the SNR-weighted average, referenced."""
 
 from dataclasses import dataclass
 
 import numpy as np
-
-from recon.acquisition import Acquisition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +19,6 @@ class CombineEchoes:
             raise ValueError(
                 f"combine_echoes: expected first_echo up to last_echo, found {self.first_echo} and {self.last_echo}"
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FieldMapping:
-    """Config section `field_mapping`."""
-
-    fit_offset: bool
 
 
 def echo_range(params: CombineEchoes, n_echoes: int) -> slice:
@@ -60,7 +51,7 @@ def combine_echoes(
 
     Parameters
     ----------
-    chi_ppm : (X, Y, Z, echo) float array [ppm]
+    chi_ppm : (X, Y, Z, echo) float array [ppm], or (X, Y, Z) of all echoes, which is referenced only
     magnitude : (X, Y, Z, echo) float array
     mask : (X, Y, Z) bool array
     te_s : (echo,) [s]
@@ -74,44 +65,13 @@ def combine_echoes(
     ----------
     .. [1] Gharabaghi et al., Front Neurosci 14:581474 (2020), doi:10.3389/fnins.2020.581474
     """
-    used = echo_range(params, chi_ppm.shape[-1])
-    inside = chi_ppm[mask][:, used]  # (voxel, echo)
-    values = (inside * echo_weights(magnitude[mask][:, used], np.asarray(te_s)[used], params.power)).sum(-1)
+    values = chi_ppm[mask]  # (voxel,) or (voxel, echo)
+    if chi_ppm.ndim == 4:
+        used = echo_range(params, chi_ppm.shape[-1])
+        w = echo_weights(magnitude[mask][:, used], np.asarray(te_s)[used], params.power)
+        values = np.einsum("ve,ve->v", values[:, used], w)
     if params.reference == "whole_brain":
-        values -= values.mean()
+        values = values - values.mean()
     combined = np.zeros(mask.shape, np.float32)
     combined[mask] = values
     return combined
-
-
-def field_map(
-    unwrapped_rad: np.ndarray,
-    magnitude: np.ndarray,
-    mask: np.ndarray,
-    acquisition: Acquisition,
-    params: FieldMapping,
-) -> np.ndarray:
-    r"""Fit :math:`\phi_i = \phi_0 + 2 \pi \gamma B_0 \delta\, TE_i` with weights :math:`|S_i|^2`.
-
-    The offset :math:`\phi_0` is taken as zero where `fit_offset` says so and for a single echo.
-
-    Parameters
-    ----------
-    unwrapped_rad : (X, Y, Z, echo) float array [rad], echoes aligned
-    magnitude : (X, Y, Z, echo) float array
-    mask : (X, Y, Z) bool array
-    acquisition : Acquisition
-    params : FieldMapping
-
-    Returns
-    -------
-    field_ppm : (X, Y, Z) float32 [ppm of B0], zero outside `mask`
-    """
-    te_s = np.asarray(acquisition.te_s, np.float32)
-    phase, w = unwrapped_rad[mask], echo_weights(magnitude[mask], np.ones_like(te_s), 2)  # (voxel, echo)
-    fit_offset = params.fit_offset and len(te_s) > 1
-    dte = te_s - (w * te_s).sum(-1, keepdims=True) if fit_offset else te_s
-    slope = (w * dte * phase).sum(-1) / np.maximum((w * dte**2).sum(-1), np.finfo(np.float32).tiny)  # [rad/s]
-    field_ppm = np.zeros(mask.shape, np.float32)
-    field_ppm[mask] = slope * (acquisition.ppm_per_rad()[0] * te_s[0])
-    return field_ppm

@@ -44,17 +44,28 @@ def dipole_kernel(shape: tuple[int, ...], voxel_size_mm: np.ndarray, b0_dir: np.
     ----------
     .. [1] Salomir et al., Concepts Magn Reson 19B:26 (2003), doi:10.1002/cmr.b.10083
     """
-    nx, ny, nz = shape
-    vx, vy, vz = (float(v) for v in voxel_size_mm)
-    kx = fft.fftfreq(nx, vx).astype(np.float32)[:, None, None]
-    ky = fft.fftfreq(ny, vy).astype(np.float32)[None, :, None]
-    kz = fft.rfftfreq(nz, vz).astype(np.float32)[None, None, :]
-    bx, by, bz = (np.float32(b) for b in b0_dir)
-    k2 = kx**2 + ky**2 + kz**2
+    k = [
+        frequencies(n, float(v)).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        for axis, (frequencies, n, v) in enumerate(
+            zip((fft.fftfreq, fft.fftfreq, fft.rfftfreq), shape, voxel_size_mm, strict=True)
+        )
+    ]
+    along = [component * np.float32(b) for component, b in zip(k, b0_dir, strict=True)]
+    cross = [_without_nyquist(component, n) for component, n in zip(along, shape, strict=True)]
+    kb2 = sum(c**2 for c in along) + 2 * (cross[0] * cross[1] + cross[1] * cross[2] + cross[0] * cross[2])
+    k2 = sum(component**2 for component in k)
     k2[0, 0, 0] = 1
-    D = np.float32(1 / 3) - (kx * bx + ky * by + kz * bz) ** 2 / k2
+    D = np.float32(1 / 3) - kb2 / k2
     D[0, 0, 0] = 0
     return D
+
+
+def _without_nyquist(component: np.ndarray, n: int) -> np.ndarray:
+    """A wave vector's component, zero at half the sampling rate, where its sign means nothing."""
+    component = component.copy()
+    if n % 2 == 0:
+        component.ravel()[n // 2] = 0
+    return component
 
 
 def sphere_kernel(

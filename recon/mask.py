@@ -1,12 +1,16 @@
 """Brain mask: extraction, erosion in plane, removal of islands and holes."""
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
-from recon.bet import Bet, bet
+from recon.bet import Bet, bet_of_head
 from recon.fsl import find_bet, fsl_bet
+from recon.head import find_head
+from recon.leak import BrainExtraction, extract_without_leak, volume_ml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +111,16 @@ def remove_islands(mask: np.ndarray, minimum_mm3: float, voxel_size_mm) -> np.nd
     return ~_large(~_large(np.asarray(mask, bool), minimum_voxels), minimum_voxels)
 
 
-def brain_mask(magnitude: np.ndarray, voxel_size_mm, params: BrainMask) -> np.ndarray:
-    """Brain mask of one echo.
+def _extractor(magnitude: np.ndarray, voxel_size_mm, tool: str) -> Callable[[float], np.ndarray]:
+    """The chosen tool as a function of its threshold; what does not depend on it is done once."""
+    if choose_tool(tool) == "fsl":
+        return lambda threshold: fsl_bet(magnitude, voxel_size_mm, threshold)
+    head = find_head(magnitude, voxel_size_mm)
+    return lambda threshold: bet_of_head(head, Bet(threshold=threshold))
+
+
+def extract_brain(magnitude: np.ndarray, voxel_size_mm, params: BrainMask) -> BrainExtraction:
+    """Brain mask of one echo, with the threshold that made it and a note where it is not the one in `params`.
 
     Parameters
     ----------
@@ -120,28 +132,29 @@ def brain_mask(magnitude: np.ndarray, voxel_size_mm, params: BrainMask) -> np.nd
 
     Returns
     -------
-    (X, Y, Z) bool array
+    BrainExtraction
+        The threshold is raised where the mask would leak into the neck or face (recon/leak.py).
 
     Raises
     ------
     ValueError
         Where the image is empty or nothing is left of the mask.
     """
-    if choose_tool(params.tool) == "fsl":
-        raw = fsl_bet(magnitude, voxel_size_mm, params.threshold)
-    else:
-        raw = bet(magnitude, voxel_size_mm, Bet(threshold=params.threshold))
-    eroded = erode_in_plane(raw, params.erode_mm, voxel_size_mm)
+    raw = extract_without_leak(_extractor(magnitude, voxel_size_mm, params.tool), params.threshold, voxel_size_mm)
+    eroded = erode_in_plane(raw.mask, params.erode_mm, voxel_size_mm)
     mask = remove_islands(eroded, params.island_mm3, voxel_size_mm)
     if not mask.any():
-        extracted, left = (volume_ml(m, voxel_size_mm) for m in (raw, eroded))
+        extracted, left = (volume_ml(m, voxel_size_mm) for m in (raw.mask, eroded))
         raise ValueError(
             f"brain mask: expected a region above {params.island_mm3:g} mm3 after erosion by "
             f"{params.erode_mm:g} mm, found none in {extracted:.2f} ml extracted, {left:.2f} ml eroded"
         )
+    return raw._replace(mask=mask)
+
+
+def brain_mask(magnitude: np.ndarray, voxel_size_mm, params: BrainMask) -> np.ndarray:
+    """The mask of `extract_brain`; its note becomes a warning."""
+    mask, _, note = extract_brain(magnitude, voxel_size_mm, params)
+    if note:
+        warnings.warn(note, stacklevel=2)
     return mask
-
-
-def volume_ml(mask: np.ndarray, voxel_size_mm) -> float:
-    """Volume of a mask, ml."""
-    return float(np.count_nonzero(mask) * np.prod(voxel_size_mm) / 1000)

@@ -3,6 +3,16 @@
 import numpy as np
 
 
+def edges_of(faces: np.ndarray) -> np.ndarray:
+    """Edges (K, 2) of a closed surface, each once, sorted."""
+    return np.unique(np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1), axis=0)
+
+
+def subdivide(vertices: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Add the middle of every edge: an `icosphere` of n subdivisions, however bent, gets the vertices of n + 1."""
+    return np.concatenate([vertices, vertices[edges].mean(axis=1)])
+
+
 def icosphere(subdivisions: int) -> tuple[np.ndarray, np.ndarray]:
     """Unit sphere of 10 * 4**subdivisions + 2 vertices: vertices (N, 3) float32 and outward faces (M, 3)."""
     golden = (1 + 5**0.5) / 2
@@ -20,7 +30,7 @@ def icosphere(subdivisions: int) -> tuple[np.ndarray, np.ndarray]:
         )
         a, b, c = faces.T
         ab, bc, ca = (inverse.reshape(-1, 3) + len(vertices)).T
-        vertices = np.concatenate([vertices, vertices[edges].mean(axis=1)])
+        vertices = subdivide(vertices, edges)
         quarters = (a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)
         faces = np.concatenate([np.stack(quarter, axis=1) for quarter in quarters])
         vertices /= np.linalg.norm(vertices, axis=1, keepdims=True)
@@ -66,6 +76,6 @@ def surface_mask(vertices: np.ndarray, faces: np.ndarray, shape: tuple[int, int,
     hit = (up | down) & (x >= 0) & (y >= 0) & (x < shape[0]) & (y < shape[1])
     height = (weight_a * a[2] + weight_b * b[2] + weight_c * c[2])[hit] / total[hit]
     z = np.clip(np.ceil(height), 0, shape[2]).astype(int)
-    crossing = np.zeros((shape[0], shape[1], shape[2] + 1), np.int32)
-    np.add.at(crossing, (x[hit], y[hit], z), np.where(total[hit] > 0, -1, 1))
-    return np.cumsum(crossing, axis=2)[..., : shape[2]] != 0
+    crossing = np.zeros((shape[0], shape[1], shape[2] + 1), np.int16)
+    np.add.at(crossing, (x[hit], y[hit], z), np.where(total[hit] > 0, -1, 1).astype(np.int16))
+    return np.cumsum(crossing, axis=2, out=crossing)[..., : shape[2]] != 0

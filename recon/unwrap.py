@@ -1,16 +1,19 @@
-"""Spatial phase unwrapping of each echo, and the voxels whose phase deserves trust."""
+"""Phase unwrapping: in space along the most reliable edges, over the echoes along a straight line."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
-from skimage.restoration import unwrap_phase as best_path
 
+from recon.edge_cost import typical
 from recon.kernels import bounding_box
+from recon.offset import odd_even
+from recon.spanning_tree import in_rad
+from recon.spatial import clean, unwrap_in_space
+from recon.temporal import Echo, follow_echoes, nearest_turn, smooth_offset
 
-MAGNITUDE_FLOOR = 0.3  # of the median magnitude inside the mask; below it a voxel is mostly noise
-CUBE = np.ones((3, 3, 3), bool)
-CROSS = ndimage.generate_binary_structure(3, 1)
+PHASE_SD_RAD = 0.05  # taken for a voxel of median magnitude in the first echo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,31 +23,83 @@ class UnwrapPhase:
     method: str
     align_echoes: bool
     trim_coherence: float
+    trim_echo: int
+    trim_r2star_hz: float
 
 
-def unwrap(phase_rad: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Unwrap one echo along the best path: voxels are joined in the order of their reliability.
+def unwrap(phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, method: str) -> np.ndarray:
+    """Unwrap one echo along the minimum spanning tree over the edges between neighbours.
 
     Parameters
     ----------
-    phase_rad : (X, Y, Z) float array in [-pi, pi]
+    phase_rad : (X, Y, Z) float array, wrapped
+    magnitude : (X, Y, Z) float array or None; `best_path` does not use it
     mask : (X, Y, Z) bool array
+    method : `best_path`, as published by Abdul-Rahman et al., or `weighted` by magnitude as well
 
     Returns
     -------
-    unwrapped_rad : (X, Y, Z) float32, differs from `phase_rad` by multiples of 2 pi, zero outside `mask`
-
-    References
-    ----------
-    .. [1] Abdul-Rahman et al., Appl Opt 46:6623 (2007), doi:10.1364/AO.46.006623
+    unwrapped_rad : (X, Y, Z) float32, `phase_rad` plus multiples of 2 pi, zero outside `mask` and where the phase is
+        not finite
     """
-    box = bounding_box(mask)
-    inside = mask[box] & np.isfinite(phase_rad[box])  # a NaN would never leave the queue of the algorithm
-    wrapped = np.where(inside, phase_rad[box], 0)
-    unwrapped = best_path(np.ma.array(wrapped, mask=~inside), rng=0)
     out = np.zeros(phase_rad.shape, np.float32)
-    out[box] = np.where(inside, unwrapped.filled(0), 0)
+    mask = mask & np.isfinite(phase_rad)
+    if not mask.any():
+        return out
+    box = bounding_box(mask)
+    inside = mask[box]
+    wrapped = np.where(inside, phase_rad[box], 0).astype(np.float32)
+    signal = None if magnitude is None else clean(magnitude[box])
+    out[box][inside] = nearest_turn(wrapped[inside], in_rad(unwrap_in_space(wrapped, signal, inside, method)[inside]))
     return out
+
+
+def echo_weights(magnitude: np.ndarray | None, reference: float, n_voxels: int) -> np.ndarray:
+    """(voxel,) float32 inverse variance of the phase [1/rad^2], as the square of the magnitude; never quite zero.
+
+    Weights span so much less than float32 resolves that no sum of them loses the least.
+    """
+    if magnitude is None:
+        return np.full(n_voxels, PHASE_SD_RAD**-2, np.float32)
+    level = np.clip(magnitude / np.float32(reference), np.float32(1e-3), np.float32(10))
+    return np.square(level / np.float32(PHASE_SD_RAD))
+
+
+def unwrap_series(
+    phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, te_s: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Unwrap the first echo in space and the others after it in time, bipolar readouts brought in line meanwhile.
+
+    Parameters
+    ----------
+    phase_rad, magnitude : (X, Y, Z, echo) float arrays, finite inside `mask`; magnitude may be None
+    mask : (X, Y, Z) bool array, at least one voxel
+    te_s : (echo,) at least two, ascending [s]
+
+    Yields
+    ------
+    (voxel,) float32 unwrapped phase of each echo [rad]
+    """
+    theta_rad = odd_even(phase_rad, magnitude, mask, te_s, "auto")
+    step_rad = None if theta_rad is None else 2 * theta_rad[mask]  # raises odd echoes to the even ones
+    first_magnitude = None if magnitude is None else clean(magnitude[..., 0])
+    wrapped = np.where(mask, phase_rad[..., 0], 0).astype(np.float32)
+    in_space = in_rad(unwrap_in_space(wrapped, first_magnitude, mask, "weighted")[mask])
+    reference = 1.0 if magnitude is None else typical(first_magnitude[mask])
+
+    def echo(i: int) -> Echo:
+        wrapped = phase_rad[..., i][mask].astype(np.float32, copy=False)
+        signal = None if magnitude is None else clean(magnitude[..., i][mask])
+        if step_rad is not None and i % 2:
+            wrapped = wrapped + step_rad
+        return wrapped, echo_weights(signal, reference, len(wrapped)), float(te_s[i])
+
+    wrapped, w, te = echo(0)
+    first = nearest_turn(wrapped, in_space), w, te
+    yield first[0]
+    later = (echo(i) for i in range(1, len(te_s)))
+    for i, unwrapped in enumerate(follow_echoes(first, later, smooth_offset(first, echo(1), mask)), start=1):
+        yield unwrapped - step_rad if step_rad is not None and i % 2 else unwrapped
 
 
 def align_echoes(unwrapped_rad: np.ndarray, mask: np.ndarray, te_s: np.ndarray) -> np.ndarray:
@@ -69,73 +124,59 @@ def align_echoes(unwrapped_rad: np.ndarray, mask: np.ndarray, te_s: np.ndarray) 
         if i == 0:
             predicted = np.zeros(len(inside), np.float32)
         elif i == 1:
-            predicted = inside[:, 0] * (te_s[1] / te_s[0])
+            predicted = inside[:, 0] * float(te_s[1] / te_s[0])
         else:
-            step = (te_s[i] - te_s[i - 1]) / (te_s[i - 1] - te_s[i - 2])
+            step = float((te_s[i] - te_s[i - 1]) / (te_s[i - 1] - te_s[i - 2]))
             predicted = inside[:, i - 1] + step * (inside[:, i - 1] - inside[:, i - 2])
         inside[:, i] -= 2 * np.pi * np.round(np.median(inside[:, i] - predicted) / (2 * np.pi))
     aligned[mask] = inside
     return aligned
 
 
-def unwrap_phase(phase_rad: np.ndarray, mask: np.ndarray, te_s: np.ndarray, params: UnwrapPhase) -> np.ndarray:
-    """Unwrap every echo, (X, Y, Z, echo) → (X, Y, Z, echo) float32 [rad], and align them to each other."""
-    echoes = [unwrap(phase_rad[..., i], mask) for i in range(phase_rad.shape[-1])]
-    unwrapped = np.stack(echoes, axis=-1)
-    return align_echoes(unwrapped, mask, te_s) if params.align_echoes else unwrapped
+def unwrap_phase(
+    phase_rad: np.ndarray,
+    magnitude: np.ndarray | None,
+    mask: np.ndarray,
+    te_s: np.ndarray,
+    params: UnwrapPhase,
+    workers: int = 1,
+) -> np.ndarray:
+    """Unwrap all echoes inside the mask.
 
-
-def phase_coherence(phase_rad: np.ndarray) -> np.ndarray:
-    """How steadily the phase runs around each voxel: 1 for a plane wave, near 0 for noise.
-
-    Unit phasors of the differences between neighbours are averaged over 3 x 3 x 3 voxels; the least of the three
-    axes counts. A steep but smooth field stays coherent.
-
-    Parameters
-    ----------
-    phase_rad : (X, Y, Z) float array, wrapped or not
-
-    Returns
-    -------
-    coherence : (X, Y, Z) float32 in [0, 1]
-    """
-    phasor = np.exp(1j * phase_rad.astype(np.float32))
-    coherence = np.ones(phase_rad.shape, np.float32)
-    for axis in range(3):
-        step = phasor * np.conj(np.roll(phasor, 1, axis))
-        mean = ndimage.uniform_filter(step.real, 3) + 1j * ndimage.uniform_filter(step.imag, 3)
-        np.minimum(coherence, np.abs(mean), out=coherence)
-    return coherence
-
-
-def reliable_mask(phase_rad: np.ndarray, magnitude: np.ndarray, mask: np.ndarray, params: UnwrapPhase) -> np.ndarray:
-    """Drop the voxels at the rim and near the sinuses whose phase is noise.
-
-    Such voxels would spread through background removal. Holes that this leaves inside the brain are kept in the
-    mask, because every hole costs a sphere's radius of tissue around it.
+    `weighted` with `align_echoes` unwraps the first echo in space and the others in time, one series; otherwise every
+    echo is unwrapped in space by itself, and `align_echoes` shifts whole echoes.
 
     Parameters
     ----------
-    phase_rad, magnitude : (X, Y, Z, echo) float arrays
+    phase_rad : (X, Y, Z, echo) float array, wrapped
+    magnitude : (X, Y, Z, echo) float array, or None
     mask : (X, Y, Z) bool array
-    params : UnwrapPhase; `trim_coherence` = 0 returns the mask as it is
+    te_s : (echo,) ascending [s]
+    params : UnwrapPhase
+    workers : echoes unwrapped side by side where each is unwrapped by itself
 
     Returns
     -------
-    reliable : (X, Y, Z) bool array, within `mask`
+    unwrapped_rad : (X, Y, Z, echo) float32, `phase_rad` plus multiples of 2 pi, zero outside the mask; a voxel whose
+        phase is not finite at some echo is left out, zero in all
     """
-    if params.trim_coherence == 0:
-        return mask.copy()
+    out = np.zeros(phase_rad.shape, np.float32)
+    if not mask.any():
+        return out
     box = bounding_box(mask)
-    signal = np.nan_to_num(magnitude[box], posinf=0).sum(-1)
-    inside = mask[box]
-    good = inside & (phase_coherence(np.nan_to_num(phase_rad[box][..., -1])) > params.trim_coherence)
-    good &= signal > MAGNITUDE_FLOOR * np.median(signal[inside])
-    labels, n = ndimage.label(ndimage.binary_opening(good, CROSS))
-    if n == 0:
-        raise ValueError(f"phase coherence: expected voxels above {params.trim_coherence} in the mask, found none")
-    good = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
-    good = ndimage.binary_fill_holes(ndimage.binary_closing(np.pad(good, 2), CUBE, iterations=2))[2:-2, 2:-2, 2:-2]
-    reliable = np.zeros_like(mask)
-    reliable[box] = good & inside
-    return reliable
+    phase = phase_rad[box]
+    inside = mask[box] & np.isfinite(phase).all(axis=-1)
+    if not inside.any():
+        return out
+    signal = None if magnitude is None else magnitude[box]
+    if params.method == "weighted" and params.align_echoes and len(te_s) > 1:
+        for i, unwrapped in enumerate(unwrap_series(phase, signal, inside, te_s)):
+            out[box][..., i][inside] = unwrapped
+        return out
+
+    def alone(i: int) -> None:
+        out[box][..., i] = unwrap(phase[..., i], None if signal is None else signal[..., i], inside, params.method)
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(alone, range(phase.shape[-1])))
+    return align_echoes(out, mask, te_s) if params.align_echoes else out

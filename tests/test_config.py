@@ -22,9 +22,9 @@ DATACLASSES = {
     "local_field": "recon.background.LocalField",
     "dipole_inversion": "recon.inversion.DipoleInversion",
     "combine_echoes": "recon.combine.CombineEchoes",
-    "field_mapping": "recon.combine.FieldMapping",
+    "field_mapping": "recon.field.FieldMapping",
     "r2star_map": "recon.relaxometry.R2starMap",
-    "t1w_map": "recon.relaxometry.T1wMap",
+    "t1w_map": "recon.t1.T1wMap",
     "locate_nuclei": "recon.localize.LocateNuclei",
     "slice_stack": "qnet.data.SliceStack",
     "folds": "qnet.folds.Folds",
@@ -32,7 +32,7 @@ DATACLASSES = {
     "train_scan_model": "qnet.train.ScanTraining",
     "evaluate": "qnet.evaluate.Evaluate",
 }
-NOT_A_STAGE = {"dataset", "bids_dir", "runs"}
+NOT_A_STAGE = {"dataset", "bids_dir", "pipeline", "consensus", "runs"}
 
 
 def merged(base: dict, overlay: dict) -> dict:

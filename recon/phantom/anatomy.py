@@ -175,7 +175,7 @@ def _paint_veins(maps: np.ndarray, points: np.ndarray, d: np.ndarray, edge: floa
         _paint(maps, where, share(tube(points[:, where], path, radius), edge), tissue.VEIN)
     top = np.flatnonzero((np.abs(d) < 6) & (points[2] > -10) & ((points[2] > 25) | (points[1] < -60)))
     x, y, _ = points[:, top]
-    sinus = np.maximum(np.abs(x) - 3, np.abs(d[top] - 0.5) - 3.5)
+    sinus = np.maximum(np.abs(x) - 3, np.abs(d[top] - 3) - 3)  # within the dura, in its groove of the skull
     _paint(maps, top, share(sinus, edge), tissue.VEIN)
     for side in (-1, 1):
         for at in rng.uniform(-85, 55, CORTICAL_VEINS):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recon.bet import Bet, bet
-from recon.surface import icosphere, surface_mask
+from recon.surface import edges_of, icosphere, subdivide, surface_mask
 
 PARAMS = Bet(threshold=0.2)
 
@@ -23,6 +23,20 @@ def head(voxel_size_mm):
     magnitude = np.zeros(shape, np.float32)
     magnitude[ellipsoid(shape, voxel_size_mm, centre_mm, brain_mm + 14)] = 600
     magnitude[ellipsoid(shape, voxel_size_mm, centre_mm, brain_mm + 8)] = 60
+    magnitude[brain] = 1000
+    noise = np.random.default_rng(0).normal(scale=25, size=(2, *shape))
+    return np.hypot(magnitude + noise[0], noise[1]).astype(np.float32), brain
+
+
+def head_on_a_neck():
+    """A head on 100 mm of neck, 100 mm wide, that is twice as bright as the brain: magnitude, true brain."""
+    brain_mm = np.array([66.0, 82.0, 60.0])
+    shape, size, centre_mm = (67, 77, 83), (3, 3, 3), np.array([100.0, 115.0, 165.0])
+    brain = ellipsoid(shape, size, centre_mm, brain_mm)
+    magnitude = np.zeros(shape, np.float32)
+    magnitude[ellipsoid(shape, size, centre_mm - [0, 10, 150], [50, 60, 140])] = 2000
+    magnitude[ellipsoid(shape, size, centre_mm, brain_mm + 16)] = 900
+    magnitude[ellipsoid(shape, size, centre_mm, brain_mm + 9)] = 60
     magnitude[brain] = 1000
     noise = np.random.default_rng(0).normal(scale=25, size=(2, *shape))
     return np.hypot(magnitude + noise[0], noise[1]).astype(np.float32), brain
@@ -49,9 +63,39 @@ def test_finds_the_brain_on_anisotropic_voxels(voxel_size_mm):
     assert dice(bet(magnitude, voxel_size_mm, PARAMS), brain) > 0.96
 
 
+@pytest.mark.parametrize("threshold", [0.2, 0.5])
+def test_a_bright_neck_stays_outside(threshold):
+    magnitude, brain = head_on_a_neck()
+    assert dice(bet(magnitude, (3, 3, 3), Bet(threshold=threshold)), brain) > 0.95
+
+
+def test_any_axis_may_run_from_head_to_foot():
+    magnitude, _ = head_on_a_neck()
+    upright = bet(magnitude, (3, 3, 3), PARAMS)
+    lying = bet(magnitude.transpose(2, 0, 1)[::-1, :, ::-1], (3, 3, 3), PARAMS)
+    assert dice(lying[::-1, :, ::-1].transpose(1, 2, 0), upright) > 0.98
+
+
+def test_a_few_very_bright_voxels_do_no_harm(coarse):
+    magnitude, _, mask = coarse
+    spiked = magnitude.copy()
+    spiked.ravel()[::20011] = 1e7
+    assert dice(bet(spiked, (3, 3, 3), PARAMS), mask) > 0.98
+
+
+def test_a_small_head_is_found():
+    magnitude, brain = head((3.0, 3.0, 3.0))
+    assert dice(bet(magnitude, (2.4, 2.4, 2.4), PARAMS), brain) > 0.95
+
+
+def test_a_skull_stripped_image_is_kept(coarse):
+    magnitude, brain, _ = coarse
+    assert dice(bet(magnitude * brain, (3, 3, 3), PARAMS), brain) > 0.95
+
+
 def test_intensity_scale_is_free(coarse):
     magnitude, _, mask = coarse
-    np.testing.assert_array_equal(bet(magnitude / 4096, (3, 3, 3), PARAMS), mask)
+    assert dice(bet(magnitude * 1e-5, (3, 3, 3), PARAMS), mask) > 0.995
 
 
 def test_values_that_are_not_finite_count_as_zero(coarse):
@@ -103,6 +147,12 @@ def test_icosphere_is_closed_and_wound_outward():
     volume = np.linalg.det(vertices[faces]).sum() / 6
     assert len(vertices) == 2562
     assert volume == pytest.approx(4 * np.pi / 3, rel=0.01)
+
+
+def test_subdivided_icosphere_has_the_vertices_of_the_next():
+    vertices, faces = icosphere(2)
+    finer = subdivide(vertices, edges_of(faces))
+    np.testing.assert_allclose(finer / np.linalg.norm(finer, axis=1, keepdims=True), icosphere(3)[0], atol=1e-6)
 
 
 def test_surface_mask_is_the_ellipsoid():

@@ -14,6 +14,7 @@ from recon.mask import (
     choose_echo,
     choose_tool,
     erode_in_plane,
+    extract_brain,
     remove_islands,
     slice_axis,
     volume_ml,
@@ -130,6 +131,39 @@ def test_built_in_tool_masks_the_ball(ball, no_fsl):
     mask = brain_mask(image, (2, 2, 3), PARAMS)
     assert 0.75 * inside.sum() < mask.sum() < inside.sum()
     assert not (mask & ~inside).any()
+
+
+@pytest.fixture
+def leaking_head():
+    """A brain of 1.1 l in bone two thirds as bright, on 4 mm voxels: BET at 0.2 takes bone and scalp for brain."""
+    grid_mm = np.stack(np.indices((54, 60, 50)), axis=-1) * 4.0 - [106, 118, 98]
+    radius = np.linalg.norm(grid_mm / [62, 72, 60], axis=-1)
+    magnitude = np.select([radius < 1, radius < 1.15, radius < 1.45], [1000, 655, 1000], 0)
+    noise = np.random.default_rng(0).normal(scale=5, size=(2, *radius.shape))
+    return np.hypot(magnitude + noise[0], noise[1]).astype(np.float32), radius < 1
+
+
+def raw(threshold):
+    return BrainMask(tool="builtin", echo=1, threshold=threshold, erode_mm=0.0, island_mm3=0.0)
+
+
+def test_a_leak_raises_the_threshold_and_says_so(leaking_head):
+    magnitude, brain = leaking_head
+    mask, threshold, note = extract_brain(magnitude, (4, 4, 4), raw(0.2))
+    assert threshold == 0.5
+    assert "leaked at threshold 0.2" in note
+    assert volume_ml(mask, (4, 4, 4)) < 1.15 * volume_ml(brain, (4, 4, 4))
+
+
+def test_a_leak_is_a_warning_of_the_plain_mask(leaking_head):
+    with pytest.warns(UserWarning, match="raised to 0.5"):
+        brain_mask(leaking_head[0], (4, 4, 4), raw(0.2))
+
+
+def test_a_mask_that_does_not_leak_keeps_its_threshold(leaking_head):
+    magnitude, brain = leaking_head
+    _, threshold, note = extract_brain(magnitude * np.where(brain, 1, 0.5), (4, 4, 4), raw(0.2))
+    assert (threshold, note) == (0.2, "")
 
 
 def test_auto_without_fsl_is_built_in(no_fsl):

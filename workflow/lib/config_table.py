@@ -41,6 +41,8 @@ def rows(schema: dict, config: dict, prefix: str = "") -> list[str]:
     """One line of the table per value, sections in the order of the schema."""
     lines = []
     for key, part in schema["properties"].items():
+        if key not in config:
+            continue  # a section of which the consensus arm changes nothing
         if "properties" in part:
             lines += rows(part, config[key], f"{prefix}{key}.")
         else:

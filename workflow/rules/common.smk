@@ -9,6 +9,7 @@ from snakemake.utils import validate
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from recon.combine import CombineEchoes, echo_range
+from recon.pipeline import arm
 from workflow.lib.config import in_order
 from workflow.lib.inputs import InputError, check_participants, index
 from workflow.lib.paths import Paths
@@ -20,9 +21,10 @@ for variable in ("NO_ET", "NIPYPE_NO_ET", "NO_ALBUMENTATIONS_UPDATE"):
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")  # jobs run side by side; those with more threads say so in code
 
-validate(config, "../schemas/config.schema.yaml", set_default=False)
+for settings in (config, arm(config)):  # as written, and with the values of the other arm in place
+    validate(settings, "../schemas/config.schema.yaml", set_default=False)
 
-CFG = in_order(config)
+CFG = in_order(arm(config))
 P = Paths(CFG["dataset"])
 SIMULATED = CFG["bids_dir"] is None
 try:
@@ -31,7 +33,8 @@ try:
     else:
         SCANS = index(Path(CFG["bids_dir"]), phase_in_rad=CFG["prepare_echoes"]["phase_range"] is None)
     N_ECHOES = len(next(iter(SCANS.values())).phase)
-    ECHOES = range(1, N_ECHOES + 1)[echo_range(CombineEchoes(**CFG["combine_echoes"]), N_ECHOES)]
+    SEPARATE = CFG["field_mapping"]["echoes"] == "separate"
+    ECHOES = range(1, N_ECHOES + 1)[echo_range(CombineEchoes(**CFG["combine_echoes"]), N_ECHOES)] if SEPARATE else []
 except ValueError as error:
     raise WorkflowError(str(error))
 

@@ -64,9 +64,31 @@ rule unwrap_phase:
         "../scripts/unwrap_phase.py"
 
 
-rule local_field:
+rule field_mapping:
     input:
         unwrapped=rules.unwrap_phase.output.unwrapped,
+        magnitude=rules.prepare_echoes.output.magnitude_4d,
+        reliable=rules.unwrap_phase.output.reliable,
+        acquisition=rules.prepare_echoes.output.acquisition,
+    output:
+        field=P.work("desc-total_fieldmap.nii"),
+        precision=P.work("desc-precision_fieldmap.nii"),
+    log:
+        P.log("field_mapping", "subject"),
+    benchmark:
+        P.benchmark("field_mapping", "subject")
+    conda:
+        "../envs/recon.yaml"
+    params:
+        code=code("workflow/scripts/field_mapping.py"),
+        cfg=CFG["field_mapping"],
+    script:
+        "../scripts/field_mapping.py"
+
+
+rule local_field:
+    input:
+        field=rules.field_mapping.output.field,
         reliable=rules.unwrap_phase.output.reliable,
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
@@ -92,6 +114,7 @@ rule r2star_map:
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
         r2star=P.map("R2starmap.nii.gz"),
+        misfit=P.map("desc-misfit_R2starmap.nii.gz"),
     log:
         P.log("r2star_map", "subject"),
     benchmark:
@@ -110,6 +133,7 @@ rule dipole_inversion:
         local=rules.local_field.output.local,
         eroded=rules.local_field.output.eroded,
         r2star=rules.r2star_map.output.r2star,
+        precision=rules.field_mapping.output.precision,
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
         chi=P.work("desc-echoes_Chimap.nii"),

@@ -14,10 +14,12 @@ def main(
     params, facts = CombineEchoes(**cfg), Acquisition.read(acquisition)
     echoes, mask = read_volume(chi_echoes), read_mask(eroded)
     combined = combine_echoes(echoes.data, read_volume(magnitude).data, mask, facts.te_s, params)
-    used = echo_range(params, len(facts.te_s))
+    separate = echoes.data.ndim == 4  # else one field was fitted to all echoes
+    used = echo_range(params, len(facts.te_s)) if separate else slice(None)
     about = {"Units": "ppm", "SkullStripped": True, "Sources": facts.sources}
     write_volume(chi, combined, echoes, {**about, "Reference": params.reference, "EchoTimes": facts.te_s[used]})
-    for path, te_s, data in zip(echo_chi, facts.te_s[used], np.moveaxis(echoes.data, 3, 0)[used], strict=True):
+    maps = np.moveaxis(echoes.data, 3, 0)[used] if separate else []
+    for path, te_s, data in zip(echo_chi, facts.te_s[used], maps, strict=separate):
         write_volume(path, data, echoes, {**about, "Reference": "none", "EchoTime": te_s})
 
 

@@ -1,4 +1,4 @@
-"""Local field [ppm] → susceptibility of every echo [ppm]."""
+"""Local field [ppm] → susceptibility [ppm], of every echo or of all together."""
 
 from recon.acquisition import Acquisition
 from recon.inversion import DipoleInversion, dipole_inversion
@@ -6,7 +6,9 @@ from recon.io import read_mask, read_volume, write_volume
 from workflow.lib.log import job_log
 
 
-def main(local: str, eroded: str, r2star: str, acquisition: str, chi: str, cfg: dict, threads: int) -> None:
+def main(
+    local: str, eroded: str, r2star: str, precision: str, acquisition: str, chi: str, cfg: dict, threads: int
+) -> None:
     facts = Acquisition.read(acquisition)
     field = read_volume(local)
     chi_ppm = dipole_inversion(
@@ -16,6 +18,7 @@ def main(local: str, eroded: str, r2star: str, acquisition: str, chi: str, cfg: 
         facts.b0_dir,
         DipoleInversion(**cfg),
         read_volume(r2star).data,
+        read_volume(precision).data,
         threads,
     )
     write_volume(chi, chi_ppm, like=field)

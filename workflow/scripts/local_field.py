@@ -1,6 +1,4 @@
-"""Unwrapped phase → local field of every echo [ppm], and the mask that background removal leaves."""
-
-import numpy as np
+"""Total field → local field [ppm], and the mask that background removal leaves."""
 
 from recon.acquisition import Acquisition
 from recon.background import LocalField, local_field
@@ -8,13 +6,13 @@ from recon.io import read_mask, read_volume, write_mask, write_volume
 from workflow.lib.log import job_log
 
 
-def main(unwrapped: str, reliable: str, acquisition: str, local: str, eroded: str, cfg: dict, threads: int) -> None:
-    facts = Acquisition.read(acquisition)
-    phase = read_volume(unwrapped)
-    field_ppm = phase.data * facts.ppm_per_rad().astype(np.float32)
-    local_ppm, inner = local_field(field_ppm, read_mask(reliable), facts.voxel_size_mm, LocalField(**cfg), threads)
-    write_volume(local, local_ppm, like=phase)
-    write_mask(eroded, inner, like=phase)
+def main(field: str, reliable: str, acquisition: str, local: str, eroded: str, cfg: dict, threads: int) -> None:
+    facts, total = Acquisition.read(acquisition), read_volume(field)
+    local_ppm, inner = local_field(
+        total.data, read_mask(reliable), facts.voxel_size_mm, facts.b0_dir, LocalField(**cfg), threads
+    )
+    write_volume(local, local_ppm, like=total)
+    write_mask(eroded, inner, like=total)
 
 
 if __name__ == "__main__":

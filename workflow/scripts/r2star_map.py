@@ -1,24 +1,24 @@
-"""Magnitude of all echoes → R2* [1/s]."""
+"""Magnitude of all echoes → R2* [1/s], and how well the decay fits."""
 
 from recon.acquisition import Acquisition
 from recon.io import read_mask, read_volume, write_volume
-from recon.relaxometry import R2starMap, r2star_map
+from recon.relaxometry import R2starMap, arlo_difference, r2star_fit
 from workflow.lib.log import job_log
 
 
-def main(magnitude: str, mask: str, acquisition: str, r2star: str, cfg: dict) -> None:
-    echoes, facts = read_volume(magnitude), Acquisition.read(acquisition)
-    r2star_hz = r2star_map(echoes.data, read_mask(mask), facts.te_s, R2starMap(**cfg))
-    sidecar = {
-        "Units": "1/s",
-        "SkullStripped": True,
-        "Sources": facts.sources,
-        "EchoTimes": facts.te_s,
-        "Method": cfg["method"],
-    }
-    write_volume(r2star, r2star_hz, like=echoes, sidecar=sidecar)
+def main(magnitude: str, mask: str, acquisition: str, r2star: str, misfit: str, cfg: dict, threads: int) -> None:
+    echoes, facts, brain = read_volume(magnitude), Acquisition.read(acquisition), read_mask(mask)
+    fit = r2star_fit(echoes.data, brain, facts.te_s, R2starMap(**cfg), threads)
+    about = {"SkullStripped": True, "Sources": facts.sources, "EchoTimes": facts.te_s, "Method": cfg["method"]}
+    cross_check = arlo_difference(echoes.data, brain, facts.te_s, fit.r2star_hz)
+    checks = {"NoiseLevel": float(fit.noise)}
+    if cross_check is not None:  # ARLO needs equally spaced echoes
+        checks["RelativeDifferenceToARLO"] = round(float(cross_check), 4)
+    write_volume(r2star, fit.r2star_hz, like=echoes, sidecar={"Units": "1/s", **about, **checks})
+    meaning = {"Description": "RMS residual of the exponential, over the standard deviation of the noise", "Units": "1"}
+    write_volume(misfit, fit.misfit, like=echoes, sidecar={**meaning, **about})
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
-        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)
+        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg, threads=snakemake.threads)

@@ -2,7 +2,7 @@
 
 from recon.acquisition import Acquisition
 from recon.io import read_mask, read_volume, write_volume
-from recon.relaxometry import T1wMap, t1_weighted
+from recon.t1 import T1wMap, t1_weighted
 from workflow.lib.log import job_log
 
 

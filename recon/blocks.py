@@ -1,0 +1,47 @@
+"""Smooth maps on a coarser grid: sums over blocks of voxels, and the way back."""
+
+import numpy as np
+
+
+def block_sum(volume: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Sum over blocks of `size` voxels; the last block of an axis may be cut short.
+
+    Parameters
+    ----------
+    volume : (X, Y, Z) array
+    size : (3,) voxels
+
+    Returns
+    -------
+    sums : (ceil(X / size), ...) array
+    """
+    for axis, step in enumerate(size):
+        volume = np.add.reduceat(volume, np.arange(0, volume.shape[axis], step), axis=axis)
+    return volume
+
+
+def to_voxels(n: int, step: int) -> np.ndarray:
+    """(voxel, block) float32 weights that run straight between the centres of blocks, and on beyond the outer two."""
+    blocks = -(-n // step)
+    if blocks == 1:
+        return np.ones((n, 1), np.float32)
+    position = (np.arange(n) - (step - 1) / 2) / step
+    left = np.clip(np.floor(position), 0, blocks - 2).astype(int)
+    weights = np.zeros((n, blocks), np.float32)
+    weights[np.arange(n), left] = 1 - (position - left)
+    weights[np.arange(n), left + 1] = position - left
+    return weights
+
+
+def expand(coarse: np.ndarray, size: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Interpolate values at the centres of blocks to (X, Y, Z) voxels, trilinear, float32."""
+    volume = coarse.astype(np.float32)
+    for axis, (step, n) in enumerate(zip(size, shape, strict=True)):
+        volume = np.moveaxis(np.tensordot(to_voxels(n, step), volume, (1, axis)), 0, axis)
+    return np.ascontiguousarray(volume)
+
+
+def coarser(voxel_size_mm: np.ndarray) -> np.ndarray:
+    """(3,) voxels to join along each axis: to a nearly isotropic grid first, then in twos."""
+    factor = np.round(np.max(voxel_size_mm) / np.asarray(voxel_size_mm)).astype(int)
+    return factor if factor.max() > 1 else np.full(3, 2)

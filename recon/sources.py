@@ -1,0 +1,79 @@
+"""Tell the brain's own slow field from the background by the sources that each would need."""
+
+import numpy as np
+from scipy import fft
+
+from recon.blocks import block_sum, coarser, expand
+from recon.kernels import bounding_box, dipole_kernel, padded_shape
+
+CHI_INSIDE_PPM = 0.03  # spread of susceptibility within a brain, nuclei and veins included
+CHI_OUTSIDE_PPM = 0.2  # spread of the equivalent sources that a slow remainder of background needs around it
+NOISE_PPM = 0.001  # of a field fitted to several echoes
+SHELL_MM = 30.0  # of exterior that may hold sources, beyond which none is told from nearer ones
+ITERATIONS = 30
+
+
+def background_remainder(
+    field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray, b0_dir: np.ndarray, workers: int = 1
+) -> np.ndarray:
+    r"""The part of a field that sources outside the mask explain better than sources inside.
+
+    Sources everywhere are estimated with Gaussian priors, spread :math:`s` narrow inside the mask and wide outside,
+
+    .. math:: \min_\chi \|m (D \ast \chi - f)\|^2 / \sigma^2 + \|\chi / s\|^2,
+
+    by conjugate gradients for :math:`u = \chi / s`; the field of the outer ones is returned. Being smooth inside the
+    mask, it is sought on a coarse, nearly isotropic grid.
+
+    Parameters
+    ----------
+    field_ppm : (X, Y, Z) float array [ppm], without the strong background
+    mask : (X, Y, Z) bool array
+    voxel_size_mm : (3,) [mm]
+    b0_dir : (3,) unit vector of B0 in voxel axes
+    workers : threads of the transforms
+
+    Returns
+    -------
+    background_ppm : (X, Y, Z) float32 [ppm], zero outside `mask`
+
+    References
+    ----------
+    .. [1] Liu et al., NMR Biomed 24:1129 (2011), doi:10.1002/nbm.1670: exterior dipoles
+    .. [2] Liu et al., MRM 78:303 (2017), doi:10.1002/mrm.26331: both at once, with a prior
+    """
+    box, factor = bounding_box(mask), coarser(voxel_size_mm)
+    coarse_mm = np.asarray(voxel_size_mm) * factor
+    count = block_sum(mask[box].astype(np.float32), factor)
+    f = block_sum(np.where(mask[box], field_ppm[box], 0).astype(np.float32), factor) / np.maximum(count, 1)
+    m = count / np.float32(np.prod(factor))  # share of each coarse voxel that was measured
+    f = np.where(m > 0, f - np.average(f, weights=m), 0).astype(np.float32)
+    shape = padded_shape(m.shape, coarse_mm, 2 * SHELL_MM)
+    offset = [(n - k) // 2 for n, k in zip(shape, m.shape, strict=True)]
+    around = [(o, n - k - o) for o, n, k in zip(offset, shape, m.shape, strict=True)]
+    m, f = np.pad(m, around), np.pad(f, around)
+    D = dipole_kernel(shape, coarse_mm, b0_dir)
+    s = CHI_OUTSIDE_PPM + m * np.float32(CHI_INSIDE_PPM - CHI_OUTSIDE_PPM)
+
+    def field_of(chi: np.ndarray) -> np.ndarray:
+        return fft.irfftn(D * fft.rfftn(chi, workers=workers), s=shape, workers=workers)
+
+    u = _conjugate_gradients(lambda u: s * field_of(m * field_of(s * u)) + NOISE_PPM**2 * u, s * field_of(m * f))
+    outer = field_of((1 - m) * s * u)[tuple(slice(a, n - b) for (a, b), n in zip(around, shape, strict=True))]
+    background_ppm = np.zeros(mask.shape, np.float32)
+    background_ppm[box] = np.where(mask[box], expand(outer, factor, mask[box].shape), 0)
+    return background_ppm
+
+
+def _conjugate_gradients(A, b: np.ndarray) -> np.ndarray:
+    """A fixed number of steps towards A u = b from zero."""
+    u, r, p = np.zeros_like(b), b.copy(), b.copy()
+    rr = float(np.vdot(r, r))
+    for _ in range(ITERATIONS if rr > 0 else 0):
+        Ap = A(p)
+        step = np.float32(rr / float(np.vdot(p, Ap)))
+        u += step * p
+        r -= step * Ap
+        rr, before = float(np.vdot(r, r)), rr
+        p = r + np.float32(rr / before) * p
+    return u

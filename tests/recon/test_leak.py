@@ -1,0 +1,62 @@
+"""The guard against leaks, with stand-ins for the extraction that give masks of a wanted volume."""
+
+import numpy as np
+import pytest
+
+from recon.leak import extract_without_leak
+
+
+def extraction(volumes_ml):
+    """Threshold → mask whose volume, on voxels of 1 ml, is that of the largest key not above it; and the calls."""
+    calls = []
+
+    def extract(threshold):
+        calls.append(threshold)
+        mask = np.zeros((20, 20, 10), bool)
+        mask.ravel()[: volumes_ml[max(key for key in volumes_ml if key <= threshold)]] = True
+        return mask
+
+    return extract, calls
+
+
+def run(volumes_ml, threshold):
+    extract, calls = extraction(volumes_ml)
+    return extract_without_leak(extract, threshold, (10, 10, 10)), calls
+
+
+def test_a_stable_mask_keeps_the_threshold_without_a_note():
+    found, _ = run({0: 1450, 0.5: 1300}, 0.2)
+    assert (found.mask.sum(), found.threshold, found.note) == (1450, 0.2, "")
+
+
+def test_a_mask_that_shrinks_by_a_fifth_has_leaked():
+    found, _ = run({0: 1800, 0.5: 1400}, 0.2)
+    assert (found.mask.sum(), found.threshold) == (1400, 0.5)
+    assert found.note == "The mask leaked at threshold 0.2 (1800 ml); raised to 0.5 (1400 ml)."
+
+
+def test_a_mask_larger_than_any_brain_is_raised_until_it_fits():
+    found, calls = run({0: 3000, 0.5: 2800, 0.6: 1500}, 0.2)
+    assert (found.mask.sum(), found.threshold, calls) == (1500, 0.65, [0.2, 0.5, 0.65])
+
+
+def test_a_mask_that_never_fits_is_flagged():
+    found, calls = run({0: 3000}, 0.2)
+    assert calls[-1] == 0.8
+    assert "more than any brain" in found.note
+
+
+def test_the_usual_threshold_is_only_raised_for_its_volume():
+    found, calls = run({0: 1450, 0.65: 900}, 0.5)
+    assert (found.threshold, calls) == (0.5, [0.5])
+
+
+def test_the_mask_of_a_slab_is_taken_as_it_is():
+    found, calls = run({0: 700, 0.5: 300}, 0.2)
+    assert (found.threshold, found.note, calls) == (0.2, "", [0.2])
+
+
+@pytest.mark.parametrize("collapsed", [0, 300])
+def test_a_collapse_at_the_usual_threshold_is_no_leak(collapsed):
+    found, _ = run({0: 1450, 0.5: collapsed}, 0.2)
+    assert (found.threshold, found.note) == (0.2, "")

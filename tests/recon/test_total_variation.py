@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+from scipy import fft
+
+from recon.differences import differences, differences_adjoint, inner_differences, laplacian_kernel
+from recon.dipole_model import Model, dipole_misfit, field_error
+from recon.inversion import dipole_inversion
+from recon.noise import field_noise
+from recon.spectrum import BoxTransform
+from recon.total_variation import unexplained
+from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, nuclei, slope
+from tests.recon.test_inversion import TKD, TV
+
+UP = np.array([0.0, 0.0, 1.0])
+SPACING = np.array([0.7, 1.1, 1.3])
+BRAIN = ball(40)
+FIELD = field_of(nuclei())
+
+
+def noise(sd, seed=0):
+    return sd * np.random.default_rng(seed).standard_normal(SHAPE, np.float32)
+
+
+def error(estimate, truth, mask=BRAIN):
+    """Relative error, both with zero mean [%]."""
+    e, t = (x[mask] - x[mask].mean() for x in (estimate, truth))
+    return 100 * np.linalg.norm(e - t) / np.linalg.norm(t)
+
+
+def test_divergence_is_the_adjoint_of_the_gradient():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(7, 9, 6)), rng.normal(size=(3, 7, 9, 6))
+    assert (differences(x, SPACING) * y).sum() == pytest.approx((x * differences_adjoint(y, SPACING)).sum(), rel=1e-4)
+
+
+def test_laplacian_kernel_is_the_symbol_of_gradient_and_adjoint():
+    x = np.zeros((8, 10, 6), np.float32)
+    x[2:5, 3:6, 2:4] = np.random.default_rng(0).normal(size=(3, 3, 2))
+    expected = differences_adjoint(differences(x, SPACING), SPACING)
+    actual = fft.irfftn(fft.rfftn(x) * laplacian_kernel(x.shape, SPACING), s=x.shape)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+def test_gradient_of_a_ramp_is_its_slope_whatever_the_voxel():
+    ramp = np.add.outer(np.arange(5) * SPACING[0] * 2, np.zeros((4, 3))).astype(np.float32)
+    np.testing.assert_allclose(differences(ramp, SPACING)[0, :-1], 2, rtol=1e-6)
+
+
+def test_only_differences_within_the_mask_count():
+    inside = np.zeros((4, 3, 3), bool)
+    inside[1:3, 1, 1] = True
+    assert np.argwhere(inner_differences(inside)).tolist() == [[0, 1, 1, 1]]
+
+
+def test_box_transform_is_the_padded_real_transform():
+    x = np.random.default_rng(0).normal(size=(5, 6, 7)).astype(np.float32)
+    transform = BoxTransform(box=x.shape, grid=(8, 9, 10))
+    X = transform.forward(x)
+    np.testing.assert_allclose(X, fft.rfftn(x, s=(8, 9, 10)), atol=1e-5)
+    np.testing.assert_allclose(transform.inverse(X), x, atol=1e-6)
+
+
+@pytest.mark.parametrize("sd", [0.001, 0.004])
+def test_noise_is_measured_in_the_field(sd):
+    assert field_noise(FIELD + noise(sd), BRAIN) == pytest.approx(sd, rel=0.15)
+
+
+def test_a_linear_field_and_a_tiny_mask_hold_no_noise():
+    ramp = np.broadcast_to(np.arange(SHAPE[0], dtype=np.float32)[:, None, None], SHAPE)
+    assert field_noise(ramp, BRAIN) == 0
+    assert field_noise(ramp[:3, :3, :3], np.ones((3, 3, 3), bool)) == 0
+
+
+def test_regularisation_follows_the_noise():
+    model = Model.of(BRAIN, VOXEL_SIZE_MM, UP, 1)
+    weight = BRAIN.astype(np.float32)
+    errors = [field_error((FIELD + noise(sd)) * BRAIN, weight, BRAIN, model) for sd in (0, 0.002, 0.008)]
+    assert errors == sorted(errors)
+    assert errors[2] > 2 * errors[1]
+
+
+def test_a_background_field_raises_the_misfit():
+    model = Model.of(BRAIN, VOXEL_SIZE_MM, UP, 1)
+    across = field_of(nuclei(), (1, 0, 0))  # of the same nuclei in another B0: not what this model makes
+    assert dipole_misfit(across * BRAIN, model) > 2 * dipole_misfit(FIELD * BRAIN, model)
+
+
+@pytest.mark.parametrize("sd", [0, 0.002, 0.01])
+def test_tv_beats_division_on_sharp_objects(sd):
+    field = FIELD + noise(sd)
+    tv, division = (error(dipole_inversion(field, BRAIN, VOXEL_SIZE_MM, UP, params), nuclei()) for params in (TV, TKD))
+    assert tv < 0.7 * division
+
+
+def test_tv_measures_iron_to_scale():
+    estimate = dipole_inversion(FIELD, BRAIN, VOXEL_SIZE_MM, UP, TV)
+    assert slope(estimate, nuclei(), BRAIN) == pytest.approx(1, abs=0.03)
+
+
+def test_texture_above_the_noise_is_returned():
+    model = Model.of(BRAIN, VOXEL_SIZE_MM, UP, 1)
+    texture = np.where(BRAIN, noise(0.02, seed=1), 0)
+    residual = (field_of(texture) + noise(0.001)) * BRAIN
+    added = model.transform.inverse(unexplained(residual, 0.001, model))
+    inner = ball(30)
+    assert np.corrcoef(added[inner], texture[inner])[0, 1] > 0.8
+
+
+def test_untrustworthy_data_weigh_less():
+    bad = ball(8, (0, 4, 10))
+    field = FIELD + np.where(bad, noise(0.1), 0)
+    precision = np.where(bad, 0.01, 1).astype(np.float32)
+    blind, weighted = (
+        error(dipole_inversion(field, BRAIN, VOXEL_SIZE_MM, UP, TV, precision=m), nuclei()) for m in (None, precision)
+    )
+    assert weighted < 0.7 * blind
+
+
+def test_pure_noise_holds_nothing_unexplained():
+    model = Model.of(BRAIN, VOXEL_SIZE_MM, UP, 1)
+    residual = noise(0.002) * BRAIN
+    added = model.transform.inverse(unexplained(residual, 0.0022, model))  # its noise taken for a little more
+    assert added[BRAIN].std() < 0.2 * residual[BRAIN].std()
+
+
+@pytest.mark.parametrize("precision", [np.nan, 0.0])
+def test_unusable_magnitude_gives_a_finite_map(precision):
+    weights = np.full(SHAPE, precision, np.float32)
+    weights[:32] = 1
+    assert np.isfinite(dipole_inversion(FIELD, BRAIN, VOXEL_SIZE_MM, UP, TV, precision=weights)).all()

@@ -1,0 +1,20 @@
+"""Unwrapped phase → field [ppm] of every echo or of all together, and how precise it is."""
+
+from recon.acquisition import Acquisition
+from recon.field import FieldMapping, field_mapping, field_precision
+from recon.io import read_mask, read_volume, write_volume
+from workflow.lib.log import job_log
+
+
+def main(
+    unwrapped: str, magnitude: str, reliable: str, acquisition: str, field: str, precision: str, cfg: dict
+) -> None:
+    facts, params = Acquisition.read(acquisition), FieldMapping(**cfg)
+    phase, echoes, mask = read_volume(unwrapped), read_volume(magnitude).data, read_mask(reliable)
+    write_volume(field, field_mapping(phase.data, echoes, mask, facts, params), like=phase)
+    write_volume(precision, field_precision(echoes, mask, facts.te_s), like=phase)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)
