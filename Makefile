@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
+PEERS := benchmarks/.venv
 UV := uv==0.13.9
 CORES ?= all
 export NO_ET := 1
@@ -35,10 +36,20 @@ test: $(STAMP) ## linters and tests
 	$(BIN)/snakemake --lint
 	$(BIN)/pytest
 
+.PHONY: bench
+bench: $(STAMP) $(PEERS)/.synced ## time, memory and accuracy of every stage, to benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+$(PEERS)/.synced: benchmarks/requirements.lock $(STAMP)
+	-python3 -m venv $(PEERS) && \
+		$(BIN)/uv pip sync --quiet --python $(PEERS)/bin/python --require-hashes $< && touch $@
+
 .PHONY: lock
-lock: ## resolve requirements.lock anew from pyproject.toml
+lock: ## resolve the locks anew from pyproject.toml and benchmarks/requirements.in
 	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes --python-version 3.11 \
 		--group dev pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes --python-version 3.11 \
+		benchmarks/requirements.in --output-file benchmarks/requirements.lock
 
 .PHONY: config-readme
 config-readme: ## write config/README.md from the config and its schema

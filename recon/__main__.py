@@ -18,6 +18,7 @@ import yaml
 from recon.acquisition import Acquisition
 from recon.background import LocalField, local_field
 from recon.chain import Chain, reconstruct
+from recon.echoes import silent_where_bad
 from recon.field import FieldMapping, field_precision, total_field
 from recon.inversion import DipoleInversion, dipole_inversion
 from recon.io import Volume, read_json, read_mask, read_volume, write_mask, write_volume
@@ -37,9 +38,8 @@ class Folder:
     path: Path
 
     def volume(self, name: str) -> Volume:
-        """A volume; what is not finite becomes zero, so that it cannot spread."""
-        volume = read_volume(self.path / f"{name}.nii.gz")
-        return Volume(data=np.nan_to_num(volume.data, nan=0, posinf=0, neginf=0), affine=volume.affine)
+        """A volume as it is; every stage takes what is not finite for unknown."""
+        return read_volume(self.path / f"{name}.nii.gz")
 
     def has(self, name: str) -> bool:
         """Whether the folder holds a volume of that name."""
@@ -101,8 +101,9 @@ def run_unwrap(source: Folder, out: Path, config: dict) -> None:
 def run_field_mapping(source: Folder, out: Path, config: dict) -> None:
     phase, magnitude, acquisition = source.echoes("phase"), source.echoes("magnitude"), source.acquisition()
     mask, params = source.mask(phase), UnwrapPhase(**config["unwrap_phase"])
-    unwrapped_rad = unwrap_phase(phase.data, magnitude.data, mask, acquisition.te_s, params, CORES)
-    field_ppm = total_field(unwrapped_rad, magnitude.data, mask, acquisition, FieldMapping(**config["field_mapping"]))
+    signal, phase_rad = silent_where_bad(magnitude.data, phase.data)
+    unwrapped_rad = unwrap_phase(phase_rad, signal, mask, acquisition.te_s, params, CORES)
+    field_ppm = total_field(unwrapped_rad, signal, mask, acquisition, FieldMapping(**config["field_mapping"]))
     write_volume(out / "totalfield.nii.gz", field_ppm, phase)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from recon.acquisition import Acquisition
 from recon.background import LocalField, local_field
 from recon.combine import CombineEchoes, combine_echoes
+from recon.echoes import silent_where_bad
 from recon.field import FieldMapping, field_mapping, field_precision
 from recon.inversion import DipoleInversion, dipole_inversion
 from recon.relaxometry import R2starMap, r2star_map
@@ -66,6 +67,7 @@ def reconstruct(
     -------
     maps : Maps; R2* is None for a single echo
     """
+    magnitude, phase_rad = silent_where_bad(magnitude, phase_rad)
     te_s, voxel_size_mm = np.asarray(acquisition.te_s), acquisition.voxel_size_mm
     r2star_hz = r2star_map(magnitude, mask, te_s, params.r2star_map, workers) if len(te_s) > 1 else None
     reliable = reliable_mask(phase_rad, magnitude, mask, te_s, voxel_size_mm, params.unwrap_phase)

@@ -57,6 +57,14 @@ def phase_to_rad(raw: np.ndarray, units: str | None, source: str, params: Prepar
     return (params.phase_sign * (np.mod(phase_rad + np.pi, 2 * np.pi) - np.pi)).astype(np.float32)
 
 
+def silent_where_bad(magnitude: np.ndarray, phase_rad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(X, Y, Z, echo) magnitude and phase, zero where a voxel of any echo is not finite: no signal, no information."""
+    bad = ~(np.isfinite(magnitude).all(-1) & np.isfinite(phase_rad).all(-1))
+    if not bad.any():
+        return magnitude, phase_rad
+    return np.where(bad[..., None], 0, magnitude), np.where(bad[..., None], 0, phase_rad)
+
+
 def prepare_echoes(
     magnitude: Sequence[Volume],
     phase: Sequence[Volume],
@@ -85,9 +93,7 @@ def prepare_echoes(
         [phase_to_rad(phase[i].data, sidecars[i].get("Units"), sources[i], params) for i in order], axis=-1
     )
     magnitude_4d = np.stack([magnitude[i].data for i in order], axis=-1)
-    usable = np.isfinite(magnitude_4d).all(-1) & np.isfinite(phase_rad).all(-1)
-    phase_rad[~usable] = 0
-    magnitude_4d[~usable] = 0
+    magnitude_4d, phase_rad = silent_where_bad(magnitude_4d, phase_rad)
     first = sidecars[order[0]]
     acquisition = Acquisition(
         te_s=tuple(float(sidecars[i]["EchoTime"]) for i in order),

@@ -6,6 +6,7 @@ import numpy as np
 
 from recon.acquisition import Acquisition
 from recon.offset import odd_even, phase_offset
+from recon.spikes import filled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,8 @@ def field_mapping(
 
     Returns
     -------
-    field_ppm : (X, Y, Z, echo) or (X, Y, Z) float32 [ppm of B0], zero outside `mask`
+    field_ppm : (X, Y, Z, echo) or (X, Y, Z) float32 [ppm of B0], zero outside `mask`; voxels without signal take the
+        mean of their neighbours
     """
     fit = total_field if params.echoes == "together" else echo_fields
     return fit(unwrapped_rad, magnitude, mask, acquisition, params)
@@ -60,7 +62,8 @@ def echo_fields(unwrapped_rad, magnitude, mask, acquisition: Acquisition, params
     field_ppm = np.zeros(unwrapped_rad.shape, np.float32)
     for i, factor in enumerate(ppm_per_rad):
         np.multiply(unwrapped_rad[..., i] - offset_rad, factor, out=field_ppm[..., i], where=mask)
-    return field_ppm
+    silent = mask & ~(magnitude > 0).all(-1)
+    return _with_neighbours(field_ppm, mask, silent, acquisition)
 
 
 def total_field(unwrapped_rad, magnitude, mask, acquisition: Acquisition, params: FieldMapping) -> np.ndarray:
@@ -81,6 +84,14 @@ def total_field(unwrapped_rad, magnitude, mask, acquisition: Acquisition, params
     slope += _line(phase, w, te_s, per_voxel)[1]  # [rad/s]
     field_ppm = np.zeros(mask.shape, np.float32)
     field_ppm[mask] = slope * np.float32(acquisition.ppm_per_rad()[0] * te_s[0])
+    silent = mask & ~(magnitude > 0).any(-1)
+    return _with_neighbours(field_ppm[..., None], mask, silent, acquisition)[..., 0]
+
+
+def _with_neighbours(field_ppm: np.ndarray, mask: np.ndarray, silent: np.ndarray, acquisition: Acquisition):
+    """(X, Y, Z, echo) field with the mean of the neighbours in the silent voxels."""
+    for i in range(field_ppm.shape[-1]) if silent.any() else ():
+        field_ppm[..., i] = filled(field_ppm[..., i], mask, mask & ~silent, acquisition.voxel_size_mm)
     return field_ppm
 
 

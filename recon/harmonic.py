@@ -25,7 +25,7 @@ def harmonic_extension(values: np.ndarray, mask: np.ndarray, voxel_size_mm: np.n
 
     Parameters
     ----------
-    values : (X, Y, Z) float array; read in the outermost layer and, for the start, in the rest of `mask`
+    values : (X, Y, Z) float array; read, and finite, in the outermost layer of `mask`
     mask : (X, Y, Z) bool array
     voxel_size_mm : (3,) [mm]
 
@@ -40,9 +40,11 @@ def harmonic_extension(values: np.ndarray, mask: np.ndarray, voxel_size_mm: np.n
     box = bounding_box(mask)
     inside = mask[box]
     surface = inside & ~ndimage.binary_erosion(inside, CROSS)
-    known = np.where(surface & np.isfinite(values[box]), values[box], 0).astype(np.float32)
+    mean = np.float32(values[box][surface].mean())  # a constant is its own extension
+    known = np.where(surface, values[box] - mean, 0).astype(np.float32)
+    extended = _extend(known, surface, inside & ~surface, np.asarray(voxel_size_mm, float))
     extension = np.zeros(mask.shape, np.float32)
-    extension[box] = _extend(known, surface, inside & ~surface, np.asarray(voxel_size_mm, float))
+    extension[box] = np.where(surface, values[box], extended + mean) * inside
     return extension
 
 

@@ -63,9 +63,10 @@ def echo_pictures(
     window = (0.0, robust_window(strong.data, brain)[1])
     about = f"{te_ms[min(1, last)]}, outline: brain mask."
     pictures = [draw("Magnitude", about, strong, planes, window, "a.u.", contours=(brain,))]
-    field = echo(local_field, last)
+    separate = local_field.data.ndim == 4
+    field, about = (echo(local_field, last), f"{te_ms[last]}, last echo.") if separate else (local_field, "All echoes.")
     window = robust_window(field.data, brain, symmetric=True)
-    pictures.append(draw("Local field", f"{te_ms[last]}, last echo.", field, planes, window, "ppm", frame=brain))
+    pictures.append(draw("Local field", about, field, planes, window, "ppm", frame=brain))
     for index in dict.fromkeys((0, last)):
         wrapped, smooth = echo(phase, index), echo(unwrapped, index)
         window = robust_window(smooth.data, brain, symmetric=True)

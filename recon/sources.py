@@ -8,9 +8,9 @@ from recon.kernels import bounding_box, dipole_kernel, padded_shape
 
 CHI_INSIDE_PPM = 0.03  # spread of susceptibility within a brain, nuclei and veins included
 CHI_OUTSIDE_PPM = 0.2  # spread of the equivalent sources that a slow remainder of background needs around it
-NOISE_PPM = 0.001  # of a field fitted to several echoes
+NOISE_PPM = 0.0005  # of a field fitted to several echoes, averaged over a coarse voxel
 SHELL_MM = 30.0  # of exterior that may hold sources, beyond which none is told from nearer ones
-ITERATIONS = 30
+ITERATIONS = 40
 
 
 def background_remainder(

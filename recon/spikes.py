@@ -24,25 +24,32 @@ def without_spikes(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.nd
     -------
     field_ppm : (X, Y, Z) float32, zero outside `mask`
     """
-    good = mask & np.isfinite(field_ppm)
-    field = np.where(good, field_ppm, 0).astype(np.float32)
+    finite = good = mask & np.isfinite(field_ppm)
+    field = np.where(finite, field_ppm, 0).astype(np.float32)
     weights = laplacian_weights(voxel_size_mm).astype(np.float32)
     for _ in range(ROUNDS):
-        mean, known = _neighbour_mean(field, good, weights)
+        mean, known = _neighbour_mean(np.where(good, field, 0), good, weights)
         distance = np.abs(field - mean)
         trusted = distance[good & known]
         if trusted.size == 0:
             break
         deviation = np.median(trusted[:: max(trusted.size // 100_000, 1)]) / 0.6745
-        good &= ~(known & (distance > max(SPIKE_PPM, SPIKE_DEVIATIONS * deviation)))
-        field = np.where(good, field, 0)
+        near = distance <= max(SPIKE_PPM, SPIKE_DEVIATIONS * deviation)
+        good = finite & np.where(known, near, good)  # neighbours of a spike come back once it is out
+    return filled(field, mask, good, voxel_size_mm)
+
+
+def filled(field: np.ndarray, mask: np.ndarray, good: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+    """The (X, Y, Z) field where it is good, elsewhere in `mask` the mean of what touches, layer by layer; else zero."""
+    field, good = np.where(good, field, 0).astype(np.float32), good.copy()
+    weights = laplacian_weights(voxel_size_mm).astype(np.float32)
     while (missing := mask & ~good).any():
         mean, known = _neighbour_mean(field, good, weights)
-        filled = missing & known
-        if not filled.any():
-            break  # nothing good touches what is left: it stays zero
-        field[filled] = mean[filled]
-        good |= filled
+        touching = missing & known
+        if not touching.any():
+            break
+        field[touching] = mean[touching]
+        good |= touching
     return field
 
 

@@ -15,8 +15,8 @@ CROSS = ndimage.generate_binary_structure(3, 1)
 def phase_coherence(phase_rad: np.ndarray) -> np.ndarray:
     """How steadily the phase runs around each voxel: 1 for a plane wave, near 0 for noise.
 
-    Unit phasors of the differences between neighbours are averaged over 3 x 3 x 3 voxels; the least of the three
-    axes counts. A steep but smooth field stays coherent.
+    Unit phasors of the differences between neighbours are averaged over 2 along and 3 x 3 across; the least of the
+    three axes counts. A steep but smooth field stays coherent.
 
     Parameters
     ----------
@@ -26,13 +26,20 @@ def phase_coherence(phase_rad: np.ndarray) -> np.ndarray:
     -------
     coherence : (X, Y, Z) float32 in [0, 1]
     """
-    phasor = np.exp(1j * phase_rad.astype(np.float32))
     coherence = np.ones(phase_rad.shape, np.float32)
-    for axis in range(3):
-        step = phasor * np.conj(np.roll(phasor, 1, axis))
-        mean = ndimage.uniform_filter(step.real, 3) + 1j * ndimage.uniform_filter(step.imag, 3)
-        np.minimum(coherence, np.abs(mean), out=coherence)
+    for axis in range(phase_rad.ndim):
+        step = np.diff(phase_rad.astype(np.float32), axis=axis)
+        mean = [_around(component(step), axis) for component in (np.cos, np.sin)]
+        np.minimum(coherence, np.hypot(*mean), out=coherence)
     return coherence
+
+
+def _around(step: np.ndarray, axis: int) -> np.ndarray:
+    """Mean over the two steps that meet in a voxel along `axis`, and over three voxels across."""
+    ends = [(1, 1) if a == axis else (0, 0) for a in range(step.ndim)]
+    padded = np.moveaxis(np.pad(step, ends, mode="edge" if step.shape[axis] else "constant"), axis, 0)
+    both = np.moveaxis((padded[:-1] + padded[1:]) / 2, 0, axis)
+    return ndimage.uniform_filter(both, [1 if a == axis else 3 for a in range(step.ndim)], mode="nearest")
 
 
 def reliable_mask(

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import fft
 
 from recon.kernels import bounding_box, convolve, dipole_kernel, padded_shape, sphere_kernel
 from tests.recon.physics import VOXEL_SIZE_MM, ball, field_of, grid_mm
@@ -23,6 +24,30 @@ def test_field_turns_with_b0():
     along_z = field_of(chi, (0, 0, 1), (1.5, 1.5, 1.5))
     turned = field_of(np.swapaxes(chi, 0, 2), (1, 0, 0), (1.5, 1.5, 1.5))
     np.testing.assert_allclose(np.swapaxes(turned, 0, 2), along_z, atol=1e-5)
+
+
+OBLIQUE = np.array([0.36, 0.48, 0.8])
+
+
+@pytest.mark.parametrize("shape", [(12, 14, 10), (11, 13, 9), (12, 13, 10)])
+@pytest.mark.parametrize("axes", [(1, 0, 2), (2, 1, 0), (1, 2, 0)])
+def test_kernel_turns_with_an_oblique_b0(shape, axes):
+    field, turned = point_response(shape, OBLIQUE), point_response(shape, OBLIQUE, axes)
+    np.testing.assert_allclose(turned, field.transpose(axes), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(12, 14, 10), (11, 13, 9)])
+def test_mirrored_b0_mirrors_the_field(shape):
+    field = point_response(shape, OBLIQUE)
+    mirrored = point_response(shape, OBLIQUE * [1, -1, 1])
+    np.testing.assert_allclose(np.roll(np.flip(mirrored, 1), 1, 1), field, atol=1e-6)  # about the origin
+
+
+def point_response(shape, b0_dir, axes=(0, 1, 2)):
+    """Cyclic field of a source in the first voxel, on a grid with its axes in another order."""
+    shape = tuple(np.array(shape)[list(axes)])
+    D = dipole_kernel(shape, VOXEL_SIZE_MM[list(axes)], b0_dir[list(axes)])
+    return fft.irfftn(D, s=shape)
 
 
 def test_dipole_stays_in_its_range_and_has_no_mean():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recon.__main__ import main
-from recon.io import Volume, read_mask, read_volume, write_json, write_volume
+from recon.io import Volume, read_json, read_mask, read_volume, write_json, write_volume
 from tests.recon.physics import VOXEL_SIZE_MM, acquisition, ball, field_of, nuclei, signal, slope
 
 GRID = Volume(data=None, affine=np.diag([*VOXEL_SIZE_MM, 1]))
@@ -70,10 +70,46 @@ def test_dipole_gives_susceptibility_in_ppm(folder, tmp_path):
     assert slope(chi, truth, ball(40)) == pytest.approx(1, abs=0.12)
 
 
-def test_end_to_end_recovers_susceptibility_from_wrapped_phase(folder, tmp_path):
-    out = run("end-to-end", folder, tmp_path)
+@pytest.mark.parametrize("pipeline", ["paper", "consensus"])
+def test_end_to_end_recovers_susceptibility_from_wrapped_phase(folder, tmp_path, pipeline):
+    out = run("end-to-end", folder, tmp_path, f"pipeline={pipeline}")
     chi, truth = read_volume(out / "chimap.nii.gz").data, read_volume(folder / "truth.nii.gz").data
-    assert slope(chi, truth, chi != 0) == pytest.approx(0.95, abs=0.12)
+    kept, r2star = read_mask(out / "eroded_mask.nii.gz"), read_volume(out / "r2star.nii.gz").data
+    assert slope(chi, truth, kept) == pytest.approx(0.95, abs=0.12)
+    assert not chi[~kept].any()
+    assert np.median(r2star[truth > 0.1]) == pytest.approx(20 + 120 * 0.14, rel=0.02)
+
+
+def test_end_to_end_without_a_mask_finds_the_brain_itself(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "in", ignore=shutil.ignore_patterns("mask.nii.gz"))
+    settings = ["pipeline=consensus", "brain_mask.tool=builtin"]
+    out = run("end-to-end", tmp_path / "in", tmp_path / "out", *settings)
+    chi, truth = read_volume(out / "chimap.nii.gz").data, read_volume(folder / "truth.nii.gz").data
+    kept = read_mask(out / "eroded_mask.nii.gz")
+    assert kept[ball(34)].mean() > 0.95
+    assert (kept & ~ball(42)).sum() < 0.01 * kept.sum()
+    assert slope(chi, truth, kept) == pytest.approx(0.95, abs=0.15)
+
+
+def test_end_to_end_of_one_echo_has_no_r2star(folder, tmp_path):
+    source = tmp_path / "in"
+    shutil.copytree(folder, source)
+    for name in ("phase", "magnitude"):
+        write_volume(source / f"{name}.nii.gz", read_volume(folder / f"{name}.nii.gz").data[..., 3], GRID)
+    write_json(source / "params.json", read_json(folder / "params.json") | {"TE": 0.02})
+    out = run("end-to-end", source, tmp_path / "out", "pipeline=consensus")
+    assert (out / "chimap.nii.gz").exists()
+    assert not (out / "r2star.nii.gz").exists()
+
+
+def test_the_arm_sets_the_method_and_a_setting_overrides_it(folder, tmp_path):
+    settings = {"paper": [], "consensus": ["pipeline=consensus"], "changed": ["method=sharp", "pipeline=consensus"]}
+    masks = {
+        name: read_mask(run("bfr", folder, tmp_path / name, *chosen) / "eroded_mask.nii.gz")
+        for name, chosen in settings.items()
+    }
+    assert masks["consensus"].sum() > 1.3 * masks["paper"].sum()
+    np.testing.assert_array_equal(masks["changed"], masks["paper"])
 
 
 def test_r2star_is_in_per_second(folder, tmp_path):
@@ -102,7 +138,8 @@ def test_settings_change_the_result(folder, tmp_path):
         ("dipole", "threshold=big", "threshold"),
         ("dipole", "threshold=0", "threshold"),
         ("dipole", "method=magic", "method"),
-        ("end-to-end", "threshold=0.2", "expected section.threshold, found it in local_field, dipole_inversion"),
+        ("bfr", "pipeline=best", "--set pipeline: 'best' is not one of"),
+        ("end-to-end", "threshold=0.2", "expected section.threshold, found it in brain_mask, local_field"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(folder, tmp_path, capsys, stage, setting, message):

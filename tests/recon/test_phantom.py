@@ -52,7 +52,7 @@ def head(person):
 
 @pytest.fixture(scope="module")
 def total_ppm(head):
-    return head_field(head.chi_ppm, head.grid.voxel_size_mm, head.grid.b0_dir)
+    return head_field(head.chi_ppm, head.brain, head.grid.voxel_size_mm, head.grid.b0_dir)
 
 
 # nuclei

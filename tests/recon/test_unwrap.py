@@ -12,7 +12,7 @@ TURN = 2 * np.pi
 
 
 def params(method="weighted", align=True):
-    return UnwrapPhase(method=method, align_echoes=align, trim_coherence=0, trim_echo=1)
+    return UnwrapPhase(method=method, align_echoes=align, trim_coherence=0, trim_echo=1, trim_r2star_hz=40.0)
 
 
 def wrap(phase):

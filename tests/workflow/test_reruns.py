@@ -52,15 +52,20 @@ EDITS = {  # name: file, edit, rules that run again
     "nothing": (TINY_YAML, lambda text: text, set()),
     "touched script": ("workflow/scripts/local_field.py", lambda text: text, set()),
     "comment": (BACKGROUND, lambda text: "# a remark\n" + text, set()),
-    "docstring": (BACKGROUND, replaced("Remove the background field", "Take the background away"), set()),
+    "docstring": (BACKGROUND, replaced("Remove the field of sources", "Take away the field of sources"), set()),
     "reordered overlay": (TINY_YAML, reordered, set()),
     "reordered config": ("config/config.yaml", reordered, set()),
     "library function": (
         BACKGROUND,
-        replaced("4 * params.radius_mm", "5 * params.radius_mm"),
+        replaced("4 * radii_mm[0]", "5 * radii_mm[0]"),
         {"local_field"} | AFTER_FIELD,
     ),
     "config value": (TINY_YAML, overlay(local_field={"threshold": 0.06}), {"local_field"} | AFTER_FIELD),
+    "smoothing of the offset": (
+        TINY_YAML,
+        overlay(field_mapping={"offset_smoothing_mm": 7.0}),
+        {"field_mapping", "local_field"} | AFTER_FIELD,
+    ),
     "two config values": (
         TINY_YAML,
         overlay(combine_echoes={"reference": "none", "power": 1}),

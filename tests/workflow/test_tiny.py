@@ -14,6 +14,7 @@ import yaml
 from recon.acquisition import Acquisition
 from recon.chain import Chain, reconstruct
 from recon.io import read_mask, read_volume
+from recon.pipeline import arm
 from tests.workflow.conftest import planned_jobs, snakemake
 
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
@@ -81,15 +82,32 @@ def test_the_maps_measure_iron(results):
     assert accuracy.loc[("r2star_hz", "deep grey matter"), "slope"] == pytest.approx(1, abs=0.1)
 
 
-def test_stage_by_stage_equals_the_chain_in_memory(tiny, results):
-    config = yaml.safe_load((tiny / "config/config.yaml").read_text())
-    params = Chain(**{name: field.type(**config[name]) for name, field in Chain.__dataclass_fields__.items()})
-    work = results / "work/sub-02"
+@pytest.fixture(scope="session")
+def consensus(tiny):
+    """One subject of the tiny cohort through the other arm."""
+    other = ("--config", "pipeline=consensus", "dataset=consensus")
+    snakemake(tiny, "--configfile", "tiny.yaml", *other, "--", "results/consensus/sub-02.html")
+    return tiny / "results/consensus"
+
+
+@pytest.mark.parametrize("pipeline", ["paper", "consensus"])
+def test_stage_by_stage_equals_the_chain_in_memory(tiny, results, consensus, pipeline):
+    folder = consensus if pipeline == "consensus" else results
+    config = arm(yaml.safe_load((tiny / "config/config.yaml").read_text()) | {"pipeline": pipeline})
+    work, derivatives = folder / "work/sub-02", folder / "derivatives/qnet/sub-02/anat"
     phase, magnitude = (read_volume(work / f"sub-02_part-{part}_MEGRE.nii").data for part in ("phase", "mag"))
-    derivatives = results / "derivatives/qnet/sub-02/anat"
     mask = read_mask(derivatives / "sub-02_desc-brain_mask.nii.gz")
-    chi = reconstruct(phase, magnitude, mask, Acquisition.read(work / "sub-02_acquisition.json"), params)
-    np.testing.assert_allclose(chi, read_volume(derivatives / "sub-02_Chimap.nii.gz").data, atol=1e-6)
+    facts = Acquisition.read(work / "sub-02_acquisition.json")
+    maps = reconstruct(phase, magnitude, mask, facts, Chain.of(config))
+    for data, name in ((maps.chi_ppm, "Chimap"), (maps.r2star_hz, "R2starmap")):
+        np.testing.assert_allclose(data, read_volume(derivatives / f"sub-02_{name}.nii.gz").data, atol=2e-5)
+
+
+def test_the_consensus_arm_combines_the_echoes_first(consensus):
+    anat = consensus / "derivatives/qnet/sub-02/anat"
+    assert len(json.loads((anat / "sub-02_Chimap.json").read_text())["EchoTimes"]) == 3
+    assert not list(anat.glob("*desc-echo*"))
+    assert read_volume(consensus / "work/sub-02/sub-02_desc-local_fieldmap.nii").data.ndim == 3
 
 
 @pytest.mark.parametrize("dataset", ["rawdata", "derivatives/qnet", "rawdata/derivatives/ground-truth"])

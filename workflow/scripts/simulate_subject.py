@@ -17,7 +17,7 @@ def main(magnitude: list[str], phase: list[str], subject: str, cfg: dict, **trut
     head = anatomy(person, settings.voxel_size_mm, settings.b0_tilt_deg)
     grid = head.grid
     geometry = grid.voxel_size_mm, grid.b0_dir
-    total_ppm = shim(head_field(head.chi_ppm, *geometry), head.brain, head.affine)
+    total_ppm = shim(head_field(head.chi_ppm, head.brain, *geometry), head.brain, head.affine)
     local_ppm = forward_field(head.chi_ppm * head.brain, *geometry)
 
     images = zip(magnitude, bids.sidecars(settings, "mag"), phase, bids.sidecars(settings, "phase"), strict=True)

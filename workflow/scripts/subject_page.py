@@ -24,7 +24,8 @@ def main(
     echoes = [read_volume(path) for path in (magnitude, phase, unwrapped, local_field)]
     measured, warnings = quality(brain, facts["voxel_size_mm"], chi_map.data, nuclei)
     made = {"Brain mask": mask, "Chimap": chi, "R2starmap": r2star, "T1w": t1w}
-    sidecars = {name: sidecar_path(path) for name, path in made.items()}
+    sidecars = {name: read_json(sidecar_path(path)) for name, path in made.items() if sidecar_path(path).exists()}
+    warnings += [f"{name}: {sidecar['Note']}" for name, sidecar in sidecars.items() if "Note" in sidecar]
     render(
         "subject.html.j2",
         page,
@@ -39,7 +40,7 @@ def main(
         stats=read_table(stats),
         facts=measured,
         acquisition=facts,
-        sidecars={name: read_json(path) for name, path in sidecars.items() if path.exists()},
+        sidecars=sidecars,
     )
 
 

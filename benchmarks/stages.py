@@ -1,0 +1,238 @@
+"""Every stage, method by method, and its peers: what each takes from a head and the transforms it cannot avoid."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy import fft
+from skimage.restoration import unwrap_phase as skimage_unwrap_phase
+
+from benchmarks.heads import ECHO_FOR_MASK, Head
+from recon.acquisition import Acquisition
+from recon.background import LocalField, local_field
+from recon.chain import Chain, Maps, reconstruct
+from recon.field import FieldMapping, field_mapping
+from recon.inversion import DipoleInversion, dipole_inversion
+from recon.kernels import bounding_box
+from recon.mask import BrainExtraction, BrainMask, extract_brain
+from recon.relaxometry import R2starMap, r2star_map
+from recon.unwrap import UnwrapPhase, unwrap_phase
+
+BET_THRESHOLDS = (0.2, 0.5)  # the paper's and the usual one
+CHAIN_WORKERS = 2  # single stages have one
+ALL, LAST = slice(None), slice(-1, None)
+ECHOES = {"six echoes": ALL, "last echo": LAST}
+FIELDS = (("separate", "none"), ("together", "none"), ("together", "voxel"), ("together", "smooth"))
+SOURCES = {"true": "local_ppm", "true + noise": "noisy_ppm"}  # of the dipole inversion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One row of the tables.
+
+    Parameters
+    ----------
+    stage, method : names
+    source : what the input is
+    inputs : names of the head's arrays
+    call : of the acquisition and those arrays; picklable
+    pairs : transforms there and back on the padded box that it cannot avoid
+    peer : method of the same stage to compare with, or None
+    """
+
+    stage: str
+    method: str
+    source: str = "true"
+    inputs: tuple[str, ...]
+    call: Callable[..., Any]
+    pairs: float = 0
+    peer: str | None = None
+
+
+def load(head: Head, inputs: tuple[str, ...]) -> tuple:
+    """The arguments of a call."""
+    return head.acquisition, *(head[name] for name in inputs)
+
+
+def random_box(grid: tuple[int, int, int]) -> tuple[np.ndarray]:
+    """Noise on a grid: the argument of :func:`fft_pair`."""
+    return (np.random.default_rng(0).standard_normal(grid, np.float32),)
+
+
+def fft_pair(volume: np.ndarray) -> np.ndarray:
+    """The unit of all ratios: one float32 transform of the whole padded box, and back."""
+    return fft.irfftn(fft.rfftn(volume), s=volume.shape)
+
+
+def stages(arms: dict[str, dict]) -> list[Stage]:
+    """All rows, in the order of the chain, but those of peers that live in another environment."""
+    return [
+        *brain_mask_stages(arms["consensus"]["brain_mask"]),
+        *unwrap_stages(arms["consensus"]["unwrap_phase"]),
+        *field_stages(arms["consensus"]["field_mapping"]),
+        *local_stages(arms["consensus"]["local_field"]),
+        *inversion_stages(arms["paper"]["dipole_inversion"]),
+        *r2star_stages(arms["paper"]["r2star_map"]),
+        *(chain_stage(name, arm) for name, arm in arms.items()),
+    ]
+
+
+def brain_mask_stages(section: dict) -> list[Stage]:
+    """BET at the paper's threshold and at the usual one, not eroded."""
+    return [
+        Stage(
+            stage="brain_mask",
+            method=f"BET {threshold}",
+            inputs=("magnitude",),
+            call=partial(extract, BrainMask(**section | {"tool": "builtin", "threshold": threshold})),
+            peer=f"brainextractor {threshold}",
+        )
+        for threshold in BET_THRESHOLDS
+    ]
+
+
+def extract(params: BrainMask, facts: Acquisition, magnitude: np.ndarray) -> BrainExtraction:
+    return extract_brain(magnitude[..., ECHO_FOR_MASK], facts.voxel_size_mm, params)
+
+
+def unwrap_stages(section: dict) -> list[Stage]:
+    """Both methods and scikit-image, six echoes and the last alone, inside the true brain."""
+    rows = []
+    for label, echoes in ECHOES.items():
+        for method in ("weighted", "best_path"):
+            run = partial(unwrap, UnwrapPhase(**section | {"method": method}), echoes)
+            rows.append((f"{method}, {label}", run, f"scikit-image, {label}"))
+        rows.append((f"scikit-image, {label}", partial(unwrap_by_skimage, echoes), None))
+    inputs = ("phase", "magnitude", "brain")
+    return [Stage(stage="unwrap_phase", method=m, inputs=inputs, call=run, peer=peer) for m, run, peer in rows]
+
+
+def unwrap(params: UnwrapPhase, echoes: slice, facts: Acquisition, phase_rad, magnitude, mask) -> np.ndarray:
+    return unwrap_phase(phase_rad[..., echoes], magnitude[..., echoes], mask, np.array(facts.te_s)[echoes], params)
+
+
+def unwrap_by_skimage(echoes: slice, facts: Acquisition, phase_rad, magnitude, mask) -> np.ndarray:
+    """Masked, and cropped to the brain's box, which is the fastest that it can be used."""
+    box, wrapped = bounding_box(mask), phase_rad[..., echoes]
+    out = np.zeros(wrapped.shape, np.float32)
+    for i in range(wrapped.shape[-1]):
+        inside = np.ma.array(wrapped[(*box, i)], mask=~mask[box])
+        out[(*box, i)] = skimage_unwrap_phase(inside).filled(0)
+    return out
+
+
+def field_stages(section: dict) -> list[Stage]:
+    """The paper's echoes on their own, and the fits of one field to all of them."""
+    return [
+        Stage(
+            stage="field_mapping",
+            method=f"{echoes}, offset {offset}",
+            inputs=("unwrapped_rad", "magnitude", "given"),
+            call=partial(map_field, FieldMapping(**section | {"echoes": echoes, "offset": offset})),
+        )
+        for echoes, offset in (
+            ("separate", "none"),
+            ("together", "none"),
+            ("together", "voxel"),
+            ("together", "smooth"),
+        )
+    ]
+
+
+def map_field(params: FieldMapping, facts: Acquisition, unwrapped_rad, magnitude, mask) -> np.ndarray:
+    return field_mapping(unwrapped_rad, magnitude, mask, facts, params)
+
+
+def local_stages(section: dict) -> list[Stage]:
+    """Background removal of one noise-free total field. SHARP: the mask's mean, the field's mean, the division."""
+    pairs = {"sharp": 3, "vsharp": 3, "lbv": 0, "lbv_sources": 0}
+    return [
+        Stage(
+            stage="local_field",
+            method=method,
+            inputs=("total_ppm", "given"),
+            call=partial(remove_background, LocalField(**section | {"method": method})),
+            pairs=needed,
+        )
+        for method, needed in pairs.items()
+    ]
+
+
+def remove_background(params: LocalField, facts: Acquisition, field_ppm, mask) -> tuple[np.ndarray, np.ndarray]:
+    return local_field(field_ppm, mask, np.array(facts.voxel_size_mm), np.array(facts.b0_dir), params)
+
+
+def inversion_pairs(section: dict) -> float:
+    """TKD 1; its iteration half a pair for what stays, then one each; TV two an iteration, at most."""
+    return {
+        "tkd": 1.0,
+        "iterative_tkd": 1.5 + section["iterations"],
+        "tv": 2.0 * section["tv_iterations"],
+    }[section["method"]]
+
+
+def inversion_stages(section: dict) -> list[Stage]:
+    """Inversion of one true local field, without and with the noise of a fit to six echoes."""
+    methods = {
+        "tkd": {"method": "tkd"},
+        "tkd swim": {"method": "tkd", "truncation": "swim"},
+        "iterative_tkd": {"method": "iterative_tkd"},
+        "tv": {"method": "tv"},
+    }
+    return [
+        Stage(
+            stage="dipole_inversion",
+            method=method,
+            source=source,
+            inputs=(field, "given", "r2star_hz", "precision"),
+            call=partial(invert, DipoleInversion(**section | changes)),
+            pairs=inversion_pairs(section | changes),
+        )
+        for source, field in SOURCES.items()
+        for method, changes in methods.items()
+    ]
+
+
+def invert(params: DipoleInversion, facts: Acquisition, field_ppm, mask, r2star_hz, precision) -> np.ndarray:
+    geometry = np.array(facts.voxel_size_mm), np.array(facts.b0_dir)
+    return dipole_inversion(field_ppm, mask, *geometry, params, r2star_hz, precision)
+
+
+def r2star_stages(section: dict) -> list[Stage]:
+    """Both fits of the decay."""
+    return [
+        Stage(
+            stage="r2star_map",
+            method=method,
+            inputs=("magnitude", "given"),
+            call=partial(fit_decay, R2starMap(**section | {"method": method})),
+        )
+        for method in ("irls", "arlo")
+    ]
+
+
+def fit_decay(params: R2starMap, facts: Acquisition, magnitude, mask) -> np.ndarray:
+    return r2star_map(magnitude, mask, np.array(facts.te_s), params)
+
+
+def chain_stage(name: str, arm: dict) -> Stage:
+    """One arm from echoes and its own brain mask to χ and R2*.
+
+    The paper's inverts all six echoes and shares SHARP's transform of the mask.
+    """
+    echoes = 1 if arm["field_mapping"]["echoes"] == "together" else 6
+    removal = 2 * echoes + 1 if arm["local_field"]["method"] in ("sharp", "vsharp") else 0
+    return Stage(
+        stage="chain",
+        method=name,
+        source="own mask",
+        inputs=("phase", "magnitude", f"mask_{name}"),
+        call=partial(run_chain, Chain.of(arm)),
+        pairs=removal + echoes * inversion_pairs(arm["dipole_inversion"]),
+    )
+
+
+def run_chain(params: Chain, facts: Acquisition, phase_rad, magnitude, mask) -> Maps:
+    return reconstruct(phase_rad, magnitude, mask, facts, params, CHAIN_WORKERS)

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from recon.sources import background_remainder
+from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, slope
+
+BRAIN = ball(36)
+UP = np.array([0.0, 0.0, 1.0])
+
+
+def remainder(field_ppm, b0_dir=UP):
+    return background_remainder(field_ppm, BRAIN, VOXEL_SIZE_MM, b0_dir)
+
+
+def spread(field_ppm):
+    """Standard deviation in the brain."""
+    return float(field_ppm[BRAIN].std())
+
+
+def source(chi_ppm, radius_mm, centre_mm):
+    return chi_ppm * ball(radius_mm, centre_mm).astype(np.float32)
+
+
+@pytest.mark.parametrize("centre_mm", [(0, 46, -10), (-44, 0, 5), (0, 0, -42)])
+@pytest.mark.parametrize("b0_dir", [(0.0, 0.0, 1.0), (0.0, 0.28, 0.96)])
+def test_the_field_of_a_source_outside_is_found(centre_mm, b0_dir):
+    field = field_of(source(0.4, 5, centre_mm), b0_dir)
+    found = remainder(field, np.array(b0_dir))
+    assert slope(found, field, BRAIN) == pytest.approx(1, abs=0.25)
+    assert spread(found - field) < 0.35 * spread(field)
+
+
+@pytest.mark.parametrize("chi_ppm", [0.03, 0.14])
+@pytest.mark.parametrize("centre_mm", [(0, 0, 0), (14, 4, 0), (-5, 20, 8)])
+def test_the_field_of_a_compact_source_inside_is_left_alone(chi_ppm, centre_mm):
+    field = field_of(source(chi_ppm, 5, centre_mm))
+    assert spread(remainder(field)) < 0.2 * spread(field)
+
+
+def test_background_is_told_from_a_source_inside():
+    inside, outside = field_of(source(0.1, 5, (14, 4, 0))), field_of(source(0.4, 5, (0, 0, -42)))
+    found = remainder(inside + outside)
+    assert spread(found - outside) < 0.5 * spread(inside)
+    assert slope(found, outside, BRAIN) == pytest.approx(1, abs=0.3)
+
+
+def test_it_scales_with_the_field():
+    field = field_of(source(0.4, 5, (0, 46, -10)))
+    assert spread(remainder(3 * field) - 3 * remainder(field)) < 0.005 * spread(field)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.5])
+def test_a_constant_is_no_source(value):
+    assert np.abs(remainder(np.full(SHAPE, value, np.float32))).max() < 1e-5
+
+
+def test_it_is_zero_outside_and_values_there_are_not_read():
+    field = field_of(source(0.4, 5, (0, 46, -10)))
+    found = remainder(field)
+    assert found.dtype == np.float32
+    assert not found[~BRAIN].any()
+    np.testing.assert_array_equal(remainder(np.where(BRAIN, field, np.nan)), found)
+
+
+def test_inputs_stay():
+    field, mask = field_of(source(0.1, 5, (0, 0, 0))), BRAIN.copy()
+    field.flags.writeable = mask.flags.writeable = False
+    background_remainder(field, mask, VOXEL_SIZE_MM, UP)
