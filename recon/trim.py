@@ -7,7 +7,7 @@ from recon.kernels import bounding_box
 from recon.unwrap import UnwrapPhase
 
 MAGNITUDE_FLOOR = 0.3  # of the median magnitude inside the mask; below it a voxel is mostly noise
-RIM_MM = 4.0  # depth of the dura's sinuses and of the veins on the cortex
+RIM_MM = 2.5  # depth of veins on the cortex; iron-rich nuclei lie deeper
 CUBE = np.ones((3, 3, 3), bool)
 CROSS = ndimage.generate_binary_structure(3, 1)
 
@@ -62,7 +62,8 @@ def reliable_mask(
     mask : (X, Y, Z) bool array
     te_s : (echo,) [s]
     voxel_size_mm : (3,) [mm]
-    params : UnwrapPhase; `trim_echo` counts from 1, `trim_coherence` = 0 returns the mask as it is
+    params : UnwrapPhase; `trim_echo` counts from 1, `trim_coherence` = 0 returns the mask as it is,
+        `trim_r2star_hz` = None keeps the veins
 
     Returns
     -------
@@ -82,8 +83,9 @@ def reliable_mask(
     good = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
     good = ndimage.binary_fill_holes(ndimage.binary_closing(np.pad(good, 2), CUBE, iterations=2))[2:-2, 2:-2, 2:-2]
     good &= inside
-    rim = good & ~_deep(good, voxel_size_mm)
-    good &= ~at_the_rim(rim & decays_fast(magnitude[box], te_s, params.trim_r2star_hz), good)
+    if params.trim_r2star_hz is not None:
+        rim = good & ~_deep(good, voxel_size_mm)
+        good &= ~at_the_rim(rim & decays_fast(magnitude[box], te_s, params.trim_r2star_hz), good)
     reliable = np.zeros_like(mask)
     reliable[box] = good
     return reliable

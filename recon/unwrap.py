@@ -24,7 +24,7 @@ class UnwrapPhase:
     align_echoes: bool
     trim_coherence: float
     trim_echo: int
-    trim_r2star_hz: float
+    trim_r2star_hz: float | None
 
 
 def unwrap(phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, method: str) -> np.ndarray:
