@@ -1,12 +1,13 @@
 """Tell the brain's own slow field from the background by the sources that each would need."""
 
 import numpy as np
-from scipy import fft
+from scipy import fft, ndimage
 
 from recon.blocks import block_sum, coarser, expand
 from recon.kernels import bounding_box, dipole_kernel, padded_shape
 
-CHI_INSIDE_PPM = 0.03  # spread of susceptibility within a brain, nuclei and veins included
+CHI_RIM_PPM, CHI_DEEP_PPM = 0.03, 0.15  # spread of susceptibility in the cortex, and where nuclei and large veins lie
+DEEP_MM = 20.0  # below the surface
 CHI_OUTSIDE_PPM = 0.2  # spread of the equivalent sources that a slow remainder of background needs around it
 NOISE_PPM = 0.0005  # of a field fitted to several echoes, averaged over a coarse voxel
 SHELL_MM = 30.0  # of exterior that may hold sources, beyond which none is told from nearer ones
@@ -18,7 +19,8 @@ def background_remainder(
 ) -> np.ndarray:
     r"""The part of a field that sources outside the mask explain better than sources inside.
 
-    Sources everywhere are estimated with Gaussian priors, spread :math:`s` narrow inside the mask and wide outside,
+    Sources everywhere are estimated with Gaussian priors of spread :math:`s`: narrow in the cortex, where a source is
+    hardly told from one outside, wider in the depth and outside,
 
     .. math:: \min_\chi \|m (D \ast \chi - f)\|^2 / \sigma^2 + \|\chi / s\|^2,
 
@@ -53,7 +55,7 @@ def background_remainder(
     around = [(o, n - k - o) for o, n, k in zip(offset, shape, m.shape, strict=True)]
     m, f = np.pad(m, around), np.pad(f, around)
     D = dipole_kernel(shape, coarse_mm, b0_dir)
-    s = CHI_OUTSIDE_PPM + m * np.float32(CHI_INSIDE_PPM - CHI_OUTSIDE_PPM)
+    s = (CHI_OUTSIDE_PPM + m * (_spread_inside(m, coarse_mm) - CHI_OUTSIDE_PPM)).astype(np.float32)
 
     def field_of(chi: np.ndarray) -> np.ndarray:
         return fft.irfftn(D * fft.rfftn(chi, workers=workers), s=shape, workers=workers)
@@ -63,6 +65,12 @@ def background_remainder(
     background_ppm = np.zeros(mask.shape, np.float32)
     background_ppm[box] = np.where(mask[box], expand(outer, factor, mask[box].shape), 0)
     return background_ppm
+
+
+def _spread_inside(m: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+    """Prior spread [ppm] of the susceptibility at each depth, from the surface of the measured region inwards."""
+    depth_mm = ndimage.distance_transform_edt(m > 0.5, voxel_size_mm)
+    return CHI_RIM_PPM + (CHI_DEEP_PPM - CHI_RIM_PPM) * np.minimum(depth_mm / DEEP_MM, 1)
 
 
 def _conjugate_gradients(A, b: np.ndarray) -> np.ndarray:
