@@ -5,6 +5,7 @@ from scipy import ndimage, sparse
 
 from recon.blocks import block_sum, coarser, expand
 from recon.kernels import bounding_box
+from recon.solve import conjugate_gradients
 
 TOLERANCE = 1e-4  # of the right-hand side, at which the conjugate gradients stop
 COARSEST_VOXELS = 20_000  # below it no coarser grid is worth a start from
@@ -53,7 +54,8 @@ def _extend(h: np.ndarray, known: np.ndarray, unknown: np.ndarray, voxel_size_mm
     h, inner = np.pad(h, 1), np.pad(unknown, 1)
     if unknown.any():
         A, b = _system(h, inner, laplacian_weights(voxel_size_mm))
-        h[inner] = _conjugate_gradients(A, b, _start(h[1:-1, 1:-1, 1:-1], known, unknown, voxel_size_mm))
+        start = _start(h[1:-1, 1:-1, 1:-1], known, unknown, voxel_size_mm)
+        h[inner] = conjugate_gradients(A.dot, b, start, tolerance=TOLERANCE)
     return h[1:-1, 1:-1, 1:-1]
 
 
@@ -91,20 +93,3 @@ def _system(h: np.ndarray, inner: np.ndarray, weights: np.ndarray) -> tuple[spar
     columns[:, 3], entries[:, 3] = np.arange(len(at)), 1
     rows = np.arange(0, 7 * len(at) + 1, 7, dtype=np.int32)
     return sparse.csr_array((entries.ravel(), columns.ravel(), rows), shape=(len(at), len(at))), b
-
-
-def _conjugate_gradients(A: sparse.csr_array, b: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Solve A x = b for a symmetric positive A with ones on its diagonal."""
-    r = b - A @ x
-    p = r.copy()
-    rr = float(r @ r)
-    stop = TOLERANCE**2 * float(b @ b)
-    while rr > stop:
-        Ap = A @ p
-        step = np.float32(rr / float(p @ Ap))
-        x = x + step * p
-        r -= step * Ap
-        rr, before = float(r @ r), rr
-        p *= np.float32(rr / before)
-        p += r
-    return x

@@ -5,6 +5,7 @@ from scipy import fft, ndimage
 
 from recon.blocks import block_sum, coarser, expand
 from recon.kernels import bounding_box, dipole_kernel, padded_shape
+from recon.solve import conjugate_gradients
 
 CHI_RIM_PPM, CHI_DEEP_PPM = 0.03, 0.15  # spread of susceptibility in the cortex, and where nuclei and large veins lie
 DEEP_MM = 20.0  # below the surface
@@ -60,7 +61,10 @@ def background_remainder(
     def field_of(chi: np.ndarray) -> np.ndarray:
         return fft.irfftn(D * fft.rfftn(chi, workers=workers), s=shape, workers=workers)
 
-    u = _conjugate_gradients(lambda u: s * field_of(m * field_of(s * u)) + NOISE_PPM**2 * u, s * field_of(m * f))
+    def normal(u: np.ndarray) -> np.ndarray:
+        return s * field_of(m * field_of(s * u)) + NOISE_PPM**2 * u
+
+    u = conjugate_gradients(normal, s * field_of(m * f), np.zeros_like(s), iterations=ITERATIONS)
     outer = field_of((1 - m) * s * u)[tuple(slice(a, n - b) for (a, b), n in zip(around, shape, strict=True))]
     background_ppm = np.zeros(mask.shape, np.float32)
     background_ppm[box] = np.where(mask[box], expand(outer, factor, mask[box].shape), 0)
@@ -71,17 +75,3 @@ def _spread_inside(m: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
     """Prior spread [ppm] of the susceptibility at each depth, from the surface of the measured region inwards."""
     depth_mm = ndimage.distance_transform_edt(m > 0.5, voxel_size_mm)
     return CHI_RIM_PPM + (CHI_DEEP_PPM - CHI_RIM_PPM) * np.minimum(depth_mm / DEEP_MM, 1)
-
-
-def _conjugate_gradients(A, b: np.ndarray) -> np.ndarray:
-    """A fixed number of steps towards A u = b from zero."""
-    u, r, p = np.zeros_like(b), b.copy(), b.copy()
-    rr = float(np.vdot(r, r))
-    for _ in range(ITERATIONS if rr > 0 else 0):
-        Ap = A(p)
-        step = np.float32(rr / float(np.vdot(p, Ap)))
-        u += step * p
-        r -= step * Ap
-        rr, before = float(np.vdot(r, r)), rr
-        p = r + np.float32(rr / before) * p
-    return u

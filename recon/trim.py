@@ -3,13 +3,14 @@
 import numpy as np
 from scipy import ndimage
 
+from recon.harmonic import CROSS
 from recon.kernels import bounding_box
+from recon.mask import choose_echo
 from recon.unwrap import UnwrapPhase
 
 MAGNITUDE_FLOOR = 0.3  # of the median magnitude inside the mask; below it a voxel is mostly noise
 RIM_MM = 2.5  # depth of veins on the cortex; iron-rich nuclei lie deeper
 CUBE = np.ones((3, 3, 3), bool)
-CROSS = ndimage.generate_binary_structure(3, 1)
 
 
 def phase_coherence(phase_rad: np.ndarray) -> np.ndarray:
@@ -74,7 +75,7 @@ def reliable_mask(
     box = bounding_box(mask)
     signal = np.nan_to_num(magnitude[box], posinf=0).sum(-1)
     inside = mask[box]
-    echo = min(params.trim_echo, phase_rad.shape[-1]) - 1
+    echo = choose_echo(phase_rad.shape[-1], params.trim_echo)
     good = inside & (phase_coherence(np.nan_to_num(phase_rad[(*box, echo)])) > params.trim_coherence)
     good &= signal > MAGNITUDE_FLOOR * np.median(signal[inside])
     labels, n = ndimage.label(ndimage.binary_opening(good, CROSS))
