@@ -1,0 +1,24 @@
+"""What is wrong with the input: where, what was expected, what was found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason why an input cannot be used; `where` names the file or the folder."""
+
+    where: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: expected {self.expected}, found {self.found}"
+
+
+class IntakeError(ValueError):
+    """Problems of a dataset, a line each."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(["the input cannot be used:", *(f"  - {p}" for p in self.problems)]))
