@@ -28,9 +28,11 @@ def locked() -> dict[str, set[str]]:
 def test_environment_pins_equal_the_lock(path):
     environment, versions = yaml.safe_load(path.read_text()), locked()
     assert environment["channels"][0] == "conda-forge"
-    for requirement in environment["dependencies"]:
-        name, pin = requirement.split(" ==")
-        if name != "python":
+    requirements = [r for r in environment["dependencies"] if isinstance(r, str)]
+    from_index = [r for group in environment["dependencies"] if isinstance(group, dict) for r in group["pip"]]
+    for requirement in [*requirements, *from_index]:
+        name, _, pin = requirement.replace(" ", "").partition("==")
+        if name not in ("python", "pip"):
             assert pin in versions[CONDA_NAMES.get(name, name)], requirement
 
 
