@@ -13,6 +13,12 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
     )
 
 
+def slice_axis(voxel_size_mm) -> int:
+    """Axis with the largest voxel edge; the last one among equals."""
+    voxel_size_mm = np.asarray(voxel_size_mm, float)
+    return int(np.flatnonzero(np.isclose(voxel_size_mm, voxel_size_mm.max(), rtol=1e-3))[-1])
+
+
 def padded_shape(shape: tuple[int, ...], voxel_size_mm: np.ndarray, pad_mm: float) -> tuple[int, ...]:
     """Shape after `pad_mm` of zeros in all, rounded up to lengths that a real FFT transforms fast."""
     return tuple(

@@ -10,6 +10,7 @@ from scipy import ndimage
 from recon.bet import Bet, bet_of_head
 from recon.fsl import find_bet, fsl_bet
 from recon.head import find_head
+from recon.kernels import slice_axis
 from recon.leak import BrainExtraction, extract_without_leak, volume_ml
 
 
@@ -51,12 +52,6 @@ def choose_tool(tool: str) -> str:
 def choose_echo(echoes: int, wanted: int) -> int:
     """Index from 0 of the wanted echo (counted from 1), or of the last one where there are fewer."""
     return min(wanted, echoes) - 1
-
-
-def slice_axis(voxel_size_mm) -> int:
-    """Axis with the largest voxel edge; the last one among equals."""
-    voxel_size_mm = np.asarray(voxel_size_mm, float)
-    return int(np.flatnonzero(np.isclose(voxel_size_mm, voxel_size_mm.max(), rtol=1e-3))[-1])
 
 
 def erode_in_plane(mask: np.ndarray, radius_mm: float, voxel_size_mm) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from recon.kernels import bounding_box, dipole_kernel
+from recon.kernels import bounding_box, dipole_kernel, slice_axis
 from recon.noise import field_noise
 from recon.spectrum import BoxTransform
 
@@ -60,14 +60,17 @@ def _rise(D: np.ndarray) -> np.ndarray:
     return np.abs(np.sqrt(along / across) - np.float32(np.sqrt(0.5)))
 
 
-def smoothed(bright: np.ndarray) -> np.ndarray:
-    """Majority of the 3 x 3 neighbours in plane, which is where their median exceeds what `bright` exceeds."""
-    count = np.pad(bright, ((1, 1), (1, 1), (0, 0)), mode="edge").astype(np.uint8)
+def smoothed(bright: np.ndarray, normal: int) -> np.ndarray:
+    """Majority of the 3 x 3 neighbours in the slice across `normal`: their median exceeds what `bright` does."""
+    slices = np.moveaxis(bright, normal, -1)
+    count = np.pad(slices, ((1, 1), (1, 1), (0, 0)), mode="edge").astype(np.uint8)
     count = count[:-2] + count[1:-1] + count[2:]
-    return count[:, :-2] + count[:, 1:-1] + count[:, 2:] >= 5
+    return np.moveaxis(count[:, :-2] + count[:, 1:-1] + count[:, 2:] >= 5, -1, normal)
 
 
-def structure_mask(chi_ppm: np.ndarray, mask: np.ndarray, r2star_hz: np.ndarray | None, params) -> np.ndarray:
+def structure_mask(
+    chi_ppm: np.ndarray, mask: np.ndarray, r2star_hz: np.ndarray | None, voxel_size_mm, params
+) -> np.ndarray:
     r"""Nuclei and veins, the structures M whose susceptibility the iteration keeps.
 
     Literally :math:`\chi > t` of the paper; with `structure: r2star_or_chi` also what decays fast, so that a
@@ -78,15 +81,17 @@ def structure_mask(chi_ppm: np.ndarray, mask: np.ndarray, r2star_hz: np.ndarray 
     chi_ppm : (X, Y, Z) float array [ppm]
     mask : (X, Y, Z) bool array
     r2star_hz : (X, Y, Z) float array [1/s], or None where there is none
+    voxel_size_mm : (3,), its largest edge tells the slices
     params : DipoleInversion
 
     Returns
     -------
     M : (X, Y, Z) bool array
     """
-    M = smoothed(chi_ppm > params.iteration_threshold)
+    normal = slice_axis(voxel_size_mm)
+    M = smoothed(chi_ppm > params.iteration_threshold, normal)
     if params.structure == "r2star_or_chi" and r2star_hz is not None:
-        M |= smoothed(r2star_hz > params.structure_r2star_hz)
+        M |= smoothed(r2star_hz > params.structure_r2star_hz, normal)
     labels, _ = ndimage.label(M & mask)
     large = np.bincount(labels.ravel()) >= ISLAND_VOXELS
     large[0] = False
@@ -132,7 +137,7 @@ def tkd(field_ppm, mask, voxel_size_mm, b0_dir, params, r2star_hz=None, precisio
 
     del G
     mean = np.average(maps[box], axis=-1, weights=weights)
-    M = structure_mask(mean, inside, None if r2star_hz is None else r2star_hz[box], params)
+    M = structure_mask(mean, inside, None if r2star_hz is None else r2star_hz[box], voxel_size_mm, params)
     for i in range(fields.shape[-1]):
         maps[(*box, i)] = np.where(inside, _refine(maps[(*box, i)], M, cone, params.iterations, transform), 0)
     return chi_ppm

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from recon.fsl import find_bet, fsl_bet
+from recon.kernels import slice_axis
 from recon.mask import (
     BrainMask,
     brain_mask,
@@ -16,7 +17,6 @@ from recon.mask import (
     erode_in_plane,
     extract_brain,
     remove_islands,
-    slice_axis,
     volume_ml,
 )
 

@@ -98,9 +98,10 @@ def test_structures_are_found_in_the_echoes_together():
     np.testing.assert_allclose(together[..., 1], alone, atol=0.01)  # the noisy echo adds no structure to the clear one
 
 
-def test_majority_is_the_median_filter_before_a_threshold():
+@pytest.mark.parametrize(("normal", "size"), [(2, (3, 3, 1)), (0, (1, 3, 3))])
+def test_majority_is_the_median_filter_of_a_slice_before_a_threshold(normal, size):
     x = RNG.normal(size=(11, 13, 5))
-    np.testing.assert_array_equal(smoothed(x > 0.1), ndimage.median_filter(x, (3, 3, 1), mode="nearest") > 0.1)
+    np.testing.assert_array_equal(smoothed(x > 0.1, normal), ndimage.median_filter(x, size, mode="nearest") > 0.1)
 
 
 def test_structure_follows_r2star_where_iron_is_low_and_drops_islands():
@@ -108,13 +109,13 @@ def test_structure_follows_r2star_where_iron_is_low_and_drops_islands():
     r2star = 20 + 10 * ball(8).astype(np.float32)
     chi[ball(3, (20, 0, 0))] = 0.3
     mask = np.ones(chi.shape, bool)
-    M = structure_mask(chi, mask, r2star, replace(ITERATIVE, structure="r2star_or_chi"))
+    M = structure_mask(chi, mask, r2star, VOXEL_SIZE_MM, replace(ITERATIVE, structure="r2star_or_chi"))
     assert M[ball(6)].all()
     assert not M[ball(3, (20, 0, 0))].any()
-    assert not structure_mask(chi, mask, r2star, ITERATIVE).any()
+    assert not structure_mask(chi, mask, r2star, VOXEL_SIZE_MM, ITERATIVE).any()
 
 
 def test_structure_ignores_r2star_that_is_not_a_number():
     r2star = np.full((32, 32, 16), np.nan, np.float32)
     params = replace(ITERATIVE, structure="r2star_or_chi")
-    assert not structure_mask(np.zeros(r2star.shape), np.ones(r2star.shape, bool), r2star, params).any()
+    assert not structure_mask(np.zeros(r2star.shape), np.ones(r2star.shape, bool), r2star, VOXEL_SIZE_MM, params).any()
