@@ -88,7 +88,7 @@ def find_brain(magnitude: np.ndarray, acquisition: Acquisition, config: dict) ->
     """Brain mask of the configured echo of (X, Y, Z, echo) magnitudes."""
     params = BrainMask(**config["brain_mask"])
     echo = choose_echo(magnitude.shape[-1], params.echo)
-    return brain_mask(magnitude[..., echo], acquisition.voxel_size_mm, params)
+    return brain_mask(magnitude[..., echo], acquisition.voxel_size_mm, params, acquisition.b0_dir)
 
 
 def run_unwrap(source: Folder, out: Path, config: dict) -> None:

@@ -13,10 +13,11 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
     )
 
 
-def slice_axis(voxel_size_mm) -> int:
-    """Axis with the largest voxel edge; the last one among equals."""
+def slice_axis(voxel_size_mm, b0_dir=(0.0, 0.0, 1.0)) -> int:
+    """Axis with the largest voxel edge; among equals the one closest to the main field: axial, however it is stored."""
     voxel_size_mm = np.asarray(voxel_size_mm, float)
-    return int(np.flatnonzero(np.isclose(voxel_size_mm, voxel_size_mm.max(), rtol=1e-3))[-1])
+    longest = np.isclose(voxel_size_mm, voxel_size_mm.max(), rtol=1e-3)
+    return int(np.argmax(np.where(longest, np.abs(b0_dir), -1)))
 
 
 def padded_shape(shape: tuple[int, ...], voxel_size_mm: np.ndarray, pad_mm: float) -> tuple[int, ...]:
@@ -99,7 +100,8 @@ def sphere_kernel(
         ((np.arange(-r, r + 1)[:, None] + offset) * v) ** 2 for r, v in zip(reach, voxel_size_mm, strict=True)
     ]  # three of (voxel, point) [mm^2]
     x2, y2, z2 = (s.reshape(-1) for s in squares)
-    inside = (x2[:, None, None] + y2[None, :, None] + z2[None, None, :]) <= radius_mm**2
+    # rounding of the voxel size must not move a point that lies on the sphere
+    inside = (x2[:, None, None] + y2[None, :, None] + z2[None, None, :]) <= radius_mm**2 * (1 + 1e-6)
     share = inside.reshape([n for r in reach for n in (2 * r + 1, supersampling)]).mean(axis=(1, 3, 5))
     kernel = np.zeros(shape, np.float32)
     kernel[tuple(slice(2 * r + 1) for r in reach)] = share / share.sum()

@@ -54,7 +54,7 @@ def choose_echo(echoes: int, wanted: int) -> int:
     return min(wanted, echoes) - 1
 
 
-def erode_in_plane(mask: np.ndarray, radius_mm: float, voxel_size_mm) -> np.ndarray:
+def erode_in_plane(mask: np.ndarray, radius_mm: float, voxel_size_mm, b0_dir=(0.0, 0.0, 1.0)) -> np.ndarray:
     """Remove the voxels that have a background voxel within `radius_mm` in their slice.
 
     Parameters
@@ -64,13 +64,15 @@ def erode_in_plane(mask: np.ndarray, radius_mm: float, voxel_size_mm) -> np.ndar
         Radius of the disc, mm, between voxel centres.
     voxel_size_mm : (3,) sequence
         Edge lengths of a voxel; the slices are normal to the largest.
+    b0_dir : (3,) sequence
+        Unit vector of the main field in voxel axes; isotropic voxels are eroded in axial slices.
 
     Returns
     -------
     (X, Y, Z) bool array
         The field of view does not count as an edge.
     """
-    axis = slice_axis(voxel_size_mm)
+    axis = slice_axis(voxel_size_mm, b0_dir)
     in_plane_mm = np.delete(np.asarray(voxel_size_mm, float), axis)
     eroded = np.array(mask, bool)
     for plane in np.moveaxis(eroded, axis, 0):
@@ -114,7 +116,7 @@ def _extractor(magnitude: np.ndarray, voxel_size_mm, tool: str) -> Callable[[flo
     return lambda threshold: bet_of_head(head, Bet(threshold=threshold))
 
 
-def extract_brain(magnitude: np.ndarray, voxel_size_mm, params: BrainMask) -> BrainExtraction:
+def extract_brain(magnitude: np.ndarray, voxel_size_mm, params: BrainMask, b0_dir=(0.0, 0.0, 1.0)) -> BrainExtraction:
     """Brain mask of one echo, with the threshold that made it and a note where it is not the one in `params`.
 
     Parameters
@@ -124,6 +126,8 @@ def extract_brain(magnitude: np.ndarray, voxel_size_mm, params: BrainMask) -> Br
     voxel_size_mm : (3,) sequence
         Edge lengths of a voxel.
     params : BrainMask
+    b0_dir : (3,) sequence
+        Unit vector of the main field in voxel axes.
 
     Returns
     -------
@@ -136,7 +140,7 @@ def extract_brain(magnitude: np.ndarray, voxel_size_mm, params: BrainMask) -> Br
         Where the image is empty or nothing is left of the mask.
     """
     raw = extract_without_leak(_extractor(magnitude, voxel_size_mm, params.tool), params.threshold, voxel_size_mm)
-    eroded = erode_in_plane(raw.mask, params.erode_mm, voxel_size_mm)
+    eroded = erode_in_plane(raw.mask, params.erode_mm, voxel_size_mm, b0_dir)
     mask = remove_islands(eroded, params.island_mm3, voxel_size_mm)
     if not mask.any():
         extracted, left = (volume_ml(m, voxel_size_mm) for m in (raw.mask, eroded))
@@ -147,9 +151,9 @@ def extract_brain(magnitude: np.ndarray, voxel_size_mm, params: BrainMask) -> Br
     return raw._replace(mask=mask)
 
 
-def brain_mask(magnitude: np.ndarray, voxel_size_mm, params: BrainMask) -> np.ndarray:
+def brain_mask(magnitude: np.ndarray, voxel_size_mm, params: BrainMask, b0_dir=(0.0, 0.0, 1.0)) -> np.ndarray:
     """The mask of `extract_brain`; its note becomes a warning."""
-    mask, _, note = extract_brain(magnitude, voxel_size_mm, params)
+    mask, _, note = extract_brain(magnitude, voxel_size_mm, params, b0_dir)
     if note:
         warnings.warn(note, stacklevel=2)
     return mask

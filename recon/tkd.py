@@ -69,7 +69,7 @@ def smoothed(bright: np.ndarray, normal: int) -> np.ndarray:
 
 
 def structure_mask(
-    chi_ppm: np.ndarray, mask: np.ndarray, r2star_hz: np.ndarray | None, voxel_size_mm, params
+    chi_ppm: np.ndarray, mask: np.ndarray, r2star_hz: np.ndarray | None, normal: int, params
 ) -> np.ndarray:
     r"""Nuclei and veins, the structures M whose susceptibility the iteration keeps.
 
@@ -81,14 +81,13 @@ def structure_mask(
     chi_ppm : (X, Y, Z) float array [ppm]
     mask : (X, Y, Z) bool array
     r2star_hz : (X, Y, Z) float array [1/s], or None where there is none
-    voxel_size_mm : (3,), its largest edge tells the slices
+    normal : axis across the slices
     params : DipoleInversion
 
     Returns
     -------
     M : (X, Y, Z) bool array
     """
-    normal = slice_axis(voxel_size_mm)
     M = smoothed(chi_ppm > params.iteration_threshold, normal)
     if params.structure == "r2star_or_chi" and r2star_hz is not None:
         M |= smoothed(r2star_hz > params.structure_r2star_hz, normal)
@@ -137,7 +136,8 @@ def tkd(field_ppm, mask, voxel_size_mm, b0_dir, params, r2star_hz=None, precisio
 
     del G
     mean = np.average(maps[box], axis=-1, weights=weights)
-    M = structure_mask(mean, inside, None if r2star_hz is None else r2star_hz[box], voxel_size_mm, params)
+    normal = slice_axis(voxel_size_mm, b0_dir)
+    M = structure_mask(mean, inside, None if r2star_hz is None else r2star_hz[box], normal, params)
     for i in range(fields.shape[-1]):
         maps[(*box, i)] = np.where(inside, _refine(maps[(*box, i)], M, cone, params.iterations, transform), 0)
     return chi_ppm

@@ -109,13 +109,13 @@ def test_structure_follows_r2star_where_iron_is_low_and_drops_islands():
     r2star = 20 + 10 * ball(8).astype(np.float32)
     chi[ball(3, (20, 0, 0))] = 0.3
     mask = np.ones(chi.shape, bool)
-    M = structure_mask(chi, mask, r2star, VOXEL_SIZE_MM, replace(ITERATIVE, structure="r2star_or_chi"))
+    M = structure_mask(chi, mask, r2star, 2, replace(ITERATIVE, structure="r2star_or_chi"))
     assert M[ball(6)].all()
     assert not M[ball(3, (20, 0, 0))].any()
-    assert not structure_mask(chi, mask, r2star, VOXEL_SIZE_MM, ITERATIVE).any()
+    assert not structure_mask(chi, mask, r2star, 2, ITERATIVE).any()
 
 
 def test_structure_ignores_r2star_that_is_not_a_number():
     r2star = np.full((32, 32, 16), np.nan, np.float32)
     params = replace(ITERATIVE, structure="r2star_or_chi")
-    assert not structure_mask(np.zeros(r2star.shape), np.ones(r2star.shape, bool), r2star, VOXEL_SIZE_MM, params).any()
+    assert not structure_mask(np.zeros(r2star.shape), np.ones(r2star.shape, bool), r2star, 2, params).any()
