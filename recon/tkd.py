@@ -40,7 +40,7 @@ def inverse_kernel(D: np.ndarray, threshold: float, truncation: str = "clamp") -
     References
     ----------
     .. [1] Shmueli et al., MRM 62:1510 (2009), doi:10.1002/mrm.22135
-    .. [2] Haacke et al., J Magn Reson Imaging 32:663 (2010), doi:10.1002/jmri.22261
+    .. [2] Haacke et al., J Magn Reson Imaging 32:663 (2010), doi:10.1002/jmri.22276
     """
     t = np.float32(threshold)
     size = np.abs(D)
