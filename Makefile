@@ -28,6 +28,10 @@ $(STAMP): requirements.lock
 demo: $(STAMP) ## simulated cohort: raw echoes to report, results/simulated/report.html
 	$(BIN)/snakemake --cores $(CORES)
 
+.PHONY: check
+check: $(STAMP) ## look at your data before a run: make check BIDS=folder [DATASET=name]
+	$(BIN)/snakemake check --cores $(CORES) --quiet all --config $(if $(BIDS),"bids_dir=$(BIDS)" dataset=$(or $(DATASET),mine))
+
 .PHONY: test
 test: $(STAMP) ## linters and tests
 	$(BIN)/ruff check .

@@ -35,11 +35,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def participant_of(path: str | Path) -> str:
-    """`…/sub-01_stack.npz` → `sub-01`."""
-    participant, found, _ = Path(path).name.partition("_stack.npz")
-    if not found or not participant.startswith("sub-"):
-        raise ValueError(f"{path}: expected a file name sub-<label>_stack.npz")
-    return participant
+    """`…/sub-01_stack.npz` or `…/sub-01_ses-02_stack.npz` → `sub-01`."""
+    scan, found, _ = Path(path).name.partition("_stack.npz")
+    if not found or not scan.startswith("sub-"):
+        raise ValueError(f"{path}: expected a file name sub-<label>[_ses-<label>][_run-<number>]_stack.npz")
+    return scan.split("_")[0]
 
 
 def _read_canonical(path: str | Path):

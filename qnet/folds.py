@@ -19,11 +19,12 @@ class Folds:
 
 @dataclass(frozen=True, kw_only=True)
 class Participants:
-    """Where the diagnosis stands in participants.tsv."""
+    """Where the diagnosis stands in participants.tsv, and which scan of a subject is diagnosed (`first` or `last`)."""
 
     group_column: str
     positive_label: str
     negative_label: str
+    scan: str
 
 
 def read_participants(path: str | Path, subjects: list[str]) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What the scanner did: echo times, field strength and direction, voxel size."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ class Acquisition:
     voxel_size_mm : edge lengths of a voxel [mm]
     tr_s, flip_angle_deg : repetition time [s] and nominal flip angle [degree]; None where the source does not say
     sources : BIDS URIs of the images, for the sidecars of what is made of them
+    decisions : what the intake decided about the images and why, plain JSON
     """
 
     te_s: tuple[float, ...]
@@ -32,6 +33,7 @@ class Acquisition:
     tr_s: float | None = None
     flip_angle_deg: float | None = None
     sources: tuple[str, ...] = ()
+    decisions: dict = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         te_s = np.asarray(self.te_s, dtype=float)

@@ -1,6 +1,8 @@
 """Brain Imaging Data Structure: entities in file names, and sidecars that apply to an image (inheritance)."""
 
+import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from recon.io import read_json
@@ -8,15 +10,21 @@ from recon.io import read_json
 
 def entities(path: str | Path) -> dict[str, str]:
     """`sub-01_echo-2_part-mag_MEGRE.nii.gz` → {"sub": "01", "echo": "2", "part": "mag", "suffix": "MEGRE"}."""
-    *pairs, suffix = Path(path).name.split(".")[0].split("_")
-    return {**dict(pair.split("-", 1) for pair in pairs if "-" in pair), "suffix": suffix}
+    return dict(_labels(os.path.basename(path)))
+
+
+@lru_cache(maxsize=10_000)  # an index asks for the same names again and again
+def _labels(name: str) -> tuple[tuple[str, str], ...]:
+    *pairs, suffix = name.split(".")[0].split("_")
+    return (*(tuple(pair.split("-", 1)) for pair in pairs if "-" in pair), ("suffix", suffix))
 
 
 def applicable_sidecars(image: str | Path, sidecars: Iterable[str | Path]) -> list[Path]:
     """The sidecars whose entities all stand in the image's name, the most general first."""
     own = entities(image).items()
-    matching = [Path(s) for s in sidecars if entities(s).items() <= own and Path(s).parent in Path(image).parents]
-    return sorted(matching, key=lambda s: (len(s.parent.parts), len(entities(s))))
+    above = set(map(str, Path(image).parents))
+    matching = [Path(s) for s in sidecars if os.path.dirname(s) in above and entities(s).items() <= own]
+    return sorted(matching, key=lambda s: (len(s.parent.parts), len(entities(s)), str(s)))
 
 
 def metadata(image: str | Path, sidecars: Iterable[str | Path]) -> dict:

@@ -1,7 +1,10 @@
 """Files in and out: NIfTI volumes, masks and JSON. The only place of `recon` that knows nibabel."""
 
+import errno
+import gzip
 import json
 import os
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +14,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+HEADERS = {348: nib.nifti1.header_dtype, 540: nib.nifti2.header_dtype}  # by sizeof_hdr, their first field
+UNREADABLE = (  # what nibabel raises on broken files, found by breaking files
+    OSError, EOFError, zlib.error, ValueError, OverflowError, MemoryError, TypeError, KeyError,
+    nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError,
+)  # fmt: skip
 GZIP_LEVEL = 1  # float maps hardly shrink further; level 1 writes five times faster than the default
 nib.openers.Opener.default_compresslevel = GZIP_LEVEL
 
@@ -60,9 +68,37 @@ def read_header(path: str | Path) -> tuple[tuple[int, ...], np.ndarray]:
     """Shape and (4, 4) affine of a NIfTI file, without its voxels; ValueError names a file that is not NIfTI."""
     try:
         image = nib.load(path)
-    except (nib.filebasedimages.ImageFileError, OSError, EOFError, zlib.error, ValueError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path}: expected a readable NIfTI image, found: {error}") from None
     return image.shape, image.affine
+
+
+def _no_pipe(path: str | Path) -> None:
+    """Raise OSError where reading might never end: a pipe, a socket or a device."""
+    kind = os.stat(path).st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise OSError(errno.EINVAL, "a pipe or a device instead of a file", str(path))
+
+
+def header_fields(path: str | Path) -> np.void:
+    """The header of a NIfTI-1 or NIfTI-2 file, its fields as stored: nothing is checked, nothing repaired.
+
+    Raises
+    ------
+    OSError, EOFError, zlib.error
+        Where the file cannot be opened.
+    ValueError
+        Where it does not begin with such a header.
+    """
+    _no_pipe(path)
+    opener = gzip.open if str(path).endswith(".gz") else open
+    with opener(path, "rb") as file:
+        start = file.read(max(HEADERS))
+    for order in "<>":
+        header = HEADERS.get(int(np.frombuffer(start[:4].ljust(4, b"\0"), f"{order}i4")[0]))
+        if header is not None and len(start) >= np.dtype(header).itemsize:
+            return np.frombuffer(start, np.dtype(header).newbyteorder(order), count=1)[0]
+    raise ValueError("no NIfTI header" if start else "an empty file")
 
 
 def read_volume(path: str | Path) -> Volume:
@@ -70,9 +106,38 @@ def read_volume(path: str | Path) -> Volume:
     _, affine = read_header(path)
     try:
         data = np.asarray(nib.load(path).dataobj, dtype=np.float32)
-    except (OSError, EOFError, zlib.error, ValueError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path}: expected a complete NIfTI image, found: {error}") from None
     return Volume(data=data, affine=affine)
+
+
+def read_image(path: str | Path, volume: int | None = None) -> Volume:
+    """Read one 3-D image as float32, `volume` of a 4-D file; ValueError names a file that cannot be read whole."""
+    shape, affine = read_header(path)
+    try:
+        stored = nib.load(path).dataobj
+        with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold becomes Inf
+            data = np.asarray(stored if volume is None else stored[..., volume], dtype=np.float32)
+        data = data.reshape(shape[:3], order="A")  # a fourth axis of one image
+    except UNREADABLE as error:
+        raise ValueError(f"{path}: expected a complete NIfTI image, found: {error}") from None
+    return Volume(data=data, affine=affine)
+
+
+def stored_dtype(path: str | Path) -> np.dtype:
+    """Type of the voxels in a NIfTI file, before slope and intercept; ValueError names a file that is not NIfTI."""
+    read_header(path)
+    return nib.load(path).get_data_dtype()
+
+
+def check_gzip(path: str | Path) -> None:
+    """Read a compressed file to its end, where its checksum stands; ValueError names a file that was altered."""
+    try:
+        with gzip.open(path) as file:
+            while file.read(2**20):
+                pass
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: expected a complete gzip file, found: {error}") from None
 
 
 def read_mask(path: str | Path) -> np.ndarray:
@@ -98,6 +163,18 @@ def write_volume(path: str | Path, data: np.ndarray, like: Volume, sidecar: dict
         write_json(sidecar_path(path), sidecar)
 
 
+def write_stored(
+    path: str | Path, pixels: np.ndarray, affine: np.ndarray, slope: float, intercept: float, sidecar: dict
+) -> None:
+    """Write pixels as they are, of any NIfTI type; a reader sees ``slope * pixels + intercept``."""
+    image = nib.Nifti1Image(np.ascontiguousarray(pixels), affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header.set_slope_inter(slope, intercept)
+    with atomic(path) as temporary:
+        nib.save(image, temporary)
+    write_json(sidecar_path(path), sidecar)
+
+
 def write_mask(path: str | Path, mask: np.ndarray, like: Volume, sidecar: dict | None = None) -> None:
     """Write a (X, Y, Z) bool mask as uint8."""
     write_volume(path, mask.astype(np.uint8), like, sidecar)
@@ -112,8 +189,9 @@ def sidecar_path(path: str | Path) -> Path:
 def read_json(path: str | Path) -> dict:
     """Read a JSON object; ValueError names a file that is none."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        _no_pipe(path)
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected a JSON file, found: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a JSON object, found {type(content).__name__}")

@@ -1,4 +1,4 @@
-"""Deep grey nuclei on the subject's grid: labels, the box of the basal ganglia, statistics per nucleus."""
+"""Deep grey nuclei and white matter on the subject's grid, the box of the basal ganglia, statistics per region."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recon.mask import slice_axis
+from recon.kernels import slice_axis
 from recon.nuclei import label_nuclei, nucleus_labels
+from recon.registration import read_white_matter
 from recon.tables import read_table
 
 BASAL_GANGLIA = ("caudate", "putamen", "pallidum", "thalamus")
+WHITE_MATTER = "white_matter"  # its name in the statistics
 BOX_COLUMNS = ["x0", "x1", "y0", "y1", "z0", "z1"]
 
 Box = tuple[slice, slice, slice]
@@ -49,10 +51,31 @@ def subject_labels(mask: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndar
     (X, Y, Z) uint8 array
         Label of the nucleus, 0 outside.
     """
-    to_mni = subject_to_mni @ affine
     labels = np.zeros(mask.shape, np.uint8)
-    labels[mask] = label_nuclei(np.argwhere(mask) @ to_mni[:3, :3].T + to_mni[:3, 3])
+    labels[mask] = label_nuclei(_moved(np.argwhere(mask), subject_to_mni @ affine))
     return labels
+
+
+def white_matter(mask: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray) -> np.ndarray:
+    """The core of white matter on the subject's grid; arguments as in :func:`subject_labels`.
+
+    Returns
+    -------
+    (X, Y, Z) bool array
+        Part of `mask`; see :func:`recon.registration.read_white_matter`.
+    """
+    template = read_white_matter()
+    to_template = np.linalg.inv(template.affine) @ subject_to_mni @ affine
+    index = np.rint(_moved(np.argwhere(mask), to_template)).astype(int)
+    index = np.clip(index, 0, np.array(template.data.shape) - 1)  # to its rim, which holds no white matter
+    core = np.zeros(mask.shape, bool)
+    core[mask] = template.data[tuple(index.T)] > 0
+    return core
+
+
+def _moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(N, 3) points under a (4, 4) affine map."""
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def basal_ganglia_box(labels: np.ndarray, margin_mm: float, voxel_size_mm) -> Box:
@@ -87,27 +110,27 @@ def basal_ganglia_box(labels: np.ndarray, margin_mm: float, voxel_size_mm) -> Bo
     return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
 
 
-def expert_box(path: str | Path, participant_id: str, shape: tuple[int, int, int]) -> Box | None:
-    """Box of one participant in a table of expert boxes.
+def expert_box(path: str | Path, scan: str, shape: tuple[int, int, int]) -> Box | None:
+    """Box of one scan in a table of expert boxes.
 
     Parameters
     ----------
     path : str or Path
         Table with the columns ``participant_id x0 x1 y0 y1 z0 z1``: names with the prefix ``sub-``, voxels of
         the native axes, half open.
-    participant_id : str
-        With or without the prefix ``sub-``.
+    scan : str
+        ``sub-01`` or ``sub-01_ses-02``; where the table does not list the visit, the subject's row holds for it.
     shape : tuple of int
-        Shape of the subject's image.
+        Shape of the scan's image.
 
     Returns
     -------
-    tuple of three slices, or None where the table does not list the participant
+    tuple of three slices, or None where the table lists neither
 
     Raises
     ------
     ValueError
-        Where columns are missing, the participant is listed twice, or the box is empty or leaves the image.
+        Where columns are missing, the scan is listed twice, or the box is empty or leaves the image.
     """
     table = read_table(path)
     missing = [column for column in ["participant_id", *BOX_COLUMNS] if column not in table]
@@ -116,16 +139,17 @@ def expert_box(path: str | Path, participant_id: str, shape: tuple[int, int, int
     ids = table["participant_id"].astype(str)
     if not ids.str.startswith("sub-").all():
         raise ValueError(f"{path}: participant_id: expected names that begin with sub-, found {ids.tolist()}")
-    rows = table[ids == "sub-" + participant_id.removeprefix("sub-")]
-    if rows.empty:
+    listed = [name for name in (scan, scan.split("_")[0]) if (ids == name).any()]
+    if not listed:
         return None
+    rows = table[ids == listed[0]]
     if len(rows) > 1:
-        raise ValueError(f"{path}: expected one row for {participant_id}, found {len(rows)}")
+        raise ValueError(f"{path}: expected one row for {listed[0]}, found {len(rows)}")
     values = rows[BOX_COLUMNS].to_numpy(float).reshape(3, 2)
     start, stop = values.T
     if not np.all((np.rint(values) == values) & (values >= 0)) or np.any((start >= stop) | (stop > shape)):
         raise ValueError(
-            f"{path}: {participant_id}: expected whole voxels with 0 <= start < stop <= {tuple(shape)}, "
+            f"{path}: {listed[0]}: expected whole voxels with 0 <= start < stop <= {tuple(shape)}, "
             f"found {values.tolist()}"
         )
     return tuple(slice(int(a), int(b)) for a, b in values)
@@ -138,41 +162,46 @@ def box_mask(shape: tuple[int, int, int], box: Box) -> np.ndarray:
     return mask
 
 
-def nuclei_statistics(labels: np.ndarray, chi_ppm: np.ndarray, r2star_hz: np.ndarray, voxel_size_mm) -> pd.DataFrame:
-    """Size, susceptibility and relaxation of each nucleus.
+def region_statistics(
+    labels: np.ndarray, white: np.ndarray, maps: dict[str, np.ndarray], voxel_size_mm
+) -> pd.DataFrame:
+    """Size, susceptibility and relaxation of each nucleus, and of white matter to compare with.
 
     Parameters
     ----------
     labels : (X, Y, Z) uint8 array
         Nuclei.
-    chi_ppm, r2star_hz : (X, Y, Z) arrays
-        Maps in ppm and 1/s; a voxel that is zero or not finite was not measured and does not count.
+    white : (X, Y, Z) bool array
+        White matter; what is labelled as a nucleus does not count.
+    maps : dict
+        Quantity with its unit (``chi_ppm``, ``r2star_hz``) → (X, Y, Z) array; a voxel that is zero or not finite
+        was not measured and does not count.
     voxel_size_mm : (3,) sequence
         Edge lengths of a voxel.
 
     Returns
     -------
     DataFrame
-        One row a nucleus, also where it holds no voxel: ``index name hemisphere voxels volume_mm3`` and for
-        each map ``_mean``, ``_sd`` (of the voxels, n - 1), ``_median``, missing where nothing was measured.
+        One row a nucleus, also where it holds no voxel, then ``white_matter`` with index 0: ``index name hemisphere
+        voxels volume_mm3`` and for each map ``_mean``, ``_sd`` (of the voxels, n - 1), ``_median``, missing where
+        nothing was measured.
     """
+    regions = {label: (*names, labels == label) for label, names in nucleus_labels().items()}
+    regions[0] = (WHITE_MATTER, None, white & (labels == 0))
     rows = []
-    for label, (name, hemisphere) in nucleus_labels().items():
-        where = labels == label
+    for index, (name, hemisphere, where) in regions.items():
         voxels = int(np.count_nonzero(where))
         volume_mm3 = voxels * float(np.prod(voxel_size_mm))
-        row = {
-            "index": label,
-            "name": name,
-            "hemisphere": hemisphere,
-            "voxels": voxels,
-            "volume_mm3": volume_mm3,
-        }
-        for quantity, data in (("chi_ppm", chi_ppm), ("r2star_hz", r2star_hz)):
-            values = data[where].astype(float)
-            values = values[np.isfinite(values) & (values != 0)]
-            row[f"{quantity}_mean"] = values.mean() if values.size else np.nan
-            row[f"{quantity}_sd"] = values.std(ddof=1) if values.size > 1 else np.nan
-            row[f"{quantity}_median"] = np.median(values) if values.size else np.nan
-        rows.append(row)
+        row = {"index": index, "name": name, "hemisphere": hemisphere, "voxels": voxels, "volume_mm3": volume_mm3}
+        rows.append(row | {key: v for quantity, data in maps.items() for key, v in _summary(quantity, data[where])})
     return pd.DataFrame(rows)
+
+
+def _summary(quantity: str, values: np.ndarray) -> list[tuple[str, float]]:
+    """Mean, standard deviation and median of the voxels that were measured."""
+    values = values[np.isfinite(values) & (values != 0)].astype(float)
+    return [
+        (f"{quantity}_mean", values.mean() if values.size else np.nan),
+        (f"{quantity}_sd", values.std(ddof=1) if values.size > 1 else np.nan),
+        (f"{quantity}_median", np.median(values) if values.size else np.nan),
+    ]

@@ -36,15 +36,14 @@ def echo(volume: Volume, index: int) -> Volume:
     return Volume(data=volume.data[..., index], affine=volume.affine)
 
 
-def map_pictures(chi: Volume, r2star: Volume, t1w: Volume, brain: np.ndarray) -> list[Picture]:
-    """Susceptibility [ppm], R2* [1/s] and T1-weighted image, three planes through the middle of the brain."""
+def map_pictures(chi: Volume, r2star: Volume | None, t1w: Volume, brain: np.ndarray) -> list[Picture]:
+    """Susceptibility [ppm], R2* [1/s] if any and T1-weighted image, three planes through the middle of the brain."""
     planes = orthogonal_views(brain, chi.affine)
     bright = (0.0, robust_window(t1w.data, brain)[1])
-    return [
-        draw("Susceptibility χ", "Fixed ±0.15 ppm.", chi, planes, CHI_WINDOW_PPM, "ppm", frame=brain),
-        draw("R2*", "Fixed 0 to 60 1/s.", r2star, planes, R2STAR_WINDOW_HZ, "1/s", frame=brain),
-        draw("T1-weighted", "Arbitrary units.", t1w, planes, bright, "a.u.", frame=brain),
-    ]
+    pictures = [draw("Susceptibility χ", "Fixed ±0.15 ppm.", chi, planes, CHI_WINDOW_PPM, "ppm", frame=brain)]
+    if r2star is not None:
+        pictures.append(draw("R2*", "Fixed 0 to 60 1/s.", r2star, planes, R2STAR_WINDOW_HZ, "1/s", frame=brain))
+    return [*pictures, draw("T1-weighted", "Arbitrary units.", t1w, planes, bright, "a.u.", frame=brain)]
 
 
 def echo_pictures(

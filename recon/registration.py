@@ -10,7 +10,9 @@ from scipy import ndimage
 
 from recon.io import Volume, read_volume
 
-TEMPLATE = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
+TEMPLATE = "datasets/data/mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
+CORE_PROBABILITY = 0.9  # of white matter, from which a voxel of the template is surely that
+CORE_DEPTH_MM = 2  # what is shaved off white matter, so that a small misregistration does not leave it
 GRID_MM = 3.0
 SURROUND_MM = 9.0  # what lies around the brain takes part, so that its outline counts
 SMOOTHING_MM = (6.0, 3.0, 0.0)
@@ -59,10 +61,19 @@ class Registration:
 
 
 @cache
-def read_template() -> Volume:
-    """The MNI152 2009a symmetric T1 template, brain only."""
-    with as_file(files("nilearn") / TEMPLATE) as path:
+def read_template(kind: str = "t1") -> Volume:
+    """The MNI152 2009a symmetric template, 1 mm: `t1`, brain only, or the probability of `wm`, up to 255."""
+    with as_file(files("nilearn") / TEMPLATE.format(kind)) as path:
         return read_volume(path)
+
+
+@cache
+def read_white_matter() -> Volume:
+    """The core of the template's white matter, 1 inside: far enough from cortex, nuclei and ventricles."""
+    template = read_template("wm")
+    sure = template.data > CORE_PROBABILITY * template.data.max()
+    core = ndimage.binary_erosion(sure, iterations=CORE_DEPTH_MM)  # voxels of 1 mm
+    return Volume(data=core.astype(np.float32), affine=template.affine)
 
 
 def _on_grid(data: np.ndarray, affine: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:

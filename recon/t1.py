@@ -27,7 +27,7 @@ class T1Fit(NamedTuple):
 
 
 def t1_weighted(
-    magnitude: np.ndarray, mask: np.ndarray, r2star_hz: np.ndarray, te1_s: float, params: T1wMap
+    magnitude: np.ndarray, mask: np.ndarray, r2star_hz: np.ndarray | None, te1_s: float, params: T1wMap
 ) -> np.ndarray:
     """T1-weighted image from the first echo, its R2* decay undone where the config says so.
 
@@ -35,7 +35,7 @@ def t1_weighted(
     ----------
     magnitude : (X, Y, Z) float array, first echo
     mask : (X, Y, Z) bool array
-    r2star_hz : (X, Y, Z) float array [1/s]
+    r2star_hz : (X, Y, Z) float array [1/s], or None where there is none: the decay stays
     te1_s : first echo time [s]
     params : T1wMap
 
@@ -45,7 +45,8 @@ def t1_weighted(
     """
     t1w = np.zeros(mask.shape, np.float32)
     signal = magnitude[mask]
-    decay = np.exp(te1_s * r2star_hz[mask]) if params.remove_r2star_decay else 1
+    removed = params.remove_r2star_decay and r2star_hz is not None
+    decay = np.exp(te1_s * r2star_hz[mask]) if removed else 1
     t1w[mask] = np.where(np.isfinite(signal), signal, 0) * decay
     return t1w
 
@@ -97,19 +98,19 @@ def t1_map(
     low: np.ndarray,
     high: np.ndarray,
     mask: np.ndarray,
-    r2star_hz: np.ndarray,
+    r2star_hz: np.ndarray | None,
     flips_deg: tuple[float, float],
     tr_s: float,
     te_s: float,
     b1: np.ndarray | float = 1.0,
 ) -> T1Fit:
-    """T1 and PD of every voxel of the mask, PD at TE = 0.
+    """T1 and PD of every voxel of the mask, PD at TE = 0 where R2* is known.
 
     Parameters
     ----------
     low, high : (X, Y, Z) float arrays, first echo at the lower and at the higher flip angle
     mask : (X, Y, Z) bool array
-    r2star_hz : (X, Y, Z) float array [1/s]
+    r2star_hz : (X, Y, Z) float array [1/s], or None: PD stays as it is at `te_s`
     flips_deg : nominal lower and higher flip angle [degree]
     tr_s, te_s : repetition time and echo time [s]
     b1 : actual over nominal flip angle, one number or a (X, Y, Z) map
@@ -121,5 +122,6 @@ def t1_map(
     k = np.broadcast_to(b1, mask.shape)[mask] if np.ndim(b1) else b1
     fit = variable_flip_angle(low[mask], high[mask], *flips_deg, tr_s, k)
     t1_s, pd = np.zeros(mask.shape, np.float32), np.zeros(mask.shape, np.float32)
-    t1_s[mask], pd[mask] = fit.t1_s, fit.pd * np.exp(np.float32(te_s) * r2star_hz[mask])
+    decay = 1 if r2star_hz is None else np.exp(np.float32(te_s) * r2star_hz[mask])
+    t1_s[mask], pd[mask] = fit.t1_s, fit.pd * decay
     return T1Fit(t1_s, pd)

@@ -32,7 +32,7 @@ DATACLASSES = {
     "train_scan_model": "qnet.train.ScanTraining",
     "evaluate": "qnet.evaluate.Evaluate",
 }
-NOT_A_STAGE = {"dataset", "bids_dir", "pipeline", "consensus", "runs"}
+NOT_A_STAGE = {"dataset", "bids_dir", "dicom_dir", "derivatives", "on_error", "pipeline", "consensus", "runs"}
 
 
 def merged(base: dict, overlay: dict) -> dict:

@@ -13,7 +13,8 @@ class Problem:
     found: str
 
     def __str__(self) -> str:
-        return f"{self.where}: expected {self.expected}, found {self.found}"
+        text = f"{self.where}: expected {self.expected}, found {self.found}"
+        return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 class IntakeError(ValueError):

@@ -6,6 +6,7 @@ import pandas as pd
 
 from recon.nuclei import nucleus_names
 from recon.phantom.cohort import Simulate, Subject, oracle_score
+from recon.phantom.vendor import Vendor
 
 BIDS_VERSION = "1.10.0"
 README = """# SYNTHETIC multi-echo gradient echo cohort
@@ -17,7 +18,8 @@ parametric deep grey nuclei, veins, skull and air spaces; the field follows from
 - `derivatives/ground-truth/`: true susceptibility, R2*, T1, fields, brain and nuclei of every subject, the iron of
   every nucleus (`cohort.tsv`) and the best result that any classifier can expect (`ceiling.json`).
 
-A paramagnetic source advances the phase. For research and teaching of methods only.
+A paramagnetic source advances the phase, unless the images are written as GE writes them. For research and teaching
+of methods only.
 """
 PARTICIPANTS_JSON = {
     "age": {"Description": "age of the simulated participant", "Units": "year"},
@@ -59,19 +61,20 @@ def latents(people: list[Subject]) -> pd.DataFrame:
     return table
 
 
-def sidecars(cfg: Simulate, part: str) -> list[dict]:
-    """JSON sidecars of all images of one part (mag or phase), in the order of `recon.phantom.signal.acquire`."""
-    units = {"phase": {"Units": "rad"}, "mag": {"Units": "arbitrary"}}[part]
+def sidecars(cfg: Simulate, vendor: Vendor, part: str) -> list[dict]:
+    """JSON sidecars of all images of one part, in the order of `recon.phantom.signal.acquire`."""
     return [
         {
             "EchoTime": te_s,
             "FlipAngle": flip_angle_deg,
             "RepetitionTimeExcitation": cfg.tr_s,
             "MagneticFieldStrength": cfg.b0_tesla,
-            "Manufacturer": "Simulated",
+            "Manufacturer": vendor.manufacturer,
+            "ManufacturersModelName": "simulated",
+            **vendor.scale(part).facts,
             "MRAcquisitionType": "3D",
             "PulseSequenceType": "spoiled multi-echo gradient echo",
-            **units,
+            "Units": vendor.units if part == "phase" else "arbitrary",
         }
         for flip_angle_deg, te_s in product(sorted(cfg.flip_angles_deg), cfg.te_s)
     ]

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from recon.nuclei import nucleus_names
+from recon.phantom.vendor import VENDORS
 
 AGE_MEAN, AGE_SD, AGE_RANGE = 55.0, 14.0, (20, 85)  # years
 MALE_SHARE = 2 / 3
@@ -42,8 +43,11 @@ class Simulate:
     b0_tesla: float
     b0_tilt_deg: float
     snr: float
+    vendor: str
 
     def __post_init__(self) -> None:
+        if self.vendor not in VENDORS:
+            raise ValueError(f"simulate.vendor: expected one of {', '.join(VENDORS)}, found {self.vendor}")
         if self.preset not in PRESETS:
             raise ValueError(f"simulate.preset: expected one of {', '.join(PRESETS)}, found {self.preset}")
         if self.subjects < 2 or self.subjects % 2:

@@ -123,6 +123,7 @@ def test_failed_write_leaves_nothing(tmp_path):
 
 def test_participant_of_file_name():
     assert participant_of("a/b/sub-07_stack.npz") == "sub-07"
+    assert participant_of("a/b/sub-07_ses-2_run-1_stack.npz") == "sub-07"
     with pytest.raises(ValueError, match=r"other\.npz"):
         participant_of("a/other.npz")
 

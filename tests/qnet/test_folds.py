@@ -15,7 +15,7 @@ from qnet.folds import (
     training_labels,
 )
 
-STUDY = Participants(group_column="group", positive_label="HH", negative_label="HC")
+STUDY = Participants(group_column="group", positive_label="HH", negative_label="HC", scan="first")
 
 
 def cohort(positive=52, negative=47, seed=0) -> pd.DataFrame:

@@ -1,61 +1,77 @@
+import json
+
 import numpy as np
 import pytest
 
-from recon.echoes import PrepareEchoes, phase_to_rad, prepare_echoes
-from recon.io import Volume
-
-RAD = PrepareEchoes(phase_sign=1, phase_range=None)
-
-
-def wrap(phase):
-    return np.mod(phase + np.pi, 2 * np.pi) - np.pi
+from recon.acquisition import Acquisition
+from recon.echoes import PrepareEchoes, form, prepare_echoes
+from recon.intake.problems import IntakeError
+from tests.recon.intake import echo_files as ef
 
 
-@pytest.fixture
-def phase():
-    return wrap(np.linspace(-6, 6, 60).reshape(3, 4, 5)).astype(np.float32)
+@pytest.fixture(scope="module")
+def signals():
+    return ef.echoes()
 
 
-def test_radians_pass_through(phase):
-    np.testing.assert_allclose(phase_to_rad(phase, "rad", "p.nii", RAD), phase, atol=1e-6)
+def rad_files(folder, signals, **facts):
+    return ef.polar_files(folder, signals, np.angle, Units="rad", Manufacturer="Simulated", **facts)
 
 
-def test_zero_to_two_pi_is_brought_to_minus_pi_to_pi(phase):
-    np.testing.assert_allclose(phase_to_rad(phase % (2 * np.pi), "rad", "p.nii", RAD), phase, atol=1e-5)
+def test_echoes_come_with_the_facts_of_the_acquisition(signals, tmp_path):
+    series = rad_files(tmp_path, signals, FlipAngle=24, RepetitionTimeExcitation=0.03, RepetitionTime=9)
+    magnitude, phase_rad, acquisition, grid = prepare_echoes(series, ef.AUTO)
+    assert magnitude.shape == phase_rad.shape == (*ef.SHAPE, 3)
+    assert acquisition.te_s == ef.TE_S
+    assert acquisition.b0_dir == (0, 0, 1)
+    assert acquisition.voxel_size_mm == (2, 2, 2.5)
+    assert (acquisition.b0_tesla, acquisition.flip_angle_deg, acquisition.tr_s) == (3, 24, 0.03)
+    np.testing.assert_array_equal(grid.affine, ef.AFFINE)
 
 
-def test_scanner_units_need_their_range(phase):
-    raw = phase / np.pi * 4096
-    with pytest.raises(ValueError, match=r"p\.nii: expected Units: rad .* found Units: arbitrary"):
-        phase_to_rad(raw, "arbitrary", "p.nii", RAD)
-    scaled = phase_to_rad(raw, "arbitrary", "p.nii", PrepareEchoes(phase_sign=1, phase_range=[-4096, 4096]))
-    np.testing.assert_allclose(scaled, phase, atol=1e-5)
+def test_the_direction_of_the_field_follows_the_affine(signals, tmp_path, monkeypatch):
+    monkeypatch.setattr(ef, "AFFINE", np.array([[0, 0, 2.0, 0], [1.5, 0, 0, 0], [0, 1.5, 0, 0], [0, 0, 0, 1]]))
+    acquisition = prepare_echoes(rad_files(tmp_path, signals), ef.AUTO)[2]
+    assert acquisition.b0_dir == (0, 1, 0)
+    assert acquisition.voxel_size_mm == (1.5, 1.5, 2)
 
 
-def test_values_that_contradict_their_unit_are_refused(phase):
-    with pytest.raises(ValueError, match=r"p\.nii: expected wrapped phase in rad"):
-        phase_to_rad(phase * 1000, "rad", "p.nii", RAD)
-    with pytest.raises(ValueError, match=r"p\.nii: expected phase_range"):
-        phase_to_rad(phase * 1000, "rad", "p.nii", PrepareEchoes(phase_sign=1, phase_range=[-100, 100]))
+def test_a_direction_that_the_sidecar_states_is_taken(signals, tmp_path):
+    acquisition = prepare_echoes(rad_files(tmp_path, signals, B0_dir=[0, 0.6, 0.8]), ef.AUTO)[2]
+    assert acquisition.b0_dir == pytest.approx((0, 0.6, 0.8))
 
 
-def test_sign_is_turned_on_request(phase):
-    turned = phase_to_rad(phase, "rad", "p.nii", PrepareEchoes(phase_sign=-1, phase_range=None))
-    np.testing.assert_allclose(turned, -phase, atol=1e-5)
+def test_a_voxel_that_is_bad_in_one_echo_is_empty_in_all(signals, tmp_path):
+    phase = [np.angle(z) for z in signals]
+    phase[1][9, 9, 9] = np.nan
+    series = ef.files(tmp_path, [np.abs(z) for z in signals], phase, Units="rad")
+    magnitude, phase_rad, _, _ = prepare_echoes(series, ef.AUTO)
+    assert not magnitude[9, 9, 9].any()
+    assert not phase_rad[9, 9, 9].any()
+    assert np.isfinite(phase_rad).all()
 
 
-def test_echoes_are_ordered_and_bad_voxels_are_emptied(phase):
-    affine = np.array([[0, 0, 2.0, 0], [1.5, 0, 0, 0], [0, 1.5, 0, 0], [0, 0, 0, 1]])
-    spoiled = phase.copy()
-    spoiled[1, 1, 1] = np.nan
-    volumes = [Volume(data=spoiled, affine=affine), Volume(data=phase, affine=affine)]
-    magnitudes = [Volume(data=np.full((3, 4, 5), v, np.float32), affine=affine) for v in (1.0, 2.0)]
-    facts = [{"EchoTime": te, "MagneticFieldStrength": 3, "Units": "rad", "FlipAngle": 24} for te in (0.010, 0.005)]
-    magnitude, phase_rad, acquisition = prepare_echoes(magnitudes, volumes, facts, ["a", "b"], RAD)
-    assert acquisition.te_s == (0.005, 0.010)
-    assert acquisition.b0_dir == (0.0, 1.0, 0.0)
-    assert acquisition.voxel_size_mm == (1.5, 1.5, 2.0)
-    assert magnitude[0, 0, 0].tolist() == [2.0, 1.0]
-    assert not magnitude[1, 1, 1].any()
-    assert not phase_rad[1, 1, 1].any()
-    assert np.isnan(spoiled[1, 1, 1])
+def test_what_was_decided_stays_with_the_acquisition(signals, tmp_path):
+    acquisition = prepare_echoes(rad_files(tmp_path, signals), ef.AUTO)[2]
+    acquisition.write(tmp_path / "acquisition.json")
+    assert Acquisition.read(tmp_path / "acquisition.json") == acquisition
+    assert acquisition.decisions["Form"] == "mag + phase, 6 files of 3 echoes"
+    assert {"PhaseUnits", "SliceChop", "PhaseSign"} <= acquisition.decisions.keys()
+    assert isinstance(hash(acquisition), int)
+    json.dumps(acquisition.decisions)
+
+
+def test_form_of_real_and_imaginary_parts(signals, tmp_path):
+    assert form(ef.cartesian_files(tmp_path, signals)) == "real + imag, 6 files of 3 echoes"
+
+
+def test_the_sign_of_the_config_turns_the_phase(signals, tmp_path):
+    series = rad_files(tmp_path, signals)
+    turned = prepare_echoes(series, PrepareEchoes(phase_sign=-1, phase_range=None, slice_chop="never"))[1]
+    np.testing.assert_allclose(turned, -prepare_echoes(series, ef.AUTO)[1])
+
+
+def test_doubt_is_refused(signals, tmp_path):
+    series = ef.polar_files(tmp_path, signals, ef.siemens)
+    with pytest.raises(IntakeError, match=r"phase1\.nii\.gz: expected Units: rad or a known Manufacturer"):
+        prepare_echoes(series, ef.AUTO)

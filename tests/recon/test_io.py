@@ -1,4 +1,5 @@
 import gzip
+import os
 
 import numpy as np
 import pandas as pd
@@ -80,6 +81,12 @@ def test_json_and_tables(tmp_path):
     write_table(tmp_path / "t.tsv", pd.DataFrame({"participant_id": ["sub-01"], "age": [np.nan]}))
     assert "n/a" in (tmp_path / "t.tsv").read_text()
     assert read_table(tmp_path / "t.tsv").age.isna().all()
+
+
+def test_a_pipe_is_no_json_file_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(ValueError, match=r"pipe\.json: expected a JSON file, found: .* a pipe or a device"):
+        read_json(tmp_path / "pipe.json")
 
 
 def test_acquisition_survives_the_file_and_knows_its_units(tmp_path):

@@ -7,7 +7,14 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from recon.io import read_json, read_volume
-from recon.localize import basal_ganglia_box, box_mask, expert_box, nuclei_statistics, subject_labels
+from recon.localize import (
+    basal_ganglia_box,
+    box_mask,
+    expert_box,
+    region_statistics,
+    subject_labels,
+    white_matter,
+)
 from recon.nuclei import nucleus_labels, template_labels
 from recon.registration import read_template, register
 
@@ -122,6 +129,25 @@ def test_labels_in_template_space_are_the_template_labels():
     np.testing.assert_array_equal(labels, template_labels(shape, affine))
 
 
+def test_white_matter_of_a_moved_template_is_found(subject):
+    data, affine, mask, to_mni = subject
+    found = white_matter(mask, affine, register(data, affine, mask).subject_to_mni)
+    litres = found.sum() * VOXEL_SIZE_MM.prod() / 1e6
+    assert 0.1 < litres < 0.2
+    assert not found[~mask].any()
+    template = read_template("wm")
+    index = np.rint(apply(np.linalg.inv(template.affine) @ to_mni @ affine, np.argwhere(found))).astype(int)
+    probability = template.data[tuple(index.T)] / template.data.max()
+    assert np.mean(probability > 0.5) > 0.98, "a misregistration of 3 mm must not leave white matter"
+
+
+def test_a_brain_far_from_the_template_has_no_white_matter(subject):
+    _, affine, mask, _ = subject
+    far = np.eye(4)
+    far[:3, 3] = 400
+    assert not white_matter(mask, affine, far).any()
+
+
 BIGBRAIN = {
     "caudate": ["caudate"],
     "putamen": ["putamen"],
@@ -185,9 +211,15 @@ def boxes(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("name", ["01", "sub-01"])
+@pytest.mark.parametrize("name", ["sub-01", "sub-01_ses-02_run-1"])
 def test_expert_box_is_read(boxes, name):
     assert expert_box(boxes, name, (9, 9, 9)) == (slice(2, 9), slice(3, 8), slice(0, 5))
+
+
+def test_expert_box_of_a_visit_goes_before_that_of_the_subject(boxes):
+    boxes.write_text(boxes.read_text() + "sub-01_ses-02\t1\t2\t3\t4\t5\t6\n")
+    assert expert_box(boxes, "sub-01_ses-02", (9, 9, 9)) == (slice(1, 2), slice(3, 4), slice(5, 6))
+    assert expert_box(boxes, "sub-01_ses-03", (9, 9, 9)) == (slice(2, 9), slice(3, 8), slice(0, 5))
 
 
 def test_participant_without_expert_box_has_none(boxes):
@@ -217,14 +249,19 @@ def test_broken_table_of_boxes_is_refused(tmp_path, text, message):
         expert_box(path, "sub-01", (9, 9, 9))
 
 
+def statistics(labels, chi_ppm, r2star_hz, white=None, voxel_size_mm=(1, 1, 3)):
+    white = np.zeros(labels.shape, bool) if white is None else white
+    maps = {"chi_ppm": chi_ppm, "r2star_hz": r2star_hz}
+    return region_statistics(labels, white, maps, voxel_size_mm).set_index("index")
+
+
 def test_statistics_of_a_nucleus(labels):
     chi_ppm = np.where(labels == 1, 0.05, 0.01).astype(np.float32)
     chi_ppm[10, 12:20, 6:9] = 0.09
     chi_ppm[11, 12, 6] = np.nan
     r2star_hz = np.where(labels == 1, 25, 0).astype(np.float32)
-    table = nuclei_statistics(labels, chi_ppm, r2star_hz, (1, 1, 3)).set_index("index")
+    caudate = statistics(labels, chi_ppm, r2star_hz).loc[1]
     values = np.array([0.09] * 24 + [0.05] * 71)
-    caudate = table.loc[1]
     assert (caudate["name"], caudate.hemisphere, caudate.voxels, caudate.volume_mm3) == (
         "caudate",
         "L",
@@ -238,8 +275,21 @@ def test_statistics_of_a_nucleus(labels):
 
 
 def test_every_nucleus_has_a_row_and_what_is_missing_is_marked(labels):
-    table = nuclei_statistics(labels, labels.astype(float), np.zeros(labels.shape), (1, 1, 1)).set_index("index")
-    assert list(table.index) == list(nucleus_labels())
+    table = statistics(labels, labels.astype(float), np.zeros(labels.shape))
+    assert list(table.index) == [*nucleus_labels(), 0]
     assert table.loc[2, "voxels"] == 0
     assert pd.isna(table.loc[2, "chi_ppm_mean"])
     assert pd.isna(table.loc[1, "r2star_hz_mean"])
+
+
+def test_white_matter_has_the_last_row_and_leaves_out_what_is_labelled(labels):
+    white = np.zeros(labels.shape, bool)
+    white[10:14, 12:22, 6:9] = True  # the caudate and two voxels beyond
+    row = statistics(labels, np.where(labels == 0, -0.02, 0.1), labels + 1.0, white).iloc[-1]
+    assert (row["name"], row.voxels) == ("white_matter", 4 * 2 * 3)
+    assert row.chi_ppm_mean == pytest.approx(-0.02)
+
+
+def test_statistics_know_only_the_maps_there_are(labels):
+    table = region_statistics(labels, labels == 0, {"chi_ppm": labels + 0.5}, (1, 1, 1))
+    assert not [column for column in table if column.startswith("r2star")]

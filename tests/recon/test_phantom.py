@@ -25,6 +25,7 @@ from recon.phantom.cohort import (
 )
 from recon.phantom.field import forward_field, head_field, shim
 from recon.phantom.signal import WHITE_MATTER_SIGNAL, acquire, echo, steady_state
+from recon.phantom.vendor import VENDORS
 
 CFG = Simulate(
     preset="paper",
@@ -37,6 +38,7 @@ CFG = Simulate(
     b0_tesla=3.0,
     b0_tilt_deg=0.0,
     snr=40.0,
+    vendor="reference",
 )
 
 
@@ -147,7 +149,8 @@ def test_signal_decays_with_r2star(head, total_ppm):
 
 def test_every_echo_of_every_flip_angle_has_a_sidecar(head, total_ppm):
     cfg = replace(CFG, flip_angles_deg=(6.0, 24.0))
-    assert len(list(acquire(head, total_ppm, cfg, np.random.default_rng(0)))) == len(bids.sidecars(cfg, "mag"))
+    sidecars = bids.sidecars(cfg, VENDORS[cfg.vendor], "mag")
+    assert len(list(acquire(head, total_ppm, cfg, np.random.default_rng(0)))) == len(sidecars)
 
 
 def test_larger_flip_angle_comes_last_and_darkens_csf(head, total_ppm):
@@ -155,7 +158,7 @@ def test_larger_flip_angle_comes_last_and_darkens_csf(head, total_ppm):
     small, large = acquire(head, total_ppm, cfg, np.random.default_rng(0))
     csf = head.brain & (head.t1_s > 4)
     assert np.abs(large[csf]).mean() < np.abs(small[csf]).mean()
-    assert [sidecar["FlipAngle"] for sidecar in bids.sidecars(cfg, "mag")] == [6.0, 24.0]
+    assert [sidecar["FlipAngle"] for sidecar in bids.sidecars(cfg, VENDORS[cfg.vendor], "mag")] == [6.0, 24.0]
 
 
 # anatomy

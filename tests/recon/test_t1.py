@@ -98,3 +98,12 @@ def test_t1_weighted_image_can_keep_the_decay():
     mask = np.array([[[True, True, False]]])
     image = t1_weighted(first, mask, np.full((1, 1, 3), 20.0), 0.005, T1wMap(remove_r2star_decay=False))
     np.testing.assert_array_equal(image, [[[3, 0, 0]]])
+
+
+def test_without_r2star_the_decay_stays():
+    first, everywhere = np.full((2, 1, 1), 3.0, np.float32), np.ones((2, 1, 1), bool)
+    image = t1_weighted(first, everywhere, None, 0.005, T1wMap(remove_r2star_decay=True))
+    np.testing.assert_array_equal(image, first)
+    known = t1_map(0.5 * first, first, everywhere, np.zeros((2, 1, 1)), (6, 24), 0.036, 0.005)
+    unknown = t1_map(0.5 * first, first, everywhere, None, (6, 24), 0.036, 0.005)
+    np.testing.assert_array_equal(unknown, known)

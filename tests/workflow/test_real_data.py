@@ -38,7 +38,8 @@ def whole_head(project, shared_data, tmp_path_factory):
             data, units = image.get_fdata(), {"Units": "arbitrary"}
             if part == "phase":
                 units = {"Units": "rad"}  # the converter has scaled the scanner's values to +-pi
-            keep = {key: facts[key] for key in ("EchoTime", "MagneticFieldStrength", "FlipAngle", "RepetitionTime")}
+            known = ("EchoTime", "MagneticFieldStrength", "FlipAngle", "RepetitionTime", "Manufacturer")
+            keep = {key: facts[key] for key in known}
             arrange(bids, echo, part, data, image.affine, keep | units)
     return reconstruct(project, "head", bids)
 

@@ -1,5 +1,6 @@
 """Pages: what a reader must find on them, and nothing that a name could smuggle in."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import yaml
 
 from qnet.predictions import read_predictions
 from recon.io import Volume, write_json, write_mask, write_volume
+from workflow.lib.cohort import flow
 from workflow.lib.html import number, p_value, percent
 from workflow.scripts import evaluate, report, subject_page
 
@@ -47,12 +49,21 @@ def evaluated(tmp_path_factory) -> dict[str, str]:
     return outputs | {"merged": merged, "files": files}
 
 
-def make_report(evaluated: dict[str, str], folder: Path, synthetic: bool) -> str:
+def make_report(
+    evaluated: dict[str, str],
+    folder: Path,
+    synthetic: bool = False,
+    flow: dict | None = None,
+    warnings: dict[str, list[str]] | None = None,
+) -> str:
     people = pd.DataFrame({"participant_id": [f"sub-{fold}{s}" for fold in range(2) for s in range(8)]})
     people = people.assign(label=[0, 1] * 8, group=["HC", "<b>HH</b>"] * 8, age=range(40, 56), sex=["M", "F"] * 8)
     people.assign(fold=[0] * 8 + [1] * 8).to_csv(folder / "folds.tsv", sep="\t", index=False)
     accuracy = pd.DataFrame({"quantity": ["chi_ppm"], "region": ["putamen"], "slope": [0.8761]})
     accuracy.to_csv(folder / "accuracy.tsv", sep="\t", index=False)
+    warning_files = [str(folder / f"{scan}.json") for scan in warnings or {}]
+    for path, (scan, texts) in zip(warning_files, (warnings or {}).items(), strict=True):
+        write_json(path, {"scan": scan, "warnings": texts})
     report.main(
         **{name: evaluated[name] for name in (*TABLES, *FIGURES)},
         accuracy=[str(folder / "accuracy.tsv")] if synthetic else [],
@@ -60,9 +71,11 @@ def make_report(evaluated: dict[str, str], folder: Path, synthetic: bool) -> str
         folds=str(folder / "folds.tsv"),
         example=[evaluated["roc_image"]],
         pages=[str(folder / "sub-00.html")],
+        warnings=warning_files,
         report=str(folder / "report.html"),
         cfg=CONFIG | {"dataset": "study"},
         synthetic=synthetic,
+        flow=flow,
         versions={"Q-Net": "0.1.0"},
     )
     return (folder / "report.html").read_text(encoding="utf-8")
@@ -107,6 +120,31 @@ def test_report_shows_counts_parameters_and_folds(evaluated, tmp_path):
     assert "0.876" in html
 
 
+def test_report_without_warnings_has_no_alert(evaluated, tmp_path):
+    html = make_report(evaluated, tmp_path, warnings={"sub-00": []})
+    assert 'role="alert"' not in html
+    assert "Participants flow" not in html
+
+
+def test_report_warns_first_of_the_phase_sign(evaluated, tmp_path):
+    warnings = {"sub-00": ["Brain mask: found 512 ml"], "sub-01": ["χ is not finite", "Phase sign: deep grey matter"]}
+    html = make_report(evaluated, tmp_path, warnings=warnings)
+    order = [html.index(text) for text in ("Phase sign: deep grey", "found 512 ml", "χ is not finite", "<h1>")]
+    assert order == sorted(order)
+    assert '<a href="sub-00.html">sub-00</a>: Brain mask' in html
+
+
+def test_report_opens_with_what_was_skipped_and_counts_it(evaluated, tmp_path):
+    groups = {"sub-01": "HC", "sub-02": "<b>HH</b>", "sub-03": "HC"}
+    skipped = {"sub-01": [f"{NASTY}: expected 3 echoes, found 2"]}
+    html = make_report(evaluated, tmp_path, flow=flow(groups, ["sub-02", "sub-03"], skipped, {"sub-03": ["no age"]}))
+    assert html.index("expected 3 echoes, found 2") < html.index("no age") < html.index("<h1>")
+    assert NASTY not in html and "<b>HH</b>" not in html
+    rows = re.search(r"Participants flow.*?</table>", html, re.S)[0].split("<tr")[2:]
+    counts = [[int(n) for n in re.findall(r'<td class="n">(\d+)</td>', row)] for row in rows]
+    assert counts == [[3, 1, 2], [1, 0, 1], [1, 0, 1], [1, 1, 0]]
+
+
 @pytest.fixture
 def subject_files(tmp_path) -> dict[str, str]:
     """A ball for a brain, 1.2 litres, with one bright nucleus; every file that the subject page reads."""
@@ -129,14 +167,19 @@ def subject_files(tmp_path) -> dict[str, str]:
     write_json(files["acquisition"], {"te_s": [0.005, 0.01, 0.015], "b0_tesla": 3.0, "b0_dir": [0, 0, 1],
                                       "voxel_size_mm": [size_mm] * 3, "tr_s": None})  # fmt: skip
     files["stats"] = str(tmp_path / "stats.tsv")
-    pd.DataFrame({"name": ["<i>caudate</i>"], "chi_mean_ppm": [0.1]}).to_csv(files["stats"], sep="\t", index=False)
+    write_stats(files["stats"], {"<i>caudate</i>": 0.1, "putamen": 0.1, "white_matter": 0.0})
     return files
+
+
+def write_stats(path: str, chi_ppm: dict[str, float]) -> None:
+    """The table of mean χ by region."""
+    pd.DataFrame({"name": chi_ppm.keys(), "chi_ppm_mean": chi_ppm.values()}).to_csv(path, sep="\t", index=False)
 
 
 def make_page(files: dict[str, str], folder: Path) -> str:
     pictures = {f"{name}_picture": str(folder / f"{name}.png") for name in ("chi", "r2star", "t1w")}
-    page = str(folder / "sub-01.html")
-    subject_page.main(**files, page=page, **pictures, subject="01", synthetic=True)
+    page, warnings = str(folder / "sub-01.html"), str(folder / "sub-01_warnings.json")
+    subject_page.main(**files, page=page, warnings=warnings, **pictures, scan="sub-01", synthetic=True)
     return Path(page).read_text(encoding="utf-8")
 
 
@@ -150,17 +193,15 @@ def test_subject_page_is_complete(subject_files, tmp_path):
 
 
 def test_subject_page_warns_of_a_wrong_sign_and_a_small_brain(subject_files, tmp_path):
-    chi = -0.1 * (np.indices((40, 40, 40)).sum(axis=0) > 0)
-    like = Volume(data=chi, affine=np.diag([4.0, 4, 4, 1]))
-    nucleus = np.zeros(like.data.shape, bool)
-    nucleus[18:22, 18:22, 18:22] = True
-    write_volume(subject_files["chi"], chi * (1 + nucleus), like)
-    write_mask(subject_files["dseg"], nucleus, like)
-    brain = np.zeros_like(nucleus)
+    write_stats(subject_files["stats"], {"putamen": -0.1, "white_matter": 0.0})
+    brain = np.zeros((40, 40, 40), bool)
     brain[10:30, 10:30, 10:30] = True
-    write_mask(subject_files["mask"], brain, like)
+    write_mask(subject_files["mask"], brain, Volume(data=brain, affine=np.diag([4.0, 4, 4, 1])))
     html = make_page(subject_files, tmp_path)
-    assert "phase sign" in html and "found 512 ml" in html
+    assert "Phase sign: " in html and "found 512 ml" in html
+    warnings = json.loads((tmp_path / "sub-01_warnings.json").read_text())
+    assert warnings["scan"] == "sub-01"
+    assert [warning.split(":")[0] for warning in warnings["warnings"]] == ["Phase sign", "Brain mask"]
     assert html.index("Look here first") < html.index("<h2>Pictures")
 
 

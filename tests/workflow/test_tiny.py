@@ -125,7 +125,8 @@ def test_a_finished_run_has_nothing_to_do(tiny):
 
 def test_jobs_leave_their_log_and_cost(results):
     assert "epoch 2/2" in (results / "logs/train_image_model_full_0_0.log").read_text()
-    assert (results / "benchmarks/local_field_01.tsv").read_text().startswith("s\t")
+    assert (results / "benchmarks/sub-01/sub-01_local_field.tsv").read_text().startswith("s\t")
+    assert (results / "logs/sub-01/sub-01_local_field.log").is_file()
 
 
 def test_training_is_the_same_to_the_bit(tiny, results):

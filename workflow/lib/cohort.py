@@ -1,6 +1,64 @@
-"""Who took part: numbers, age and sex per group and per test fold."""
+"""Who took part: numbers, age and sex per group and per test fold, and who was left out on the way."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
+
+NO_GROUP = "no group"
+
+
+def groups(path: str | Path, group_column: str) -> dict[str, str]:
+    """Group by subject (`sub-01`) as far as a participants table tells; what is wrong with it is told elsewhere."""
+    try:
+        table = pd.read_csv(path, sep="\t", na_values=["n/a"], dtype=str).dropna(
+            subset=["participant_id", group_column]
+        )
+    except (OSError, ValueError, KeyError):
+        return {}
+    return dict(zip(table["participant_id"], table[group_column], strict=True))
+
+
+def flow(
+    groups: dict[str, str],
+    scans: Iterable[str],
+    by_images: dict[str, list[str]],
+    by_table: dict[str, list[str]],
+) -> dict:
+    """How many subjects came, were left out and were diagnosed: the participants flow of a report (STARD, item 19).
+
+    Parameters
+    ----------
+    groups : group by subject, for those that have one
+    scans : names of the usable scans; a subject stays while it has one of them
+    by_images : reasons by name of a scan or a subject that was left out because of its images
+    by_table : reasons by subject that was left out of the diagnosis because of the participants table
+
+    Returns
+    -------
+    plain data: `groups` in order, `steps` (each with its `name`, the `counts` by group and its `reasons`)
+    """
+    usable = {name.split("_")[0] for name in scans}
+    refused = {name.split("_")[0] for name in by_images if name}
+    named = refused | {name for name in by_table if name}
+    lost, unfit = named - usable, usable & by_table.keys()
+    without = {name: by_table[name] for name in sorted(lost - refused)}
+    steps = [
+        ("Found (images or participants table)", usable | named, {}),
+        ("Left out because of the images", lost, by_images | without),
+        ("Left out because of the participants table", unfit, {name: by_table[name] for name in sorted(unfit)}),
+        ("Diagnosed", usable - unfit, {}),
+    ]
+    members = {name: Counter(groups.get(subject, NO_GROUP) for subject in who) for name, who, _ in steps}
+    present = sorted(members[steps[0][0]], key=lambda group: (group == NO_GROUP, group))
+    return {
+        "groups": present,
+        "steps": [
+            {"name": name, "counts": {group: members[name][group] for group in present}, "reasons": reasons}
+            for name, _, reasons in steps
+        ],
+    }
 
 
 def describe(people: pd.DataFrame) -> dict[str, object]:

@@ -1,15 +1,21 @@
 """Where files lie below results/<dataset>/, in the entity order of BIDS."""
 
-SUBJECT = "sub-{subject}"
+from pathlib import Path
 
 
 def anat(name: str) -> str:
-    """A subject's anatomical file inside any BIDS dataset."""
-    return f"{SUBJECT}/anat/{SUBJECT}_{name}"
+    """A scan's anatomical file inside any BIDS dataset: `sub-01/ses-02/anat/sub-01_ses-02_…`."""
+    return f"{{folder}}/anat/{{scan}}_{name}"
+
+
+def user_uri(file: str, derivatives: str, bids_dir: str) -> str:
+    """BIDS URI of a file of the user: `bids:user:…` below `derivatives`, else `bids:raw:…` below `bids_dir`."""
+    dataset, folder = ("user", derivatives) if Path(file).is_relative_to(derivatives) else ("raw", bids_dir)
+    return f"bids:{dataset}:{Path(file).relative_to(folder).as_posix()}"
 
 
 class Paths:
-    """Path patterns of one dataset; `{subject}`, `{input}`, `{seed}` and `{fold}` stay wildcards."""
+    """Path patterns of one dataset; `{folder}`, `{scan}`, `{input}`, `{seed}` and `{fold}` stay wildcards."""
 
     def __init__(self, dataset: str) -> None:
         self.root = f"results/{dataset}"
@@ -28,20 +34,28 @@ class Paths:
         return self.raw(f"derivatives/ground-truth/{name}")
 
     def truth_map(self, name: str) -> str:
-        """A ground truth map of a subject."""
+        """A ground truth map of a scan."""
         return self.truth(anat(f"{name}.nii.gz"))
 
     def work(self, name: str) -> str:
         """A stage's output between raw data and maps."""
-        return "/".join([self.root, "work", SUBJECT, f"{SUBJECT}_{name}"])
+        return f"{self.root}/work/{{folder}}/{{scan}}_{name}"
 
     def derivative(self, name: str) -> str:
         """A file of the derivative dataset."""
         return f"{self.root}/derivatives/qnet/{name}"
 
     def map(self, name: str) -> str:
-        """A map of a subject in the derivative dataset."""
+        """A map of a scan in the derivative dataset."""
         return self.derivative(anat(name))
+
+    def page(self) -> str:
+        """The page of a scan."""
+        return f"{self.root}/{{scan}}.html"
+
+    def page_warnings(self) -> str:
+        """What that page warns of, for the report."""
+        return f"{self.root}/work/{{scan}}_warnings.json"
 
     def fold(self, name: str) -> str:
         """A file of one trained fold."""
@@ -64,3 +78,11 @@ class Paths:
     def benchmark(self, rule: str, *wildcards: str) -> str:
         """Seconds and memory of a rule's job."""
         return f"{self.root}/benchmarks/{'_'.join([rule, *(f'{{{w}}}' for w in wildcards)])}.tsv"
+
+    def scan_log(self, rule: str) -> str:
+        """The log of a rule's job for one scan."""
+        return f"{self.root}/logs/{{folder}}/{{scan}}_{rule}.log"
+
+    def scan_benchmark(self, rule: str) -> str:
+        """Seconds and memory of a rule's job for one scan."""
+        return f"{self.root}/benchmarks/{{folder}}/{{scan}}_{rule}.tsv"

@@ -1,6 +1,10 @@
 """The files that a simulated cohort will have, known before it is simulated."""
 
-from workflow.lib.inputs import Scan
+from recon.intake.facts import of_both_parts
+from recon.intake.scan import Image, Scan, Series
+from recon.phantom import bids
+from recon.phantom.cohort import Simulate
+from recon.phantom.vendor import VENDORS
 from workflow.lib.paths import Paths
 
 
@@ -10,36 +14,50 @@ def flip_labels(simulate: dict) -> list[str | None]:
     return [f"fa{angle:02.0f}" for angle in angles] if len(angles) > 1 else [None]
 
 
-def planned_images(simulate: dict, paths: Paths, part: str, labels: list[str | None] | None = None) -> list[str]:
-    """Echo images of one part; `{subject}` stays a wildcard."""
+def planned_images(simulate: dict, paths: Paths) -> list[str]:
+    """Echo images by flip angle, echo and part; the wildcards of `paths` stay."""
     echoes = range(1, len(simulate["te_s"]) + 1)
-    return [paths.raw_image(part, echo, acq) for acq in labels or flip_labels(simulate) for echo in echoes]
+    parts = VENDORS[simulate["vendor"]].parts
+    return [paths.raw_image(part, echo, label) for label in flip_labels(simulate) for echo in echoes for part in parts]
+
+
+def sidecar_of(image: str) -> str:
+    """The JSON file beside an image."""
+    return image.replace(".nii.gz", ".json")
 
 
 def planned_sidecars(simulate: dict, paths: Paths) -> list[str]:
     """The sidecars of all echo images."""
-    images = [image for part in ("mag", "phase") for image in planned_images(simulate, paths, part)]
-    return [image.replace(".nii.gz", ".json") for image in images]
+    return [sidecar_of(image) for image in planned_images(simulate, paths)]
+
+
+def planned_series(simulate: dict, paths: Paths, name: str, flip: int) -> Series:
+    """The series at the flip angle number `flip`, ascending."""
+    settings = Simulate(**simulate | {"flip_angles_deg": [sorted(simulate["flip_angles_deg"])[flip]]})
+    vendor, label = VENDORS[settings.vendor], flip_labels(simulate)[flip]
+    te_s, echoes = zip(*sorted(zip(settings.te_s, range(1, len(settings.te_s) + 1), strict=True)), strict=True)
+    files = [
+        [paths.raw_image(part, echo, label).format(folder=name, scan=name) for echo in echoes] for part in vendor.parts
+    ]
+    first, second = (bids.sidecars(settings, vendor, part) for part in vendor.parts)
+    return Series(
+        parts=vendor.parts,
+        images=tuple(tuple(Image(file) for file in of_part) for of_part in files),
+        te_s=te_s,
+        facts=tuple(of_both_parts(first[echo - 1], second[echo - 1]) for echo in echoes),
+        sidecars=tuple(sidecar_of(file) for of_part in files for file in of_part),
+    )
 
 
 def planned_scans(simulate: dict, paths: Paths) -> dict[str, Scan]:
-    """Scans by subject label, as `index` finds them in a dataset that exists."""
-    labels = flip_labels(simulate)
-    magnitude = planned_images(simulate, paths, "mag", labels[-1:])
-    phase = planned_images(simulate, paths, "phase", labels[-1:])
-    low_flip = planned_images(simulate, paths, "mag", labels[:1])[0] if len(labels) > 1 else None
-    sidecars = [p.replace(".nii.gz", ".json") for p in (*magnitude, *phase, *([low_flip] if low_flip else []))]
+    """Scans by name, as `recon.intake.index` finds them in a dataset that exists."""
+    two = len(simulate["flip_angles_deg"]) > 1
 
-    def scan(subject: str) -> Scan:
-        fill = lambda patterns: tuple(p.format(subject=subject) for p in patterns)  # noqa: E731
-        return Scan(
-            magnitude=fill(magnitude),
-            phase=fill(phase),
-            sidecars=fill(sidecars),
-            low_flip=low_flip.format(subject=subject) if low_flip else None,
-        )
+    def scan(name: str) -> Scan:
+        low_flip = planned_series(simulate, paths, name, 0) if two else None
+        return Scan(name=name, series=planned_series(simulate, paths, name, -1), low_flip=low_flip)
 
-    return {s: scan(s) for i in range(1, simulate["subjects"] + 1) if (s := f"{i:02d}")}
+    return {name: scan(name) for name in (f"sub-{i:02d}" for i in range(1, simulate["subjects"] + 1))}
 
 
 def least_cohort(simulate: dict, subject: str) -> dict:

@@ -1,4 +1,4 @@
-# Configuration, the subjects of the run and where their files lie. No rule stands here.
+# Configuration, the scans of the run and where their files lie. No rule stands here.
 import os
 import sys
 from pathlib import Path
@@ -9,12 +9,15 @@ from snakemake.utils import validate
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from recon.combine import CombineEchoes, echo_range
+from recon.intake.problems import IntakeError
 from recon.pipeline import arm
 from workflow.lib.config import in_order
-from workflow.lib.inputs import InputError, check_participants, index
-from workflow.lib.paths import Paths
+from workflow.lib.paths import Paths, user_uri
 from workflow.lib.provenance import code
-from workflow.lib.simulated import least_cohort, planned_images, planned_scans, planned_sidecars
+from workflow.lib.scans import check_r2star, diagnosed, number_of_echoes
+from workflow.lib.simulated import least_cohort, planned_images, planned_sidecars
+from workflow.lib.study import from_dicom, own_study, simulated_study
+from workflow.lib.verdict import failed
 
 for variable in ("NO_ET", "NIPYPE_NO_ET", "NO_ALBUMENTATIONS_UPDATE"):
     os.environ.setdefault(variable, "1")  # these packages ask the network for news unless told not to
@@ -26,51 +29,127 @@ for settings in (config, arm(config)):  # as written, and with the values of the
 
 CFG = in_order(arm(config))
 P = Paths(CFG["dataset"])
-SIMULATED = CFG["bids_dir"] is None
+SIMULATED = CFG["bids_dir"] is None and CFG["dicom_dir"] is None
+BIDS_DIR = CFG["bids_dir"] or P.raw("").rstrip("/")  # simulated and converted data lie among the results
+USER_FILES = CFG["derivatives"] or f"{BIDS_DIR}/derivatives"  # masks, labels and T1w of the user
+PARTICIPANTS = f"{BIDS_DIR}/participants.tsv"
+FOLDS = range(CFG["folds"]["folds"])
+SEPARATE = CFG["field_mapping"]["echoes"] == "separate"
+AVAILABLE_CORES = workflow.resource_settings.cores or len(os.sched_getaffinity(0))
+
+
+def refuse(problems):
+    """WorkflowError with every problem, of a mapping by scan or subject."""
+    if problems:
+        raise WorkflowError(str(IntakeError([problem for found in problems.values() for problem in found])))
+
+
+def chi_echoes(n_echoes):
+    """The echoes that susceptibility is computed from."""
+    every = range(1, n_echoes + 1)
+    return every[echo_range(CombineEchoes(**CFG["combine_echoes"]), n_echoes)] if SEPARATE else every
+
+
+def own():
+    """The user's data, converted first where they are DICOM."""
+    if CFG["bids_dir"] and CFG["dicom_dir"]:
+        raise WorkflowError("config: expected bids_dir or dicom_dir, found both")
+    converts = CFG["dicom_dir"] and workflow.is_main_process and not workflow.dryrun
+    refused = from_dicom(Path(CFG["dicom_dir"]), Path(BIDS_DIR)) if converts else {}
+    return own_study(CFG, P, Path(BIDS_DIR), chi_echoes, AVAILABLE_CORES, workflow.is_main_process, refused)
+
+
 try:
-    if SIMULATED:
-        SCANS = planned_scans(CFG["simulate"], P)
-    else:
-        SCANS = index(Path(CFG["bids_dir"]), phase_in_rad=CFG["prepare_echoes"]["phase_range"] is None)
-    N_ECHOES = len(next(iter(SCANS.values())).phase)
-    SEPARATE = CFG["field_mapping"]["echoes"] == "separate"
-    ECHOES = range(1, N_ECHOES + 1)[echo_range(CombineEchoes(**CFG["combine_echoes"]), N_ECHOES)] if SEPARATE else []
+    STUDY = simulated_study(CFG, P) if SIMULATED else own()
+    SCANS = STUDY.scans
+    N_ECHOES = number_of_echoes(SCANS.values(), BIDS_DIR)
+    check_r2star(N_ECHOES, CFG["r2star_map"]["method"], BIDS_DIR)
+    ECHOES = chi_echoes(N_ECHOES) if SEPARATE else []
 except ValueError as error:
     raise WorkflowError(str(error))
 
-SUBJECTS = list(SCANS)
-TWO_FLIPS = [subject for subject in SUBJECTS if SCANS[subject].low_flip]
+HAS_R2STAR = N_ECHOES > 1
+TWO_FLIPS = [name for name, scan in SCANS.items() if scan.low_flip]
+DIAGNOSED = {
+    subject: name
+    for subject, name in diagnosed(SCANS.values(), CFG["participants"]["scan"]).items()
+    if subject not in STUDY.unfit
+}  # subject → scan
 INPUTS = CFG["runs"]["inputs"]
 SEEDS = CFG["runs"]["seeds"]
-FOLDS = range(CFG["folds"]["folds"])
 BOXES = [CFG["locate_nuclei"]["boxes"]] if CFG["locate_nuclei"]["boxes"] else []
 WEIGHTS = [w for w in [CFG["train_image_model"]["weights"]] if w not in ("none", "imagenet")]
-PARTICIPANTS = P.raw("participants.tsv") if SIMULATED else f"{CFG['bids_dir']}/participants.tsv"
-RAW_LINK = "../../rawdata" if SIMULATED else Path(CFG["bids_dir"]).resolve().as_uri()
+LINKS = {"raw": Path(BIDS_DIR).resolve().as_uri() if CFG["bids_dir"] else "../../rawdata"}
+if any(scan.mask or scan.nuclei or scan.t1w for scan in SCANS.values()):
+    LINKS["user"] = Path(USER_FILES).resolve().as_uri()
 
 
 wildcard_constraints:
-    subject="[0-9A-Za-z]+",
+    folder="sub-[0-9A-Za-z]+(?:/ses-[0-9A-Za-z]+)?",
+    scan="sub-[0-9A-Za-z]+(?:_ses-[0-9A-Za-z]+)?(?:_run-[0-9A-Za-z]+)?",
     input="|".join(["full", "crop"]),
     seed=r"\d+",
     fold=r"\d+",
 
 
-def scan(part):
-    """Input function: the files of one field of a subject's Scan."""
-    return lambda wildcards: getattr(SCANS[wildcards.subject], part)
+def of_scans(patterns, names):
+    """The files of some scans, by name; other wildcards stay."""
+    folders = [SCANS[name].folder for name in names]
+    return expand(patterns, zip, folder=folders, scan=list(names), allow_missing=True)
+
+
+def scan_of(wildcards):
+    """The scan that `{folder}` and `{scan}`, or `{scan}` alone, stand for."""
+    scan = SCANS.get(wildcards.scan)
+    if scan is None or wildcards.get("folder", scan.folder) != scan.folder:
+        raise WorkflowError(f"{' '.join(wildcards)}: expected folder and name of a scan of this dataset, found none")
+    return scan
+
+
+def same_scan(pattern):
+    """Input function where `{scan}` is the only wildcard: the file of that scan."""
+    return lambda wildcards: pattern and pattern.format(scan=wildcards.scan, folder=scan_of(wildcards).folder)
+
+
+def of_series(name, part):
+    """Input function: the `files` or `sidecars` of a scan's `series` or `low_flip`."""
+
+    def files(wildcards):
+        series = getattr(scan_of(wildcards), name)
+        if series is None:
+            raise WorkflowError(f"{wildcards.scan}: expected a second series at a lower flip angle, found none")
+        return getattr(series, part)
+
+    return files
+
+
+def user_file(kind):
+    """Input function: the user's own `mask`, `nuclei` or `t1w` of a scan, or nothing."""
+    return lambda wildcards: getattr(scan_of(wildcards), kind) or []
+
+
+def user_link(kind):
+    """Param function: BIDS URI of that file, or None."""
+
+    def link(wildcards):
+        file = getattr(scan_of(wildcards), kind)
+        return user_uri(file, USER_FILES, BIDS_DIR) if file else None
+
+    return link
 
 
 def participants(wildcards):
-    """The participants table, checked before any job where it exists already."""
+    """The participants table; what makes a diagnosis impossible is told before any job."""
+    if not HAS_R2STAR:
+        raise WorkflowError(
+            "expected at least two echoes for the diagnosis (R2* is one of its three channels), found one; "
+            "target `maps` works"
+        )
     if not SIMULATED:
-        try:
-            check_participants(Path(PARTICIPANTS), SUBJECTS, CFG["participants"], len(FOLDS))
-        except InputError as error:
-            raise WorkflowError(str(error))
+        refuse({name: found for name, found in STUDY.unfit.items() if CFG["on_error"] == "stop" or not name})
     return PARTICIPANTS
 
 
 def smallest_cohort(wildcards):
     """Param function: what a simulated subject depends on."""
-    return least_cohort(CFG["simulate"], wildcards.subject)
+    return least_cohort(CFG["simulate"], scan_of(wildcards).subject.removeprefix("sub-"))

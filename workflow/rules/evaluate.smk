@@ -31,7 +31,7 @@ rule evaluate:
 rule class_activation:
     input:
         folds=rules.folds.output.folds,
-        stacks=expand(rules.slice_stack.output.stack, subject=SUBJECTS),
+        stacks=of_scans(rules.slice_stack.output.stack, DIAGNOSED.values()),
         swa_weights=expand(rules.train_image_model.output.swa_weights, seed=SEEDS[0], fold=FOLDS, allow_missing=True),
     output:
         figure=P.figure("class_activation_{input}"),
@@ -50,12 +50,12 @@ rule class_activation:
 
 rule map_accuracy:
     input:
-        chi=expand(rules.combine_echoes.output.chi, subject=SUBJECTS),
-        r2star=expand(rules.r2star_map.output.r2star, subject=SUBJECTS),
-        eroded=expand(rules.local_field.output.eroded, subject=SUBJECTS),
-        true_chi=expand(rules.simulate_subject.output.chi, subject=SUBJECTS),
-        true_r2star=expand(rules.simulate_subject.output.r2star, subject=SUBJECTS),
-        true_nuclei=expand(rules.simulate_subject.output.nuclei, subject=SUBJECTS),
+        chi=of_scans(rules.combine_echoes.output.chi, SCANS),
+        r2star=of_scans(rules.r2star_map.output.r2star, SCANS),
+        eroded=of_scans(rules.local_field.output.eroded, SCANS),
+        true_chi=of_scans(rules.simulate_subject.output.chi, SCANS),
+        true_r2star=of_scans(rules.simulate_subject.output.r2star, SCANS),
+        true_nuclei=of_scans(rules.simulate_subject.output.nuclei, SCANS),
     output:
         table=P.table("map_accuracy"),
     log:

@@ -10,9 +10,9 @@ rule slice_stack:
     output:
         stack=P.work("stack.npz"),
     log:
-        P.log("slice_stack", "subject"),
+        P.scan_log("slice_stack"),
     benchmark:
-        P.benchmark("slice_stack", "subject")
+        P.scan_benchmark("slice_stack")
     conda:
         "../envs/qnet.yaml"
     params:
@@ -38,7 +38,7 @@ rule folds:
         cfg={
             "folds": CFG["folds"],
             "participants": CFG["participants"],
-            "subjects": [f"sub-{s}" for s in SUBJECTS],
+            "subjects": list(DIAGNOSED),
         },
     script:
         "../scripts/folds.py"
@@ -48,7 +48,7 @@ rule train_image_model:
     input:
         *WEIGHTS,
         folds=rules.folds.output.folds,
-        stacks=expand(rules.slice_stack.output.stack, subject=SUBJECTS),
+        stacks=of_scans(rules.slice_stack.output.stack, DIAGNOSED.values()),
     output:
         weights=P.fold("image_model.safetensors"),
         swa_weights=P.fold("image_model_swa.safetensors"),
@@ -68,7 +68,7 @@ rule train_image_model:
 
 rule embed_slices:
     input:
-        stacks=expand(rules.slice_stack.output.stack, subject=SUBJECTS),
+        stacks=of_scans(rules.slice_stack.output.stack, DIAGNOSED.values()),
         swa_weights=rules.train_image_model.output.swa_weights,
     output:
         embeddings=P.fold("embeddings.safetensors"),
@@ -107,7 +107,7 @@ rule train_scan_model:
 rule predict_fold:
     input:
         folds=rules.folds.output.folds,
-        stacks=expand(rules.slice_stack.output.stack, subject=SUBJECTS),
+        stacks=of_scans(rules.slice_stack.output.stack, DIAGNOSED.values()),
         weights=rules.train_image_model.output.weights,
         swa_weights=rules.train_image_model.output.swa_weights,
         embeddings=rules.embed_slices.output.embeddings,

@@ -1,19 +1,18 @@
-# Reconstruction: echoes → maps, one subject a job. Parameters: the config section of the rule's name.
+# Reconstruction: echoes → maps, one scan a job. Parameters: the config section of the rule's name.
 
 
 rule prepare_echoes:
     input:
-        magnitude=scan("magnitude"),
-        phase=scan("phase"),
-        sidecars=scan("sidecars"),
+        images=of_series("series", "files"),
+        sidecars=of_series("series", "sidecars"),
     output:
         magnitude_4d=P.work("part-mag_MEGRE.nii"),
         phase_4d=P.work("part-phase_MEGRE.nii"),
         acquisition=P.work("acquisition.json"),
     log:
-        P.log("prepare_echoes", "subject"),
+        P.scan_log("prepare_echoes"),
     benchmark:
-        P.benchmark("prepare_echoes", "subject")
+        P.scan_benchmark("prepare_echoes")
     conda:
         "../envs/recon.yaml"
     params:
@@ -27,17 +26,19 @@ rule brain_mask:
     input:
         magnitude=rules.prepare_echoes.output.magnitude_4d,
         acquisition=rules.prepare_echoes.output.acquisition,
+        user_mask=user_file("mask"),
     output:
         mask=P.map("desc-brain_mask.nii.gz"),
     log:
-        P.log("brain_mask", "subject"),
+        P.scan_log("brain_mask"),
     benchmark:
-        P.benchmark("brain_mask", "subject")
+        P.scan_benchmark("brain_mask")
     conda:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/brain_mask.py"),
         cfg=CFG["brain_mask"],
+        user=user_link("mask"),
     script:
         "../scripts/brain_mask.py"
 
@@ -52,9 +53,9 @@ rule unwrap_phase:
         unwrapped=P.work("part-phase_desc-unwrapped_MEGRE.nii"),
         reliable=P.work("desc-reliable_mask.nii"),
     log:
-        P.log("unwrap_phase", "subject"),
+        P.scan_log("unwrap_phase"),
     benchmark:
-        P.benchmark("unwrap_phase", "subject")
+        P.scan_benchmark("unwrap_phase")
     conda:
         "../envs/recon.yaml"
     params:
@@ -74,9 +75,9 @@ rule field_mapping:
         field=P.work("desc-total_fieldmap.nii"),
         precision=P.work("desc-precision_fieldmap.nii"),
     log:
-        P.log("field_mapping", "subject"),
+        P.scan_log("field_mapping"),
     benchmark:
-        P.benchmark("field_mapping", "subject")
+        P.scan_benchmark("field_mapping")
     conda:
         "../envs/recon.yaml"
     params:
@@ -95,9 +96,9 @@ rule local_field:
         local=P.work("desc-local_fieldmap.nii"),
         eroded=P.work("desc-eroded_mask.nii"),
     log:
-        P.log("local_field", "subject"),
+        P.scan_log("local_field"),
     benchmark:
-        P.benchmark("local_field", "subject")
+        P.scan_benchmark("local_field")
     conda:
         "../envs/recon.yaml"
     params:
@@ -116,9 +117,9 @@ rule r2star_map:
         r2star=P.map("R2starmap.nii.gz"),
         misfit=P.map("desc-misfit_R2starmap.nii.gz"),
     log:
-        P.log("r2star_map", "subject"),
+        P.scan_log("r2star_map"),
     benchmark:
-        P.benchmark("r2star_map", "subject")
+        P.scan_benchmark("r2star_map")
     conda:
         "../envs/recon.yaml"
     params:
@@ -128,19 +129,22 @@ rule r2star_map:
         "../scripts/r2star_map.py"
 
 
+R2STAR = rules.r2star_map.output.r2star if HAS_R2STAR else []  # a single echo has none
+
+
 rule dipole_inversion:
     input:
         local=rules.local_field.output.local,
         eroded=rules.local_field.output.eroded,
-        r2star=rules.r2star_map.output.r2star,
+        r2star=R2STAR,
         precision=rules.field_mapping.output.precision,
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
         chi=P.work("desc-echoes_Chimap.nii"),
     log:
-        P.log("dipole_inversion", "subject"),
+        P.scan_log("dipole_inversion"),
     benchmark:
-        P.benchmark("dipole_inversion", "subject")
+        P.scan_benchmark("dipole_inversion")
     conda:
         "../envs/recon.yaml"
     params:
@@ -160,9 +164,9 @@ rule combine_echoes:
         chi=P.map("Chimap.nii.gz"),
         echo_chi=expand(P.map("desc-echo{echo}_Chimap.nii.gz"), echo=ECHOES, allow_missing=True),
     log:
-        P.log("combine_echoes", "subject"),
+        P.scan_log("combine_echoes"),
     benchmark:
-        P.benchmark("combine_echoes", "subject")
+        P.scan_benchmark("combine_echoes")
     conda:
         "../envs/recon.yaml"
     params:
@@ -175,20 +179,22 @@ rule combine_echoes:
 rule t1w_map:
     input:
         magnitude=rules.prepare_echoes.output.magnitude_4d,
-        r2star=rules.r2star_map.output.r2star,
+        r2star=R2STAR,
         mask=rules.brain_mask.output.mask,
         acquisition=rules.prepare_echoes.output.acquisition,
+        user_t1w=user_file("t1w"),
     output:
         t1w=P.map("desc-stage_T1w.nii.gz"),
     log:
-        P.log("t1w_map", "subject"),
+        P.scan_log("t1w_map"),
     benchmark:
-        P.benchmark("t1w_map", "subject")
+        P.scan_benchmark("t1w_map")
     conda:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/t1w_map.py"),
         cfg=CFG["t1w_map"],
+        user=user_link("t1w"),
     script:
         "../scripts/t1w_map.py"
 
@@ -196,18 +202,18 @@ rule t1w_map:
 rule t1_map:
     input:
         magnitude=rules.prepare_echoes.output.magnitude_4d,
-        low_flip=scan("low_flip"),
-        sidecars=scan("sidecars"),
-        r2star=rules.r2star_map.output.r2star,
+        low_flip=of_series("low_flip", "files"),
+        sidecars=of_series("low_flip", "sidecars"),
+        r2star=R2STAR,
         mask=rules.brain_mask.output.mask,
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
         t1=P.map("T1map.nii.gz"),
         pd=P.map("PDmap.nii.gz"),
     log:
-        P.log("t1_map", "subject"),
+        P.scan_log("t1_map"),
     benchmark:
-        P.benchmark("t1_map", "subject")
+        P.scan_benchmark("t1_map")
     conda:
         "../envs/recon.yaml"
     params:
@@ -222,20 +228,22 @@ rule locate_nuclei:
         t1w=rules.t1w_map.output.t1w,
         mask=rules.brain_mask.output.mask,
         chi=rules.combine_echoes.output.chi,
-        r2star=rules.r2star_map.output.r2star,
+        r2star=R2STAR,
+        user_nuclei=user_file("nuclei"),
     output:
         dseg=P.map("desc-nuclei_dseg.nii.gz"),
         box=P.map("label-BG_mask.nii.gz"),
         stats=P.map("desc-nuclei_stats.tsv"),
     log:
-        P.log("locate_nuclei", "subject"),
+        P.scan_log("locate_nuclei"),
     benchmark:
-        P.benchmark("locate_nuclei", "subject")
+        P.scan_benchmark("locate_nuclei")
     conda:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/locate_nuclei.py", "resources/nuclei.tsv"),
         cfg=CFG["locate_nuclei"],
+        user=user_link("nuclei"),
     script:
         "../scripts/locate_nuclei.py"
 
@@ -251,7 +259,7 @@ rule derivative_description:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/derivative_description.py"),
-        raw=RAW_LINK,
+        links=LINKS,
         simulated=SIMULATED,
     script:
         "../scripts/derivative_description.py"
@@ -259,27 +267,28 @@ rule derivative_description:
 
 rule subject_page:
     input:
-        magnitude=rules.prepare_echoes.output.magnitude_4d,
-        phase=rules.prepare_echoes.output.phase_4d,
-        unwrapped=rules.unwrap_phase.output.unwrapped,
-        acquisition=rules.prepare_echoes.output.acquisition,
-        mask=rules.brain_mask.output.mask,
-        local_field=rules.local_field.output.local,
-        chi=rules.combine_echoes.output.chi,
-        r2star=rules.r2star_map.output.r2star,
-        t1w=rules.t1w_map.output.t1w,
-        dseg=rules.locate_nuclei.output.dseg,
-        box=rules.locate_nuclei.output.box,
-        stats=rules.locate_nuclei.output.stats,
+        magnitude=same_scan(rules.prepare_echoes.output.magnitude_4d),
+        phase=same_scan(rules.prepare_echoes.output.phase_4d),
+        unwrapped=same_scan(rules.unwrap_phase.output.unwrapped),
+        acquisition=same_scan(rules.prepare_echoes.output.acquisition),
+        mask=same_scan(rules.brain_mask.output.mask),
+        local_field=same_scan(rules.local_field.output.local),
+        chi=same_scan(rules.combine_echoes.output.chi),
+        r2star=same_scan(R2STAR),
+        t1w=same_scan(rules.t1w_map.output.t1w),
+        dseg=same_scan(rules.locate_nuclei.output.dseg),
+        box=same_scan(rules.locate_nuclei.output.box),
+        stats=same_scan(rules.locate_nuclei.output.stats),
     output:
-        page=f"{P.root}/sub-{{subject}}.html",
-        chi_picture=P.figure("sub-{subject}_Chimap"),
-        r2star_picture=P.figure("sub-{subject}_R2starmap"),
-        t1w_picture=P.figure("sub-{subject}_T1w"),
+        page=P.page(),
+        warnings=P.page_warnings(),
+        chi_picture=P.figure("{scan}_Chimap"),
+        r2star_picture=P.figure("{scan}_R2starmap") if HAS_R2STAR else [],
+        t1w_picture=P.figure("{scan}_T1w"),
     log:
-        P.log("subject_page", "subject"),
+        P.log("subject_page", "scan"),
     benchmark:
-        P.benchmark("subject_page", "subject")
+        P.benchmark("subject_page", "scan")
     conda:
         "../envs/recon.yaml"
     params:
@@ -289,11 +298,37 @@ rule subject_page:
         "../scripts/subject_page.py"
 
 
+rule methods:
+    input:
+        acquisitions=of_scans(rules.prepare_echoes.output.acquisition, SCANS),
+        maps=of_scans(
+            [rules.brain_mask.output.mask, rules.t1w_map.output.t1w, rules.locate_nuclei.output.dseg],
+            SCANS,
+        )
+        + of_scans(rules.t1_map.output.t1, TWO_FLIPS),
+    output:
+        methods=f"{P.root}/methods.md",
+        bibliography=f"{P.root}/methods.bib",
+    log:
+        P.log("methods"),
+    benchmark:
+        P.benchmark("methods")
+    conda:
+        "../envs/recon.yaml"
+    params:
+        code=code("workflow/scripts/methods.py", "workflow/report/methods.md.j2", "resources/references.tsv"),
+        cfg=CFG,
+        synthetic=SIMULATED,
+    script:
+        "../scripts/methods.py"
+
+
 rule maps:
     input:
         rules.derivative_description.output,
-        expand(rules.combine_echoes.output.chi, subject=SUBJECTS),
-        expand(rules.locate_nuclei.output, subject=SUBJECTS),
-        expand(rules.t1_map.output, subject=TWO_FLIPS),
-        expand(rules.subject_page.output, subject=SUBJECTS),
+        rules.methods.output,
+        of_scans(rules.combine_echoes.output.chi, SCANS),
+        of_scans(rules.locate_nuclei.output, SCANS),
+        of_scans(rules.t1_map.output, TWO_FLIPS),
+        of_scans(rules.subject_page.output, SCANS),
     localrule: True

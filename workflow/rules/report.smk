@@ -13,14 +13,15 @@ rule report:
         accuracy=rules.map_accuracy.output.table if SIMULATED else [],
         cams=expand(rules.class_activation.output.figure, input=INPUTS),
         folds=rules.folds.output.folds,
-        pages=expand(rules.subject_page.output.page, subject=SUBJECTS),
-        example=expand(
+        pages=of_scans(rules.subject_page.output.page, SCANS),
+        warnings=of_scans(rules.subject_page.output.warnings, SCANS),
+        example=of_scans(
             [
                 rules.subject_page.output.chi_picture,
-                rules.subject_page.output.r2star_picture,
+                *([rules.subject_page.output.r2star_picture] if HAS_R2STAR else []),
                 rules.subject_page.output.t1w_picture,
             ],
-            subject=SUBJECTS[0],
+            list(SCANS)[:1],
         ),
     output:
         report=f"{P.root}/report.html",
@@ -38,5 +39,6 @@ rule report:
         ),
         cfg=CFG,
         synthetic=SIMULATED,
+        flow=STUDY.flow,
     script:
         "../scripts/report.py"

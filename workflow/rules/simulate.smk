@@ -26,8 +26,7 @@ rule simulate_cohort:
 
 rule simulate_subject:
     output:
-        magnitude=planned_images(CFG["simulate"], P, "mag"),
-        phase=planned_images(CFG["simulate"], P, "phase"),
+        images=planned_images(CFG["simulate"], P),
         sidecars=planned_sidecars(CFG["simulate"], P),
         chi=P.truth_map("Chimap"),
         r2star=P.truth_map("R2starmap"),
@@ -37,9 +36,9 @@ rule simulate_subject:
         brain_mask=P.truth_map("desc-brain_mask"),
         nuclei=P.truth_map("desc-nuclei_dseg"),
     log:
-        P.log("simulate_subject", "subject"),
+        P.scan_log("simulate_subject"),
     benchmark:
-        P.benchmark("simulate_subject", "subject")
+        P.scan_benchmark("simulate_subject")
     conda:
         "../envs/simulate.yaml"
     params:
@@ -52,5 +51,5 @@ rule simulate_subject:
 rule simulate:
     input:
         rules.simulate_cohort.output,
-        expand(rules.simulate_subject.output, subject=SUBJECTS if SIMULATED else []),
+        of_scans(rules.simulate_subject.output, SCANS if SIMULATED else []),
     localrule: True

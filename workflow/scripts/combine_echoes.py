@@ -5,7 +5,10 @@ import numpy as np
 from recon.acquisition import Acquisition
 from recon.combine import CombineEchoes, combine_echoes, echo_range
 from recon.io import read_mask, read_volume, write_volume
+from recon.sidecars import provenance
 from workflow.lib.log import job_log
+
+SINGLE_ECHO = "one echo gives no R2*: susceptibility alone found the structures of the inversion"
 
 
 def main(
@@ -16,8 +19,9 @@ def main(
     combined = combine_echoes(echoes.data, read_volume(magnitude).data, mask, facts.te_s, params)
     separate = echoes.data.ndim == 4  # else one field was fitted to all echoes
     used = echo_range(params, len(facts.te_s)) if separate else slice(None)
-    about = {"Units": "ppm", "SkullStripped": True, "Sources": facts.sources}
-    write_volume(chi, combined, echoes, {**about, "Reference": params.reference, "EchoTimes": facts.te_s[used]})
+    about = {"Units": "ppm", **provenance(facts)}
+    note = {"Note": SINGLE_ECHO} if len(facts.te_s) == 1 else {}
+    write_volume(chi, combined, echoes, {**about, "Reference": params.reference, "EchoTimes": facts.te_s[used], **note})
     maps = np.moveaxis(echoes.data, 3, 0)[used] if separate else []
     for path, te_s, data in zip(echo_chi, facts.te_s[used], maps, strict=separate):
         write_volume(path, data, echoes, {**about, "Reference": "none", "EchoTime": te_s})

@@ -7,7 +7,14 @@ from workflow.lib.log import job_log
 
 
 def main(
-    local: str, eroded: str, r2star: str, precision: str, acquisition: str, chi: str, cfg: dict, threads: int
+    local: str,
+    eroded: str,
+    precision: str,
+    acquisition: str,
+    chi: str,
+    cfg: dict,
+    threads: int,
+    r2star: str | None = None,
 ) -> None:
     facts = Acquisition.read(acquisition)
     field = read_volume(local)
@@ -17,7 +24,7 @@ def main(
         facts.voxel_size_mm,
         facts.b0_dir,
         DipoleInversion(**cfg),
-        read_volume(r2star).data,
+        read_volume(r2star).data if r2star else None,
         read_volume(precision).data,
         threads,
     )

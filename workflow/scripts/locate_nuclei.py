@@ -1,4 +1,4 @@
-"""T1-weighted image, brain mask and maps → nuclei, basal-ganglia box, statistics per nucleus."""
+"""T1-weighted image, brain mask and maps → nuclei (or the user's), basal-ganglia box, statistics per region."""
 
 import warnings
 
@@ -9,33 +9,43 @@ from recon.localize import (
     basal_ganglia_box,
     box_mask,
     expert_box,
-    nuclei_statistics,
+    region_statistics,
     subject_labels,
+    white_matter,
 )
 from recon.registration import register
 from recon.tables import write_table
+from recon.user_maps import user_labels
 from workflow.lib.log import job_log
 
 
-def main(t1w: str, mask: str, chi: str, r2star: str, dseg: str, box: str, stats: str, subject: str, cfg: dict) -> None:
-    params = LocateNuclei(**cfg)
-    image, brain = read_volume(t1w), read_mask(mask)
+def main(
+    t1w: str, mask: str, chi: str, dseg: str, box: str, stats: str, scan: str, cfg: dict,
+    r2star: str | None = None, user_nuclei: str | None = None, user: str | None = None,
+) -> None:  # fmt: skip
+    """`user`: BIDS URI of `user_nuclei`; the registration still finds white matter."""
+    params, image, brain = LocateNuclei(**cfg), read_volume(t1w), read_mask(mask)
     fit = register(image.data, image.affine, brain)
     if not fit.plausible:
         warnings.warn(f"{t1w}: implausible registration, volume ratio {fit.determinant:.2f}", stacklevel=1)
-    labels = subject_labels(brain, image.affine, fit.subject_to_mni)
-    region = expert_box(params.boxes, subject, brain.shape) if params.boxes else None
-    source = "registration" if region is None else "expert"
+    about = {"SkullStripped": True, "Sources": [derivative_uri(t1w)], "Registration": fit.summary()}
+    if user_nuclei:
+        labels = user_labels(user_nuclei, image)
+        about |= {"Tool": "user", "Sources": [user]}
+    else:
+        labels = subject_labels(brain, image.affine, fit.subject_to_mni)
+    region = expert_box(params.boxes, scan, brain.shape) if params.boxes else None
+    source = "nuclei" if region is None else "expert"
     region = region or basal_ganglia_box(labels, params.margin_mm, image.voxel_size_mm)
-    quality = {"SkullStripped": True, "Sources": [derivative_uri(t1w)], "Registration": fit.summary()}
-    write_volume(dseg, labels, image, quality)
+    write_volume(dseg, labels, image, about)
     bounds = [[side.start, side.stop] for side in region]
-    sidecar = {"Type": "ROI", "BoxSource": source, "Box": bounds, **quality}
-    write_mask(box, box_mask(brain.shape, region), image, sidecar)
-    chi_ppm, r2star_hz = read_volume(chi).data, read_volume(r2star).data
-    write_table(stats, nuclei_statistics(labels, chi_ppm, r2star_hz, image.voxel_size_mm))
+    write_mask(box, box_mask(brain.shape, region), image, {"Type": "ROI", "BoxSource": source, "Box": bounds, **about})
+    maps = {"chi_ppm": read_volume(chi).data} | ({"r2star_hz": read_volume(r2star).data} if r2star else {})
+    white = white_matter(brain, image.affine, fit.subject_to_mni)
+    write_table(stats, region_statistics(labels, white, maps, image.voxel_size_mm))
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
-        main(**snakemake.input, **snakemake.output, **snakemake.wildcards, cfg=snakemake.params.cfg)
+        params, scan = snakemake.params, snakemake.wildcards.scan
+        main(**snakemake.input, **snakemake.output, scan=scan, cfg=params.cfg, user=params.user)

@@ -14,6 +14,8 @@ def main(magnitude: str, mask: str, acquisition: str, r2star: str, misfit: str, 
     checks = {"NoiseLevel": float(fit.noise)}
     if cross_check is not None:  # ARLO needs equally spaced echoes
         checks["RelativeDifferenceToARLO"] = round(float(cross_check), 4)
+    if len(facts.te_s) == 2:
+        checks["Note"] = "two-point formula: two echoes leave no residual, so the misfit is zero"
     write_volume(r2star, fit.r2star_hz, like=echoes, sidecar={"Units": "1/s", **about, **checks})
     meaning = {"Description": "RMS residual of the exponential, over the standard deviation of the noise", "Units": "1"}
     write_volume(misfit, fit.misfit, like=echoes, sidecar={**meaning, **about})

@@ -1,18 +1,18 @@
-"""Simulation settings → magnitude and phase of every echo of one subject, and the true maps behind them."""
+"""Simulation settings → the images of every echo of one subject, as a vendor writes them, and the true maps behind."""
 
-import numpy as np
-
-from recon.io import write_mask, write_volume
+from recon.io import write_mask, write_stored, write_volume
 from recon.phantom import bids
 from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject_by_label
 from recon.phantom.field import forward_field, head_field, shim
 from recon.phantom.signal import acquire
+from recon.phantom.vendor import VENDORS, encode
 from workflow.lib.log import job_log
 
 
-def main(magnitude: list[str], phase: list[str], subject: str, cfg: dict, **truth: str) -> None:
+def main(images: list[str], subject: str, cfg: dict, **truth: str) -> None:
     settings = Simulate(**cfg)
+    vendor = VENDORS[settings.vendor]
     person = subject_by_label(settings, subject)
     head = anatomy(person, settings.voxel_size_mm, settings.b0_tilt_deg)
     grid = head.grid
@@ -20,11 +20,13 @@ def main(magnitude: list[str], phase: list[str], subject: str, cfg: dict, **trut
     total_ppm = shim(head_field(head.chi_ppm, head.brain, *geometry), head.brain, head.affine)
     local_ppm = forward_field(head.chi_ppm * head.brain, *geometry)
 
-    images = zip(magnitude, bids.sidecars(settings, "mag"), phase, bids.sidecars(settings, "phase"), strict=True)
     echoes = acquire(head, total_ppm, settings, person.rng(3))
-    for signal, (mag_path, mag_json, phase_path, phase_json) in zip(echoes, images, strict=True):
-        write_volume(mag_path, np.rint(np.abs(signal)), grid, mag_json)
-        write_volume(phase_path, np.angle(signal), grid, phase_json)
+    paths, sidecars = iter(images), [bids.sidecars(settings, vendor, part) for part in vendor.parts]
+    for signal, *of_parts in zip(echoes, *sidecars, strict=True):
+        for part, sidecar in zip(vendor.parts, of_parts, strict=True):
+            scale = vendor.scale(part)
+            pixels = encode(signal, vendor, part)
+            write_stored(next(paths), pixels, head.affine, scale.slope, scale.intercept, sidecar)
 
     inside = head.pd > 0  # air has no relaxation time
     maps = {"chi": (head.chi_ppm, "ppm"), "r2star": (head.r2star_hz, "1/s"), "t1": (head.t1_s * inside, "s")}
@@ -37,4 +39,4 @@ def main(magnitude: list[str], phase: list[str], subject: str, cfg: dict, **trut
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
-        main(**snakemake.output, subject=snakemake.wildcards.subject, cfg=snakemake.params.cfg)
+        main(**snakemake.output, subject=snakemake.wildcards.scan.removeprefix("sub-"), cfg=snakemake.params.cfg)

@@ -1,24 +1,35 @@
 """First echoes at two flip angles → T1 [s] and PD maps."""
 
 from recon.acquisition import Acquisition
-from recon.bids import metadata, raw_uri
+from recon.bids import raw_uri
+from recon.intake.read import first_magnitude
+from recon.intake.series import series_of
 from recon.io import read_mask, read_volume, write_volume
 from recon.t1 import t1_map
 from workflow.lib.log import job_log
 
 
 def main(
-    magnitude: str, low_flip: str, sidecars: list[str], r2star: str, mask: str, acquisition: str, t1: str, pd: str
+    magnitude: str,
+    low_flip: list[str],
+    sidecars: list[str],
+    mask: str,
+    acquisition: str,
+    t1: str,
+    pd: str,
+    r2star: str | None = None,
 ) -> None:
     echoes, facts, brain = read_volume(magnitude), Acquisition.read(acquisition), read_mask(mask)
-    flip_low_deg = float(metadata(low_flip, sidecars)["FlipAngle"])
-    low, high = read_volume(low_flip).data, echoes.data[..., 0]
-    flips_deg = (flip_low_deg, facts.flip_angle_deg)
-    fit = t1_map(low, high, brain, read_volume(r2star).data, flips_deg, facts.tr_s, facts.te_s[0])
-    about = {"SkullStripped": True, "Sources": (raw_uri(low_flip), *facts.sources)}
+    series = series_of(low_flip, sidecars)
+    low, high = first_magnitude(series).data, echoes.data[..., 0]
+    flips_deg = (float(series.facts[0]["FlipAngle"]), facts.flip_angle_deg)
+    r2star_hz = read_volume(r2star).data if r2star else None
+    fit = t1_map(low, high, brain, r2star_hz, flips_deg, facts.tr_s, facts.te_s[0])
+    about = {"SkullStripped": True, "Sources": (*map(raw_uri, series.files), *facts.sources)}
     about["FlipAngle"] = list(flips_deg)
     write_volume(t1, fit.t1_s, echoes, {"Units": "s", **about})
-    write_volume(pd, fit.pd, echoes, {"Units": "arbitrary", **about})
+    note = {} if r2star else {"Note": "as it is at the echo time: a single echo gives no R2*"}
+    write_volume(pd, fit.pd, echoes, {"Units": "arbitrary", **about, **note})
 
 
 if __name__ == "__main__":

@@ -1,26 +1,51 @@
-"""First echo and R2* → the T1-weighted image."""
+"""First echo and R2* → the T1-weighted image; the user's own image is brought to the grid of the echoes."""
+
+import numpy as np
 
 from recon.acquisition import Acquisition
-from recon.io import read_mask, read_volume, write_volume
+from recon.io import Volume, read_mask, read_volume, write_volume
 from recon.t1 import T1wMap, t1_weighted
+from recon.user_maps import user_t1w as read_user_t1w
 from workflow.lib.log import job_log
 
 
-def main(magnitude: str, r2star: str, mask: str, acquisition: str, t1w: str, cfg: dict) -> None:
-    echoes, facts, params = read_volume(magnitude), Acquisition.read(acquisition), T1wMap(**cfg)
-    first_echo = echoes.data[..., 0]
-    image = t1_weighted(first_echo, read_mask(mask), read_volume(r2star).data, facts.te_s[0], params)
+def from_first_echo(
+    echoes: Volume, brain: np.ndarray, r2star: str | None, facts: Acquisition, params: T1wMap
+) -> tuple[np.ndarray, dict]:
+    """The image of the first echo, and what its sidecar says."""
+    r2star_hz = read_volume(r2star).data if r2star else None
+    image = t1_weighted(echoes.data[..., 0], brain, r2star_hz, facts.te_s[0], params)
     sidecar = {
-        "Units": "arbitrary",
-        "SkullStripped": True,
         "Sources": facts.sources,
         "EchoTime": facts.te_s[0],
         "FlipAngle": facts.flip_angle_deg,
-        "R2starDecayRemoved": params.remove_r2star_decay,
+        "R2starDecayRemoved": params.remove_r2star_decay and r2star_hz is not None,
     }
-    write_volume(t1w, image, like=echoes, sidecar={k: v for k, v in sidecar.items() if v is not None})
+    if r2star_hz is None:
+        sidecar["Note"] = "R2* decay of the echo stays: a single echo gives no R2*"
+    return image, {key: value for key, value in sidecar.items() if value is not None}
+
+
+def main(
+    magnitude: str,
+    mask: str,
+    acquisition: str,
+    t1w: str,
+    cfg: dict,
+    r2star: str | None = None,
+    user_t1w: str | None = None,
+    user: str | None = None,
+) -> None:
+    """`user`: BIDS URI of `user_t1w`."""
+    echoes, facts, brain = read_volume(magnitude), Acquisition.read(acquisition), read_mask(mask)
+    if user_t1w:
+        image, resampled = read_user_t1w(user_t1w, echoes, brain)
+        about = {"Sources": [user], "Tool": "user", "Resampled": "linear, scanner coordinates" if resampled else "no"}
+    else:
+        image, about = from_first_echo(echoes, brain, r2star, facts, T1wMap(**cfg))
+    write_volume(t1w, image, like=echoes, sidecar={"Units": "arbitrary", "SkullStripped": True, **about})
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
-        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)
+        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg, user=snakemake.params.user)

@@ -1,0 +1,35 @@
+"""What the intake decided about a series, and why."""
+
+from dataclasses import dataclass
+
+from recon.intake.phase_scale import PhaseScale
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decisions:
+    """How the voxels of one series become magnitude and phase.
+
+    Parameters
+    ----------
+    scale : raw phase to radians; None where the series holds real and imaginary parts
+    chop_axis : voxel axis along which every second slice is negated, or None
+    phase_sign : factor of the phase, after which a paramagnetic source advances it
+    reasons : sentences by `PhaseUnits`, `SliceChop` and `PhaseSign`: what was decided and from which evidence
+    notes : what a user must see
+    """
+
+    scale: PhaseScale | None
+    chop_axis: int | None
+    phase_sign: int
+    reasons: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+    def summary(self) -> dict:
+        """All of it as plain JSON."""
+        return {
+            **self.reasons,
+            "RadiansPerValue": self.scale._asdict() if self.scale else None,
+            "ChopAxis": self.chop_axis,
+            "SignFactor": self.phase_sign,
+            "Notes": list(self.notes),
+        }

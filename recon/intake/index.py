@@ -1,0 +1,250 @@
+"""Scans of a BIDS dataset, and why some of it cannot be used: told by names, sidecars and headers."""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from recon.bids import entities
+from recon.intake.facts import is_number, shown
+from recon.intake.headers import grid_problems, read_facts
+from recon.intake.layout import BIDS_NAME
+from recon.intake.problems import IntakeError, Problem
+from recon.intake.scan import Scan, Series
+from recon.intake.series import series_of
+from recon.intake.user_files import derivative_datasets, offered_files, user_files
+
+IMAGES = (".nii", ".nii.gz")
+SUFFIXES = ("MEGRE", "VFA")  # images of VFA count where there are none of MEGRE
+ENTITIES = {"sub", "ses", "acq", "run", "echo", "flip", "part", "suffix"}
+SAFE = re.compile("(?:sub|ses)-[A-Za-z0-9]+")
+TE_TOLERANCE_S = 1e-4  # between the first echoes of two flip angles, whose ratio is taken
+Problems = dict[str, list[Problem]]
+
+
+class Visit(NamedTuple):
+    """What one session of a subject holds; `name` is `sub-01` or `sub-01_ses-02`."""
+
+    name: str
+    folder: str
+    images: list[str]
+    sidecars: list[str]
+
+
+def index(bids_dir: Path, derivatives: Path | None = None) -> tuple[dict[str, Scan], Problems]:
+    """Find the scans of a dataset.
+
+    A scan is a run of a session of a subject: `anat/*_MEGRE` images, or `*_VFA` where there are none, of one series or
+    of two (told apart by `acq-` or `flip-`) that differ in FlipAngle.
+
+    Parameters
+    ----------
+    bids_dir : folder of the dataset
+    derivatives : folder with the user's masks, labels and T1-weighted images: a dataset or a folder of datasets;
+        `derivatives` in bids_dir where None
+
+    Returns
+    -------
+    scans : the good ones by name
+    problems : of the others by name; by subject or visit where no scan can be told; under "" those of the dataset
+    """
+    bids_dir = Path(bids_dir)
+    try:
+        folders, sidecars = _dataset(bids_dir)
+        datasets = _datasets(bids_dir, derivatives)
+    except IntakeError as error:
+        return {}, {"": list(error.problems)}
+    scans: dict[str, Scan] = {}
+    problems: Problems = {}
+    for folder in folders:
+        found, wrong = _subject(folder, sidecars, datasets)
+        scans |= found
+        problems |= wrong
+    return scans, problems
+
+
+def _dataset(bids_dir: Path) -> tuple[list[str], list[str]]:
+    """The subjects' folders, and the sidecars that apply to all of them."""
+    if not bids_dir.is_dir():
+        raise IntakeError([Problem(str(bids_dir), "a BIDS folder (config bids_dir)", "none")])
+    names = _names(bids_dir)
+    folders = [p for name in names if name.startswith("sub-") and os.path.isdir(p := os.path.join(bids_dir, name))]
+    if not folders:
+        raise IntakeError([Problem(str(bids_dir), "sub-* folders", "none")])
+    return folders, _sidecars(str(bids_dir), names)
+
+
+def _datasets(bids_dir: Path, derivatives: Path | None) -> list[Path]:
+    folder = bids_dir / "derivatives" if derivatives is None else Path(derivatives)
+    if folder.is_dir():
+        try:
+            return derivative_datasets(folder)
+        except OSError as error:
+            raise IntakeError([Problem(str(folder), "a folder that can be read", str(error.strerror))]) from None
+    if derivatives is None:
+        return []
+    raise IntakeError([Problem(str(folder), "the folder of the user's derivatives", "none")])
+
+
+def _names(folder: str | Path) -> list[str]:
+    """Sorted names in a folder, without hidden ones; IntakeError where it cannot be read."""
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError as error:
+        raise IntakeError([Problem(str(folder), "a folder that can be read", str(error.strerror))]) from None
+
+
+def _sidecars(folder: str, names: Iterable[str]) -> list[str]:
+    ends = tuple(f"{suffix}.json" for suffix in SUFFIXES)
+    return [os.path.join(folder, name) for name in names if name.endswith(ends)]
+
+
+def _subject(folder: str, sidecars: list[str], datasets: list[Path]) -> tuple[dict[str, Scan], Problems]:
+    """Scans and problems of one subject's folder."""
+    subject = os.path.basename(folder)
+    if not SAFE.fullmatch(subject):
+        return {}, {subject: [Problem(folder, "a subject label of letters and digits", repr(subject))]}
+    try:
+        visits = _visits(folder, sidecars)
+    except IntakeError as error:
+        return {}, {subject: list(error.problems)}
+    if not any(visit.images for visit in visits):
+        return {}, {subject: [Problem(folder, "images anat/*_MEGRE.nii.gz (or *_VFA.nii.gz)", "none")]}
+    offered = offered_files(datasets, subject)
+    scans: dict[str, Scan] = {}
+    problems: Problems = {}
+    for visit in visits:
+        by_run, wrong = _by_run(visit)
+        problems |= wrong
+        for name, images in by_run.items():
+            try:
+                scans[name] = _scan(name, images, visit, offered)
+            except IntakeError as error:
+                problems[name] = [*problems.get(name, []), *error.problems]
+    return {name: scan for name, scan in scans.items() if name not in problems}, problems
+
+
+def _visits(folder: str, inherited: list[str]) -> list[Visit]:
+    """The sessions of a subject, and the subject itself where it has images outside of sessions."""
+    names, subject = _names(folder), os.path.basename(folder)
+    sidecars = inherited + _sidecars(folder, names)
+    visits = [_visit(subject, folder, names, sidecars)] if "anat" in names else []
+    for session in (name for name in names if name.startswith("ses-")):
+        inside = os.path.join(folder, session)
+        if not SAFE.fullmatch(session):
+            raise IntakeError([Problem(inside, "a session label of letters and digits", repr(session))])
+        names_inside = _names(inside)
+        if "anat" in names_inside:
+            more = sidecars + _sidecars(inside, names_inside)
+            visits.append(_visit(f"{subject}_{session}", inside, names_inside, more))
+    return visits
+
+
+def _visit(name: str, folder: str, names: Iterable[str], inherited: list[str]) -> Visit:
+    anat = os.path.join(folder, "anat")
+    names = _names(anat)
+    paths = {suffix: [os.path.join(anat, n) for n in names if n.endswith(_image_ends(suffix))]
+             for suffix in SUFFIXES}  # fmt: skip
+    images = next((paths[suffix] for suffix in SUFFIXES if paths[suffix]), [])
+    return Visit(name, anat, images, inherited + _sidecars(anat, names))
+
+
+def _image_ends(suffix: str) -> tuple[str, ...]:
+    return tuple(f"_{suffix}{end}" for end in IMAGES)
+
+
+def _by_run(visit: Visit) -> tuple[dict[str, list[str]], Problems]:
+    """Images by name of scan, and what is wrong with the names."""
+    by_run: dict[str, list[str]] = {}
+    problems: Problems = {}
+    stems: dict[str, str] = {}
+    for image in visit.images:
+        run = entities(image).get("run", "")
+        name = f"{visit.name}_run-{run}" if run.isalnum() and run.isascii() else visit.name
+        stem = image.removesuffix(".gz")
+        wrong = _name_problems(image, visit.name)
+        if stem in stems:
+            wrong.append(Problem(image, "one form of an image, .nii or .nii.gz", f"also {stems[stem]}"))
+        elif not wrong:
+            by_run.setdefault(name, []).append(image)
+        stems[stem] = image
+        if wrong:
+            problems.setdefault(name, []).extend(wrong)
+    return by_run, problems
+
+
+def _name_problems(image: str, visit: str) -> list[Problem]:
+    """Problems of one image's name: not BIDS, of another subject or session, or with an entity that means more."""
+    name, names = os.path.basename(image), entities(image)
+    if not BIDS_NAME.fullmatch(name) or len(names) != name.count("_") + 1:  # fewer where one stands twice
+        return [Problem(image, "a BIDS name: key-label_..._suffix of letters and digits, no key twice", repr(name))]
+    if "_".join(f"{key}-{names[key]}" for key in ("sub", "ses") if key in names) != visit:
+        return [Problem(image, f"{visit} in its name, as its folder says", name)]
+    unknown = sorted(names.keys() - ENTITIES)
+    if unknown:
+        known = ", ".join(sorted(ENTITIES - {"suffix"}))
+        return [Problem(image, f"no entities but {known}", ", ".join(f"{key}-{names[key]}" for key in unknown))]
+    return []
+
+
+def _scan(name: str, images: list[str], visit: Visit, offered: list[str]) -> Scan:
+    """Put a scan together; IntakeError with all its problems."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for image in images:
+        names = entities(image)
+        groups.setdefault((names.get("acq", ""), names.get("flip", "")), []).append(image)
+    if len(groups) > 2:
+        found = "; ".join(" ".join(filter(None, (acq and f"acq-{acq}", flip and f"flip-{flip}"))) or "no acq"
+                          for acq, flip in groups)  # fmt: skip
+        raise IntakeError([Problem(visit.folder, "one series of echoes or two flip angles", f"{len(groups)}: {found}")])
+    series = _all_series(groups.values(), visit.sidecars)
+    problems: list[Problem] = []
+    if len(series) == 2:
+        problems = _flip_problems(series) or _pair_problems(*(series := sorted(series, key=_flip_angle_deg)))
+    files, more = user_files(name, series[-1], offered)
+    if problems or more:
+        raise IntakeError([*problems, *more])
+    return Scan(name=name, series=series[-1], low_flip=series[0] if len(series) == 2 else None, **files)
+
+
+def _all_series(groups: Iterable[list[str]], sidecars: list[str]) -> list[Series]:
+    series, problems = [], []
+    for group in groups:
+        try:
+            series.append(series_of(group, sidecars))
+        except IntakeError as error:
+            problems += error.problems
+    if problems:
+        raise IntakeError(problems)
+    return series
+
+
+def _flip_angle_deg(series: Series) -> float:
+    return series.facts[0]["FlipAngle"]
+
+
+def _flip_problems(series: Sequence[Series]) -> list[Problem]:
+    """Problems where two series do not tell what maps of T1 need."""
+    problems = []
+    for one in series:
+        facts, file = one.facts[0], one.files[0]
+        if not is_number(facts.get("FlipAngle")):
+            expected = "FlipAngle [degree] in its sidecar, as there are two series"
+            problems.append(Problem(file, expected, shown(facts.get("FlipAngle"))))
+        if "RepetitionTimeExcitation" not in facts and "RepetitionTime" not in facts:
+            expected = "RepetitionTimeExcitation [seconds] in its sidecar, as there are two flip angles"
+            problems.append(Problem(file, expected, "none"))
+    if not problems and _flip_angle_deg(series[0]) == _flip_angle_deg(series[1]):
+        expected = f"another FlipAngle than {series[0].files[0]}, or one series"
+        problems.append(Problem(series[1].files[0], expected, f"{_flip_angle_deg(series[1]):g} degrees in both"))
+    return problems
+
+
+def _pair_problems(low: Series, high: Series) -> list[Problem]:
+    """Problems where two flip angles cannot be compared voxel by voxel."""
+    problems = grid_problems(read_facts(low.files[0]), read_facts(high.files[0]))
+    if abs(low.te_s[0] - high.te_s[0]) > TE_TOLERANCE_S:
+        expected = f"the first EchoTime of {high.files[0]}, {high.te_s[0]:g} s"
+        problems.append(Problem(low.files[0], expected, f"{low.te_s[0]:g} s"))
+    return problems

@@ -1,0 +1,273 @@
+"""Raw phase values → radians, from what the files say of them; the values themselves only confirm it.
+
+In this order: config `prepare_echoes.phase_range`, the sidecar's `Units`, the vendor. A range is taken only if the
+values of all echoes lie in it, reach both its ends, spread over the whole circle and jump between its ends from voxel
+to voxel, as wrapped phase does and a magnitude or a map in other units does not.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from recon.intake.facts import shown
+from recon.intake.manufacturer import manufacturer
+from recon.intake.problems import IntakeError, Problem
+
+
+class PhaseScale(NamedTuple):
+    """Phase [rad] = slope * raw + intercept."""
+
+    slope: float
+    intercept: float
+
+
+class Range(NamedTuple):
+    """Raw values of one turn."""
+
+    low: float
+    high: float
+
+    @property
+    def span(self) -> float:
+        """Raw values that make 2 pi."""
+        return self.high - self.low
+
+    def __str__(self) -> str:
+        return f"{self.low:.6g} to {self.high:.6g}"
+
+
+RADIANS, POSITIVE_RADIANS = Range(-np.pi, np.pi), Range(0, 2 * np.pi)
+MILLIRADIANS, POSITIVE_MILLIRADIANS = Range(-1000 * np.pi, 1000 * np.pi), Range(0, 2000 * np.pi)
+PIXELS, SIGNED = Range(0, 4096), Range(-4096, 4096)
+PHILIPS_PIXELS = Range(0, 4095)
+VENDORS = {
+    # Pixels 0..4095 are -pi..pi (shimming-toolbox/shimming-toolbox issue 499); with the rescale slope 2 and intercept
+    # -4096 they are -4096..4094 (rordenlab/dcm2niix issue 406, MRtrix3/mrtrix3 issue 3009, CMRR-C2P/MB issue 238).
+    "Siemens": (PIXELS, SIGNED),
+    # Pixels 0..4095 with the rescale slope 1.53455 and intercept -3142 are milliradians, dcm2niix's "display" values;
+    # its "precise" values are radians (rordenlab/dcm2niix issues 463 and 975, neurolabusc/dcm_qa_philips_enh).
+    "Philips": (PHILIPS_PIXELS, MILLIRADIANS, RADIANS),
+    # Milliradians without rescale (the readers of QSMxT/QSMxT and of the MEDI toolbox).
+    "GE": (MILLIRADIANS,),
+}
+UNITS = {  # BIDS unit: radians in one, and what wrapped phase then fills
+    "rad": (1.0, (RADIANS, POSITIVE_RADIANS)),
+    "mrad": (1e-3, (MILLIRADIANS, POSITIVE_MILLIRADIANS)),
+}
+KNOWN = frozenset(sum(VENDORS.values(), ()) + sum((turns for _, turns in UNITS.values()), ()))
+
+SLACK = 0.002  # of a turn, by which rounded files pass the ends
+REACH = 0.98  # of a turn, between the lowest and the highest value; measured: 0.9997 (Philips) and more
+ARCS, ARCS_FILLED = 32, 0.9  # share of the circle's arcs that hold voxels
+WRAPS = 1e-4  # share of unlike neighbours more than 3/4 turn apart; measured: 0.002 to 0.06, in magnitudes none
+MANY_WRAPS = 10 * WRAPS
+LEAST = 0.1  # of a turn, that the phase of any head exceeds within an echo
+SAMPLES = 2**21  # voxels of an echo that are sorted into arcs
+CHOICE = "if these values are right, say which stand for -pi and pi in prepare_echoes.phase_range"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What the finite values of one phase image, or of several, look like.
+
+    Parameters
+    ----------
+    where : file for messages
+    low, high : extremes
+    arcs : for the known ranges that hold all values, and the one between the extremes, which of `ARCS` arcs of the
+        circle hold voxels
+    wraps : for each such range, the share of unlike neighbouring voxels that differ by more than 3/4 turn
+    """
+
+    where: str
+    low: float
+    high: float
+    arcs: dict[Range, np.ndarray]
+    wraps: dict[Range, float]
+
+    def __str__(self) -> str:
+        return f"values from {self.low:.6g} to {self.high:.6g}"
+
+    @property
+    def own(self) -> Range:
+        """From the lowest to the highest value."""
+        return Range(self.low, self.high)
+
+    def fill(self, turn: Range) -> float:
+        """Distance of the extremes as a share of a turn."""
+        return (self.high - self.low) / turn.span
+
+    def fills(self, turn: Range) -> bool:
+        """Whether the values look like wrapped phase that one turn takes `turn` for."""
+        return (
+            turn in self.arcs
+            and self.fill(turn) >= REACH
+            and self.arcs[turn].mean() >= ARCS_FILLED
+            and self.wraps[turn] >= WRAPS
+        )
+
+
+def observe(raw: np.ndarray, where: str, phase_range: Sequence[float] | None) -> Observed:
+    """Look at one (X, Y, Z) phase image that is not constant; NaN and Inf do not count.
+
+    Parameters
+    ----------
+    raw : as stored
+    where : file for messages
+    phase_range : config `prepare_echoes.phase_range`, looked for beside the known ranges
+    """
+    finite = raw[np.isfinite(raw)]
+    low, high = float(finite.min()), float(finite.max())
+    given = () if phase_range is None else (Range(*map(float, phase_range)),)
+    turns = [turn for turn in {*KNOWN, *given, Range(low, high)} if _within(low, high, turn)]
+    sample = finite[:: max(1, finite.size // SAMPLES)]
+    return Observed(
+        where=where,
+        low=low,
+        high=high,
+        arcs={turn: _arcs(sample, turn) for turn in turns},
+        wraps=_wraps(raw, turns),
+    )
+
+
+def _within(low: float, high: float, turn: Range) -> bool:
+    return low >= turn.low - SLACK * turn.span and high <= turn.high + SLACK * turn.span
+
+
+def _arcs(values: np.ndarray, turn: Range) -> np.ndarray:
+    """(ARCS,) bool, which arcs of the circle hold values."""
+    with np.errstate(over="ignore", invalid="ignore"):  # a turn beyond what float32 holds
+        return np.histogram(np.clip(values, *turn), ARCS, range=turn)[0] > 0
+
+
+def _wraps(raw: np.ndarray, turns: Iterable[Range]) -> dict[Range, float]:
+    """Of neighbours along any axis that differ, the share that differs by more than 3/4 turn; a mask does not count."""
+    counts, pairs = dict.fromkeys(turns, 0), 0
+    for axis in range(raw.ndim):
+        with np.errstate(invalid="ignore", over="ignore"):  # Inf - Inf
+            jump = np.abs(np.diff(raw, axis=axis))
+        pairs += int(np.count_nonzero(jump))
+        for turn in counts:
+            counts[turn] += int(np.count_nonzero(np.isfinite(jump) & (jump > 0.75 * turn.span)))
+    return {turn: count / max(pairs, 1) for turn, count in counts.items()}
+
+
+def pooled(echoes: Sequence[Observed]) -> Observed:
+    """All echoes of a series as one."""
+    turns = set.intersection(*(set(echo.arcs) for echo in echoes))
+    return Observed(
+        where=echoes[0].where,
+        low=min(echo.low for echo in echoes),
+        high=max(echo.high for echo in echoes),
+        arcs={turn: np.logical_or.reduce([echo.arcs[turn] for echo in echoes]) for turn in turns},
+        wraps={turn: float(np.mean([echo.wraps[turn] for echo in echoes])) for turn in turns},
+    )
+
+
+def phase_scale(
+    echoes: Sequence[Observed], facts: Sequence[Mapping], phase_range: Sequence[float] | None
+) -> tuple[PhaseScale, str, tuple[str, ...]]:
+    """Scale of a series' phase, the evidence as a sentence, and notes.
+
+    Parameters
+    ----------
+    echoes : the phase image of each echo, see `observe`
+    facts : the sidecars of each echo
+    phase_range : config `prepare_echoes.phase_range`: raw values of -pi and pi, or None
+
+    Raises
+    ------
+    IntakeError
+        Where no evidence says what the values mean, or the values contradict it.
+    """
+    whole = pooled(echoes)
+    candidates, evidence = _from_config(phase_range) if phase_range is not None else _from_sidecar(facts)
+    if not candidates:
+        raise IntakeError([_unknown(whole, evidence)])
+    fitting = [turn for turn in candidates if whole.fills(turn)]
+    notes: tuple[str, ...] = ()
+    if phase_range is not None and not fitting:
+        fitting, notes = _unconfirmed(whole, *candidates)
+    if len(fitting) != 1:
+        raise IntakeError([_misfit(echoes, whole, candidates, evidence)])
+    (turn,) = fitting
+    if problems := [_odd(echo, turn, evidence) for echo in echoes if _is_odd(echo, turn)]:
+        raise IntakeError(problems)
+    if problems := _unwrapped_later(echoes, turn):
+        raise IntakeError(problems)
+    share = min(whole.fill(turn), 1.0)
+    return candidates[turn], f"{turn} is one turn: {evidence}; the values fill {share:.1%} of it", notes
+
+
+def _scale(turn: Range) -> PhaseScale:
+    """-pi..pi over `turn`."""
+    slope = 2 * np.pi / turn.span
+    return PhaseScale(slope, -np.pi - slope * turn.low)
+
+
+def _from_config(phase_range: Sequence[float]) -> tuple[dict[Range, PhaseScale], str]:
+    turn = Range(*map(float, phase_range))
+    return {turn: _scale(turn)}, "config prepare_echoes.phase_range"
+
+
+def _from_sidecar(facts: Sequence[Mapping]) -> tuple[dict[Range, PhaseScale], str]:
+    """Ranges that `Units` or the vendor allow, none where neither is known, and which of the two said so."""
+    said = {shown(fact.get("Units")): fact.get("Units") for fact in facts}
+    makers = {manufacturer(fact) for fact in facts}
+    if len(said) > 1 or len(makers) > 1:
+        both = f"Units {', '.join(sorted(said))} and Manufacturer {', '.join(sorted(map(str, makers)))}"
+        return {}, f"{both} in one series"
+    (units,), (maker,) = said.values(), makers
+    if isinstance(units, str) and units in UNITS:
+        rad, turns = UNITS[units]
+        return dict.fromkeys(turns, PhaseScale(rad, 0.0)), f"Units {units}"
+    if maker in VENDORS and units in (None, "arbitrary"):
+        return {turn: _scale(turn) for turn in VENDORS[maker]}, f"Manufacturer {maker}"
+    return {}, f"Units {shown(units)} and Manufacturer {shown(facts[0].get('Manufacturer'))}"
+
+
+def _unknown(whole: Observed, evidence: str) -> Problem:
+    expected = "Units: rad or a known Manufacturer, the same in all echoes' sidecars, or prepare_echoes.phase_range"
+    return Problem(whole.where, expected, f"{evidence} with {whole}")
+
+
+def _misfit(echoes: Sequence[Observed], whole: Observed, turns: Iterable[Range], evidence: str) -> Problem:
+    """Why no range is confirmed by the values; names the echo that reaches furthest."""
+    furthest = max(echoes, key=lambda echo: max(abs(echo.low), abs(echo.high)))
+    expected = f"wrapped phase that fills {' or '.join(map(str, turns))} ({evidence}); {CHOICE}"
+    inside = [turn for turn in turns if turn in whole.arcs]
+    detail = [
+        f"{whole.fill(turn):.1%} of {turn}, {whole.arcs[turn].mean():.0%} of its arcs, {whole.wraps[turn]:.2%} wraps"
+        for turn in inside
+    ]
+    return Problem(furthest.where, expected, "; ".join([f"{whole} over {len(echoes)} echoes", *detail]))
+
+
+def _unconfirmed(whole: Observed, turn: Range) -> tuple[list[Range], tuple[str, ...]]:
+    """The range of the config with a note that the values leave it partly empty; none where they pass it."""
+    if turn not in whole.arcs:
+        return [], ()
+    share = f"{whole} fill {whole.fill(turn):.0%} of prepare_echoes.phase_range and do not confirm it"
+    return [turn], (f"{whole.where}: {share}",)
+
+
+def _is_odd(echo: Observed, turn: Range) -> bool:
+    """Whether an echo is not on the scale of `turn`: almost constant, or wrapped between other values."""
+    return echo.fill(turn) < LEAST or (echo.fill(turn) < REACH and echo.fills(echo.own))
+
+
+def _odd(echo: Observed, turn: Range, evidence: str) -> Problem:
+    wrapped = ", between which they wrap" if echo.fills(echo.own) else ""
+    return Problem(echo.where, f"phase of which {turn} is one turn in every echo ({evidence})", f"{echo}{wrapped}")
+
+
+def _unwrapped_later(echoes: Sequence[Observed], turn: Range) -> list[Problem]:
+    """Problems of echoes without a wrap after one with many: phase spreads with echo time."""
+    expected = "phase that wraps, as that of an earlier echo does"
+    return [
+        Problem(echo.where, expected, f"{echo}, {echo.wraps[turn]:.2%} wraps: a magnitude?")
+        for i, echo in enumerate(echoes)
+        if echo.wraps[turn] < WRAPS and any(before.wraps[turn] > MANY_WRAPS for before in echoes[:i])
+    ]

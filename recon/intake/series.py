@@ -1,0 +1,181 @@
+"""The image files of one multi-echo series → Series, ordered by echo time and checked; no voxel is read."""
+
+import os
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from recon.intake.facts import (
+    TE_ROUNDING_S,
+    Told,
+    disagreements,
+    echo_time_problems,
+    echo_times,
+    field_strength,
+    field_strength_problems,
+    of_both_parts,
+    optional_problems,
+    read_all,
+    stated_b0_dir,
+)  # fmt: skip
+from recon.intake.headers import Header, grid_problems, orientation_problems, read_facts
+from recon.intake.layout import layout
+from recon.intake.problems import IntakeError, Problem
+from recon.intake.scan import Image, Series
+
+MOST_ECHOES = 32
+
+
+class Echo(NamedTuple):
+    """Both parts of one echo at its echo time [s], with what is told of them."""
+
+    te_s: float
+    images: tuple[Image, Image]
+    facts: dict
+
+
+def series_of(files: Iterable[str], sidecars: Iterable[str]) -> Series:
+    """Order and check the images of one series.
+
+    Parameters
+    ----------
+    files : NIfTI files named by BIDS: `part-` mag and phase or real and imag, with `echo-` a 3-D image each, without
+        it a 3-D image of a single echo or a 4-D image, whose EchoTime is then a list
+    sidecars : JSON files that may apply to them, by inheritance
+
+    Returns
+    -------
+    Series
+        Its facts always have `MagneticFieldStrength` [T], where need be from ImagingFrequency, and the echo's own
+        `EchoTime` [s].
+
+    Raises
+    ------
+    IntakeError
+        With every problem that was found; the same problem of several images once.
+    """
+    (parts, pairs), problems = layout(files)
+    images = [image for pair in pairs.values() for image in pair]
+    told, read, unread = read_all(images, sidecars)
+    headers, broken = _headers(images)
+    told_by = {image.path: image for image in told}
+    problems += [*unread, *broken, *_header_problems(images, headers, told_by), *disagreements(told)]
+    echoes: list[Echo] = []
+    for number, (first, second) in pairs.items():
+        found, wrong = _echoes(number, (told_by[first], told_by[second]), headers)
+        echoes += found
+        problems += wrong
+    problems += _order_problems(echoes)
+    if problems or not echoes:
+        raise IntakeError(_condensed(problems) or [Problem("a series", "image files", "none")])
+    return _ordered(parts, echoes, read)
+
+
+def _ordered(parts: tuple[str, str], echoes: list[Echo], sidecars: tuple[str, ...]) -> Series:
+    echoes = sorted(echoes, key=lambda echo: echo.te_s)
+    first, second = zip(*(echo.images for echo in echoes), strict=True)
+    return Series(
+        parts=parts,
+        images=(first, second),
+        te_s=tuple(echo.te_s for echo in echoes),
+        facts=tuple(echo.facts for echo in echoes),
+        sidecars=sidecars,
+    )
+
+
+def _headers(images: Iterable[str]) -> tuple[dict[str, Header], list[Problem]]:
+    """The readable headers by file, and what is wrong with the others."""
+    headers, problems = {}, []
+    for image in images:
+        try:
+            headers[image] = read_facts(image)
+        except IntakeError as error:
+            problems += error.problems
+    return headers, problems
+
+
+def _header_problems(images: list[str], headers: dict[str, Header], told_by: dict[str, Told]) -> list[Problem]:
+    """Problems of orientation, and of grids that are not the first readable image's."""
+    readable = [headers[image] for image in images if image in headers]
+    oriented = [p for h in readable for p in orientation_problems(h, stated_b0_dir(told_by[h.path].facts))]
+    return oriented + [p for header in readable[1:] for p in grid_problems(header, readable[0])]
+
+
+def _echoes(
+    number: int | None, pair: tuple[Told, Told], headers: dict[str, Header]
+) -> tuple[list[Echo], list[Problem]]:
+    """The echoes of a pair of files, one or, of 4-D files, several; none where their times are wrong."""
+    known = [headers[image.path] for image in pair if image.path in headers]
+    count = 1 if number is not None else next(map(_volumes, known), None)
+    facts = of_both_parts(pair[0].facts, pair[1].facts)
+    problems = [
+        *(p for header in known for p in _volume_problems(number, header, known[0])),
+        *field_strength_problems(pair[1].path, facts),
+        *optional_problems(pair[1].path, facts),
+    ]
+    wrong = _time_problems(pair, count)
+    if wrong or count is None:
+        return [], problems + wrong
+    facts["MagneticFieldStrength"] = field_strength(facts)
+    echoes = [
+        Echo(te_s, tuple(Image(p.path, _place(headers.get(p.path), i)) for p in pair), facts | {"EchoTime": te_s})
+        for i, te_s in enumerate(echo_times(facts["EchoTime"]))
+    ]
+    return echoes, problems
+
+
+def _volumes(header: Header) -> int:
+    return header.shape[3] if len(header.shape) == 4 else 1
+
+
+def _place(header: Header | None, volume: int) -> int | None:
+    return volume if header is not None and len(header.shape) == 4 else None
+
+
+def _volume_problems(number: int | None, header: Header, partner: Header) -> list[Problem]:
+    """Problems of a fourth axis that the name excludes, or that the other part does not have."""
+    if number is not None and _volumes(header) > 1:
+        return [Problem(header.path, "a 3-D image, as its name has an echo-", f"shape {header.shape}")]
+    if number is None and _volumes(header) != _volumes(partner):
+        expected = f"as many volumes as {partner.path}, {_volumes(partner)}"
+        return [Problem(header.path, expected, f"{_volumes(header)} (shape {header.shape})")]
+    return []
+
+
+def _time_problems(pair: tuple[Told, Told], count: int | None) -> list[Problem]:
+    """Problems of EchoTime, which either part or both may tell; none where the number of volumes is unknown."""
+    if count is None:
+        return []
+    tellers = [image for image in pair if "EchoTime" in image.facts] or [pair[1]]
+    problems = [p for image in tellers for p in echo_time_problems(image.path, image.facts.get("EchoTime"), count)]
+    if problems or len(tellers) == 1:
+        return problems
+    one, other = (echo_times(image.facts["EchoTime"]) for image in pair)
+    if all(abs(a - b) <= TE_ROUNDING_S for a, b in zip(one, other, strict=True)):
+        return []
+    return [Problem(pair[1].path, f"the EchoTime of {pair[0].path}, {one} s", f"{other} s")]
+
+
+def _order_problems(echoes: Sequence[Echo]) -> list[Problem]:
+    """Problems of echo times that do not ascend with the echo number or the volume."""
+    problems = []
+    for before, after in pairwise(echoes):
+        if after.te_s - before.te_s <= TE_ROUNDING_S:
+            expected = f"an EchoTime beyond {before.te_s:g} s, that of the echo before ({before.images[1].path})"
+            problems.append(Problem(after.images[1].path, expected, f"{after.te_s:g} s"))
+    if len(echoes) > MOST_ECHOES:
+        folder = os.path.dirname(echoes[0].images[0].path)
+        problems.append(Problem(folder, f"at most {MOST_ECHOES} echoes in a series", str(len(echoes))))
+    return problems
+
+
+def _condensed(problems: Iterable[Problem]) -> list[Problem]:
+    """The same problem of several files once: it names two, and of more the first and their number."""
+    files: dict[tuple[str, str], list[str]] = {}
+    for problem in problems:
+        files.setdefault((problem.expected, problem.found), []).append(problem.where)
+    return [Problem(_together(where), expected, found) for (expected, found), where in files.items()]
+
+
+def _together(files: list[str]) -> str:
+    return " and ".join(files) if len(files) < 3 else f"{files[0]} (and {len(files) - 1} more)"

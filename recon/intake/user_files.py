@@ -1,0 +1,109 @@
+"""A user's own brain mask, labels of nuclei and T1-weighted image of a scan: taken as they are, or refused."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from recon.bids import entities
+from recon.intake.headers import Header, grid_problems, read_facts
+from recon.intake.problems import IntakeError, Problem
+from recon.intake.scan import Series
+from recon.io import read_json
+
+OWN = {"Q-Net", "recon.phantom"}  # datasets that this project wrote: results, and the truth of simulated cohorts
+IMAGES = (".nii", ".nii.gz")
+KINDS: dict[str, Callable[[dict[str, str]], bool]] = {  # field of Scan: whether the entities of a file's name say so
+    "mask": lambda names: names["suffix"] == "mask" and "brain" in (names.get("desc"), names.get("label")),
+    "nuclei": lambda names: names["suffix"] == "dseg" and names.get("desc") == "nuclei",
+    "t1w": lambda names: names["suffix"] == "T1w",
+}
+
+
+def derivative_datasets(folder: Path) -> list[Path]:
+    """The datasets in a derivatives folder, or the folder itself where it is one; none that this project wrote."""
+    candidates = [folder, *sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("sub-"))]
+    return [p for p in candidates if any(p.glob("sub-*")) and not _own(p)]
+
+
+def _own(dataset: Path) -> bool:
+    try:
+        authors = read_json(dataset / "dataset_description.json").get("GeneratedBy")
+    except ValueError:  # a user's folder need not describe itself
+        return False
+    authors = authors if isinstance(authors, list) else [authors]
+    return any(isinstance(author, dict) and author.get("Name") in OWN for author in authors)
+
+
+def offered_files(datasets: Iterable[Path], subject: str) -> list[str]:
+    """Masks, labels and T1-weighted images anywhere in the subject's folders of derivative datasets."""
+    walks = (walk for dataset in datasets for walk in os.walk(dataset / subject))
+    files = (os.path.join(folder, name) for folder, _, names in walks for name in names if name.endswith(IMAGES))
+    return sorted(file for file in files if any(says(entities(file)) for says in KINDS.values()))
+
+
+def user_files(name: str, series: Series, offered: Iterable[str]) -> tuple[dict[str, str], list[Problem]]:
+    """Choose what belongs to a scan.
+
+    A file belongs to the scan where its name has the same subject and session, the same run or none, and the same acq
+    or none; the run of a T1-weighted image counts only where the visit has several. A name with `space-` lies in
+    another space and is left aside. Raw T1-weighted images are not taken: who wants one puts it among the derivatives.
+
+    Parameters
+    ----------
+    name : of the scan, `sub-01_ses-02_run-1`
+    series : the series that is reconstructed
+    offered : files of derivative datasets
+
+    Returns
+    -------
+    files : for each of `mask`, `nuclei` and `t1w` that there is, its file
+    problems : several candidates, unreadable headers, masks and labels on another grid than the echoes
+    """
+    scan = dict(label.split("-", 1) for label in name.split("_")) | {"acq": entities(series.files[0]).get("acq")}
+    matching = {
+        "mask": [f for f in offered if _belongs(f, scan, "mask", ("run", "acq"))],
+        "nuclei": [f for f in offered if _belongs(f, scan, "nuclei", ("run", "acq"))],
+        "t1w": _t1w(scan, offered),
+    }
+    files = {kind: found[0] for kind, found in matching.items() if len(found) == 1}
+    problems = [_several(kind, found) for kind, found in matching.items() if len(found) > 1]
+    return files, problems + [p for kind, file in files.items() for p in _unfit(kind, file, series.files[0])]
+
+
+def _belongs(file: str, scan: dict[str, str | None], kind: str, where_said: tuple[str, ...]) -> bool:
+    names = entities(file)
+    same_visit = all(names.get(key) == scan.get(key) for key in ("sub", "ses"))
+    agrees = all(names.get(key) in (None, scan.get(key)) for key in where_said)
+    return KINDS[kind](names) and same_visit and agrees and "space" not in names
+
+
+def _t1w(scan: dict[str, str | None], offered: Iterable[str]) -> list[str]:
+    """The T1-weighted images of the visit; of several, those of the scan's run."""
+    found = [f for f in offered if _belongs(f, scan, "t1w", ())]
+    of_the_run = [f for f in found if entities(f).get("run") == scan.get("run")]
+    return of_the_run if len(found) > 1 and of_the_run else found
+
+
+def _several(kind: str, found: list[str]) -> Problem:
+    what = {"mask": "one brain mask", "nuclei": "one image of labels (desc-nuclei_dseg)", "t1w": "one T1w image"}[kind]
+    return Problem(found[0], f"{what} of the scan", f"also {', '.join(found[1:])}")
+
+
+def _unfit(kind: str, file: str, echo: str) -> list[Problem]:
+    """Problems of one chosen file's header."""
+    try:
+        header = read_facts(file)
+        reference = read_facts(echo)
+    except IntakeError as error:
+        return list(error.problems)
+    if len(header.shape) != 3:
+        return [Problem(file, "a 3-D image", f"shape {header.shape}")]
+    return _placed(header) if kind == "t1w" else grid_problems(header, reference)
+
+
+def _placed(header: Header) -> list[Problem]:
+    """Problem of an image that is to be moved by scanner coordinates but has none."""
+    if header.in_the_scanner:
+        return []
+    codes = f"qform_code {header.qform_code} and sform_code {header.sform_code}"
+    return [Problem(header.path, "scanner coordinates (qform or sform, code 1 or 2)", codes)]

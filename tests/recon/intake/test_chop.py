@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from recon.intake.chop import CLEAR, alternation, chop_axis, correlations
+from recon.intake.problems import IntakeError
+from recon.io import Volume
+from recon.phantom import signal
+from recon.phantom.anatomy import anatomy
+from recon.phantom.cohort import Simulate, subject
+from recon.phantom.field import head_field
+from tests.recon.intake import echo_files as ef
+
+
+def decided(found, setting="auto", vendor="GE"):
+    return chop_axis(found, setting, vendor, "p.nii")
+
+
+@pytest.fixture(scope="module")
+def oblique_head():
+    """First echo of a phantom with thick oblique slices, no shim, at 7 T and a low SNR."""
+    cfg = Simulate(preset="easy", subjects=2, seed=1, voxel_size_mm=(3.0, 3.0, 4.0), te_s=(0.006,), tr_s=0.03,
+                   flip_angles_deg=(20.0,), b0_tesla=7.0, b0_tilt_deg=25.0, snr=10.0, vendor="reference")  # fmt: skip
+    head = anatomy(subject(cfg, 0), cfg.voxel_size_mm, cfg.b0_tilt_deg)
+    grid = Volume(data=head.chi_ppm, affine=head.affine)
+    field_ppm = head_field(head.chi_ppm, head.brain, grid.voxel_size_mm, grid.b0_dir)
+    return next(signal.acquire(head, field_ppm, cfg, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_alternating_slices_are_found_in_a_head_with_strong_gradients(oblique_head, axis):
+    found = correlations(oblique_head * alternation(oblique_head.shape, axis))
+    assert decided(found)[0] == axis
+    assert min(abs(c) for c in found) > CLEAR + 0.2
+
+
+def test_a_head_that_does_not_alternate_stays(oblique_head):
+    assert decided(correlations(oblique_head), vendor="Siemens")[0] is None
+
+
+def test_two_negations_are_none():
+    z = ef.head(0.004)
+    np.testing.assert_array_equal(z * alternation(z.shape, 1) * alternation(z.shape, 1), z)
+
+
+def test_ge_without_alternation_gets_a_note_on_the_sign():
+    _, reason, notes = decided((0.9, 0.9, 0.9))
+    assert "do not alternate" in reason
+    assert "prepare_echoes.phase_sign" in notes[0]
+
+
+def test_alternation_of_another_vendor_is_undone_and_noted():
+    axis, _, notes = decided((0.9, 0.9, -0.9), vendor="Philips")
+    assert axis == 2
+    assert "which only GE is known for" in notes[0]
+
+
+def test_doubt_is_refused_for_ge_with_the_choice_to_set():
+    with pytest.raises(IntakeError, match=r"p\.nii: .*slice_chop always or never, found correlation .* -0\.20"):
+        decided((0.9, 0.9, -0.2))
+
+
+def test_doubt_is_noted_for_other_vendors():
+    axis, _, notes = decided((0.9, 0.9, 0.1), vendor=None)
+    assert axis is None
+    assert "not clear" in notes[0]
+
+
+def test_alternation_along_two_axes_is_refused():
+    with pytest.raises(IntakeError, match="along one axis at most"):
+        decided((0.9, -0.9, -0.8), vendor=None)
+
+
+@pytest.mark.parametrize(
+    ("setting", "found", "axis"),
+    [
+        ("never", (0.9, 0.9, -0.9), None),
+        ("always", (0.9, -0.1, 0.2), 1),
+        ("always", (0.9, 0.9, 0.9), 2),
+        ("never", (0.1, 0.1, 0.1), None),
+    ],
+)
+def test_the_config_overrules_the_images(setting, found, axis):
+    chosen, reason, _ = decided(found, setting)
+    assert chosen == axis
+    assert "prepare_echoes.slice_chop" in reason
+
+
+def test_one_slice_tells_nothing():
+    assert correlations(ef.head(0.004)[:, :, 12:13])[2] == 0

@@ -1,0 +1,211 @@
+import json
+import tracemalloc
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from recon.intake.chop import alternation
+from recon.intake.decide import PrepareEchoes, decide
+from recon.intake.problems import IntakeError
+from recon.intake.read import read_series
+from recon.intake.scan import CARTESIAN, Image
+from tests.recon.intake import echo_files as ef
+
+GE = {"Manufacturer": "GE MEDICAL SYSTEMS"}
+
+
+@pytest.fixture(scope="module")
+def signals():
+    return ef.echoes()
+
+
+@pytest.fixture(scope="module")
+def chopped(signals):
+    """As GE writes it: slices alternate, a paramagnetic source delays the phase."""
+    return [(z * alternation(z.shape, 2)).conj() for z in signals]
+
+
+def refused(series, params=ef.AUTO):
+    with pytest.raises(IntakeError) as error:
+        decide(series, params)
+    return str(error.value)
+
+
+def error_rad(series, decisions, signals):
+    """Largest error of the phase of all echoes where there is signal, but for one constant."""
+    magnitude, phase_rad, _ = read_series(series, decisions)
+    unlike = (magnitude * np.exp(1j * phase_rad) * np.stack(signals, -1).conj())[np.abs(signals[-1]) > 100]
+    return np.abs(np.angle(unlike * np.exp(-1j * np.angle(unlike.sum())))).max()
+
+
+@pytest.mark.parametrize(
+    ("stored", "manufacturer"),
+    [
+        (ef.siemens, "Siemens"),
+        (ef.siemens_rescaled, "Siemens"),
+        (ef.philips_pixels, "Philips"),
+        (ef.philips_display, "Philips"),
+        (np.angle, "Philips"),
+    ],
+)
+def test_phase_of_each_vendor_is_read_right(signals, tmp_path, stored, manufacturer):
+    series = ef.polar_files(tmp_path, signals, stored, Manufacturer=manufacturer)
+    found = decide(series, ef.AUTO)
+    assert error_rad(series, found, signals) < 0.003
+    assert (found.chop_axis, found.phase_sign, found.notes) == (None, 1, ())
+
+
+def test_ge_phase_is_read_right(signals, chopped, tmp_path):
+    series = ef.polar_files(tmp_path, chopped, ef.milliradians, **GE)
+    found = decide(series, ef.AUTO)
+    assert (found.chop_axis, found.phase_sign, found.notes) == (2, -1, ())
+    assert error_rad(series, found, signals) < 0.003
+
+
+def test_ge_real_and_imaginary_parts_are_read_right(signals, chopped, tmp_path):
+    series = ef.cartesian_files(tmp_path, chopped, **GE)
+    found = decide(series, ef.AUTO)
+    assert (found.scale, found.chop_axis, found.phase_sign, found.notes) == (None, 2, -1, ())
+    assert error_rad(series, found, signals) < 0.01
+
+
+def test_the_config_overrules_what_would_be_decided(chopped, tmp_path):
+    series = ef.polar_files(tmp_path, chopped, ef.milliradians, **GE)
+    params = PrepareEchoes(phase_sign=1, phase_range=[-3141.6, 3141.6], slice_chop="never")
+    found = decide(series, params)
+    assert (found.chop_axis, found.phase_sign) == (None, 1)
+    assert all("prepare_echoes" in reason for reason in found.reasons.values())
+
+
+def test_reasons_and_summary_are_plain_json(signals, tmp_path):
+    found = decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad"), ef.AUTO)
+    assert set(found.reasons) == {"PhaseUnits", "SliceChop", "PhaseSign"}
+    assert json.loads(json.dumps(found.summary())) == found.summary()
+    assert found.summary()["RadiansPerValue"] == {"slope": 1.0, "intercept": 0.0}
+
+
+def test_a_single_echo_is_enough(signals, tmp_path):
+    assert decide(ef.polar_files(tmp_path, signals[1:2], np.angle, Units="rad"), ef.AUTO).scale == (1, 0)
+
+
+def test_magnitude_and_phase_that_were_swapped_are_refused(signals, tmp_path):
+    series = ef.polar_files(tmp_path, signals, ef.siemens_rescaled, Manufacturer="Siemens")
+    message = refused(replace(series, images=series.images[::-1]))
+    assert message.count("phase1.nii.gz: expected a magnitude") == 1
+
+
+def test_swapped_parts_of_unsigned_pixels_are_refused(signals, tmp_path):
+    signals = [4.0 * z for z in signals]  # magnitudes up to 4095, like the phase
+    series = ef.polar_files(tmp_path, signals, ef.siemens, Manufacturer="Siemens")
+    assert "0.00% wraps" in refused(replace(series, images=series.images[::-1]))
+
+
+def test_copies_are_refused_with_both_names(signals, tmp_path):
+    m, p = [np.abs(z) for z in signals], [np.angle(z) for z in signals]
+    message = refused(ef.files(tmp_path, [m[0], m[0], m[2]], [p[0], p[1], m[2]], Units="rad"))
+    assert "mag2.nii.gz: expected an image of its own, found the same values as in" in message
+    assert "phase3.nii.gz: expected an image of its own, found the same values as in" in message
+
+
+def test_every_problem_of_the_images_is_told_at_once(signals, tmp_path):
+    m, p = [np.abs(z) for z in signals], [np.angle(z) for z in signals]
+    empty = np.zeros(ef.SHAPE, np.int16)
+    message = refused(ef.files(tmp_path, [m[0], empty, m[2]], [p[0], p[1], np.nan * p[2]], Units="rad"))
+    assert "mag2.nii.gz: expected an image, found the value 0 in every voxel" in message
+    assert "phase3.nii.gz: expected finite values, found NaN or infinity in every voxel" in message
+
+
+def test_a_magnitude_in_place_of_a_real_part_is_refused(signals, tmp_path):
+    parts = [np.abs(z) for z in signals], [np.imag(z) for z in signals]
+    assert "real1.nii.gz: expected values below and above zero" in refused(ef.files(tmp_path, *parts, CARTESIAN))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.complex64, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])])
+def test_voxels_of_a_wrong_type_are_refused(signals, tmp_path, dtype):
+    series = ef.polar_files(tmp_path, signals, np.angle, Units="rad")
+    nib.save(nib.Nifti1Image(np.zeros(ef.SHAPE, dtype), ef.AFFINE), series.images[0][1].path)
+    assert "mag2.nii.gz: expected voxels of one real number of at least 16 bits" in refused(series)
+
+
+def test_few_voxels_that_are_not_finite_are_noted(signals, tmp_path):
+    spoiled = np.angle(signals[1])
+    spoiled[0, 0, :3] = [np.nan, np.inf, -np.inf]
+    phase = [np.angle(signals[0]), spoiled, np.angle(signals[2])]
+    found = decide(ef.files(tmp_path, [np.abs(z) for z in signals], phase, Units="rad", Manufacturer="GE"), ef.AUTO)
+    assert "phase2.nii.gz: 3 of 21,504 voxels are NaN or infinite" in found.notes[0]
+
+
+def test_echoes_without_a_common_voxel_are_refused(signals, tmp_path):
+    first, second = np.angle(signals[0]), np.angle(signals[1])
+    first[:14], second[14:] = np.nan, np.nan
+    series = ef.files(tmp_path, [np.abs(z) for z in signals[:2]], [first, second], Units="rad")
+    assert "mag1.nii.gz: expected voxels with signal and finite in every echo" in refused(series)
+
+
+@pytest.mark.parametrize("place", [0.5, 0.9])
+def test_an_altered_compressed_file_is_refused(signals, tmp_path, place):
+    series = ef.polar_files(tmp_path, signals, np.angle, Units="rad")
+    path = tmp_path / "phase2.nii.gz"
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 0xFF
+    path.write_bytes(content)
+    assert "phase2.nii.gz: expected a complete gzip file, found" in refused(series)
+
+
+def test_a_truncated_uncompressed_file_is_refused(signals, tmp_path):
+    path = ef.write(tmp_path / "phase.nii", np.angle(signals[0]))
+    series = ef.series(((Image(ef.write(tmp_path / "mag.nii", np.abs(signals[0]))),), (Image(path),)), ef.TE_S[:1])
+    (tmp_path / "phase.nii").write_bytes((tmp_path / "phase.nii").read_bytes()[:-5000])
+    assert "phase.nii: expected a complete NIfTI image, found" in refused(series)
+
+
+def test_all_damaged_files_are_told_at_once(signals, tmp_path):
+    paths = [[ef.write(tmp_path / f"{n}{e}.nii", f(z)) for e, z in enumerate(signals)] for n, f in
+             (("mag", np.abs), ("phase", np.angle))]  # fmt: skip
+    for name in ("mag0.nii", "phase2.nii"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-5000])
+    message = refused(ef.series(tuple(tuple(map(Image, part)) for part in paths), Units="rad"))
+    assert "mag0.nii: expected a complete" in message
+    assert "phase2.nii: expected a complete" in message
+
+
+@pytest.mark.parametrize("ends", [[3, -3], [1, 1], [1, 2, 3]])
+def test_a_range_that_is_none_is_refused(ends):
+    with pytest.raises(ValueError, match="phase_range: expected two ascending numbers"):
+        PrepareEchoes(phase_sign=1, phase_range=ends, slice_chop="auto")
+
+
+def test_zeros_around_k_space_are_noted(signals, tmp_path):
+    k = [np.fft.fftshift(np.fft.fft(z, axis=0), axes=0) for z in signals]
+    filled = [np.fft.ifft(np.fft.ifftshift(np.pad(f, ((14, 14), (0, 0), (0, 0))), axes=0), axis=0) * 2 for f in k]
+    found = decide(ef.polar_files(tmp_path, filled, ef.siemens, Manufacturer="Siemens"), ef.AUTO)
+    assert found.notes == (
+        "zero-filled: 28 of 56 samples acquired along axis 0 (voxel 2.00 mm stored, 4.00 mm acquired)",
+    )
+
+
+def test_memory_does_not_grow_with_the_number_of_echoes(tmp_path):
+    signals = [ef.head(te_s) for te_s in np.linspace(0.004, 0.02, 12)]
+    paths = [ef.write(tmp_path / f"{name}.nii", np.stack([part(z) for z in signals], -1)) for name, part in
+             (("mag", np.abs), ("phase", np.angle))]  # fmt: skip
+    te_s = tuple(np.linspace(0.004, 0.02, 12))
+    series = ef.series(tuple(tuple(Image(path, e) for e in range(12)) for path in paths), te_s, Units="rad")
+    few = replace(series, images=tuple(part[:3] for part in series.images), te_s=te_s[:3], facts=series.facts[:3])
+    assert _peak(series) < 1.2 * _peak(few)
+
+
+def _peak(series):
+    tracemalloc.start()
+    decide(series, ef.AUTO)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def test_the_real_head_needs_no_setting(shared_data):
+    stem = shared_data / "philips_2echo" / "2001_WIP_fcMRI_Field_Mapping_cl_e"
+    images = tuple(tuple(Image(f"{stem}{e}{end}") for e in (1, 2)) for end in (".nii.gz", "_ph.nii.gz"))
+    found = decide(ef.series(images, (0.0023, 0.0046), Manufacturer="Philips"), ef.AUTO)
+    assert (found.chop_axis, found.phase_sign, found.notes) == (None, 1, ())

@@ -1,0 +1,234 @@
+"""Scans are found in a dataset; what is wrong is told by scan, and spoils no other scan."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recon.intake.index import index
+from recon.io import write_json
+from tests.recon.intake.raw_files import write_echo, write_nifti, write_series
+
+SINGLE_STEM = "sub-01/anat/sub-01"
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    for subject in ("01", "02"):
+        write_series(tmp_path, f"sub-{subject}/anat/sub-{subject}")
+    return tmp_path
+
+
+def two_flip_angles(folder, low=6, high=24, stems=("acq-pd", "acq-t1"), suffix="MEGRE", **facts) -> list[list[str]]:
+    """Two series of sub-01; FlipAngle and repetition time as given."""
+    return [
+        write_series(folder, f"{SINGLE_STEM}_{stem}", suffix=suffix,
+                     sidecar={"FlipAngle": flip, "RepetitionTimeExcitation": 0.036} | facts)
+        for stem, flip in zip(stems, (low, high), strict=True)
+    ]  # fmt: skip
+
+
+def problems(dataset, name, **keywords) -> str:
+    """What is told of a scan that is not among the good ones."""
+    scans, found = index(dataset, **keywords)
+    assert name not in scans
+    return "\n".join(map(str, found[name]))
+
+
+def test_a_good_dataset(dataset):
+    scans, found = index(dataset)
+    assert found == {}
+    assert list(scans) == ["sub-01", "sub-02"]
+    scan = scans["sub-01"]
+    assert scan.name == scan.subject == scan.folder == "sub-01"
+    assert len(scan.series.files) == 4
+    assert (scan.low_flip, scan.mask, scan.nuclei, scan.t1w) == (None, None, None, None)
+
+
+def test_sessions_and_runs(tmp_path):
+    for stem in ("ses-1/anat/sub-01_ses-1_run-1", "ses-1/anat/sub-01_ses-1_run-2", "ses-2/anat/sub-01_ses-2"):
+        write_series(tmp_path, f"sub-01/{stem}")
+    write_nifti(tmp_path / "sub-01/ses-3/anat/sub-01_ses-3_T1w.nii.gz")  # a visit without echoes
+    scans, found = index(tmp_path)
+    assert found == {}
+    assert list(scans) == ["sub-01_ses-1_run-1", "sub-01_ses-1_run-2", "sub-01_ses-2"]
+    assert scans["sub-01_ses-1_run-2"].folder == "sub-01/ses-1"
+    assert all("run-2" in file for file in scans["sub-01_ses-1_run-2"].series.files)
+
+
+@pytest.mark.parametrize(
+    ("stems", "suffix"), [(("acq-pd", "acq-t1"), "MEGRE"), (("acq-s_flip-1", "acq-s_flip-2"), "VFA")]
+)
+@pytest.mark.parametrize("flips", [(6, 24), (24, 6)])
+def test_the_higher_of_two_flip_angles_is_reconstructed(tmp_path, stems, suffix, flips):
+    two_flip_angles(tmp_path, *flips, stems=stems, suffix=suffix)
+    scan = index(tmp_path)[0]["sub-01"]
+    assert scan.series.facts[0]["FlipAngle"] == 24
+    assert scan.low_flip.facts[0]["FlipAngle"] == 6
+
+
+def test_vfa_images_beside_megre_images_are_left_aside(dataset):
+    write_nifti(dataset / "sub-01/anat/sub-01_flip-1_VFA.nii.gz")
+    assert index(dataset)[1] == {}
+
+
+def test_sidecars_are_inherited_from_all_levels(tmp_path):
+    write_series(tmp_path, "sub-01/ses-1/anat/sub-01_ses-1", sidecar={"MagneticFieldStrength": None})
+    assert "MagneticFieldStrength" in problems(tmp_path, "sub-01_ses-1")
+    for place, b0_tesla in (("MEGRE.json", 1.5), ("sub-01/sub-01_MEGRE.json", 3),
+                            ("sub-01/ses-1/sub-01_ses-1_part-phase_MEGRE.json", 7)):  # fmt: skip
+        write_json(tmp_path / place, {"MagneticFieldStrength": b0_tesla})
+    write_json(tmp_path / "sub-01/ses-1/sub-01_ses-1_part-mag_MEGRE.json", {"MagneticFieldStrength": 7})
+    assert index(tmp_path)[0]["sub-01_ses-1"].series.facts[0]["MagneticFieldStrength"] == 7
+
+
+def test_links_spaces_and_letters_of_any_script(tmp_path):
+    write_series(tmp_path / "store", SINGLE_STEM)
+    folder = tmp_path / "größe 大/sub-01/anat"
+    folder.mkdir(parents=True)
+    for file in (tmp_path / "store/sub-01/anat").iterdir():
+        (folder / file.name).symlink_to(file)
+    scans, found = index(folder.parents[1])
+    assert found == {}
+    assert scans["sub-01"].series.files[0].startswith(str(folder))
+
+
+def test_hidden_files_are_left_aside(dataset):
+    (dataset / "sub-01/anat/._sub-01_echo-1_part-mag_MEGRE.nii.gz").write_bytes(b"a Mac was here")
+    assert index(dataset)[1] == {}
+
+
+def test_a_bad_scan_spoils_no_other(dataset):
+    Path(dataset / "sub-02/anat/sub-02_echo-2_part-mag_MEGRE.nii.gz").write_bytes(b"no")
+    scans, found = index(dataset)
+    assert list(scans) == ["sub-01"]
+    assert list(found) == ["sub-02"]
+    assert "sub-02_echo-2_part-mag_MEGRE.nii.gz: expected a readable NIfTI image" in str(found["sub-02"][0])
+
+
+def test_a_bad_run_spoils_no_other(tmp_path):
+    for run in (1, 2):
+        write_series(tmp_path, f"{SINGLE_STEM}_run-{run}")
+    (tmp_path / "sub-01/anat/sub-01_run-1_echo-2_part-phase_MEGRE.nii.gz").unlink()
+    scans, found = index(tmp_path)
+    assert list(scans) == ["sub-01_run-2"]
+    assert "expected its part-phase partner of echo 2" in str(found["sub-01_run-1"][0])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "expected sub-* folders, found none"),
+        (lambda folder: folder.rmdir(), "expected a BIDS folder (config bids_dir), found none"),
+        (lambda folder: (folder / "sub-01").write_text("a file"), "expected sub-* folders, found none"),
+    ],
+)
+def test_a_dataset_without_subjects(tmp_path, make, message):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    make(folder)
+    assert f"{folder}: {message}" in problems(folder, "")
+
+
+@pytest.mark.parametrize("inside", ["anat", "func", "ses-1/anat"])
+def test_a_subject_without_images(dataset, inside):
+    (dataset / "sub-03" / inside).mkdir(parents=True)
+    assert f"{dataset}/sub-03: expected images anat/*_MEGRE.nii.gz (or *_VFA.nii.gz), found none" in problems(
+        dataset, "sub-03"
+    )
+
+
+@pytest.mark.parametrize("label", ["sub-a b", "sub-01;rm", "sub-ä", "sub-", "sub-01_ses-1", "sub-\udcff"])
+def test_unsafe_labels_are_refused(dataset, label):
+    write_series(dataset / label, "anat/sub-01")
+    assert "expected a subject label of letters and digits, found" in problems(dataset, label)
+    assert list(index(dataset)[0]) == ["sub-01", "sub-02"]
+
+
+BAD_NAMES = {
+    "rec-a_echo-1_part-mag": "expected no entities but acq, echo, flip, part, run, ses, sub, found rec-a",
+    "acq-0.5mm_echo-1_part-mag": "expected a BIDS name",
+    "echo-1_echo-2_part-mag": "expected a BIDS name",
+    "final_echo-1_part-mag": "expected a BIDS name",
+    "ses-2_echo-1_part-mag": "expected sub-01 in its name, as its folder says, found sub-01_ses-2_echo-1",
+}
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_names_with_more_than_is_understood_are_refused(dataset, name):
+    path = write_nifti(dataset / f"{SINGLE_STEM}_{name}_MEGRE.nii.gz")
+    assert f"{path}: {BAD_NAMES[name]}" in problems(dataset, "sub-01")
+
+
+def test_an_image_of_somebody_else_is_refused(dataset):
+    path = write_echo(dataset, "sub-01/anat/sub-02_echo-3_part-mag")
+    assert f"{path}: expected sub-01 in its name, as its folder says, found sub-02_echo-3" in problems(
+        dataset, "sub-01"
+    )
+
+
+def test_two_forms_of_one_image_are_refused(dataset):
+    packed = f"{dataset}/{SINGLE_STEM}_echo-1_part-mag_MEGRE.nii.gz"
+    path = write_nifti(packed.removesuffix(".gz"))
+    assert f"{packed}: expected one form of an image, .nii or .nii.gz, found also {path}" in problems(dataset, "sub-01")
+
+
+def test_more_than_two_series_are_listed(tmp_path):
+    for acq in ("a", "b", "c"):
+        write_series(tmp_path, f"{SINGLE_STEM}_acq-{acq}")
+    assert "expected one series of echoes or two flip angles, found 3: acq-a; acq-b; acq-c" in problems(
+        tmp_path, "sub-01"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flips", "facts", "message"),
+    [
+        ((24, 24), {}, "acq-t1_echo-1_part-mag_MEGRE.nii.gz: expected another FlipAngle than"),
+        ((None, 24), {}, "acq-pd_echo-1_part-mag_MEGRE.nii.gz: expected FlipAngle [degree] in its sidecar"),
+        ((6, 24), {"RepetitionTimeExcitation": None}, "expected RepetitionTimeExcitation [seconds] in its sidecar"),
+    ],
+)  # fmt: skip
+def test_two_series_must_tell_their_flip_angles(tmp_path, flips, facts, message):
+    two_flip_angles(tmp_path, *flips, **facts)
+    assert message in problems(tmp_path, "sub-01")
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ({"affine": np.diag([2.0, 2, 3, 1])}, "expected the grid of"),
+        ({"sidecar": {"FlipAngle": 6, "RepetitionTime": 0.04, "EchoTime": 0.003}}, "expected the first EchoTime of"),
+    ],
+)
+def test_two_flip_angles_must_be_comparable(tmp_path, image, message):
+    two_flip_angles(tmp_path)
+    facts = {"FlipAngle": 6, "RepetitionTime": 0.04}
+    for name in os.listdir(tmp_path / "sub-01/anat"):
+        if "acq-pd" in name:
+            (tmp_path / "sub-01/anat" / name).unlink()
+    low = write_series(tmp_path, f"{SINGLE_STEM}_acq-pd", (1,), **{"sidecar": facts} | image)[0]
+    told = problems(tmp_path, "sub-01")
+    assert f"{low}: {message}" in told
+    assert "acq-t1_echo-1_part-mag" in told
+
+
+def test_a_folder_that_cannot_be_read(dataset, monkeypatch):
+    listdir = os.listdir
+
+    def forbidding(folder):
+        if str(folder).endswith("sub-02/anat"):
+            raise PermissionError(13, "Permission denied")
+        return listdir(folder)
+
+    monkeypatch.setattr(os, "listdir", forbidding)
+    assert "sub-02/anat: expected a folder that can be read, found Permission denied" in problems(dataset, "sub-02")
+    assert list(index(dataset)[0]) == ["sub-01"]
+
+
+def test_a_folder_in_the_place_of_an_image(dataset):
+    path = dataset / f"{SINGLE_STEM}_echo-2_part-mag_MEGRE.nii.gz"
+    path.unlink()
+    path.mkdir()
+    assert f"{path}: expected a readable NIfTI image, found a folder instead of a file" in problems(dataset, "sub-01")

@@ -1,0 +1,80 @@
+"""The user's own mask, labels and T1-weighted image: taken as they are, or refused by name."""
+
+import numpy as np
+import pytest
+
+from recon.io import Volume, read_volume, write_volume
+from recon.user_maps import user_labels, user_mask, user_t1w
+
+SHAPE = (12, 14, 10)
+AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
+GRID = Volume(data=np.zeros((*SHAPE, 3), np.float32), affine=AFFINE)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Write an array and return its path."""
+
+    def save(data, affine=AFFINE):
+        path = tmp_path / "user.nii.gz"
+        write_volume(path, np.asarray(data), Volume(data=data, affine=affine))
+        return str(path)
+
+    return save
+
+
+def test_a_mask_stays_as_it_is_with_islands_and_holes(saved):
+    mask = np.random.default_rng(0).random(SHAPE) > 0.5
+    np.testing.assert_array_equal(user_mask(saved(mask), GRID), mask)
+
+
+@pytest.mark.parametrize("read", [user_mask, user_labels])
+@pytest.mark.parametrize(
+    ("shape", "affine", "found"),
+    [((12, 14, 9), AFFINE, r"found \(12, 14, 9\)"), (SHAPE, np.diag([2.0, 2.0, 2.5, 1.0]), "another affine")],
+)
+def test_another_grid_is_refused(saved, read, shape, affine, found):
+    path = saved(np.ones(shape, np.uint8), affine)
+    with pytest.raises(ValueError, match=rf"user\.nii\.gz: expected the grid of the echoes \(12, 14, 10\), .*{found}"):
+        read(path, GRID)
+
+
+def test_labels_stay_as_they_are(saved):
+    labels = np.random.default_rng(0).integers(0, 5, SHAPE).astype(np.uint8)
+    np.testing.assert_array_equal(user_labels(saved(labels), GRID), labels)
+
+
+@pytest.mark.parametrize(("label", "found"), [(77, "77"), (1.5, "1.5"), (0, "0")])
+def test_labels_that_are_no_nuclei_are_refused(saved, label, found):
+    data = np.zeros(SHAPE, np.float32)
+    data[3] = label
+    with pytest.raises(
+        ValueError, match=rf"user\.nii\.gz: expected labels .* of resources/nuclei\.tsv, found {found}$"
+    ):
+        user_labels(saved(data), GRID)
+
+
+def test_an_image_on_the_grid_keeps_its_voxels_inside_the_brain(saved):
+    data = np.random.default_rng(0).random(SHAPE).astype(np.float32)
+    brain = np.zeros(SHAPE, bool)
+    brain[3:8] = True
+    image, resampled = user_t1w(saved(data), GRID, brain)
+    assert not resampled
+    np.testing.assert_array_equal(image, data * brain)
+
+
+def test_an_image_on_a_finer_grid_is_resampled(saved):
+    fine = np.ones((24, 28, 30), np.float32) * np.arange(30, dtype=np.float32)  # 1 mm: the value is z [mm]
+    brain = np.ones(SHAPE, bool)
+    image, resampled = user_t1w(saved(fine, np.eye(4)), GRID, brain)
+    assert resampled
+    np.testing.assert_allclose(image[:, :, :9], np.broadcast_to(3.0 * np.arange(9), (12, 14, 9)), atol=1e-4)
+
+
+def test_an_image_elsewhere_is_refused(saved):
+    elsewhere = AFFINE.copy()
+    elsewhere[:3, 3] = 500
+    path = saved(np.ones(SHAPE, np.float32), elsewhere)
+    with pytest.raises(ValueError, match=r"user\.nii\.gz: expected an image of the brain in scanner coordinates"):
+        user_t1w(path, GRID, np.ones(SHAPE, bool))
+    assert read_volume(path).data.all()
