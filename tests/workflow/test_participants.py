@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow.lib.participants import participant_problems
+from workflow.lib.participants import participant_problems, tells_groups
 
 COLUMNS = {"group_column": "group", "positive_label": "HH", "negative_label": "HC"}
 SUBJECTS = ["sub-01", "sub-02", "sub-03", "sub-04"]
@@ -99,3 +99,19 @@ def test_a_forbidden_table_is_named(path, monkeypatch):
 
     monkeypatch.setattr("workflow.lib.participants.read_table", forbidden)
     assert "found [Errno 13] Permission denied" in told(path, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "tells"),
+    [
+        (None, False),
+        ("participant_id\nsub-01\n", False),
+        ("participant_id\tgroup\nsub-01\tHH\n", True),
+        ("participant_id\tgrp\n", True),
+    ],
+)
+def test_a_table_of_names_alone_is_no_table_of_groups_yet(tmp_path, content, tells):
+    path = tmp_path / "participants.tsv"
+    if content is not None:
+        path.write_text(content)
+    assert tells_groups(path) is tells

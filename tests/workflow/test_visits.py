@@ -38,7 +38,7 @@ def raw(tiny):
 
 @pytest.fixture(scope="module")
 def visits(tiny, raw, tmp_path_factory):
-    """Arguments of a run on seven scans of four subjects; the user drew a mask, nuclei and made a T1w of one."""
+    """Arguments of a run on seven scans of four subjects, with the user's T1w images, and a mask and nuclei of one."""
     bids = tmp_path_factory.mktemp("visits")
     for name in SCANS:
         copy_scan(raw, name[:6], bids, name)
@@ -51,9 +51,11 @@ def visits(tiny, raw, tmp_path_factory):
     mask = brain.data > 0
     mask[:3, :3, :3] = True  # an island, which nobody may remove
     write_mask(mine / f"{VISIT}_desc-brain_mask.nii.gz", mask, brain)
-    t1w = read_volume(truth / "sub-01_T1map.nii.gz")
-    fine = Volume(data=np.repeat(t1w.data, 2, axis=0), affine=t1w.affine @ np.diag([0.5, 1, 1, 1]))
-    write_volume(mine / f"{VISIT}_T1w.nii.gz", fine.data, fine)
+    for name in SCANS:  # own T1w images are of all scans or of none
+        t1w = read_volume(truth.parents[1] / name[:6] / f"anat/{name[:6]}_T1map.nii.gz")
+        fine = Volume(data=np.repeat(t1w.data, 2, axis=0), affine=t1w.affine @ np.diag([0.5, 1, 1, 1]))
+        folders = [label for label in name.split("_") if label.startswith(("sub-", "ses-"))]
+        write_volume(bids.joinpath("derivatives/mine", *folders, "anat", f"{name}_T1w.nii.gz"), fine.data, fine)
     return ("--configfile", "tiny.yaml", "--config", "dataset=visits", f"bids_dir={bids}")
 
 

@@ -41,6 +41,16 @@ def participant_problems(path: Path, subjects: Sequence[str], columns: Mapping, 
     return problems | ({"": few} if few else {})
 
 
+def tells_groups(path: Path) -> bool:
+    """Whether there is a table that says more than who took part, as the one that DICOM conversion begins does not."""
+    if not path.is_file():
+        return False
+    try:
+        return list(read_table(path).columns) != ["participant_id"]
+    except (OSError, ValueError):
+        return True
+
+
 def _table(path: Path, group: str) -> tuple[pd.DataFrame | None, list[Problem]]:
     """The table, or why there is none."""
     if not path.is_file():

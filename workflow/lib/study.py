@@ -12,7 +12,7 @@ from recon.intake.scan import Scan
 from workflow.lib.check_table import Record, text, write_all
 from workflow.lib.cohort import flow, groups
 from workflow.lib.intake import take_in, with_problems
-from workflow.lib.participants import participant_problems
+from workflow.lib.participants import participant_problems, tells_groups
 from workflow.lib.paths import Paths
 from workflow.lib.simulated import planned_scans
 from workflow.lib.verdict import exclude, in_study, in_words, must_stop
@@ -78,7 +78,7 @@ def own_study(
     table, columns = bids_dir / "participants.tsv", cfg["participants"]
     subjects = sorted({scan.subject for scan in scans.values()})
     unfit = participant_problems(table, subjects, columns, cfg["folds"]["folds"])
-    known = unfit if table.is_file() else {}  # the maps need no table
+    known = unfit if tells_groups(table) else {}  # the maps need no table
     group = groups(table, columns["group_column"])
     records = in_study(taken, group, known, chi_echoes, cfg["on_error"])
     if first_look:
