@@ -186,11 +186,21 @@ def sidecar_path(path: str | Path) -> Path:
     return path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
 
 
+def _unique(pairs: list[tuple[str, object]]) -> dict:
+    """The object that JSON pairs make; ValueError where a key stands twice with different values: which one counts?"""
+    content: dict = {}
+    for key, value in pairs:
+        if key in content and content[key] != value:
+            raise ValueError(f"the key {key[:40]!r} twice, with different values")
+        content[key] = value
+    return content
+
+
 def read_json(path: str | Path) -> dict:
     """Read a JSON object; ValueError names a file that is none."""
     try:
         _no_pipe(path)
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected a JSON file, found: {error}") from None
     if not isinstance(content, dict):

@@ -15,7 +15,6 @@ LEAST_LEVELS = 32  # twelve bits have 4096 in a turn
 SAMPLES = 2**16  # voxels whose values are counted
 LEAST_LIKE = 0.1  # correlation of neighbours; measured: 0.8 to 0.97 in heads, 0.2 with as much noise as signal
 GROWTH = 1.05  # of the signal from one echo to the next, beyond which their order is doubted
-EXCESS = 2.0  # of the same, beyond which they are no echoes of one scale
 
 
 def dtype_problems(where: str, dtype: np.dtype) -> list[Problem]:
@@ -98,15 +97,6 @@ def copy_problems(digests: Mapping[str, bytes]) -> list[Problem]:
         Problem(where, "an image of its own", f"the same values as in {first[digest]}")
         for where, digest in digests.items()
         if first.setdefault(digest, where) != where
-    ]
-
-
-def growth_problems(where: Sequence[str], signal: Sequence[float]) -> list[Problem]:
-    """Problems of echoes whose summed magnitude grows beyond what any order of them explains."""
-    return [
-        Problem(b, f"an echo with less signal than that before, {a}", f"{later / earlier:.1f} times as much")
-        for (a, earlier), (b, later) in pairwise(zip(where, signal, strict=True))
-        if later > EXCESS * earlier > 0
     ]
 
 

@@ -11,7 +11,6 @@ from recon.intake.contents import (
     copy_problems,
     cut_problems,
     dtype_problems,
-    growth_problems,
     order_notes,
     value_notes,
     value_problems,
@@ -19,7 +18,14 @@ from recon.intake.contents import (
 from recon.intake.decisions import Decisions
 from recon.intake.interpolation import interpolation_notes
 from recon.intake.manufacturer import manufacturer
-from recon.intake.phase_scale import Observed, PhaseScale, observe, phase_scale
+from recon.intake.phase_scale import (
+    Observed,
+    PhaseScale,
+    exchanged_problems,
+    observe,
+    phase_scale,
+    wraps_like_phase,
+)  # fmt: skip
 from recon.intake.problems import IntakeError, Problem
 from recon.intake.read import as_problem, complex_signal, load_echo, name_of, polar
 from recon.intake.scan import POLAR, Series
@@ -50,6 +56,7 @@ class _Seen:
     digests: dict[str, bytes] = field(default_factory=dict)
     signal: list[float] = field(default_factory=list)
     phases: list[Observed] = field(default_factory=list)
+    wrapped: list[str] = field(default_factory=list)  # magnitudes that look like phase
     usable: np.ndarray | None = None  # (X, Y, Z) bool, finite in every image and with signal in the first
 
 
@@ -116,12 +123,11 @@ def _look(series: Series, params: PrepareEchoes) -> _Seen:
     if not seen.problems and not seen.usable.any():
         found = "none: NaN, infinity or zero in one image or another"
         seen.problems.append(Problem(series.files[0], "voxels with signal and finite in every echo", found))
-    names = [name_of(image) for image in series.images[0]]
     if not seen.problems:
-        seen.problems += growth_problems(names, seen.signal)
+        seen.problems += exchanged_problems(seen.wrapped, seen.phases)
     if seen.problems:
         raise IntakeError(seen.problems)
-    seen.notes += order_notes(names, seen.signal)
+    seen.notes += order_notes([name_of(image) for image in series.images[0]], seen.signal)
     return seen
 
 
@@ -145,10 +151,22 @@ def _look_at_echo(
     with np.errstate(invalid="ignore", over="ignore"):
         strength = np.abs(first) if series.parts == POLAR else np.hypot(first, second)
         seen.signal.append(float(np.sum(strength, where=finite, dtype=float)))
-    where = name_of(series.images[1][echo])
-    if series.parts == POLAR and where in seen.digests:
-        seen.problems += cut_problems(where, second, first)
-        seen.phases.append(observe(second, where, params.phase_range))
+    if series.parts == POLAR:
+        where = [name_of(images[echo]) for images in series.images]
+        _look_at_phase(seen, where, first, second, params)
+
+
+def _look_at_phase(
+    seen: _Seen, where: Sequence[str], magnitude: np.ndarray, phase: np.ndarray, params: PrepareEchoes
+) -> None:
+    """What phase and magnitude look like where they have no problems so far; `where` names both files."""
+    if where[1] not in seen.digests:
+        return
+    seen.phases.append(observe(phase, where[1], params.phase_range))
+    if where[0] in seen.digests:
+        seen.problems += cut_problems(where[1], phase, magnitude)
+        if wraps_like_phase(magnitude):
+            seen.wrapped.append(where[0])
 
 
 def _units(series: Series, seen: _Seen, params: PrepareEchoes) -> tuple[PhaseScale | None, str, tuple[str, ...]]:

@@ -155,9 +155,11 @@ def _unpacked_size(path: str, needed: int) -> int:
 def _scale_faults(fields: np.void) -> list[tuple[str, str]]:
     """(expected, found) of slope and intercept; a slope of zero or NaN means that there is none."""
     slope, intercept = float(fields["scl_slope"]), float(fields["scl_inter"])
-    if slope == 0 or math.isnan(slope) or (math.isfinite(slope) and math.isfinite(intercept)):
+    if slope == 0 or math.isnan(slope):
         return []
-    return [("finite scl_slope and scl_inter", f"{slope:g} and {intercept:g}")]
+    if not (math.isfinite(slope) and math.isfinite(intercept)):
+        return [("finite scl_slope and scl_inter", f"{slope:g} and {intercept:g}")]
+    return [("a positive scl_slope; a negative one turns the sign of the phase", f"{slope:g}")] if slope < 0 else []
 
 
 def _place_faults(fields: np.void, forms: dict[str, np.ndarray]) -> list[tuple[str, str]]:

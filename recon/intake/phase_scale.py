@@ -62,7 +62,6 @@ SLACK = 0.002  # of a turn, by which rounded files pass the ends
 REACH = 0.98  # of a turn, between the lowest and the highest value; measured: 0.9997 (Philips) and more
 ARCS, ARCS_FILLED = 32, 0.9  # share of the circle's arcs that hold voxels
 WRAPS = 1e-4  # share of unlike neighbours more than 3/4 turn apart; measured: 0.002 to 0.06, in magnitudes none
-MANY_WRAPS = 10 * WRAPS
 LEAST = 0.1  # of a turn, that the phase of any head exceeds within an echo
 SAMPLES = 2**21  # voxels of an echo that are sorted into arcs
 CHOICE = "if these values are right, say which stand for -pi and pi in prepare_echoes.phase_range"
@@ -195,8 +194,6 @@ def phase_scale(
     (turn,) = fitting
     if problems := [_odd(echo, turn, evidence) for echo in echoes if _is_odd(echo, turn)]:
         raise IntakeError(problems)
-    if problems := _unwrapped_later(echoes, turn):
-        raise IntakeError(problems)
     share = min(whole.fill(turn), 1.0)
     return candidates[turn], f"{turn} is one turn: {evidence}; the values fill {share:.1%} of it", notes
 
@@ -263,11 +260,14 @@ def _odd(echo: Observed, turn: Range, evidence: str) -> Problem:
     return Problem(echo.where, f"phase of which {turn} is one turn in every echo ({evidence})", f"{echo}{wrapped}")
 
 
-def _unwrapped_later(echoes: Sequence[Observed], turn: Range) -> list[Problem]:
-    """Problems of echoes without a wrap after one with many: phase spreads with echo time."""
-    expected = "phase that wraps, as that of an earlier echo does"
-    return [
-        Problem(echo.where, expected, f"{echo}, {echo.wraps[turn]:.2%} wraps: a magnitude?")
-        for i, echo in enumerate(echoes)
-        if echo.wraps[turn] < WRAPS and any(before.wraps[turn] > MANY_WRAPS for before in echoes[:i])
-    ]
+def wraps_like_phase(magnitude: np.ndarray) -> bool:
+    """Whether a (X, Y, Z) magnitude jumps from its lowest to its highest value and back; zeros do not count."""
+    signal = np.where(np.isfinite(magnitude) & (magnitude != 0), magnitude, np.nan)
+    own = Range(float(np.nanmin(signal)), float(np.nanmax(signal)))
+    return _wraps(signal, [own])[own] >= WRAPS
+
+
+def exchanged_problems(wrapped: Iterable[str], phases: Iterable[Observed]) -> list[Problem]:
+    """Problems of magnitudes that wrap, named in `wrapped`, beside phase that does not; a sharp edge alone is none."""
+    smooth = [phase.where for phase in phases if phase.wraps[phase.own] < WRAPS]
+    return [Problem(where, "a magnitude", f"values that wrap; and in {smooth[0]} none") for where in wrapped if smooth]

@@ -89,6 +89,14 @@ def test_a_pipe_is_no_json_file_and_not_waited_for(tmp_path):
         read_json(tmp_path / "pipe.json")
 
 
+def test_a_key_that_stands_twice_with_different_values_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text('{"EchoTime": 0.01, "B": {"C": 1}, "EchoTime": 0.01}')
+    assert read_json(tmp_path / "a.json") == {"EchoTime": 0.01, "B": {"C": 1}}
+    (tmp_path / "a.json").write_text('{"EchoTime": 0.01, "EchoTime": 0.02}')
+    with pytest.raises(ValueError, match=r"a\.json: expected a JSON file, found: the key 'EchoTime' twice"):
+        read_json(tmp_path / "a.json")
+
+
 def test_acquisition_survives_the_file_and_knows_its_units(tmp_path):
     facts = Acquisition(te_s=(0.005, 0.010), b0_tesla=3.0, b0_dir=(0, 0, 1), voxel_size_mm=(1, 1, 2))
     facts.write(tmp_path / "a.json")

@@ -5,7 +5,6 @@ from recon.intake.contents import (
     copy_problems,
     cut_problems,
     dtype_problems,
-    growth_problems,
     order_notes,
     value_notes,
     value_problems,
@@ -111,8 +110,3 @@ def test_phase_that_was_clipped_is_named():
     assert not cut_problems("e1.nii", phase, magnitude)
     air = magnitude < 100
     assert not cut_problems("e1.nii", np.where(air, -4096, phase), np.where(air, 0, magnitude))
-
-
-def test_an_echo_with_far_more_signal_than_that_before_is_named():
-    (problem,) = growth_problems(["a.nii", "b.nii", "c.nii"], [1.0, 1.9, 4.0])
-    assert (problem.where, problem.found) == ("c.nii", "2.1 times as much")

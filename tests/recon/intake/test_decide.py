@@ -99,7 +99,17 @@ def test_magnitude_and_phase_that_were_swapped_are_refused(signals, tmp_path):
 def test_swapped_parts_of_unsigned_pixels_are_refused(signals, tmp_path):
     signals = [4.0 * z for z in signals]  # magnitudes up to 4095, like the phase
     series = ef.polar_files(tmp_path, signals, ef.siemens, Manufacturer="Siemens")
-    assert "0.00% wraps" in refused(replace(series, images=series.images[::-1]))
+    message = refused(replace(series, images=series.images[::-1]))
+    assert "phase1.nii.gz: expected a magnitude, found values that wrap" in message
+
+
+@pytest.mark.parametrize(("mag", "phase"), [(0, 0), (0, 2), (2, 0), (1, 1)])
+def test_a_magnitude_and_a_phase_that_were_exchanged_are_refused(signals, tmp_path, mag, phase):
+    first, second = [np.rint(np.abs(z)) for z in signals], [ef.siemens(z) for z in signals]
+    first[mag], second[phase] = second[phase], first[mag]
+    message = refused(ef.files(tmp_path, first, second, Manufacturer="Siemens"))
+    assert f"mag{mag + 1}.nii.gz: expected a magnitude, found values that wrap; and in" in message
+    assert f"phase{phase + 1}.nii.gz none" in message
 
 
 def test_copies_are_refused_with_both_names(signals, tmp_path):

@@ -98,6 +98,7 @@ BAD_HEADERS = [
     ({"bitpix": 32}, "expected 16 bits a voxel, as the datatype int16 has, found 32 (bitpix)"),
     ({"scl_slope": np.inf}, "expected finite scl_slope and scl_inter, found inf"),
     ({"scl_slope": 1, "scl_inter": np.nan}, "expected finite scl_slope and scl_inter, found 1 and nan"),
+    ({"scl_slope": -1}, "expected a positive scl_slope; a negative one turns the sign of the phase, found -1"),
     ({"vox_offset": 0}, "expected voxels from byte 352 on (vox_offset), found 0"),
     ({"vox_offset": np.nan}, "expected voxels from byte 352 on (vox_offset), found nan"),
     ({"magic": b"ni1"}, "expected a NIfTI file with header and voxels in one (magic b'n+1'), found b'ni1'"),

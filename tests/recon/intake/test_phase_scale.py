@@ -117,12 +117,6 @@ def test_an_echo_on_another_scale_than_its_series_is_named(signals, odd):
     assert "e2.nii: expected phase of which -4096 to 4096 is one turn in every echo" in message
 
 
-def test_a_magnitude_in_place_of_a_later_phase_is_named(signals):
-    raws = [ef.siemens(signals[0]), ef.siemens(signals[1]), np.abs(signals[2])]
-    message = refused(raws, Manufacturer="Siemens")
-    assert "e3.nii: expected phase that wraps, as that of an earlier echo does" in message
-
-
 def test_a_unit_of_any_depth_is_told_in_short(signals):
     units: list = []
     for _ in range(900):
