@@ -145,7 +145,7 @@ def _unpacked_size(path: str, needed: int) -> int:
     size = 0
     try:
         with gzip.open(path, "rb") as file:
-            while size <= needed and (chunk := file.read(CHUNK)):
+            while size <= needed and (chunk := file.read1(CHUNK)):
                 size += len(chunk)
     except (OSError, EOFError, zlib.error):
         pass  # what was read so far is its size
