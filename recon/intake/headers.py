@@ -148,7 +148,7 @@ def _unpacked_size(path: str, needed: int) -> int:
             while size <= needed and (chunk := file.read1(CHUNK)):
                 size += len(chunk)
     except (OSError, EOFError, zlib.error):
-        pass  # what was read so far is its size
+        return min(size, needed - 1)  # something of the file is lost, be it the end of the stream alone
     return size
 
 
