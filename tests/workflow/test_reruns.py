@@ -9,7 +9,7 @@ import yaml
 
 from tests.workflow.conftest import TINY, planned_jobs
 
-REPORT = {"report"}
+REPORT = {"report", "methods"}  # both show every setting
 STATISTICS = {"evaluate"} | REPORT
 LEARNING = {"train_image_model", "embed_slices", "train_scan_model", "predict_fold", "class_activation"} | STATISTICS
 AFTER_CHI = {"locate_nuclei", "slice_stack", "subject_page", "map_accuracy"} | LEARNING
@@ -60,6 +60,13 @@ EDITS = {  # name: file, edit, rules that run again
         replaced("4 * radii_mm[0]", "5 * radii_mm[0]"),
         {"local_field"} | AFTER_FIELD,
     ),
+    "convention of a vendor": (
+        "recon/intake/sign.py",
+        replaced('"Simulated": 1}', '"Simulated": 1, "Another": 1}'),
+        {"prepare_echoes", "brain_mask", "unwrap_phase", "field_mapping", "local_field", "r2star_map", "t1w_map"}
+        | AFTER_FIELD,
+    ),
+    "conversion of DICOM": ("recon/intake/dicom_clean.py", lambda text: text + "\nANOTHER = 1\n", set()),
     "config value": (TINY_YAML, overlay(local_field={"threshold": 0.06}), {"local_field"} | AFTER_FIELD),
     "smoothing of the offset": (
         TINY_YAML,
