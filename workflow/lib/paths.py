@@ -24,6 +24,10 @@ class Paths:
         """A file of the simulated raw dataset."""
         return f"{self.root}/rawdata/{name}"
 
+    def converted(self) -> str:
+        """The raw dataset that DICOM became; no rule makes its files."""
+        return f"{self.root}/bids"
+
     def raw_image(self, part: str, echo: int, acq: str | None = None) -> str:
         """A simulated echo image."""
         label = f"acq-{acq}_" if acq else ""

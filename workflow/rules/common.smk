@@ -30,7 +30,7 @@ for settings in (config, arm(config)):  # as written, and with the values of the
 CFG = in_order(arm(config))
 P = Paths(CFG["dataset"])
 SIMULATED = CFG["bids_dir"] is None and CFG["dicom_dir"] is None
-BIDS_DIR = CFG["bids_dir"] or P.raw("").rstrip("/")  # simulated and converted data lie among the results
+BIDS_DIR = CFG["bids_dir"] or (P.converted() if CFG["dicom_dir"] else P.raw("").rstrip("/"))
 USER_FILES = CFG["derivatives"] or f"{BIDS_DIR}/derivatives"  # masks, labels and T1w of the user
 PARTICIPANTS = f"{BIDS_DIR}/participants.tsv"
 FOLDS = range(CFG["folds"]["folds"])
@@ -79,7 +79,7 @@ INPUTS = CFG["runs"]["inputs"]
 SEEDS = CFG["runs"]["seeds"]
 BOXES = [CFG["locate_nuclei"]["boxes"]] if CFG["locate_nuclei"]["boxes"] else []
 WEIGHTS = [w for w in [CFG["train_image_model"]["weights"]] if w not in ("none", "imagenet")]
-LINKS = {"raw": Path(BIDS_DIR).resolve().as_uri() if CFG["bids_dir"] else "../../rawdata"}
+LINKS = {"raw": Path(BIDS_DIR).resolve().as_uri() if CFG["bids_dir"] else f"../../{Path(BIDS_DIR).name}"}
 if any(scan.mask or scan.nuclei or scan.t1w for scan in SCANS.values()):
     LINKS["user"] = Path(USER_FILES).resolve().as_uri()
 
