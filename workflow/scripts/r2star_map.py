@@ -9,15 +9,17 @@ from workflow.lib.log import job_log
 def main(magnitude: str, mask: str, acquisition: str, r2star: str, misfit: str, cfg: dict, threads: int) -> None:
     echoes, facts, brain = read_volume(magnitude), Acquisition.read(acquisition), read_mask(mask)
     fit = r2star_fit(echoes.data, brain, facts.te_s, R2starMap(**cfg), threads)
-    about = {"SkullStripped": True, "Sources": facts.sources, "EchoTimes": facts.te_s, "Method": cfg["method"]}
+    two = len(facts.te_s) == 2
+    about = {"SkullStripped": True, "Sources": facts.sources, "EchoTimes": facts.te_s}
+    about["Method"] = "two-point formula" if two else cfg["method"]
     cross_check = arlo_difference(echoes.data, brain, facts.te_s, fit.r2star_hz)
     checks = {"NoiseLevel": float(fit.noise)}
     if cross_check is not None:  # ARLO needs equally spaced echoes
         checks["RelativeDifferenceToARLO"] = round(float(cross_check), 4)
-    if len(facts.te_s) == 2:
-        checks["Note"] = "two-point formula: two echoes leave no residual, so the misfit is zero"
-    write_volume(r2star, fit.r2star_hz, like=echoes, sidecar={"Units": "1/s", **about, **checks})
-    meaning = {"Description": "RMS residual of the exponential, over the standard deviation of the noise", "Units": "1"}
+    rate = {"Description": "effective transverse relaxation rate R2*", "Units": "1/s"}
+    write_volume(r2star, fit.r2star_hz, like=echoes, sidecar={**rate, **about, **checks})
+    residual = "RMS residual of the exponential, over the standard deviation of the noise"
+    meaning = {"Description": residual + ("; zero, as two echoes leave none" if two else ""), "Units": "1"}
     write_volume(misfit, fit.misfit, like=echoes, sidecar={**meaning, **about})
 
 

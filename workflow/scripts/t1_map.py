@@ -27,9 +27,10 @@ def main(
     fit = t1_map(low, high, brain, r2star_hz, flips_deg, facts.tr_s, facts.te_s[0])
     about = {"SkullStripped": True, "Sources": (*map(raw_uri, series.files), *facts.sources)}
     about["FlipAngle"] = list(flips_deg)
-    write_volume(t1, fit.t1_s, echoes, {"Units": "s", **about})
+    write_volume(t1, fit.t1_s, echoes, {"Description": "longitudinal relaxation time T1", "Units": "s", **about})
     note = {} if r2star else {"Note": "as it is at the echo time: a single echo gives no R2*"}
-    write_volume(pd, fit.pd, echoes, {"Units": "arbitrary", **about, **note})
+    density = {"Description": "proton density times receive sensitivity", "Units": "arbitrary"}
+    write_volume(pd, fit.pd, echoes, {**density, **about, **note})
 
 
 if __name__ == "__main__":
