@@ -1,10 +1,9 @@
 """How an image lies in the scanner: what its affine tells, and whether two images share a grid."""
 
-from itertools import product
+from itertools import permutations, product
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
 from recon.io import Volume
@@ -73,10 +72,10 @@ def describe(affine: np.ndarray, stated_b0: tuple[float, float, float] | None = 
     """What the check table tells of a grid; `stated_b0` is the sidecar's `B0_dir`, which goes before the affine."""
     b0_dir = b0_direction(affine) if stated_b0 is None else np.asarray(stated_b0)
     cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    scanner, voxel = linear_sum_assignment(-np.abs(cosines))
-    ends = TOWARDS[scanner, (cosines[scanner, voxel] > 0).astype(int)]
+    along = max(permutations(range(3)), key=lambda axes: np.abs(cosines[axes, range(3)]).sum())  # a scanner axis each
+    ends = TOWARDS[along, (cosines[along, range(3)] > 0).astype(int)]
     nearest = np.eye(3)[np.abs(b0_dir).argmax()]
-    return Geometry("".join(ends[np.argsort(voxel)]), angle_deg(b0_dir, nearest), tuple(b0_dir.tolist()))
+    return Geometry("".join(ends), angle_deg(b0_dir, nearest), tuple(b0_dir.tolist()))
 
 
 def corner_gap(shape: tuple[int, ...], one: np.ndarray, other: np.ndarray) -> float:
