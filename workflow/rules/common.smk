@@ -12,8 +12,10 @@ from recon.combine import CombineEchoes, echo_range
 from recon.intake.problems import IntakeError
 from recon.pipeline import arm
 from workflow.lib.config import in_order
+from workflow.lib.left_over import check_queue
 from workflow.lib.paths import Paths, user_uri
 from workflow.lib.provenance import code
+from workflow.lib.resources import job_mb
 from workflow.lib.scans import check_r2star, diagnosed, number_of_echoes
 from workflow.lib.simulated import least_cohort, planned_images, planned_sidecars
 from workflow.lib.study import from_dicom, own_study, simulated_study
@@ -153,3 +155,12 @@ def participants(wildcards):
 def smallest_cohort(wildcards):
     """Param function: what a simulated subject depends on."""
     return least_cohort(CFG["simulate"], scan_of(wildcards).subject.removeprefix("sub-"))
+
+
+def memory_mb(wildcards, attempt, rulename):
+    """Resource function: memory of a job, more with every attempt."""
+    scan = SCANS[wildcards.get("scan", next(iter(SCANS)))]
+    voxel_size_mm = CFG["simulate"]["voxel_size_mm"] if SIMULATED else None
+    return attempt * job_mb(
+        rulename, scan.series, voxel_size_mm, len(DIAGNOSED), CFG["slice_stack"], CFG["train_image_model"]
+    )

@@ -21,6 +21,8 @@ rule evaluate:
         P.benchmark("evaluate")
     conda:
         "../envs/report.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/evaluate.py"),
         cfg=CFG["evaluate"],
@@ -41,6 +43,8 @@ rule class_activation:
         P.benchmark("class_activation", "input")
     conda:
         "../envs/qnet.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/class_activation.py"),
         cfg={"synthetic": SIMULATED},
@@ -64,6 +68,8 @@ rule map_accuracy:
         P.benchmark("map_accuracy")
     conda:
         "../envs/recon.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/map_accuracy.py", "resources/nuclei.tsv"),
     script:

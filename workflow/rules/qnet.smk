@@ -15,6 +15,8 @@ rule slice_stack:
         P.scan_benchmark("slice_stack")
     conda:
         "../envs/qnet.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/slice_stack.py"),
         cfg=CFG["slice_stack"],
@@ -31,6 +33,7 @@ rule folds:
         P.log("folds"),
     benchmark:
         P.benchmark("folds")
+    localrule: True
     conda:
         "../envs/qnet.yaml"
     params:
@@ -59,6 +62,8 @@ rule train_image_model:
         P.benchmark("train_image_model", "input", "seed", "fold")
     conda:
         "../envs/qnet.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/train_image_model.py"),
         cfg=CFG["train_image_model"],
@@ -78,6 +83,8 @@ rule embed_slices:
         P.benchmark("embed_slices", "input", "seed", "fold")
     conda:
         "../envs/qnet.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/embed_slices.py"),
     script:
@@ -97,6 +104,8 @@ rule train_scan_model:
         P.benchmark("train_scan_model", "input", "seed", "fold")
     conda:
         "../envs/qnet.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/train_scan_model.py"),
         cfg=CFG["train_scan_model"],
@@ -120,6 +129,8 @@ rule predict_fold:
         P.benchmark("predict_fold", "input", "seed", "fold")
     conda:
         "../envs/qnet.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/predict_fold.py"),
     script:

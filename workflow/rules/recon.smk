@@ -15,6 +15,8 @@ rule prepare_echoes:
         P.scan_benchmark("prepare_echoes")
     conda:
         "../envs/recon.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/prepare_echoes.py"),
         cfg=CFG["prepare_echoes"],
@@ -35,6 +37,8 @@ rule brain_mask:
         P.scan_benchmark("brain_mask")
     conda:
         "../envs/recon.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/brain_mask.py"),
         cfg=CFG["brain_mask"],
@@ -58,6 +62,8 @@ rule unwrap_phase:
         P.scan_benchmark("unwrap_phase")
     conda:
         "../envs/recon.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/unwrap_phase.py"),
         cfg=CFG["unwrap_phase"],
@@ -80,6 +86,8 @@ rule field_mapping:
         P.scan_benchmark("field_mapping")
     conda:
         "../envs/recon.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/field_mapping.py"),
         cfg=CFG["field_mapping"],
@@ -101,6 +109,8 @@ rule local_field:
         P.scan_benchmark("local_field")
     conda:
         "../envs/recon.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/local_field.py"),
         cfg=CFG["local_field"],
@@ -122,6 +132,8 @@ rule r2star_map:
         P.scan_benchmark("r2star_map")
     conda:
         "../envs/recon.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/r2star_map.py"),
         cfg=CFG["r2star_map"],
@@ -147,6 +159,8 @@ rule dipole_inversion:
         P.scan_benchmark("dipole_inversion")
     conda:
         "../envs/recon.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/dipole_inversion.py"),
         cfg=CFG["dipole_inversion"],
@@ -169,6 +183,8 @@ rule combine_echoes:
         P.scan_benchmark("combine_echoes")
     conda:
         "../envs/recon.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/combine_echoes.py"),
         cfg=CFG["combine_echoes"],
@@ -191,6 +207,8 @@ rule t1w_map:
         P.scan_benchmark("t1w_map")
     conda:
         "../envs/recon.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/t1w_map.py"),
         cfg=CFG["t1w_map"],
@@ -216,6 +234,8 @@ rule t1_map:
         P.scan_benchmark("t1_map")
     conda:
         "../envs/recon.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/t1_map.py"),
     script:
@@ -240,6 +260,8 @@ rule locate_nuclei:
         P.scan_benchmark("locate_nuclei")
     conda:
         "../envs/recon.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/locate_nuclei.py", "resources/nuclei.tsv"),
         cfg=CFG["locate_nuclei"],
@@ -255,6 +277,7 @@ rule derivative_description:
         P.log("derivative_description"),
     benchmark:
         P.benchmark("derivative_description")
+    localrule: True
     conda:
         "../envs/recon.yaml"
     params:
@@ -291,6 +314,8 @@ rule subject_page:
         P.benchmark("subject_page", "scan")
     conda:
         "../envs/recon.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/subject_page.py", "workflow/report/base.html.j2", "workflow/report/subject.html.j2"),
         synthetic=SIMULATED,
@@ -313,6 +338,7 @@ rule methods:
         P.log("methods"),
     benchmark:
         P.benchmark("methods")
+    localrule: True
     conda:
         "../envs/recon.yaml"
     params:

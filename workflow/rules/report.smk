@@ -31,6 +31,8 @@ rule report:
         P.benchmark("report")
     conda:
         "../envs/report.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code(
             "workflow/scripts/report.py",

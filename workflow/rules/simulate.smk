@@ -15,6 +15,7 @@ rule simulate_cohort:
         P.log("simulate_cohort"),
     benchmark:
         P.benchmark("simulate_cohort")
+    localrule: True
     conda:
         "../envs/simulate.yaml"
     params:
@@ -41,6 +42,8 @@ rule simulate_subject:
         P.scan_benchmark("simulate_subject")
     conda:
         "../envs/simulate.yaml"
+    resources:
+        mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/simulate_subject.py", "resources/nuclei.tsv"),
         cfg=smallest_cohort,
