@@ -118,7 +118,8 @@ def find_head(magnitude: np.ndarray, voxel_size_mm) -> Head:
     if not np.isfinite(image).all():
         image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
     factor = np.clip(np.rint(GRID_MM / np.asarray(voxel_size_mm, float)).astype(int), 1, image.shape)
-    coarse, coarse_size_mm = coarsen(image, factor), factor * np.asarray(voxel_size_mm, float)
+    coarse = np.ascontiguousarray(coarsen(image, factor))  # the surface looks into it a thousand times
+    coarse_size_mm = factor * np.asarray(voxel_size_mm, float)
     low, high = (float(value) for value in np.percentile(coarse, [2, 98]))
     if not high > low:
         raise ValueError(f"magnitude: expected a head, found 2nd and 98th percentile both {low:g}")

@@ -178,6 +178,24 @@ def test_broken_data_stop_the_run_before_any_job(tiny, own):
     assert only_checked(tiny / "results/own")
 
 
+def test_the_check_tells_decisions_and_problems_and_a_bad_scan_can_be_left_out(tiny, own):
+    victim = next(own.rglob("sub-03_echo-2_part-phase_MEGRE.nii.gz"))
+    victim.write_bytes(victim.read_bytes()[:-100])
+    (own / "participants.tsv").unlink()
+    arguments = ("--configfile", "tiny.yaml", "--config", "dataset=checked", f"bids_dir={own}")
+    stopped = snakemake(tiny, "check", *arguments, check=False)
+    assert stopped.returncode != 0
+    assert "sub-03_echo-2_part-phase_MEGRE.nii.gz: expected" in stopped.stdout
+    assert only_checked(tiny / "results/checked")
+    table = pd.read_csv(tiny / "results/checked/check.tsv", sep="\t").set_index("scan")
+    assert dict(table.status) == {"sub-01": "OK", "sub-02": "OK", "sub-03": "ERROR", "sub-04": "OK"}
+    assert table.loc["sub-01", "phase_units"] == "rad"
+    skipping = snakemake(tiny, "check", *arguments, "on_error=skip")
+    assert "left out: sub-03" in skipping.stdout
+    jobs = planned_jobs(tiny, *arguments, "on_error=skip", "--", "maps")
+    assert jobs["prepare_echoes"] == 3
+
+
 def test_own_data_give_the_same_map(tiny, own, results):
     target = "results/own/derivatives/qnet/sub-01/anat/sub-01_Chimap.nii.gz"
     snakemake(tiny, "--configfile", "tiny.yaml", "--config", "dataset=own", f"bids_dir={own}", "--", target)
