@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os.path import basename
 
 import numpy as np
 
@@ -127,7 +128,7 @@ def _look(series: Series, params: PrepareEchoes) -> _Seen:
         seen.problems += exchanged_problems(seen.wrapped, seen.phases)
     if seen.problems:
         raise IntakeError(seen.problems)
-    seen.notes += order_notes([name_of(image) for image in series.images[0]], seen.signal)
+    seen.notes += order_notes([basename(name_of(image)) for image in series.images[0]], seen.signal)
     return seen
 
 
@@ -135,7 +136,7 @@ def _look_at_image(seen: _Seen, part: str, where: str, data: np.ndarray) -> None
     """Contents of one image."""
     problems = value_problems(where, part, data)
     seen.problems += problems
-    seen.notes += value_notes(where, data)
+    seen.notes += value_notes(basename(where), data)  # into sidecars, which tell no machine's folders
     if not problems:  # empty images are no copies of each other
         seen.digests[where] = hashlib.blake2b(np.ravel(data, order="F")).digest()
 

@@ -144,7 +144,7 @@ def test_few_voxels_that_are_not_finite_are_noted(signals, tmp_path):
     spoiled[0, 0, :3] = [np.nan, np.inf, -np.inf]
     phase = [np.angle(signals[0]), spoiled, np.angle(signals[2])]
     found = decide(ef.files(tmp_path, [np.abs(z) for z in signals], phase, Units="rad", Manufacturer="GE"), ef.AUTO)
-    assert "phase2.nii.gz: 3 of 21,504 voxels are NaN or infinite" in found.notes[0]
+    assert found.notes[0].startswith("phase2.nii.gz: 3 of 21,504 voxels are NaN or infinite")  # no folder
 
 
 def test_echoes_without_a_common_voxel_are_refused(signals, tmp_path):
