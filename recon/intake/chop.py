@@ -64,24 +64,22 @@ def chop_axis(
     if len(negative) > 1:
         raise IntakeError([Problem(where, "slices that alternate in sign along one axis at most", evidence)])
     if negative:
-        note = (
-            () if vendor == "GE" else (f"{where}: slices alternate in sign, which only GE is known for ({evidence})",)
-        )
+        note = () if vendor == "GE" else (f"slices alternate in sign, which only GE is known for ({evidence})",)
         return lowest, f"every second slice along axis {lowest} negated: {evidence}", note
     if found[lowest] > CLEAR:
-        return None, f"slices do not alternate: {evidence}", _corrected_before(vendor, where)
+        return None, f"slices do not alternate: {evidence}", _corrected_before(vendor)
     if vendor == "GE":
         expected = "slices whose correlation shows whether they alternate, or prepare_echoes.slice_chop always or never"
         raise IntakeError([Problem(where, expected, evidence)])
-    note = f"{where}: whether slices alternate in sign is not clear ({evidence}); they are left as they are"
+    note = f"whether slices alternate in sign is not clear ({evidence}); they are left as they are"
     return None, f"slices left as they are: not clear ({evidence})", (note,)
 
 
-def _corrected_before(vendor: str | None, where: str) -> tuple[str, ...]:
+def _corrected_before(vendor: str | None) -> tuple[str, ...]:
     """A note on GE images without alternation: tools that undo it turn the sign of the phase, too."""
     if vendor != "GE":
         return ()
     return (
-        f"{where}: slices of GE usually alternate in sign and these do not; if another tool corrected them, "
+        "slices of GE usually alternate in sign and these do not; if another tool corrected them, "
         "it may have turned the sign of the phase as well: see prepare_echoes.phase_sign",
     )

@@ -246,8 +246,7 @@ def _unconfirmed(whole: Observed, turn: Range) -> tuple[list[Range], tuple[str, 
     """The range of the config with a note that the values leave it partly empty; none where they pass it."""
     if turn not in whole.arcs:
         return [], ()
-    share = f"{whole} fill {whole.fill(turn):.0%} of prepare_echoes.phase_range and do not confirm it"
-    return [turn], (f"{whole.where}: {share}",)
+    return [turn], (f"phase: {whole} fill {whole.fill(turn):.0%} of prepare_echoes.phase_range and do not confirm it",)
 
 
 def _is_odd(echo: Observed, turn: Range) -> bool:
