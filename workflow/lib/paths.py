@@ -43,7 +43,7 @@ class Paths:
 
     def work(self, name: str) -> str:
         """A stage's output between raw data and maps."""
-        return f"{self.root}/work/{{folder}}/{{scan}}_{name}"
+        return "/".join([self.root, "work", "{folder}", f"{{scan}}_{name}"])
 
     def derivative(self, name: str) -> str:
         """A file of the derivative dataset."""
@@ -59,7 +59,7 @@ class Paths:
 
     def page_warnings(self) -> str:
         """What that page warns of, for the report."""
-        return f"{self.root}/work/{{scan}}_warnings.json"
+        return "/".join([self.root, "work", "{scan}_warnings.json"])
 
     def fold(self, name: str) -> str:
         """A file of one trained fold."""
