@@ -154,17 +154,11 @@ def read_mask(path: str | Path) -> np.ndarray:
 def write_volume(path: str | Path, data: np.ndarray, like: Volume, sidecar: dict | None = None) -> None:
     """Write `data` on the grid of `like`: float32, or uint8 for labels; `sidecar` becomes the JSON file beside it."""
     dtype = np.uint8 if data.dtype in (np.bool_, np.uint8) else np.float32
-    image = nib.Nifti1Image(np.ascontiguousarray(data, dtype=dtype), like.affine)
-    image.header.set_xyzt_units("mm", "sec")
-    image.header.set_slope_inter(1, 0)
-    with atomic(path) as temporary:
-        nib.save(image, temporary)
-    if sidecar is not None:
-        write_json(sidecar_path(path), sidecar)
+    write_stored(path, data.astype(dtype, copy=False), like.affine, 1, 0, sidecar)
 
 
 def write_stored(
-    path: str | Path, pixels: np.ndarray, affine: np.ndarray, slope: float, intercept: float, sidecar: dict
+    path: str | Path, pixels: np.ndarray, affine: np.ndarray, slope: float, intercept: float, sidecar: dict | None
 ) -> None:
     """Write pixels as they are, of any NIfTI type; a reader sees ``slope * pixels + intercept``."""
     image = nib.Nifti1Image(np.ascontiguousarray(pixels), affine)
@@ -172,7 +166,8 @@ def write_stored(
     image.header.set_slope_inter(slope, intercept)
     with atomic(path) as temporary:
         nib.save(image, temporary)
-    write_json(sidecar_path(path), sidecar)
+    if sidecar is not None:
+        write_json(sidecar_path(path), sidecar)
 
 
 def write_mask(path: str | Path, mask: np.ndarray, like: Volume, sidecar: dict | None = None) -> None:

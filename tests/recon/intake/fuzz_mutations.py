@@ -63,8 +63,16 @@ def edit(dataset: Dataset, path: str, change: Callable[[bytearray], None]) -> No
     dataset.files[path] = gzip.compress(bytes(content), 1) if path.endswith(".gz") else bytes(content)
 
 
+class OfImages:
+    """A change of the unpacked bytes of one image, or of all where `which` is None."""
+
+    def apply(self, dataset: Dataset) -> None:
+        for path in chosen(images(dataset), self.which):
+            edit(dataset, path, lambda content, path=path: self.change(content, dataset, path))
+
+
 @dataclass(frozen=True)
-class Field:
+class Field(OfImages):
     """Set an element of a header field in one image or in all."""
 
     name: str
@@ -72,11 +80,7 @@ class Field:
     value: Any
     which: int | None
 
-    def apply(self, dataset: Dataset) -> None:
-        for path in chosen(images(dataset), self.which):
-            edit(dataset, path, self._set)
-
-    def _set(self, content: bytearray) -> None:
+    def change(self, content: bytearray, dataset: Dataset, path: str) -> None:
         header = np.frombuffer(content, HEADER, count=1)
         with np.errstate(all="ignore"):
             entry = header[self.name]
@@ -87,18 +91,14 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Slope:
+class Slope(OfImages):
     """Set scl_slope and scl_inter: of the phase the intake must see it; of other parts nobody can."""
 
     slope: float
     intercept: float
     which: int | None
 
-    def apply(self, dataset: Dataset) -> None:
-        for path in chosen(images(dataset), self.which):
-            edit(dataset, path, lambda content, path=path: self._set(content, dataset, path))
-
-    def _set(self, content: bytearray, dataset: Dataset, path: str) -> None:
+    def change(self, content: bytearray, dataset: Dataset, path: str) -> None:
         header = np.frombuffer(content, HEADER, count=1)[0]
         slope = float(header["scl_slope"])
         header["scl_slope"], header["scl_inter"] = self.slope, self.intercept
@@ -114,17 +114,13 @@ class Slope:
 
 
 @dataclass(frozen=True)
-class Datatype:
+class Datatype(OfImages):
     """Another datatype with its bitpix. Types of the same size that bits do not tell apart are left out for floats."""
 
     code: int
     which: int | None
 
-    def apply(self, dataset: Dataset) -> None:
-        for path in chosen(images(dataset), self.which):
-            edit(dataset, path, lambda content, path=path: self._set(content, dataset, path))
-
-    def _set(self, content: bytearray, dataset: Dataset, path: str) -> None:
+    def change(self, content: bytearray, dataset: Dataset, path: str) -> None:
         header = np.frombuffer(content, HEADER, count=1)[0]
         if header["datatype"] == 16 and DATATYPES[self.code] == 32 and part_of(path) != "phase":
             dataset.free |= {"magnitude"} if part_of(path) == "mag" else {"magnitude", "phase"}
@@ -132,17 +128,13 @@ class Datatype:
 
 
 @dataclass(frozen=True)
-class Endianness:
+class Endianness(OfImages):
     """Swap the bytes of the header, and of the voxels or not."""
 
     voxels: bool
     which: int | None
 
-    def apply(self, dataset: Dataset) -> None:
-        for path in chosen(images(dataset), self.which):
-            edit(dataset, path, self._swap)
-
-    def _swap(self, content: bytearray) -> None:
+    def change(self, content: bytearray, dataset: Dataset, path: str) -> None:
         header = np.frombuffer(content, HEADER, count=1)
         bits = int(header["bitpix"][0])
         header[:] = header.byteswap()
