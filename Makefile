@@ -30,7 +30,7 @@ demo: $(STAMP) ## simulated cohort: raw echoes to report, results/simulated/repo
 
 .PHONY: check
 check: $(STAMP) ## look at your data before a run: make check BIDS=folder [DATASET=name]
-	$(BIN)/snakemake check --cores $(CORES) --quiet all --config $(if $(BIDS),"bids_dir=$(BIDS)" dataset=$(or $(DATASET),mine))
+	$(BIN)/snakemake check --cores $(CORES) --quiet rules host reason progress --config $(if $(BIDS),"bids_dir=$(BIDS)" dataset=$(or $(DATASET),mine))
 
 .PHONY: test
 test: $(STAMP) ## linters and tests
