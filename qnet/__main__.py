@@ -1,15 +1,23 @@
-"""`python -m qnet evaluate PREDICTIONS.tsv OUT`: rebuild every table and figure from predictions alone."""
+"""Statistics from tables of predictions alone: `python -m qnet evaluate`, `python -m qnet compare`."""
 
 import argparse
 from pathlib import Path
 
 import yaml
 
-from qnet import figures
-from qnet.evaluate import Evaluate, evaluate, read_ceiling, write_table
-from qnet.predictions import read_predictions
+from qnet import figure_set, figures_forest
+from qnet.contrasts import comparison_table
+from qnet.evaluate import evaluate, write_table
+from qnet.evaluate_settings import Evaluate, read_ceiling, read_people
+from qnet.predictions import LEVELS, read_predictions, split_cases
 
 CONFIG = Path(__file__).parent.parent / "config" / "config.yaml"
+NEEDS = {  # table → what it needs beyond predictions
+    "contrasts": "both rows of evaluate.primary",
+    "confounds": "--participants",
+    "paper_comparison": "--participants with the groups HH and HC, and inputs and models named as in the paper",
+    "ablation": "--variants",
+}
 
 
 def settings(changes: list[str]) -> Evaluate:
@@ -23,32 +31,70 @@ def settings(changes: list[str]) -> Evaluate:
     return Evaluate(**section)
 
 
-def run_evaluate(predictions: Path, out: Path, ceiling: Path | None, changes: list[str]) -> None:
-    """Write every table and figure into the folder `out`."""
-    params = settings(changes)
-    table = read_predictions(predictions)
-    tables = evaluate(table, params, read_ceiling(ceiling) if ceiling else None)
-    for name, content in tables.items():
-        write_table(out / f"{name}.tsv", content)
-    figures.roc(out / "roc_image.png", table, "image")
-    figures.roc(out / "roc_scan.png", table, "scan")
-    figures.auc_boxplot(out / "auc_boxplot.png", table, tables["delong"], params)
+def run_evaluate(options: argparse.Namespace) -> None:
+    """Write every table and figure that the given files allow; say which ones they do not."""
+    params = settings(options.changes)
+    predictions = read_predictions(options.predictions)
+    tables = evaluate(
+        predictions,
+        params,
+        read_ceiling(options.ceiling) if options.ceiling else None,
+        read_people(options.participants) if options.participants else None,
+        read_predictions(*options.variants) if options.variants else None,
+    )
+    skipped = [name for name, need in NEEDS.items() if tables[name].empty]
+    for name in skipped:
+        print(f"{name}: skipped, needs {NEEDS[name]}")
+    for name in tables.keys() - set(skipped):
+        write_table(options.out / f"{name}.tsv", tables[name])
+    paths = {name: options.out / f"{name}.png" for name in figure_set.FIGURES}
+    if "ablation" in skipped:
+        del paths["ablation_forest"]
+    figure_set.draw(paths, predictions, tables, params, options.synthetic or options.ceiling is not None)
+
+
+def run_compare(options: argparse.Namespace) -> None:
+    """Write comparison.tsv and comparison.png: two runs on the same subjects."""
+    runs = [
+        [cases for level in LEVELS for cases in split_cases(read_predictions(path), level)]
+        for path in (options.first, options.second)
+    ]
+    table = comparison_table(*runs, tuple(options.names), settings(options.changes))
+    write_table(options.out / "comparison.tsv", table)
+    figures_forest.comparison(options.out / "comparison.png", table, options.synthetic)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Both commands and their options."""
+    top = argparse.ArgumentParser(prog="python -m qnet", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("evaluate", help="rebuild every table and figure from predictions")
+    one.add_argument("predictions", type=Path, help="TSV: participant_id slice label model level score")
+    one.add_argument("out", type=Path, help="folder to write to")
+    one.add_argument("--ceiling", type=Path, help="folder with ceiling.json and cohort.tsv of a simulation")
+    one.add_argument("--participants", type=Path, help="folds.tsv or participants.tsv: age and sex, for confounds")
+    one.add_argument("--variants", type=Path, nargs="+", help="predictions with a column variant, for the ablation")
+    one.set_defaults(run=run_evaluate)
+    two = commands.add_parser("compare", help="compare two runs on the same subjects")
+    two.add_argument("first", type=Path, help="predictions of one run")
+    two.add_argument("second", type=Path, help="predictions of the other")
+    two.add_argument("out", type=Path, help="folder to write to")
+    two.add_argument("--names", nargs=2, default=["first", "second"], help="what the runs are called")
+    two.set_defaults(run=run_compare)
+    for command in (one, two):
+        command.add_argument("--synthetic", action="store_true", help="mark figures as made from simulated data")
+        command.add_argument("--set", action="extend", nargs="+", default=[], dest="changes", metavar="KEY=VALUE")
+    return top
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; bad input ends in one line and exit status 2."""
-    parser = argparse.ArgumentParser(prog="python -m qnet", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("evaluate", help="rebuild every table and figure from predictions")
-    command.add_argument("predictions", type=Path, help="TSV: participant_id slice label model level score")
-    command.add_argument("out", type=Path, help="folder to write to")
-    command.add_argument("--ceiling", type=Path, help="folder with ceiling.json and cohort.tsv of a simulation")
-    command.add_argument("--set", action="extend", nargs="+", default=[], dest="changes", metavar="KEY=VALUE")
-    options = parser.parse_args(arguments)
+    top = parser()
+    options = top.parse_args(arguments)
     try:
-        run_evaluate(options.predictions, options.out, options.ceiling, options.changes)
+        options.run(options)
     except (ValueError, OSError) as error:
-        parser.exit(2, f"python -m qnet {options.command}: {' '.join(str(error).split())}\n")
+        top.exit(2, f"python -m qnet {options.command}: {' '.join(str(error).split())}\n")
 
 
 if __name__ == "__main__":

@@ -98,13 +98,19 @@ def make_folds(table: pd.DataFrame, params: Folds, participants: Participants) -
             "sex": table["sex"],
         }
     )
-    tercile = np.searchsorted(np.quantile(age, [1 / 3, 2 / 3]), age)
-    chance = np.random.default_rng(params.seed).permutation(len(folds))
-    # np.lexsort sorts by its last key first
-    order = np.lexsort([chance, folds["sex"].astype(str), tercile, folds["label"]])
-    folds.loc[order, "fold"] = np.arange(len(folds)) % params.folds
-    folds["fold"] = folds["fold"].astype(int)
+    folds["fold"] = _deal(folds, params.folds, np.random.default_rng(params.seed))
     return folds.sort_values("participant_id", ignore_index=True)[COLUMNS]
+
+
+def _deal(table: pd.DataFrame, folds: int, rng: np.random.Generator) -> np.ndarray:
+    """Fold of each row: subjects in the order of label, age tercile and sex are dealt in turn."""
+    tercile = np.searchsorted(np.quantile(table["age"], [1 / 3, 2 / 3]), table["age"])
+    chance = rng.permutation(len(table))
+    # np.lexsort sorts by its last key first
+    order = np.lexsort([chance, table["sex"].astype(str), tercile, table["label"]])
+    fold = np.empty(len(table), dtype=int)
+    fold[order] = np.arange(len(table)) % folds
+    return fold
 
 
 def read_folds(path: str | Path) -> pd.DataFrame:
@@ -113,10 +119,50 @@ def read_folds(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False)
 
 
-def training_labels(folds: pd.DataFrame, fold: int) -> dict[str, int]:
-    """Participant → label of every subject outside `fold`."""
+def training_labels(folds: pd.DataFrame, fold: int, shuffled_by: int | None = None) -> dict[str, int]:
+    """Participant → label of every subject outside `fold`.
+
+    Parameters
+    ----------
+    folds : DataFrame
+    fold : int
+    shuffled_by : int, optional
+        Seed of a permutation of these labels, for a training that can learn nothing but chance. It follows from
+        seed and fold alone, so both stages see the same. Held-out labels are never permuted.
+    """
     rows = folds[folds["fold"] != fold]
-    return dict(zip(rows["participant_id"], map(int, rows["label"]), strict=True))
+    labels = rows["label"].to_numpy()
+    if shuffled_by is not None:
+        labels = np.random.default_rng([shuffled_by, fold]).permutation(labels)
+    return dict(zip(rows["participant_id"], map(int, labels), strict=True))
+
+
+def inner_folds(folds: pd.DataFrame, fold: int, count: int) -> dict[str, int]:
+    """Deal the training subjects of `fold` into inner folds, as `make_folds` deals all subjects.
+
+    Parameters
+    ----------
+    folds : DataFrame
+    fold : int
+    count : int
+
+    Returns
+    -------
+    dict
+        Participant → inner fold (0…) of every subject outside `fold`.
+
+    Raises
+    ------
+    ValueError
+        An inner fold would lack a group.
+    """
+    rows = folds[folds["fold"] != fold]
+    smaller = int(rows["label"].value_counts().min())
+    if not 2 <= count <= smaller:
+        where = f"the subjects of the smaller group outside fold {fold}"
+        raise ValueError(f"inner_folds: expected 2 to {smaller}, {where}, found {count}")
+    inner = _deal(rows, count, np.random.default_rng(fold))
+    return dict(zip(rows["participant_id"], map(int, inner), strict=True))
 
 
 def held_out_labels(folds: pd.DataFrame, fold: int) -> dict[str, int]:

@@ -1,13 +1,33 @@
-"""Trained networks → scores of images and scans, one tidy table."""
+"""Trained networks → scores of images and scans, and weights of slices: tidy tables."""
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from qnet.model import ImageModel, ScanModel
+from qnet.augment import Augmentation, centre_crop
+from qnet.model import ImageModel
+from qnet.normalise import Normalise, normalise
+from qnet.scan_model import ScanModel
 
 COLUMNS = ["participant_id", "slice", "label", "model", "level", "score", "input", "seed", "fold"]
+
+
+def prepare(images: np.ndarray, about: dict) -> np.ndarray:
+    """What an image model is asked about: normalised as in its training and cropped about the centre.
+
+    Parameters
+    ----------
+    images : (T, 3, S, S) float array
+        One scan in physical units.
+    about : dict
+        How the image model was made, as its file says.
+
+    Returns
+    -------
+    (T, 3, C, C) float32 array in [0, 1]
+    """
+    return centre_crop(normalise(images, Normalise(**about["normalise"])), Augmentation(**about["augmentation"]))
 
 
 def positive_probability(logits: Tensor) -> np.ndarray:
@@ -34,9 +54,18 @@ def embed(model: ImageModel, images: np.ndarray) -> np.ndarray:
 @torch.inference_mode()
 def scan_scores(model: ScanModel, embeddings: np.ndarray) -> tuple[np.ndarray, float]:
     """Embeddings (T, 512) of one scan → P(positive) of its images (T,) and of the scan."""
-    device = model.scan_head.weight.device
-    images, scan = model(torch.from_numpy(embeddings).to(device)[None])
+    images, scan = model(_batch_of_one(model, embeddings))
     return positive_probability(images)[0], float(positive_probability(scan)[0])
+
+
+@torch.inference_mode()
+def weigh_slices(model: ScanModel, embeddings: np.ndarray) -> np.ndarray:
+    """Embeddings (T, 512) of one scan → weights (T,) of its slices, as `ScanModel.slice_weights` defines them."""
+    return model.slice_weights(_batch_of_one(model, embeddings))[0].cpu().numpy()
+
+
+def _batch_of_one(model: ScanModel, embeddings: np.ndarray) -> Tensor:
+    return torch.from_numpy(embeddings).to(model.scan_head.weight.device)[None]
 
 
 def vote_score(scores: np.ndarray) -> float:
@@ -60,7 +89,10 @@ def vote_score(scores: np.ndarray) -> float:
 
 
 def tidy(model: str, slices: np.ndarray, images: np.ndarray, scan: float, **constant) -> pd.DataFrame:
-    """Rows of one model and one subject: T at level image, one at level scan, which has no slice."""
+    """Rows of one model and one subject: T at level image, one at level scan, which has no slice.
+
+    `slices` and `images` are empty for a model that speaks of scans only.
+    """
     table = pd.DataFrame(
         {
             "slice": pd.array([*map(int, slices), None], dtype="Int64"),
@@ -69,3 +101,14 @@ def tidy(model: str, slices: np.ndarray, images: np.ndarray, scan: float, **cons
         }
     )
     return table.assign(model=model, **constant)[COLUMNS]
+
+
+def image_model_rows(model: str, slices: np.ndarray, scores: np.ndarray, **constant) -> pd.DataFrame:
+    """Rows of an image model and one subject: its images, their vote, and as a model of its own their mean P."""
+    vote = tidy(model, slices, scores, vote_score(scores), **constant)
+    return pd.concat([vote, tidy(f"{model} mean P", [], [], float(np.mean(scores)), **constant)])
+
+
+def slice_table(participant: str, slices: np.ndarray, weights: np.ndarray) -> pd.DataFrame:
+    """Weights (T,) of the slices (T,) of one scan → participant_id, slice, weight."""
+    return pd.DataFrame({"participant_id": participant, "slice": slices, "weight": weights})

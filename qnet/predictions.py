@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 REQUIRED = ("participant_id", "slice", "label", "model", "level", "score")
-OPTIONAL = ("input", "seed", "fold")
+OPTIONAL = ("input", "seed", "fold", "variant")
 LEVELS = ("image", "scan")
 MISSING = ("", "n/a", "nan", "NaN")  # spellings of an empty cell
 
@@ -21,6 +21,7 @@ class Cases:
     ----------
     participants : (S,) identifiers, sorted
     subjects : (n,) index into participants of each case
+    slices : (n,) text, empty at scan level
     labels : (n,) bool
     folds : (n,) names of the test folds
     runs : model → (seeds, n) scores
@@ -30,6 +31,7 @@ class Cases:
     input: str
     participants: np.ndarray
     subjects: np.ndarray
+    slices: np.ndarray
     labels: np.ndarray
     folds: np.ndarray
     runs: dict[str, np.ndarray]
@@ -37,6 +39,11 @@ class Cases:
     def score(self, model: str) -> np.ndarray:
         """(n,) score averaged over the seeds."""
         return self.runs[model].mean(axis=0)
+
+    @property
+    def names(self) -> np.ndarray:
+        """(n,) what each case is called in every run: participant and slice."""
+        return np.char.add(np.char.add(self.participants[self.subjects], " "), self.slices)
 
     @property
     def subject_labels(self) -> np.ndarray:
@@ -63,8 +70,17 @@ def read_predictions(*paths: str | Path) -> pd.DataFrame:
         if set(found) != set(columns[0]):
             raise ValueError(f"{path}: expected the columns of {paths[0]}, {columns[0]}, found {found}")
     predictions = pd.concat(frames, ignore_index=True)
-    _check_together(predictions, str(paths[0]) if len(paths) == 1 else f"{paths[0]} … {paths[-1]}")
+    name = str(paths[0]) if len(paths) == 1 else f"{paths[0]} … {paths[-1]}"
+    for table in by_variant(predictions).values():
+        _check_together(table, name)
     return predictions
+
+
+def by_variant(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Variant of the learning settings → its predictions; the main run, or a table without the column, is ''."""
+    if "variant" not in predictions:
+        return {"": predictions}
+    return {str(name): table for name, table in predictions.groupby("variant", sort=False)}
 
 
 def _read_one(path: str | Path) -> pd.DataFrame:
@@ -88,7 +104,7 @@ def _read_one(path: str | Path) -> pd.DataFrame:
             found = frame[column].iloc[row]
             raise ValueError(f"{path}, column '{column}': expected {expected}, found '{found}' in line {row + 2}")
 
-    for column in frame.columns.drop(["slice", "score", "label"]):
+    for column in frame.columns.difference(["slice", "score", "label", "variant"], sort=False):
         check(column, ~frame[column].isin(MISSING), "a value in every row")
     check("level", frame["level"].isin(LEVELS), "image or scan")
     check("label", frame["label"].isin(["0", "1"]), "0 or 1")
@@ -154,6 +170,7 @@ def split_cases(predictions: pd.DataFrame, level: str) -> list[Cases]:
                 input=input_,
                 participants=participants,
                 subjects=subjects,
+                slices=first["slice"].to_numpy(str),
                 labels=first["label"].to_numpy(bool),
                 folds=first["fold"].to_numpy(str),
                 runs={model: np.stack(scores) for model, scores in runs.items() if scores},

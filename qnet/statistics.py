@@ -115,6 +115,15 @@ def delong(
     return Comparison(auc_1=float(auc_1), auc_2=float(auc_2), se=se, z=float(z), p=float(2 * norm.sf(abs(z))))
 
 
+def auc_interval(
+    labels: np.ndarray, scores: np.ndarray, confidence: float, clusters: np.ndarray | None = None
+) -> tuple[float, float, float]:
+    """AUC of scores (n,) with its normal interval, cut at 0 and 1; NaN limits where the variance is unknown or zero."""
+    (auc,), ((variance,),) = auc_covariance(labels, scores, clusters)
+    half = norm.ppf((1 + confidence) / 2) * np.sqrt(variance) if variance > 0 else np.nan
+    return float(auc), float(np.maximum(auc - half, 0)), float(np.minimum(auc + half, 1))
+
+
 def stars(p: float) -> str:
     """Significance level as the paper marks it; n/a for an undefined p."""
     return next((mark for limit, mark in STARS if p <= limit), "n/a")

@@ -1,5 +1,6 @@
 """Deep grey nuclei and white matter on the subject's grid, the box of the basal ganglia, statistics per region."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from recon.kernels import slice_axis
-from recon.nuclei import label_nuclei, nucleus_labels
+from recon.nuclei import label_nuclei, nucleus_labels, nucleus_names
 from recon.registration import read_white_matter
 from recon.tables import read_table
 
-BASAL_GANGLIA = ("caudate", "putamen", "pallidum", "thalamus")
 WHITE_MATTER = "white_matter"  # its name in the statistics
 BOX_COLUMNS = ["x0", "x1", "y0", "y1", "z0", "z1"]
 
@@ -26,12 +26,25 @@ class LocateNuclei:
     ----------
     boxes : str or None
         Path of a table of expert boxes, which take the place of the computed ones.
+    box_holds : sequence of str
+        Names of the nuclei that the computed box holds.
     margin_mm : float
-        Margin of the box around the basal ganglia in plane, mm.
+        Margin of that box in plane, mm.
+
+    Raises
+    ------
+    ValueError
+        An unknown nucleus.
     """
 
     boxes: str | None
+    box_holds: tuple[str, ...]
     margin_mm: float
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.box_holds) - set(nucleus_names())):
+            known = ", ".join(nucleus_names())
+            raise ValueError(f"locate_nuclei.box_holds: expected {known}, found {', '.join(unknown)}")
 
 
 def subject_labels(mask: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray) -> np.ndarray:
@@ -78,13 +91,15 @@ def _moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def basal_ganglia_box(labels: np.ndarray, margin_mm: float, voxel_size_mm) -> Box:
-    """Smallest box around the basal ganglia and thalamus, with a margin in plane and none across slices.
+def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxel_size_mm) -> Box:
+    """Smallest box around some nuclei, with a margin in plane and none across slices.
 
     Parameters
     ----------
     labels : (X, Y, Z) uint8 array
         Nuclei.
+    nuclei : sequence of str
+        Names of those that count.
     margin_mm : float
         Margin in plane, mm.
     voxel_size_mm : (3,) sequence
@@ -99,10 +114,10 @@ def basal_ganglia_box(labels: np.ndarray, margin_mm: float, voxel_size_mm) -> Bo
     ValueError
         Where none of the nuclei lies in the image.
     """
-    wanted = [label for label, (name, _) in nucleus_labels().items() if name in BASAL_GANGLIA]
+    wanted = [label for label, (name, _) in nucleus_labels().items() if name in nuclei]
     position = np.argwhere(np.isin(labels, wanted))
     if len(position) == 0:
-        raise ValueError("basal ganglia: expected caudate, putamen, pallidum or thalamus in the brain, found none")
+        raise ValueError(f"nuclei: expected {', '.join(nuclei)} in the brain, found none of them")
     margin = np.ceil(margin_mm / np.asarray(voxel_size_mm, float) - 1e-6).astype(int)
     margin[slice_axis(voxel_size_mm)] = 0
     start = np.maximum(position.min(axis=0) - margin, 0)

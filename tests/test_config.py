@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from workflow.lib.config_table import table
+from workflow.lib.variants import merged, runs
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -27,20 +28,17 @@ DATACLASSES = {
     "t1w_map": "recon.t1.T1wMap",
     "locate_nuclei": "recon.localize.LocateNuclei",
     "slice_stack": "qnet.data.SliceStack",
+    "region_features": "qnet.regions.RegionFeatures",
+    "normalise": "qnet.normalise.Normalise",
     "folds": "qnet.folds.Folds",
     "train_image_model": "qnet.train.ImageTraining",
-    "train_scan_model": "qnet.train.ScanTraining",
+    "train_scan_model": "qnet.train_scan.ScanTraining",
+    "baselines": "qnet.baselines.Baselines",
     "evaluate": "qnet.evaluate.Evaluate",
+    "model_card": "qnet.run_facts.ModelCard",
 }
-NOT_A_STAGE = {"dataset", "bids_dir", "dicom_dir", "derivatives", "on_error", "pipeline", "consensus", "runs"}
-
-
-def merged(base: dict, overlay: dict) -> dict:
-    """Snakemake's way of laying one config over another."""
-    return base | {
-        key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-        for key, value in overlay.items()
-    }
+CHOICES = {"dataset", "bids_dir", "dicom_dir", "derivatives", "on_error", "pipeline", "preprocessing", "model"}
+NOT_A_STAGE = CHOICES | {"consensus", "runs", "quantitative", "pretrain", "variants"}
 
 
 def test_every_section_has_a_dataclass():
@@ -62,6 +60,20 @@ def test_dataclass_schema_and_config_have_the_same_keys(section):
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
 def test_shipped_configs_are_valid(path):
     jsonschema.validate(merged(CONFIG, yaml.safe_load(path.read_text())), SCHEMA)
+
+
+@pytest.mark.parametrize("preprocessing", ["paper", "quantitative"])
+def test_every_variant_is_valid(preprocessing):
+    every = merged(CONFIG, {"preprocessing": preprocessing, "runs": {"variants": list(CONFIG["variants"])}})
+    for settings in runs(every).values():
+        jsonschema.validate(settings, SCHEMA)
+
+
+def test_pretraining_is_a_schedule_and_what_it_shares_with_stage_1():
+    fields = {field.name for field in dataclasses.fields(importlib.import_module("qnet.pretrain").Pretraining)}
+    own = set(SCHEMA["properties"]["pretrain"]["properties"])
+    assert own == set(CONFIG["pretrain"])
+    assert fields - own <= set(CONFIG["train_image_model"])
 
 
 @pytest.mark.parametrize("value", ["1e-3", None, -1])

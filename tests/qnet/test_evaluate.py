@@ -11,14 +11,29 @@ import pandas as pd
 import pytest
 
 from qnet.__main__ import main, settings
-from qnet.evaluate import Evaluate, bootstrap_rates, evaluate, read_ceiling
+from qnet.evaluate import evaluate
+from qnet.evaluate_settings import read_ceiling
 from qnet.metrics import outcomes, rates
+from qnet.paper import PAPER_RESULTS
 from qnet.predictions import read_predictions, split_cases
-from qnet.statistics import resample_subjects
+from qnet.statistics import delong, holm, resample_subjects
+from qnet.tables import bootstrap_rates
+from tests.qnet.made_predictions import PARAMS, baselines, networks, people
 
 MODELS = ("ResNet", "ResNetSWA", "Q-Net")
 DELONG = ["level", "clustering", "model_1", "model_2", "auc_1", "auc_2", "se", "z", "p", "stars"]
-PARAMS = Evaluate(threshold=0.5, bootstrap=200, confidence=0.95, seed=0)
+ALWAYS = (
+    "calibration",
+    "decision_curve",
+    "delong",
+    "mcnemar",
+    "reliability",
+    "table1",
+    "table2",
+    "table3",
+    "table3_runs",
+)
+FIGURES = ("auc_boxplot", "decision_curves", "reliability_curves", "roc_image", "roc_image_inputs", "roc_scan")
 
 
 def cohort(subjects: int = 20, slices: int = 3, seeds: int = 1, inputs: int = 1, seed: int = 0) -> pd.DataFrame:
@@ -48,12 +63,13 @@ def tables(folder: Path, table: pd.DataFrame, **ceiling) -> dict[str, pd.DataFra
     return evaluate(read_predictions(save(folder, table)), PARAMS, **ceiling)
 
 
-def test_command_rebuilds_everything_from_the_required_columns(tmp_path):
+def test_command_rebuilds_everything_from_the_required_columns(tmp_path, capsys):
     path = save(tmp_path, cohort().drop(columns=["input", "seed", "fold"]))
     main(["evaluate", str(path), str(tmp_path / "out"), "--set", "bootstrap=50"])
-    figures = ["auc_boxplot.png", "roc_image.png", "roc_scan.png"]
-    expected = sorted(figures + [f"{name}.tsv" for name in ("delong", "mcnemar", "table1", "table2", "table3")])
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == expected
+    skipped = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in skipped] == ["contrasts", "confounds", "paper_comparison", "ablation"]
+    expected = [f"{name}.tsv" for name in ALWAYS] + [f"{name}.png" for name in (*FIGURES, "roc_scan_inputs")]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == sorted(expected)
     delong = pd.read_csv(tmp_path / "out" / "delong.tsv", sep="\t")
     assert list(delong.columns) == DELONG
     assert delong.groupby(["level", "clustering"]).size().to_dict() == {
@@ -228,7 +244,13 @@ def test_missing_file_shows_no_traceback(tmp_path):
     assert re.fullmatch(r"python -m qnet evaluate: .*absent\.tsv.*\n", ended.stderr)
 
 
-@pytest.mark.parametrize("wrong", ["draws=5", "bootstrap", "bootstrap=0", "confidence=95", "threshold=half", "seed=-1"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "draws=5", "bootstrap", "bootstrap=0", "confidence=95", "threshold=half", "seed=-1", "bins=1",
+        "primary=[]", "primary=[{input: crop}, {input: full}]",
+    ],
+)  # fmt: skip
 def test_settings_are_checked(wrong):
     with pytest.raises(ValueError, match="expected"):
         settings([wrong])
@@ -237,3 +259,186 @@ def test_settings_are_checked(wrong):
 def test_settings_change_one_value():
     assert settings(["bootstrap=7"]).bootstrap == 7
     assert settings(["bootstrap=7"]).confidence == settings([]).confidence
+
+
+def full_run(folder: Path, **made) -> pd.DataFrame:
+    """Predictions of networks and baselines, read from two files."""
+    made_tables = {"networks": networks(**made), "baselines": baselines(made.get("subjects", 20))}
+    for name, table in made_tables.items():
+        table.to_csv(folder / f"{name}.tsv", sep="\t", index=False)
+    return read_predictions(*(folder / f"{name}.tsv" for name in made_tables))
+
+
+def test_every_table_carries_the_baselines(tmp_path):
+    found = evaluate(full_run(tmp_path), PARAMS)
+    for name in ("table3", "table3_runs", "calibration", "reliability", "decision_curve"):
+        models = set(found[name]["model"])
+        assert {"ROI + age (LR)", "Age + sex", "Background only", "ResNetSWA mean P"} <= models, name
+
+
+def test_table_2_has_the_pairs_of_the_paper_in_its_order(tmp_path):
+    found = evaluate(full_run(tmp_path), PARAMS)
+    table = found["table2"]
+    pairs = [("ResNetSWA", "ResNet"), ("Q-Net", "ResNet"), ("Q-Net", "ResNetSWA")]
+    for _, rows in table.groupby(["input", "level"]):
+        assert list(zip(rows["model_1"], rows["model_2"], strict=True)) == pairs
+    np.testing.assert_allclose(table["difference"], table["auc_1"] - table["auc_2"])
+    assert (np.sign(table["z_subject"]) == np.sign(table["difference"])).all()
+    images = table[table["level"] == "image"]
+    np.testing.assert_allclose(images["p_holm"], holm(images["p_subject"].to_numpy()))
+
+
+def test_the_primary_contrast_crosses_inputs(tmp_path):
+    predictions = full_run(tmp_path)
+    row = evaluate(predictions, PARAMS)["contrasts"].iloc[0]
+    scans = predictions[predictions["level"] == "scan"].sort_values("participant_id")
+    one = scans[(scans["model"] == "Q-Net") & (scans["input"] == "crop")]
+    two = scans[scans["model"] == "ROI + age (LR)"]
+    test = delong(one["label"].to_numpy(), one["score"].to_numpy(), two["score"].to_numpy())
+    assert (row["role"], row["subjects"], row["model_2"]) == ("primary", 20, "ROI + age (LR)")
+    assert (row["auc_1"], row["auc_2"], row["p"]) == pytest.approx((test.auc_1, test.auc_2, test.p))
+    assert row["difference_low"] < row["difference"] < row["difference_high"]
+    assert np.isnan(row["p_holm"])
+
+
+def test_secondary_contrasts_are_adjusted_without_the_primary(tmp_path):
+    table = evaluate(full_run(tmp_path), PARAMS)["contrasts"]
+    secondary = table[table["role"] == "secondary"]
+    np.testing.assert_allclose(secondary["p_holm"], holm(secondary["p"].to_numpy(float)))
+    assert (table["role"] == "primary").sum() == 1
+    assert not {"Age + sex", "Background only"} & set(table["model_1"])  # controls compete with nobody
+    assert ((secondary["model_1"] == "Q-Net") & (secondary["model_2"] == "Q-Net")).sum() == 1
+
+
+def test_contrasts_use_the_subjects_that_both_rows_have(tmp_path):
+    networks().to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    kept = baselines()
+    kept[kept["participant_id"] != "sub-004"].to_csv(tmp_path / "b.tsv", sep="\t", index=False)
+    predictions = read_predictions(tmp_path / "a.tsv", tmp_path / "b.tsv")
+    assert evaluate(predictions, PARAMS)["contrasts"].iloc[0]["subjects"] == 19
+
+
+def test_contrasts_are_empty_without_a_primary_row(tmp_path):
+    assert tables(tmp_path, networks())["contrasts"].empty
+
+
+@pytest.mark.parametrize(
+    "scores, ties", [([[0.9, 0.1], [0.4, 0.6]], 2), ([[0.9, 0.5], [0.5, 0.1]], 1), ([[0.9, 0.8], [0.1, 0.2]], 0)]
+)
+def test_tied_votes_are_counted_over_all_runs(tmp_path, scores, ties):
+    table = networks(subjects=2, slices=2, inputs=1, seeds=2)
+    image = (table["model"] == "ResNet") & (table["level"] == "image")
+    table.loc[image, "score"] = np.tile(np.ravel(scores), 2)
+    found = tables(tmp_path, table)["table3"].set_index("model")
+    assert (found.loc["ResNet", "ties"], found.loc["ResNet", "votes"]) == (2 * ties, 4)
+    assert found.loc[["Q-Net", "ResNet mean P"], "ties"].isna().all()
+
+
+def test_runs_of_table_3_are_judged_one_by_one(tmp_path):
+    table = networks(seeds=3)
+    row = tables(tmp_path, table)["table3_runs"].set_index(["input", "model"]).loc[("crop", "Q-Net")]
+    chosen = (table["model"] == "Q-Net") & (table["level"] == "scan") & (table["input"] == "crop")
+    right = (table["score"] >= 0.5) == table["label"]
+    accuracy = right[chosen].groupby(table["seed"]).mean()
+    assert (row["accuracy"], row["accuracy_sd"]) == pytest.approx((accuracy.mean(), accuracy.std()))
+
+
+def variants_of(folder: Path, **made: pd.DataFrame) -> pd.DataFrame:
+    pd.concat([table.assign(variant=name) for name, table in made.items()]).to_csv(
+        folder / "variants.tsv", sep="\t", index=False
+    )
+    return read_predictions(folder / "variants.tsv")
+
+
+def test_ablation_sets_each_variant_against_the_main_run(tmp_path):
+    main_run = full_run(tmp_path)
+    variants = variants_of(tmp_path, same=networks(), better=networks(signal=6))
+    table = evaluate(main_run, PARAMS, variants=variants)["ablation"]
+    assert list(table["variant"].unique()) == ["main", "same", "better"]
+    same, better = (table[table["variant"] == name] for name in ("same", "better"))
+    assert (same["difference"] == 0).all() and (same["p"] == 1).all()
+    assert (better["difference"] > 0).all() and (better["p"] < 0.05).any()
+    assert table.loc[table["variant"] == "main", ["difference", "p", "stars"]].isna().all(axis=None)
+    np.testing.assert_allclose(table["p_holm"], holm(table["p"].to_numpy(float)))
+    assert set(zip(table["level"], table["model"], strict=True)) == {
+        ("image", "ResNetSWA"), ("image", "Q-Net"), ("scan", "ResNetSWA mean P"), ("scan", "Q-Net")
+    }  # fmt: skip
+
+
+def test_the_main_run_may_be_told_by_an_empty_variant(tmp_path):
+    networks().assign(variant="").to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    assert len(read_predictions(tmp_path / "a.tsv")) == len(networks())
+
+
+def test_the_papers_numbers_stand_beside_ours_in_its_units(tmp_path):
+    found = evaluate(full_run(tmp_path, seeds=2), PARAMS, people=people())
+    table = found["paper_comparison"]
+    assert len(table) == len(pd.read_csv(PAPER_RESULTS, sep="\t"))
+    row = table[(table["table"] == "3") & (table["input"] == "crop") & (table["model"] == "Q-Net")]
+    row = row[row["metric"] == "accuracy"].iloc[0]
+    ours = found["table3_runs"].set_index(["input", "model"]).loc[("crop", "Q-Net")]
+    assert (row["paper_value"], row["unit"]) == (83.16, "%")
+    assert row["ours_value"] == pytest.approx(100 * ours["accuracy"])
+    assert row["ours_spread"] == pytest.approx(100 * ours["accuracy_sd"])
+
+
+@pytest.mark.parametrize("groups", [{"HH": "PD"}, {"HH": "HC", "HC": "HH2"}])
+def test_the_papers_numbers_are_not_shown_for_other_groups(tmp_path, groups):
+    others = people().replace({"group": groups})
+    assert evaluate(full_run(tmp_path), PARAMS, people=others)["paper_comparison"].empty
+
+
+def test_printed_scan_results_are_those_of_the_paper():
+    """The rows that are whole numbers of 49 patients and 46 controls."""
+    printed = pd.read_csv(PAPER_RESULTS, sep="\t", dtype={"table": str})
+    scans = printed[printed["table"] == "3"].pivot(index=["input", "model"], columns="metric", values="value")
+    for key, counts in {("crop", "Q-Net"): (42, 7, 37, 9), ("full", "Q-Net"): (40, 9, 36, 10)}.items():
+        for metric, value in rates(*counts).items():
+            assert scans.loc[key, metric] == pytest.approx(100 * value, abs=0.005)
+
+
+def test_standard_errors_of_printed_table_2_give_its_z():
+    printed = pd.read_csv(PAPER_RESULTS, sep="\t", dtype={"table": str})
+    pairs = printed[printed["table"] == "2"].pivot(
+        index=["input", "model", "against"], columns="metric", values="value"
+    )
+    np.testing.assert_allclose((pairs["auc_1"] - pairs["auc_2"]) / pairs["se"], pairs["z"], rtol=1e-3)
+
+
+def test_compare_pairs_two_runs(tmp_path):
+    for name, table in {"a": networks(signal=4), "b": networks(signal=0, seed=9)}.items():
+        table.to_csv(tmp_path / f"{name}.tsv", sep="\t", index=False)
+    files = [str(tmp_path / f"{name}.tsv") for name in "ab"]
+    main(["compare", *files, str(tmp_path / "out"), "--names", "consensus", "paper"])
+    table = pd.read_csv(tmp_path / "out" / "comparison.tsv", sep="\t")
+    assert set(table["name_1"]) == {"consensus"} and (table["difference"] > 0).all()
+    assert len(table) == 2 * (3 + 5)
+    np.testing.assert_allclose(table["p_holm"], holm(table["p"].to_numpy()))
+    assert table["p_mcnemar"].notna().equals(table["level"] == "scan")
+    assert (tmp_path / "out" / "comparison.png").stat().st_size > 10_000
+
+
+def test_compare_refuses_runs_that_disagree_on_a_diagnosis(tmp_path, capsys):
+    networks().to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    other = networks()
+    other.loc[other["participant_id"] == "sub-000", "label"] = 1
+    other.to_csv(tmp_path / "b.tsv", sep="\t", index=False)
+    with pytest.raises(SystemExit):
+        main(["compare", str(tmp_path / "a.tsv"), str(tmp_path / "b.tsv"), str(tmp_path / "out")])
+    assert "expected equal labels in both, found another one for sub-000" in capsys.readouterr().err
+
+
+def test_command_takes_participants_and_variants(tmp_path, capsys, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr("qnet.figure_set.draw", lambda paths, *_: drawn.update(paths))
+    full_run(tmp_path)
+    both = pd.concat([networks(), baselines()])
+    variants_of(tmp_path, qsm=networks(seed=4))
+    people().to_csv(tmp_path / "folds.tsv", sep="\t")
+    extra = ["--participants", str(tmp_path / "folds.tsv"), "--variants", str(tmp_path / "variants.tsv")]
+    out = tmp_path / "out"
+    main(["evaluate", str(save(tmp_path, both)), str(out), *extra, "--set", "bootstrap=50"])
+    assert capsys.readouterr().out == ""
+    for name in ("contrasts", "confounds", "paper_comparison", "ablation"):
+        assert len(pd.read_csv(out / f"{name}.tsv", sep="\t")) > 0, name
+    assert "ablation_forest" in drawn

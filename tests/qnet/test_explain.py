@@ -1,17 +1,22 @@
-"""Class activation maps: the exact identity, and the montage."""
+"""Class activation maps: the exact identity, where a cell looks, the control, and a fold's held-out subjects."""
 
 import numpy as np
 import pytest
 import torch
 
-from qnet.explain import PER_OUTCOME, Case, evidence_map, montage, select
+from qnet.augment import Augmentation
+from qnet.data import write_stack
+from qnet.explain import evidence_map, explain_fold, random_control
 from qnet.model import ImageModel
+from qnet.template import CELL_PIXELS
 
 
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    return ImageModel().eval()
+    model = ImageModel((True, False, True)).eval()
+    model.standardise_by(torch.rand(2, 3, 8, 8))
+    return model
 
 
 @pytest.mark.parametrize("size", [56, 100])
@@ -20,44 +25,50 @@ def test_mean_evidence_is_the_logit_difference(model, size):
     maps, difference = evidence_map(model, images)
     with torch.no_grad():
         logits = model(torch.from_numpy(images)).numpy()
-    bias = model.resnet.fc.bias.detach().numpy()
+    np.testing.assert_allclose(maps.mean((1, 2)), logits[:, 1] - logits[:, 0], atol=1e-5)
     np.testing.assert_allclose(difference, logits[:, 1] - logits[:, 0], atol=1e-5)
-    np.testing.assert_allclose(maps.mean((1, 2)) + bias[1] - bias[0], logits[:, 1] - logits[:, 0], atol=1e-5)
-    assert maps.shape[1:] == (-(-size // 32),) * 2
+    assert maps.shape[1:] == (-(-size // CELL_PIXELS),) * 2
 
 
-def case(number: int, group: str, correct: bool) -> Case:
-    rng = np.random.default_rng(number)
-    return Case(
-        participant=f"sub-{number:02d}",
-        group=group,
-        correct=correct,
-        slice=12,
-        score=0.5,
-        qsm_ppm=rng.normal(0, 0.05, (64, 64)),
-        evidence=rng.normal(size=(2, 2)),
-        crop_size=56,
-    )
+def test_a_cell_looks_about_its_own_pixel(model):
+    """The pixels that move the fifth cell are centred on pixel 4 · 32, not on the middle of a tile of 32 pixels."""
+    side = 8 * CELL_PIXELS + 1  # as much to the left of that pixel as to the right
+    images = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    model.feature_maps(images)[0, :, 4, 4].sum().backward()
+    weight, pixel = images.grad.abs().sum((0, 1)), torch.arange(float(side))
+    centre = [float((weight.sum(axis) * pixel).sum() / weight.sum()) for axis in (1, 0)]
+    np.testing.assert_allclose(centre, (4 * CELL_PIXELS, 4 * CELL_PIXELS), atol=5)
 
 
-def test_subjects_are_taken_in_order_right_before_wrong():
-    cases = [case(n, group, n % 3 > 0) for n in range(12, 0, -1) for group in ("HH", "HC")]
-    rows = select(cases, ("HH", "HC"))
-    names = [f"sub-{n:02d}" for n in (1, 2)] + [f"sub-{n:02d}" for n in (3, 6)]
-    assert [[c.participant for c in row] for row in rows] == [names, names]
-    assert [c.correct for c in rows[0]] == [True] * PER_OUTCOME + [False] * PER_OUTCOME
+def test_control_is_untrained_repeatable_and_sees_the_same_channels(model):
+    state = torch.random.get_rng_state()
+    one, two, other = (random_control(model, seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.equal(one.resnet.fc.weight, two.resnet.fc.weight)
+    assert not torch.equal(one.resnet.fc.weight, other.resnet.fc.weight)
+    assert not torch.equal(one.resnet.fc.weight, model.resnet.fc.weight)
+    for name in ("mean", "std", "channels"):
+        assert torch.equal(getattr(one, name), getattr(model, name))
+    assert not one.training
 
 
-@pytest.mark.parametrize("wrong", [True, False])
-def test_montage_is_a_picture_and_the_same_each_time(tmp_path, wrong):
-    cases = [case(n, group, not wrong or n < 3) for n in range(1, 5) for group in ("HH", "HC")]
-    for name in ("a.png", "b.png"):
-        montage(tmp_path / name, cases, "HC", "HH", "Class activation, crop input", synthetic=True)
-    data = (tmp_path / "a.png").read_bytes()
-    assert data.startswith(b"\x89PNG")
-    assert data == (tmp_path / "b.png").read_bytes()
-
-
-def test_montage_with_a_group_that_has_one_subject(tmp_path):
-    montage(tmp_path / "c.png", [case(1, "HH", True), case(2, "HC", False)], "HC", "HH", "t", synthetic=False)
-    assert (tmp_path / "c.png").is_file()
+def test_held_out_subjects_of_a_fold(model, tmp_path):
+    rng = np.random.default_rng(0)
+    stacks = {}
+    for participant in ("sub-01", "sub-02", "sub-03"):
+        stacks[participant] = str(tmp_path / f"{participant}_stack.npz")
+        write_stack(stacks[participant], {"crop": rng.random((2, 3, 64, 64), np.float32), "slice": np.array([4, 6])})
+    values = {name: 0.0 for name in Augmentation.__dataclass_fields__} | {"crop_fraction": 0.875}
+    normalise = {"method": "stretch", "channels": ["QSM", "T1w"], "stretch_percentiles": [0.5, 99.5]}
+    normalise |= {"qsm_window_ppm": [-0.1, 0.2], "r2star_window_hz": [0, 60], "t1w_percentiles": [1, 99]}
+    about = {"input": "crop", "seed": 0, "fold": 1, "normalise": normalise, "augmentation": values}
+    cases = explain_fold(model, about, stacks, {"sub-02": 1, "sub-03": 0}, ("HC", "HH"))
+    assert [(case.participant, case.group) for case in cases] == [("sub-02", "HH"), ("sub-03", "HC")]
+    for case in cases:
+        logits = case.maps.mean((1, 2))
+        np.testing.assert_allclose(case.scores, 1 / (1 + np.exp(-logits)), atol=1e-5)
+        assert case.crop_size == 56
+        assert case.control.shape == case.maps.shape == (2, 2, 2)
+        assert not np.allclose(case.control, case.maps)
+    again = explain_fold(model, about, stacks, {"sub-02": 1}, ("HC", "HH"))[0]
+    np.testing.assert_array_equal(again.control, cases[0].control)

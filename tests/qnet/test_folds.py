@@ -9,6 +9,7 @@ from qnet.folds import (
     Folds,
     Participants,
     held_out_labels,
+    inner_folds,
     make_folds,
     read_folds,
     read_participants,
@@ -107,3 +108,42 @@ def test_bad_tables_are_refused(spoil, message):
 def test_no_more_folds_than_subjects_of_a_group():
     with pytest.raises(ValueError, match=r"2 to 4.*found 5"):
         dealt(5, positive=9, negative=4)
+
+
+def test_permuted_labels_are_those_of_the_training_subjects_in_another_order():
+    folds = dealt()
+    given, permuted = training_labels(folds, 3), training_labels(folds, 3, shuffled_by=0)
+    assert list(permuted) == list(given)
+    assert sorted(permuted.values()) == sorted(given.values())
+    assert permuted != given
+
+
+def test_permutation_follows_from_seed_and_fold():
+    folds = dealt()
+    assert training_labels(folds, 3, shuffled_by=1) == training_labels(folds, 3, shuffled_by=1)
+    assert training_labels(folds, 3, shuffled_by=1) != training_labels(folds, 3, shuffled_by=2)
+    both = training_labels(folds, 3).keys() & training_labels(folds, 4).keys()
+    three, four = (training_labels(folds, fold, shuffled_by=1) for fold in (3, 4))
+    assert any(three[participant] != four[participant] for participant in both)
+
+
+def test_inner_folds_hold_each_training_subject_once():
+    folds = dealt()
+    inner = inner_folds(folds, 3, 5)
+    assert inner.keys() == training_labels(folds, 3).keys()
+    assert inner == inner_folds(folds, 3, 5)
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_inner_folds_are_balanced(count):
+    folds = dealt()
+    inner, labels = inner_folds(folds, 0, count), training_labels(folds, 0)
+    table = pd.crosstab([inner[name] for name in labels], list(labels.values()))
+    assert table.shape == (count, 2)
+    assert np.ptp(table, axis=0).max() <= 1
+    assert np.ptp(table.sum(axis=1)) <= 1
+
+
+def test_no_more_inner_folds_than_training_subjects_of_a_group():
+    with pytest.raises(ValueError, match=r"inner_folds: expected 2 to 3.*outside fold 0, found 4"):
+        inner_folds(dealt(2, positive=9, negative=6), 0, 4)

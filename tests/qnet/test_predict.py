@@ -1,12 +1,29 @@
-"""Scores: the vote as one number, probabilities, the tidy table."""
+"""Scores: the vote as one number, probabilities, weights of slices, the tidy tables."""
 
+from dataclasses import asdict
 from itertools import product
 
 import numpy as np
 import pytest
 import torch
 
-from qnet.predict import COLUMNS, positive_probability, tidy, vote_score
+from qnet.augment import centre_crop
+from qnet.normalise import normalise
+from qnet.predict import (
+    COLUMNS,
+    image_model_rows,
+    positive_probability,
+    prepare,
+    scan_scores,
+    slice_table,
+    tidy,
+    vote_score,
+    weigh_slices,
+)
+from qnet.scan_model import ScanModel
+from tests.qnet.settings import PAPER, WINDOW
+
+CONSTANT = {"participant_id": "sub-01", "label": 1, "input": "crop", "seed": 0, "fold": 2}
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
@@ -40,10 +57,42 @@ def test_confident_scores_stay_distinct():
 
 
 def test_table_has_one_row_per_slice_and_one_per_scan(tmp_path):
-    constant = {"participant_id": "sub-01", "label": 1, "input": "crop", "seed": 0, "fold": 2}
-    table = tidy("ResNet", np.array([4, 6, 8]), np.array([0.2, 0.6, 0.7]), 0.55, **constant)
+    table = tidy("ResNet", np.array([4, 6, 8]), np.array([0.2, 0.6, 0.7]), 0.55, **CONSTANT)
     assert list(table.columns) == COLUMNS
     table.to_csv(tmp_path / "p.tsv", sep="\t", index=False)
     lines = (tmp_path / "p.tsv").read_text().splitlines()
     assert lines[1] == "sub-01\t4\t1\tResNet\timage\t0.2\tcrop\t0\t2"
     assert lines[4] == "sub-01\t\t1\tResNet\tscan\t0.55\tcrop\t0\t2"
+
+
+def test_image_model_has_its_vote_and_beside_it_its_mean_probability(tmp_path):
+    scores = np.array([0.2, 0.6, 0.9, 0.1])  # a tie, which the mean probability of 0.45 decides
+    table = image_model_rows("ResNet", np.array([1, 3, 5, 7]), scores, **CONSTANT)
+    assert list(table.columns) == COLUMNS
+    assert table["model"].tolist() == ["ResNet"] * 5 + ["ResNet mean P"]
+    assert table["level"].tolist() == ["image"] * 4 + ["scan"] * 2
+    vote, mean = table.loc[table["level"] == "scan", "score"]
+    assert vote == vote_score(scores) < 0.5
+    assert mean == pytest.approx(0.45)
+    table.to_csv(tmp_path / "p.tsv", sep="\t", index=False)
+    assert (tmp_path / "p.tsv").read_text().splitlines()[-1].startswith("sub-01\t\t1\tResNet mean P\tscan\t0.45")
+
+
+def test_images_are_prepared_as_their_model_says():
+    images = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
+    about = {"normalise": asdict(WINDOW), "augmentation": asdict(PAPER), "epochs": 3}
+    expected = centre_crop(normalise(images, WINDOW), PAPER)
+    assert expected.shape == (2, 3, 28, 28)
+    np.testing.assert_array_equal(prepare(images, about), expected)
+
+
+def test_weights_of_slices_stand_beside_them():
+    torch.manual_seed(0)
+    model, scan = ScanModel("attention", 4, 3).eval(), np.random.default_rng(0).random((5, 512), dtype=np.float32)
+    images, score = scan_scores(model, scan)
+    assert images.shape == (5,)
+    assert 0 < score < 1
+    table = slice_table("sub-01", np.arange(3, 8), weigh_slices(model, scan))
+    assert table.columns.tolist() == ["participant_id", "slice", "weight"]
+    assert table["slice"].tolist() == [3, 4, 5, 6, 7]
+    assert table["weight"].sum() == pytest.approx(1, rel=1e-6)

@@ -1,5 +1,6 @@
-"""The scripts of the learning side in a row: maps of a small cohort → predictions and a montage."""
+"""The scripts of the learning side in a row: maps of a small cohort → predictions and figures."""
 
+import json
 from itertools import pairwise
 from runpy import run_path
 
@@ -8,11 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from safetensors.numpy import load_file
 
+from qnet.folds import read_folds, training_labels
 from qnet.predictions import read_predictions
 
 SHAPE, VOXEL = (32, 40, 10), (4.0, 4.0, 4.0)
 SUBJECTS = [f"sub-{i:02d}" for i in range(1, 9)]
+INNER = "01"
+FEATURES = {"0": "out_of_fold", "1": "augmented"}  # a way for each fold
+HEADS = {"0": "attention", "1": "concat"}
+FILES = dict.fromkeys(["weights", "swa_weights", "embeddings", "scan_weights"], ".safetensors")
+FILES |= dict.fromkeys(["log", "scan_log"], ".jsonl") | dict.fromkeys(["predictions", "slice_weights"], ".tsv")
 
 
 @pytest.fixture(scope="module")
@@ -22,83 +30,143 @@ def config(repository):
     config["slice_stack"] |= {"slices": 3, "image_size": 32}
     config["folds"] |= {"folds": 2}
     config["train_image_model"] |= {"epochs": 2, "batch_size": 5}
-    config["train_scan_model"] |= {"epochs": 2, "hidden_size": 4}
+    config["train_scan_model"] |= {"epochs": 2, "hidden_size": 4, "inner_folds": 2, "copies": 3}
     return config
 
 
 @pytest.fixture(scope="module")
-def results(repository, config, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("results")
-
+def run(repository):
     def run(script: str, **arguments) -> None:
         run_path(str(repository / "workflow" / "scripts" / f"{script}.py"))["main"](**arguments)
 
-    rng = np.random.default_rng(0)
-    stacks = []
-    for participant in SUBJECTS:
-        paths = {name: str(folder / f"{participant}_{name}.nii.gz") for name in ("chi", "r2star", "t1w", "box")}
-        box = np.zeros(SHAPE, np.float32)
-        box[10:20, 12:24, 2:8] = 1
-        for name, path in paths.items():
-            data = box if name == "box" else 1 + rng.random(SHAPE, dtype=np.float32)
-            nibabel.save(nibabel.Nifti1Image(data, np.diag([*VOXEL, 1])), path)
-        stacks.append(str(folder / f"{participant}_stack.npz"))
-        run("slice_stack", **paths, stack=stacks[-1], cfg=config["slice_stack"])
+    return run
 
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def stacks(config, run, folder):
+    rng = np.random.default_rng(0)
+    part = np.zeros(SHAPE, np.float32)
+    part[10:20, 12:24, 2:8] = 1
+    made = []
+    for participant in SUBJECTS:
+        images = {name: 1 + rng.random(SHAPE, dtype=np.float32) for name in ("chi", "r2star", "t1w")}
+        images |= dict.fromkeys(("box", "nuclei", "mask"), part)
+        images["magnitude"] = rng.random((*SHAPE, 2), dtype=np.float32)
+        paths = {name: str(folder / f"{participant}_{name}.nii.gz") for name in images}
+        for name, path in paths.items():
+            nibabel.save(nibabel.Nifti1Image(images[name], np.diag([*VOXEL, 1])), path)
+        registration = {"Registration": {"SubjectToMNI": np.eye(4).tolist()}}
+        (folder / f"{participant}_nuclei.json").write_text(json.dumps(registration))
+        made.append(str(folder / f"{participant}_stack.npz"))
+        run("slice_stack", **paths, stack=made[-1], cfg=config["slice_stack"])
+    return made
+
+
+@pytest.fixture(scope="module")
+def folds(config, run, folder):
     participants, folds = str(folder / "participants.tsv"), str(folder / "folds.tsv")
     columns = {"participant_id": [*SUBJECTS, "sub-99"], "age": [30, 40, 50, 60, 70, 35, 45, 55, "n/a"]}
     columns |= {"sex": [*"FMFMFMFM", "F"], "group": ["HH", "HC"] * 4 + ["PD"]}
     pd.DataFrame(columns).to_csv(participants, sep="\t", index=False)
     cfg = {"folds": config["folds"], "participants": config["participants"], "subjects": SUBJECTS}
     run("folds", participants=participants, folds=folds, cfg=cfg)
+    return folds
 
-    predictions, swa = [], []
+
+@pytest.fixture(scope="module")
+def trained(config, run, folder, stacks, folds):
+    """All files of both folds, {fold: {name: path}}."""
+    files = {}
     for fold in "01":
-        names = ("weights", "swa_weights", "embeddings", "scan_weights", "log", "scan_log", "predictions")
-        f = {name: str(folder / f"fold-{fold}_{name}") for name in names}
-        where = {"fold": fold, "seed": "3", "threads": 1}
-        trained = {name: f[name] for name in ("weights", "swa_weights", "log")}
-        cfg = config["train_image_model"]
-        run("train_image_model", folds=folds, stacks=stacks, **trained, **where, input_name="crop", cfg=cfg)
-        embedding = {"swa_weights": f["swa_weights"], "embeddings": f["embeddings"]}
-        run("embed_slices", stacks=stacks, **embedding, input_name="crop", threads=1)
-        trained = {"embeddings": f["embeddings"], "weights": f["scan_weights"], "log": f["scan_log"]}
-        run("train_scan_model", folds=folds, **trained, **where, cfg=config["train_scan_model"])
-        del f["log"], f["scan_log"]
-        run("predict_fold", folds=folds, stacks=stacks, **f, **where, input_name="crop")
-        predictions.append(f["predictions"])
-        swa.append(f["swa_weights"])
-    shown = {"figure": str(folder / "cam.png"), "input_name": "crop", "cfg": {"synthetic": True}, "threads": 1}
-    run("class_activation", folds=folds, stacks=stacks, swa_weights=swa, **shown)
-    return folder, read_predictions(*predictions)
+        f = files[fold] = {name: str(folder / f"fold-{fold}_{name}{suffix}") for name, suffix in FILES.items()}
+        inner = [str(folder / f"fold-{fold}_inner-{j}_swa.safetensors") for j in INNER]
+        where = {"folds": folds, "fold": fold, "seed": "3", "threads": 1}
+        here = {**where, "stacks": stacks, "input_name": "crop"}
+        scan = {**config["train_scan_model"], "features": FEATURES[fold], "head": HEADS[fold]}
+
+        cfg = {"training": config["train_image_model"], "normalise": config["normalise"]}
+        cfg |= {"labels": "true", "inner_folds": scan["inner_folds"]}
+        outputs = {name: f[name] for name in ("weights", "swa_weights", "log")}
+        run("train_image_model", **here, **outputs, cfg=cfg)
+        if FEATURES[fold] == "out_of_fold":
+            for j, path in zip(INNER, inner, strict=True):
+                outputs = {"weights": path.replace("_swa", ""), "swa_weights": path, "log": f"{path}.log"}
+                run("train_image_model", **here, **outputs, cfg=cfg, inner=j)
+        weights = {"swa_weights": f["swa_weights"], "inner_weights": inner if FEATURES[fold] == "out_of_fold" else []}
+        run("embed_slices", **here, **weights, embeddings=f["embeddings"], cfg=scan)
+        outputs = {"weights": f["scan_weights"], "log": f["scan_log"]}
+        cfg = {"training": scan, "labels": "true"}
+        run("train_scan_model", **where, embeddings=f["embeddings"], **outputs, cfg=cfg)
+        asked = {name: path for name, path in f.items() if not name.endswith("log")}
+        run("predict_fold", **here, **asked)
+    return files
 
 
-def test_every_held_out_slice_and_scan_has_a_score_of_each_model(results):
-    _, table = results
+@pytest.fixture(scope="module")
+def table(trained):
+    return read_predictions(*(f["predictions"] for f in trained.values()))
+
+
+def test_every_held_out_slice_and_scan_has_a_score_of_each_model(table):
     for model in ("ResNet", "ResNetSWA", "Q-Net"):
         own = table[table["model"] == model]
         assert (own["level"] == "image").sum() == 3 * len(SUBJECTS)
         assert sorted(own.loc[own["level"] == "scan", "participant_id"]) == SUBJECTS
+    for model in ("ResNet mean P", "ResNetSWA mean P"):
+        own = table[table["model"] == model]
+        assert (own["level"] == "scan").all()
+        assert sorted(own["participant_id"]) == SUBJECTS
     assert table["score"].between(0, 1).all()
 
 
-def test_predictions_carry_their_run(results):
-    _, table = results
+def test_predictions_carry_their_run(table):
     assert set(table["input"]) == {"crop"}
     assert set(table["seed"].astype(int)) == {3}
     truth = dict(zip(SUBJECTS, [1, 0] * 4, strict=True))
     assert (table["label"] == table["participant_id"].map(truth)).all()
 
 
-def test_slices_of_a_scan_ascend(results):
-    _, table = results
+def test_slices_of_a_scan_ascend(table):
     for _, own in table[table["level"] == "image"].groupby(["participant_id", "model"]):
         assert all(a < b for a, b in pairwise(own["slice"].astype(int)))
 
 
-def test_montage_is_written(results):
-    assert (results[0] / "cam.png").stat().st_size > 10_000
+def test_stage_2_has_the_asked_versions_of_the_training_subjects_only(trained, folds):
+    for fold, versions in {"0": 1, "1": 3}.items():
+        features = load_file(trained[fold]["embeddings"])
+        training = training_labels(read_folds(folds), int(fold))
+        assert sorted(features) == sorted([*SUBJECTS, *(f"training/{name}" for name in training)])
+        assert {features[f"training/{name}"].shape for name in training} == {(versions, 3, 512)}
 
 
-def test_no_temporary_file_is_left(results):
-    assert not [path for path in results[0].iterdir() if ".part" in path.name]
+def test_every_held_out_scan_has_weights_of_its_slices(trained, table):
+    weights = pd.concat([pd.read_csv(f["slice_weights"], sep="\t") for f in trained.values()])
+    assert weights.columns.tolist() == ["participant_id", "slice", "weight"]
+    sums = weights.groupby("participant_id")["weight"].sum()
+    assert sorted(sums.index) == SUBJECTS
+    np.testing.assert_allclose(sums, 1, rtol=1e-5)
+    scored = table[(table["model"] == "Q-Net") & (table["level"] == "image")]
+    assert set(zip(weights["participant_id"], weights["slice"], strict=True)) == set(
+        zip(scored["participant_id"], scored["slice"].astype(int), strict=True)
+    )
+
+
+def test_figures_are_written(run, folder, stacks, folds, trained):
+    f = [*trained.values()]
+    shown = {"folds": folds, "stacks": stacks, "input_name": "crop", "cfg": {"synthetic": True, "bootstrap": 10}}
+    outputs = {name: str(folder / f"cam_{name}.png") for name in ("figure", "template")}
+    outputs["table"] = str(folder / "cam.tsv")
+    run("class_activation", **shown, swa_weights=[x["swa_weights"] for x in f], **outputs, threads=1)
+    outputs = {"figure": str(folder / "importance.png"), "table": str(folder / "importance.tsv")}
+    run("slice_importance", **shown, slice_weights=[x["slice_weights"] for x in f], **outputs)
+    assert all(path.stat().st_size > 10_000 for path in folder.glob("*.png"))
+    assert len([*folder.glob("*.png")]) == 3
+
+
+def test_no_temporary_file_is_left(folder, trained):
+    assert not [path for path in folder.iterdir() if ".part" in path.name or "checkpoint" in path.name]

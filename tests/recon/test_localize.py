@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from recon.io import read_json, read_volume
 from recon.localize import (
-    basal_ganglia_box,
+    box_around,
     box_mask,
     expert_box,
     region_statistics,
@@ -17,6 +17,8 @@ from recon.localize import (
 )
 from recon.nuclei import nucleus_labels, template_labels
 from recon.registration import read_template, register
+
+BASAL_GANGLIA = ("caudate", "putamen", "pallidum", "thalamus")
 
 VOXEL_SIZE_MM = np.array([2.0, 2.0, 3.0])
 
@@ -184,18 +186,22 @@ def labels():
 
 
 def test_box_holds_the_basal_ganglia_with_a_margin_in_plane(labels):
-    box = basal_ganglia_box(labels, 4.0, (1, 2, 3))
+    box = box_around(labels, BASAL_GANGLIA, 4.0, (1, 2, 3))
     assert box == (slice(6, 32), slice(10, 22), slice(6, 12))
 
 
 def test_box_stays_inside_the_image(labels):
-    box = basal_ganglia_box(labels, 500.0, (1, 1, 3))
+    box = box_around(labels, BASAL_GANGLIA, 500.0, (1, 1, 3))
     assert box == (slice(0, 40), slice(0, 40), slice(6, 12))
 
 
-def test_box_without_basal_ganglia_is_refused():
+def test_box_holds_whatever_nuclei_are_asked_for(labels):
+    assert box_around(labels, ("red_nucleus",), 0.0, (1, 2, 3)) == (slice(18, 20), slice(5, 7), slice(1, 3))
+
+
+def test_box_without_its_nuclei_is_refused():
     with pytest.raises(ValueError, match="expected caudate"):
-        basal_ganglia_box(np.full((5, 5, 5), 9, np.uint8), 1.0, (1, 1, 1))
+        box_around(np.full((5, 5, 5), 9, np.uint8), BASAL_GANGLIA, 1.0, (1, 1, 1))
 
 
 def test_box_mask_is_the_box():

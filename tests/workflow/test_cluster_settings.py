@@ -53,7 +53,9 @@ def test_a_group_shares_one_partition(profile):
 def test_only_training_rules_get_a_gpu(profile):
     assert {rule for rule, asked in profile["set-resources"].items() if "gpu" in asked} == {
         "train_image_model",
+        "train_inner_model",
         "train_scan_model",
+        "pretrain_encoder",
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,18 @@ from workflow.scripts import evaluate, report, subject_page
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
 NASTY = "<script>alert('x')</script>"
-TABLES = ("table1", "table2", "table3", "delong")
+TABLES = ("table1", "table2", "table3", "contrasts", "calibration", "confounds")
 FIGURES = ("roc_image", "roc_scan", "auc_boxplot")
+PRIMARY = [{"input": "full", "model": "Q-Net"}, {"input": "full", "model": "ResNet"}]
+CFG = CONFIG | {"dataset": "study", "evaluate": CONFIG["evaluate"] | {"bootstrap": 50, "primary": PRIMARY, "bins": 3}}
+PEOPLE = pd.DataFrame({
+    "participant_id": [f"sub-{fold}{s}" for fold in range(2) for s in range(8)], "label": [0, 1] * 8,
+    "group": ["HC", "<b>HH</b>"] * 8, "age": range(40, 56), "sex": ["M", "F", "F", "M"] * 4, "fold": [0] * 8 + [1] * 8,
+})  # fmt: skip
+
+
+GROUPS = dict(zip(PEOPLE["participant_id"], PEOPLE["group"], strict=True))
+NOBODY_LEFT = flow(GROUPS, GROUPS, {}, {})
 
 
 def fold_predictions(fold: int, seed: int) -> pd.DataFrame:
@@ -26,7 +37,7 @@ def fold_predictions(fold: int, seed: int) -> pd.DataFrame:
     rows = [
         (f"sub-{fold}{subject}", slice_, subject % 2, model, "image" if slice_ else "scan",
          1 / (1 + np.exp(generator.normal(0.5 - subject % 2))), "full", seed, fold)
-        for model in ("ResNet", NASTY) for subject in range(8) for slice_ in ("", 1, 2)
+        for model in ("ResNet", "Q-Net", NASTY) for subject in range(8) for slice_ in ("", 1, 2)
     ]  # fmt: skip
     return pd.DataFrame(
         rows, columns=["participant_id", "slice", "label", "model", "level", "score", "input", "seed", "fold"]
@@ -42,11 +53,12 @@ def evaluated(tmp_path_factory) -> dict[str, str]:
         for seed in range(2):
             files.append(str(folder / f"predictions_{fold}_{seed}.tsv"))
             fold_predictions(fold, seed).to_csv(files[-1], sep="\t", index=False)
+    PEOPLE.to_csv(folder / "folds.tsv", sep="\t", index=False)
     outputs = {name: str(folder / f"tables/{name}.tsv") for name in TABLES}
     outputs |= {name: str(folder / f"figures/{name}.png") for name in FIGURES}
     merged = str(folder / "predictions.tsv")
-    evaluate.main(files, merged, **outputs, cfg=CONFIG["evaluate"] | {"bootstrap": 50})
-    return outputs | {"merged": merged, "files": files}
+    evaluate.main(files, merged, CFG["evaluate"], folds=str(folder / "folds.tsv"), **outputs)
+    return outputs | {"merged": merged, "files": files, "folds": str(folder / "folds.tsv")}
 
 
 def make_report(
@@ -55,34 +67,41 @@ def make_report(
     synthetic: bool = False,
     flow: dict | None = None,
     warnings: dict[str, list[str]] | None = None,
+    tables: list[str] | None = None,
+    figures: list[str] | None = None,
 ) -> str:
-    people = pd.DataFrame({"participant_id": [f"sub-{fold}{s}" for fold in range(2) for s in range(8)]})
-    people = people.assign(label=[0, 1] * 8, group=["HC", "<b>HH</b>"] * 8, age=range(40, 56), sex=["M", "F"] * 8)
-    people.assign(fold=[0] * 8 + [1] * 8).to_csv(folder / "folds.tsv", sep="\t", index=False)
     accuracy = pd.DataFrame({"quantity": ["chi_ppm"], "region": ["putamen"], "slope": [0.8761]})
-    accuracy.to_csv(folder / "accuracy.tsv", sep="\t", index=False)
+    accuracy.to_csv(folder / "map_accuracy.tsv", sep="\t", index=False)
     warning_files = [str(folder / f"{scan}.json") for scan in warnings or {}]
     for path, (scan, texts) in zip(warning_files, (warnings or {}).items(), strict=True):
         write_json(path, {"scan": scan, "warnings": texts})
+    if tables is None:
+        tables = [evaluated[name] for name in TABLES] + ([str(folder / "map_accuracy.tsv")] if synthetic else [])
     report.main(
-        **{name: evaluated[name] for name in (*TABLES, *FIGURES)},
-        accuracy=[str(folder / "accuracy.tsv")] if synthetic else [],
-        cams=[evaluated["roc_scan"]],
-        folds=str(folder / "folds.tsv"),
-        example=[evaluated["roc_image"]],
+        tables=tables,
+        figures=[evaluated[name] for name in FIGURES] if figures is None else figures,
+        folds=evaluated["folds"],
         pages=[str(folder / "sub-00.html")],
+        example=[evaluated["roc_image"]],
         warnings=warning_files,
         report=str(folder / "report.html"),
-        cfg=CONFIG | {"dataset": "study"},
+        cfg=CFG,
         synthetic=synthetic,
-        flow=flow,
+        flow=flow or (None if synthetic else NOBODY_LEFT),
+        beside=["methods.md", "checklist.html"],
         versions={"Q-Net": "0.1.0"},
     )
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
+def write_rows(path: Path, rows: list[dict]) -> str:
+    """A made-up table."""
+    pd.DataFrame(rows).to_csv(path, sep="\t", index=False, na_rep="n/a")
+    return str(path)
+
+
 def assert_self_contained(html: str) -> None:
-    assert not re.findall(r'(?:src|href)="(?!data:|#|[\w.-]+\.html)[^"]*"', html)
+    assert not re.findall(r'(?:src|href)="(?!data:|#|[\w.-]+\.(?:html|md))[^"]*"', html)
     assert "@import" not in html and "<link" not in html
 
 
@@ -123,7 +142,69 @@ def test_report_shows_counts_parameters_and_folds(evaluated, tmp_path):
 def test_report_without_warnings_has_no_alert(evaluated, tmp_path):
     html = make_report(evaluated, tmp_path, warnings={"sub-00": []})
     assert 'role="alert"' not in html
-    assert "Participants flow" not in html
+
+
+def test_report_without_any_optional_part(evaluated, tmp_path):
+    html = make_report(evaluated, tmp_path, tables=[evaluated["table1"], evaluated["table3"]], figures=[])
+    assert "Scan level: one decision per subject" in html and "Primary contrast" not in html
+    assert "Beside the paper" not in html and "retrained" not in html
+
+
+def test_report_opens_its_results_with_the_primary_contrast(evaluated, tmp_path):
+    html = make_report(evaluated, tmp_path)
+    row = pd.read_csv(evaluated["contrasts"], sep="\t").iloc[0]
+    assert row["role"] == "primary"
+    headline = re.search(r'<div class="headline">.*?</div>', html, re.S)[0]
+    assert f"{row['difference']:+.3f}".replace("-", "−") in headline
+    assert html.index('headline">') < html.index("Scan level: one decision per subject")
+
+
+def test_report_warns_first_of_confounders(evaluated, tmp_path):
+    row = {"check": "age alone", "input": None, "model": None, "stratum": None, "subjects": 16, "statistic": "AUC"}
+    row |= {"value": 0.9, "low": 0.7, "high": 1.0, "flag": f"age tells the groups apart {NASTY}"}
+    html = make_report(evaluated, tmp_path, tables=[write_rows(tmp_path / "confounds.tsv", [row])])
+    assert html.index("Look here first") < html.index("age tells the groups apart") < html.index("<h1>")
+    assert NASTY not in html
+
+
+def test_report_keeps_the_papers_numbers_apart(evaluated, tmp_path):
+    row = {"table": "3", "input": "crop", "model": "Q-Net", "against": None, "metric": "accuracy", "unit": "%"}
+    row |= {"paper_value": 80.0, "paper_spread": None, "ours_value": 71.234, "ours_spread": None}
+    table = write_rows(tmp_path / "paper_comparison.tsv", [row | {"ours_low": 60.0, "ours_high": 80.5}])
+    html = make_report(evaluated, tmp_path, tables=[table])
+    assert '<td class="n theirs">80.00</td>' in html
+    assert re.search(r'<td class="n ours">71.23', html)
+
+
+def test_report_shows_variants_and_explanations(evaluated, tmp_path):
+    row = {
+        "variant": "qsm",
+        "input": "crop",
+        "level": "scan",
+        "model": "Q-Net",
+        "subjects": 16,
+        "cases": 16,
+        "auc": 0.7,
+    }
+    row |= dict.fromkeys(
+        ("auc_low", "auc_high", "difference", "difference_low", "difference_high", "p", "p_holm"), 0.125
+    )
+    ablation = write_rows(tmp_path / "ablation.tsv", [row | {"stars": "ns"}])
+    enrichment = write_rows(tmp_path / "class_activation_crop.tsv", [{"group": "<b>HH</b>", "enrichment": 2.5}])
+    pictures = [tmp_path / f"{name}_crop.png" for name in ("slice_importance", "class_activation")]
+    for picture in pictures:
+        shutil.copy(evaluated["roc_scan"], picture)
+    html = make_report(evaluated, tmp_path, tables=[ablation, enrichment], figures=list(map(str, pictures)))
+    assert "<td>qsm</td>" in html and "+0.125" in html
+    evidence = html[html.index('id="evidence"') :]
+    assert evidence.index("Class activation maps") < evidence.index("2.5") < evidence.index("Weight of the slices")
+
+
+def test_report_counts_undecided_votes(evaluated, tmp_path):
+    table = pd.read_csv(evaluated["table3"], sep="\t").assign(ties=[3, None, None], votes=[32, None, None])
+    table.to_csv(tmp_path / "table3.tsv", sep="\t", index=False, na_rep="n/a")
+    html = make_report(evaluated, tmp_path, tables=[str(tmp_path / "table3.tsv")])
+    assert re.search(r"decided by the mean probability: ResNet \(full\) 3 of 32\.", html)
 
 
 def test_report_warns_first_of_the_phase_sign(evaluated, tmp_path):

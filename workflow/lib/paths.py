@@ -15,7 +15,10 @@ def user_uri(file: str, derivatives: str, bids_dir: str) -> str:
 
 
 class Paths:
-    """Path patterns of one dataset; `{folder}`, `{scan}`, `{input}`, `{seed}` and `{fold}` stay wildcards."""
+    """Path patterns of one dataset; `{folder}`, `{scan}`, `{variant}`, `{input}`, `{seed}` and `{fold}` stay wildcards.
+
+    `{variant}` is empty for the main run and `variants/<name>/` for a variant.
+    """
 
     def __init__(self, dataset: str) -> None:
         self.root = f"results/{dataset}"
@@ -63,7 +66,7 @@ class Paths:
 
     def fold(self, name: str) -> str:
         """A file of one trained fold."""
-        return f"{self.root}/qnet/{{input}}/seed-{{seed}}/fold-{{fold}}/{name}"
+        return f"{self.root}/qnet/{{variant}}{{input}}/seed-{{seed}}/fold-{{fold}}/{name}"
 
     def learning(self, name: str) -> str:
         """A file of the learning system that no single fold owns."""
@@ -82,6 +85,14 @@ class Paths:
     def benchmark(self, rule: str, *wildcards: str) -> str:
         """Seconds and memory of a rule's job."""
         return f"{self.root}/benchmarks/{'_'.join([rule, *(f'{{{w}}}' for w in wildcards)])}.tsv"
+
+    def fold_log(self, rule: str, *wildcards: str) -> str:
+        """The log of a rule's job for one fold."""
+        return self.log(f"{{variant}}{rule}", "input", "seed", "fold", *wildcards)
+
+    def fold_benchmark(self, rule: str, *wildcards: str) -> str:
+        """Seconds and memory of a rule's job for one fold."""
+        return self.benchmark(f"{{variant}}{rule}", "input", "seed", "fold", *wildcards)
 
     def scan_log(self, rule: str) -> str:
         """The log of a rule's job for one scan."""

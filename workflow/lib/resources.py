@@ -27,17 +27,24 @@ IMAGES = {
     "t1w_map": (16, 2),
     "t1_map": (30, 2),
     "locate_nuclei": (30, 0),
-    "slice_stack": (32, 0),
+    "slice_stack": (104, 0),
+    "region_features": (40, 0),
     "subject_page": (16, 4),
     "map_accuracy": (40, 0),
 }
 # {rule: how many times it holds all slices, how many slices pass the network at once: a batch, or those of one scan}
 NETWORKS = {
     "train_image_model": (6, "batch"),
+    "train_inner_model": (6, "batch"),
+    "pretrain_encoder": (6, "batch"),
     "embed_slices": (0, "scan"),
     "train_scan_model": (0, "scan"),
     "predict_fold": (0, "scan"),
-    "class_activation": (0, "scan"),
+    "class_activation": (2, "scan"),
+    "slice_importance": (0, "scan"),
+    "augmentation_samples": (0, "scan"),
+    "baselines": (0, "scan"),
+    "predict_scan": (0, "scan"),
 }
 NETWORK_BYTES = {"batch": 2000, "scan": 800}  # a pixel, of a ResNet18 that learns or is asked
 CHANNELS = 3

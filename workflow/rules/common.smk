@@ -11,14 +11,17 @@ sys.path.insert(0, str(Path(workflow.basedir).parent))
 from recon.combine import CombineEchoes, echo_range
 from recon.intake.problems import IntakeError
 from recon.pipeline import arm
+from workflow.lib.applied import bundle_path, differences, read_model, same_dataset, weight_files
 from workflow.lib.config import in_order
 from workflow.lib.left_over import check_queue
+from workflow.lib.model_card import NEEDED
 from workflow.lib.paths import Paths, user_uri
 from workflow.lib.provenance import code
 from workflow.lib.resources import job_mb
 from workflow.lib.scans import check_r2star, diagnosed, number_of_echoes
 from workflow.lib.simulated import least_cohort, planned_images, planned_sidecars
 from workflow.lib.study import from_dicom, own_study, simulated_study
+from workflow.lib.variants import MAIN, image_run, runs
 from workflow.lib.verdict import failed
 
 for variable in ("NO_ET", "NIPYPE_NO_ET", "NO_ALBUMENTATIONS_UPDATE"):
@@ -26,10 +29,15 @@ for variable in ("NO_ET", "NIPYPE_NO_ET", "NO_ALBUMENTATIONS_UPDATE"):
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")  # jobs run side by side; those with more threads say so in code
 
-for settings in (config, arm(config)):  # as written, and with the values of the other arm in place
+validate(config, "../schemas/config.schema.yaml", set_default=False)
+try:
+    RUNS = {place: in_order(settings) for place, settings in runs(arm(config)).items()}  # by folder
+except ValueError as error:
+    raise WorkflowError(f"config: {error}")
+for settings in RUNS.values():  # with the values of the other arm, preprocessing and variant in place
     validate(settings, "../schemas/config.schema.yaml", set_default=False)
 
-CFG = in_order(arm(config))
+CFG = RUNS[MAIN]
 P = Paths(CFG["dataset"])
 SIMULATED = CFG["bids_dir"] is None and CFG["dicom_dir"] is None
 BIDS_DIR = CFG["bids_dir"] or (P.converted() if CFG["dicom_dir"] else P.raw("").rstrip("/"))
@@ -70,6 +78,22 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error))
 
+def trained_model():
+    """Bundle path and bundle of the run that `model` names; refused unless these maps are made as its own were."""
+    if CFG["model"] is None:
+        return None
+    path = bundle_path(CFG["model"])
+    bundle = read_model(path)
+    found = same_dataset(bundle, path, CFG["dataset"]) + differences(bundle, CFG)
+    refuse({"model": found} if found else {})
+    return path, bundle
+
+
+try:
+    MODEL = trained_model()
+except ValueError as error:
+    raise WorkflowError(str(error))
+
 HAS_R2STAR = N_ECHOES > 1
 TWO_FLIPS = [name for name, scan in SCANS.items() if scan.low_flip]
 DIAGNOSED = {
@@ -77,10 +101,10 @@ DIAGNOSED = {
     for subject, name in diagnosed(SCANS.values(), CFG["participants"]["scan"]).items()
     if subject not in STUDY.unfit
 }  # subject → scan
+APPLIED = list(diagnosed(SCANS.values(), CFG["participants"]["scan"]).values())  # scans that a trained run is applied to
 INPUTS = CFG["runs"]["inputs"]
 SEEDS = CFG["runs"]["seeds"]
 BOXES = [CFG["locate_nuclei"]["boxes"]] if CFG["locate_nuclei"]["boxes"] else []
-WEIGHTS = [w for w in [CFG["train_image_model"]["weights"]] if w not in ("none", "imagenet")]
 LINKS = {"raw": Path(BIDS_DIR).resolve().as_uri() if CFG["bids_dir"] else f"../../{Path(BIDS_DIR).name}"}
 if any(scan.mask or scan.nuclei or scan.t1w for scan in SCANS.values()):
     LINKS["user"] = Path(USER_FILES).resolve().as_uri()
@@ -89,7 +113,10 @@ if any(scan.mask or scan.nuclei or scan.t1w for scan in SCANS.values()):
 wildcard_constraints:
     folder="sub-[0-9A-Za-z]+(?:/ses-[0-9A-Za-z]+)?",
     scan="sub-[0-9A-Za-z]+(?:_ses-[0-9A-Za-z]+)?(?:_run-[0-9A-Za-z]+)?",
+    variant="(?:variants/[0-9A-Za-z_]+/)?",
+    name="[0-9A-Za-z_]+",
     input="|".join(["full", "crop"]),
+    inner=r"\d+",
     seed=r"\d+",
     fold=r"\d+",
 
@@ -150,6 +177,20 @@ def participants(wildcards):
     if not SIMULATED:
         refuse({name: found for name, found in STUDY.unfit.items() if CFG["on_error"] == "stop" or not name})
     return PARTICIPANTS
+
+
+def trained(part):
+    """Input function: the `bundle` of the run that `model` names, or its `weights`."""
+
+    def files(wildcards):
+        if MODEL is None:
+            raise WorkflowError("predict: expected a trained run, --config model=RUN, found none")
+        if not HAS_R2STAR:
+            raise WorkflowError("predict: expected at least two echoes (R2* is one of three channels), found one")
+        path, bundle = MODEL
+        return str(path) if part == "bundle" else weight_files(bundle, path)
+
+    return files
 
 
 def smallest_cohort(wildcards):

@@ -1,20 +1,76 @@
-# Evaluation: predictions → the paper's tables and figures, against the truth where it is known.
+# Evaluation: predictions → the paper's tables and figures and what belongs beside them, against the truth where it is known.
+
+TABLES = (
+    "table1 table2 table3 table3_runs delong mcnemar contrasts calibration reliability decision_curve confounds "
+    "ablation paper_comparison"
+).split()
+FIGURES = "roc_image_inputs roc_image auc_boxplot roc_scan_inputs roc_scan reliability_curves decision_curves".split()
+if CFG["runs"]["variants"]:
+    FIGURES.append("ablation_forest")
+
+
+rule region_features:
+    input:
+        chi=rules.combine_echoes.output.chi,
+        r2star=rules.r2star_map.output.r2star,
+        t1w=rules.t1w_map.output.t1w,
+        dseg=rules.locate_nuclei.output.dseg,
+        box=rules.locate_nuclei.output.box,
+        stats=rules.locate_nuclei.output.stats,
+    output:
+        features=P.work("features.tsv"),
+    log:
+        P.scan_log("region_features"),
+    benchmark:
+        P.scan_benchmark("region_features")
+    conda:
+        "../envs/qnet.yaml"
+    resources:
+        mem_mb=memory_mb,
+    params:
+        code=code("workflow/scripts/region_features.py"),
+        cfg=CFG["region_features"],
+    script:
+        "../scripts/region_features.py"
+
+
+rule baselines:
+    input:
+        folds=rules.folds.output.folds,
+        features=of_scans(rules.region_features.output.features, DIAGNOSED.values()),
+        stacks=STACKS,
+        embeddings=folds_of(rules.embed_slices.output.embeddings),
+    output:
+        predictions=P.learning("baselines.tsv"),
+        permutation=P.table("permutation"),
+    log:
+        P.log("baselines"),
+    benchmark:
+        P.benchmark("baselines")
+    conda:
+        "../envs/qnet.yaml"
+    resources:
+        mem_mb=memory_mb,
+    params:
+        code=code("workflow/scripts/baselines.py"),
+        cfg=CFG["baselines"],
+        runs=[[name, seed, fold] for name in INPUTS for seed in SEEDS for fold in FOLDS],
+    script:
+        "../scripts/baselines.py"
 
 
 rule evaluate:
     input:
-        predictions=expand(rules.predict_fold.output.predictions, input=INPUTS, seed=SEEDS, fold=FOLDS),
+        predictions=folds_of(rules.predict_fold.output.predictions),
+        baselines=rules.baselines.output.predictions,
+        variants=expand(rules.variant_predictions.output.predictions, name=CFG["runs"]["variants"]),
+        folds=rules.folds.output.folds,
         ceiling=rules.simulate_cohort.output.ceiling if SIMULATED else [],
         truth=rules.simulate_cohort.output.truth if SIMULATED else [],
     output:
+        **{name: P.table(name) for name in TABLES},
+        **{name: P.figure(name) for name in FIGURES},
         merged=P.learning("predictions.tsv"),
-        table1=P.table("table1"),
-        table2=P.table("table2"),
-        table3=P.table("table3"),
-        delong=P.table("delong"),
-        roc_image=P.figure("roc_image"),
-        roc_scan=P.figure("roc_scan"),
-        auc_boxplot=P.figure("auc_boxplot"),
     log:
         P.log("evaluate"),
     benchmark:
@@ -24,19 +80,46 @@ rule evaluate:
     resources:
         mem_mb=memory_mb,
     params:
-        code=code("workflow/scripts/evaluate.py"),
+        code=code("workflow/scripts/evaluate.py", "resources/paper_results.tsv"),
         cfg=CFG["evaluate"],
     script:
         "../scripts/evaluate.py"
 
 
+rule augmentation_samples:
+    input:
+        stack=STACKS[:1],
+    output:
+        figure=P.figure("augmentation_samples"),
+    log:
+        P.log("augmentation_samples"),
+    benchmark:
+        P.benchmark("augmentation_samples")
+    conda:
+        "../envs/qnet.yaml"
+    params:
+        code=code("workflow/scripts/augmentation_samples.py"),
+        cfg={
+            "normalise": CFG["normalise"],
+            "augmentation": CFG["train_image_model"]["augmentation"],
+            "seed": SEEDS[0],
+            "synthetic": SIMULATED,
+        },
+    script:
+        "../scripts/augmentation_samples.py"
+
+
 rule class_activation:
     input:
         folds=rules.folds.output.folds,
-        stacks=of_scans(rules.slice_stack.output.stack, DIAGNOSED.values()),
-        swa_weights=expand(rules.train_image_model.output.swa_weights, seed=SEEDS[0], fold=FOLDS, allow_missing=True),
+        stacks=STACKS,
+        swa_weights=expand(
+            rules.train_image_model.output.swa_weights, variant=MAIN, seed=SEEDS[0], fold=FOLDS, allow_missing=True
+        ),
     output:
         figure=P.figure("class_activation_{input}"),
+        template=P.figure("class_activation_template_{input}"),
+        table=P.table("class_activation_{input}"),
     log:
         P.log("class_activation", "input"),
     benchmark:
@@ -47,9 +130,32 @@ rule class_activation:
         mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/class_activation.py"),
-        cfg={"synthetic": SIMULATED},
+        cfg={"synthetic": SIMULATED, "bootstrap": CFG["evaluate"]["bootstrap"]},
     script:
         "../scripts/class_activation.py"
+
+
+rule slice_importance:
+    input:
+        folds=rules.folds.output.folds,
+        stacks=STACKS,
+        slice_weights=expand(
+            rules.predict_fold.output.slice_weights, variant=MAIN, seed=SEEDS[0], fold=FOLDS, allow_missing=True
+        ),
+    output:
+        figure=P.figure("slice_importance_{input}"),
+        table=P.table("slice_importance_{input}"),
+    log:
+        P.log("slice_importance", "input"),
+    benchmark:
+        P.benchmark("slice_importance", "input")
+    conda:
+        "../envs/qnet.yaml"
+    params:
+        code=code("workflow/scripts/slice_importance.py", "resources/nuclei.tsv"),
+        cfg={"synthetic": SIMULATED, "bootstrap": CFG["evaluate"]["bootstrap"]},
+    script:
+        "../scripts/slice_importance.py"
 
 
 rule map_accuracy:

@@ -1,17 +1,78 @@
-# The report: one self-contained page that a reader understands alone.
+# The report: one self-contained page that a reader understands alone, and the checklists beside it.
+
+PAGES = ("base", "macros", "report", "results", "trust", "cohort", "steps")
+
+
+rule cohort_figures:
+    input:
+        folds=rules.folds.output.folds,
+    output:
+        cohort=P.figure("cohort"),
+        participants_flow=P.figure("participants_flow"),
+    log:
+        P.log("cohort_figures"),
+    benchmark:
+        P.benchmark("cohort_figures")
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code("workflow/scripts/cohort_figures.py"),
+        flow=STUDY.flow,
+        synthetic=SIMULATED,
+    script:
+        "../scripts/cohort_figures.py"
+
+
+rule checklist:
+    input:
+        folds=rules.folds.output.folds,
+        tables=[P.table(name) for name in ("table3", "contrasts", "confounds", "ablation")],
+    output:
+        table=P.table("checklist"),
+        page=f"{P.root}/checklist.html",
+    log:
+        P.log("checklist"),
+    benchmark:
+        P.benchmark("checklist")
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code(
+            "workflow/scripts/checklist.py",
+            "resources/tripod_ai.tsv",
+            "resources/claim.tsv",
+            "workflow/report/base.html.j2",
+            "workflow/report/checklist.html.j2",
+        ),
+        cfg=CFG,
+        flow=STUDY.flow,
+        synthetic=SIMULATED,
+    script:
+        "../scripts/checklist.py"
 
 
 rule report:
     input:
-        table1=rules.evaluate.output.table1,
-        table2=rules.evaluate.output.table2,
-        table3=rules.evaluate.output.table3,
-        delong=rules.evaluate.output.delong,
-        roc_image=rules.evaluate.output.roc_image,
-        roc_scan=rules.evaluate.output.roc_scan,
-        auc_boxplot=rules.evaluate.output.auc_boxplot,
-        accuracy=rules.map_accuracy.output.table if SIMULATED else [],
-        cams=expand(rules.class_activation.output.figure, input=INPUTS),
+        tables=[
+            *[P.table(name) for name in TABLES],
+            *([rules.map_accuracy.output.table] if SIMULATED else []),
+            *expand([rules.class_activation.output.table, rules.slice_importance.output.table], input=INPUTS),
+        ],
+        figures=[
+            *[P.figure(name) for name in FIGURES],
+            *rules.cohort_figures.output,
+            *rules.augmentation_samples.output,
+            *expand(
+                [
+                    rules.class_activation.output.figure,
+                    rules.class_activation.output.template,
+                    rules.slice_importance.output.figure,
+                ],
+                input=INPUTS,
+            ),
+        ],
         folds=rules.folds.output.folds,
         pages=of_scans(rules.subject_page.output.page, SCANS),
         warnings=of_scans(rules.subject_page.output.warnings, SCANS),
@@ -34,13 +95,10 @@ rule report:
     resources:
         mem_mb=memory_mb,
     params:
-        code=code(
-            "workflow/scripts/report.py",
-            "workflow/report/base.html.j2",
-            "workflow/report/report.html.j2",
-        ),
+        code=code("workflow/scripts/report.py", *[f"workflow/report/{name}.html.j2" for name in PAGES]),
         cfg=CFG,
         synthetic=SIMULATED,
         flow=STUDY.flow,
+        beside=["methods.md", "model_card.md", "checklist.html"],
     script:
         "../scripts/report.py"

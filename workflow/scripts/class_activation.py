@@ -1,36 +1,31 @@
-"""Averaged image models of all folds and held-out subjects → montage of class activation maps."""
+"""Averaged image models of all folds and held-out subjects → class activation of single subjects and of the average."""
 
-from qnet.augment import Augmentation, prepare_images
-from qnet.data import participant_of, read_stack
-from qnet.explain import Case, evidence_map, montage
+from qnet.cam_figures import montage, template_figure
+from qnet.data import atomic, participant_of
+from qnet.enrichment import enrichment
+from qnet.explain import explain_fold
 from qnet.folds import held_out_labels, read_folds
-from qnet.model import prepare_torch, read_image_model
-from qnet.predict import image_scores, vote_score
+from qnet.model import prepare_torch
+from qnet.template import average
+from qnet.weights import read_image_model
 from workflow.lib.log import job_log
 
 
-def main(folds: str, stacks: list[str], swa_weights: list[str], figure: str, input_name: str, cfg: dict,
-         threads: int) -> None:  # fmt: skip
-    """`cfg`: `synthetic`, whether the subjects are simulated."""
-    device = prepare_torch(threads)
-    table = read_folds(folds)
-    group_of = dict(zip(table["label"], table["group"], strict=True))
-    paths = {participant_of(path): path for path in stacks}
+def main(folds: str, stacks: list[str], swa_weights: list[str], figure: str, template: str, table: str,
+         input_name: str, cfg: dict, threads: int) -> None:  # fmt: skip
+    """`cfg`: `synthetic`, whether the subjects are simulated, and `bootstrap`, how many resamples of them."""
+    device, rows = prepare_torch(threads), read_folds(folds)
+    group_of = dict(zip(rows["label"], rows["group"], strict=True))
+    groups, paths = (group_of[0], group_of[1]), {participant_of(path): path for path in stacks}
     cases = []
     for path in swa_weights:
         model, about = read_image_model(path)
-        model.to(device)
-        for participant, label in held_out_labels(table, about["fold"]).items():
-            images, slices = read_stack(paths[participant], input_name)
-            prepared = prepare_images(images, Augmentation(**about["augmentation"]))
-            scores, middle = image_scores(model, prepared), len(slices) // 2
-            maps, _ = evidence_map(model, prepared[[middle]])
-            correct = (vote_score(scores) >= 0.5) == bool(label)
-            cases.append(Case(participant=participant, group=group_of[label], correct=correct,
-                              slice=int(slices[middle]), score=float(scores[middle]),
-                              qsm_ppm=images[middle, 0], evidence=maps[0],
-                              crop_size=prepared.shape[-1]))  # fmt: skip
-    montage(figure, cases, group_of[0], group_of[1], f"Class activation, {input_name} input", cfg["synthetic"])
+        cases += explain_fold(model.to(device), about, paths, held_out_labels(rows, about["fold"]), groups)
+    title = f"Class activation, {input_name} input"
+    montage(figure, cases, groups, title, cfg["synthetic"])
+    template_figure(template, average(cases), cases, groups, f"{title}, mean", cfg["synthetic"])
+    with atomic(table) as part:
+        enrichment(cases, cfg["bootstrap"]).to_csv(part, sep="\t", index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

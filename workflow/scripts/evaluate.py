@@ -1,9 +1,10 @@
-"""Predictions of all folds → one table of predictions, the paper's tables, ROC curves and boxplots."""
+"""Predictions of all folds, baselines and variants → one table of predictions, every table and figure."""
 
 from pathlib import Path
 
-from qnet import figures
-from qnet.evaluate import Evaluate, evaluate, read_ceiling, write_table
+from qnet.evaluate import evaluate, write_table
+from qnet.evaluate_settings import Evaluate, read_ceiling, read_people
+from qnet.figure_set import draw
 from qnet.predictions import read_predictions
 from workflow.lib.log import job_log
 
@@ -11,32 +12,29 @@ from workflow.lib.log import job_log
 def main(
     predictions: list[str],
     merged: str,
-    table1: str,
-    table2: str,
-    table3: str,
-    delong: str,
-    roc_image: str,
-    roc_scan: str,
-    auc_boxplot: str,
     cfg: dict,
+    baselines: list[str] = (),
+    variants: list[str] = (),
+    folds: str | None = None,
     ceiling: str | None = None,
+    **outputs: str,
 ) -> None:
+    """`outputs`: a path for each table and figure that is wanted, by its name."""
     params = Evaluate(**cfg)
-    scores = read_predictions(*predictions)
-    tables = evaluate(scores, params, read_ceiling(Path(ceiling).parent) if ceiling else None)
+    scores = read_predictions(*predictions, *baselines)
+    truth = read_ceiling(Path(ceiling).parent) if ceiling else None
+    people = read_people(folds) if folds else None
+    tables = evaluate(scores, params, truth, people, read_predictions(*variants) if variants else None)
     scores.to_csv(merged, sep="\t", index=False)  # every digit: confident scores differ late
-    for name, path in {"table1": table1, "table2": table2, "table3": table3, "delong": delong}.items():
-        write_table(path, tables[name])
-    figures.roc(roc_image, scores, "image")
-    figures.roc(roc_scan, scores, "scan")
-    figures.auc_boxplot(auc_boxplot, scores, tables["delong"], params)
+    for name in tables.keys() & outputs.keys():
+        write_table(outputs[name], tables[name])
+    draw(outputs, scores, tables, params, synthetic=truth is not None)
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
-        main(
-            snakemake.input.predictions,
-            **snakemake.output,
-            cfg=snakemake.params.cfg,
-            ceiling=snakemake.input.get("ceiling"),
-        )
+        files = {name: snakemake.input.get(name) or None for name in ("folds", "ceiling")}
+        for name in ("predictions", "baselines", "variants"):  # none, one file as plain text, or several
+            found = snakemake.input.get(name, [])
+            files[name] = [found] if isinstance(found, str) else list(found)
+        main(**files, **snakemake.output, cfg=snakemake.params.cfg)

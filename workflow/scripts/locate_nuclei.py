@@ -6,7 +6,7 @@ from recon.bids import derivative_uri
 from recon.io import read_mask, read_volume, write_mask, write_volume
 from recon.localize import (
     LocateNuclei,
-    basal_ganglia_box,
+    box_around,
     box_mask,
     expert_box,
     region_statistics,
@@ -36,7 +36,7 @@ def main(
         labels = subject_labels(brain, image.affine, fit.subject_to_mni)
     region = expert_box(params.boxes, scan, brain.shape) if params.boxes else None
     source = "nuclei" if region is None else "expert"
-    region = region or basal_ganglia_box(labels, params.margin_mm, image.voxel_size_mm)
+    region = region or box_around(labels, params.box_holds, params.margin_mm, image.voxel_size_mm)
     write_volume(dseg, labels, image, about)
     bounds = [[side.start, side.stop] for side in region]
     write_mask(box, box_mask(brain.shape, region), image, {"Type": "ROI", "BoxSource": source, "Box": bounds, **about})

@@ -1,35 +1,36 @@
-"""Trained networks and held-out subjects → predictions, one tidy table."""
+"""Trained networks and held-out subjects → predictions and weights of slices, two tidy tables."""
 
 import pandas as pd
 from safetensors.numpy import load_file
 
-from qnet.augment import Augmentation, prepare_images
 from qnet.data import atomic, participant_of, read_stack
 from qnet.folds import held_out_labels, read_folds
-from qnet.model import prepare_torch, read_image_model, read_scan_model
-from qnet.predict import image_scores, scan_scores, tidy, vote_score
+from qnet.model import prepare_torch
+from qnet.predict import image_model_rows, image_scores, prepare, scan_scores, slice_table, tidy, weigh_slices
+from qnet.scan_model import read_scan_model
+from qnet.weights import read_image_model
 from workflow.lib.log import job_log
 
 
 def main(folds: str, stacks: list[str], weights: str, swa_weights: str, embeddings: str, scan_weights: str,
-         predictions: str, fold: str, seed: str, input_name: str, threads: int) -> None:  # fmt: skip
+         predictions: str, slice_weights: str, fold: str, seed: str, input_name: str,
+         threads: int) -> None:  # fmt: skip
     device = prepare_torch(threads)
-    models = {"ResNet": read_image_model(weights), "ResNetSWA": read_image_model(swa_weights)}
+    (resnet, about), (swa, _) = map(read_image_model, (weights, swa_weights))
     scan_model = read_scan_model(scan_weights)[0].to(device)
-    features = load_file(embeddings)
-    paths = {participant_of(path): path for path in stacks}
-    tables = []
+    features, paths = load_file(embeddings), {participant_of(path): path for path in stacks}
+    scored, weighed = [], []
     for participant, label in held_out_labels(read_folds(folds), int(fold)).items():
         images, slices = read_stack(paths[participant], input_name)
-        constant = {"participant_id": participant, "label": label, "input": input_name}
-        constant |= {"seed": int(seed), "fold": int(fold)}
-        for name, (model, about) in models.items():
-            prepared = prepare_images(images, Augmentation(**about["augmentation"]))
-            scores = image_scores(model.to(device), prepared)
-            tables.append(tidy(name, slices, scores, vote_score(scores), **constant))
-        tables.append(tidy("Q-Net", slices, *scan_scores(scan_model, features[participant]), **constant))
-    with atomic(predictions) as part:
-        pd.concat(tables).to_csv(part, sep="\t", index=False)
+        prepared, own = prepare(images, about), features[participant]
+        constant = {"participant_id": participant, "label": label, "input": input_name, "seed": seed, "fold": fold}
+        for name, model in {"ResNet": resnet.to(device), "ResNetSWA": swa.to(device)}.items():
+            scored.append(image_model_rows(name, slices, image_scores(model, prepared), **constant))
+        scored.append(tidy("Q-Net", slices, *scan_scores(scan_model, own), **constant))
+        weighed.append(slice_table(participant, slices, weigh_slices(scan_model, own)))
+    for path, tables in ((predictions, scored), (slice_weights, weighed)):
+        with atomic(path) as part:
+            pd.concat(tables).to_csv(part, sep="\t", index=False)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""Maps and box → stack of slices, full and cropped."""
+"""Maps, box, nuclei, mask and echoes → stack of slices, full and cropped."""
 
 from qnet.data import SliceStack, slice_stack, write_stack
 from workflow.lib.log import job_log
 
 
-def main(chi: str, r2star: str, t1w: str, box: str, stack: str, cfg: dict) -> None:
-    write_stack(stack, slice_stack(chi, r2star, t1w, box, SliceStack(**cfg)))
+def main(
+    chi: str, r2star: str, t1w: str, box: str, nuclei: str, mask: str, magnitude: str, stack: str, cfg: dict
+) -> None:
+    paths = (chi, r2star, t1w, box, nuclei, mask, magnitude)
+    write_stack(stack, slice_stack(*paths, SliceStack(**cfg)))
 
 
 if __name__ == "__main__":

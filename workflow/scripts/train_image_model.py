@@ -1,42 +1,40 @@
 """Folds and stacks → image model, its weight average and the log of the training."""
 
-import numpy as np
+from pathlib import Path
 
 from qnet.augment import Augmentation
-from qnet.data import participant_of, read_stack
-from qnet.folds import read_folds, training_labels
-from qnet.model import prepare_torch, write_weights
-from qnet.train import ImageTraining, train_image_model, write_log
+from qnet.data import participant_of
+from qnet.folds import inner_folds, read_folds, training_labels
+from qnet.loop import write_log
+from qnet.model import prepare_torch
+from qnet.normalise import Normalise, channel_mask
+from qnet.train import ImageTraining, train_image_model, training_images
+from qnet.weights import check_encoder, write_weights
 from workflow.lib.log import job_log
 
 
-def main(
-    folds: str,
-    stacks: list[str],
-    weights: str,
-    swa_weights: str,
-    log: str,
-    fold: str,
-    seed: str,
-    input_name: str,
-    cfg: dict,
-    threads: int,
-) -> None:
-    labels = training_labels(read_folds(folds), int(fold))
-    paths = {participant_of(path): path for path in stacks}
-    images = [read_stack(paths[participant], input_name)[0] for participant in labels]
-    targets = np.repeat([*labels.values()], [len(stack) for stack in images])
-    params = ImageTraining(**{**cfg, "augmentation": Augmentation(**cfg["augmentation"])})
-    device = prepare_torch(threads)
-    model, average, records = train_image_model(np.concatenate(images), targets, params, int(seed), device)
-    about = {"input": input_name, "fold": int(fold), "seed": int(seed), **cfg}
+def main(folds: str, stacks: list[str], weights: str, swa_weights: str, log: str, fold: str, seed: str,
+         input_name: str, cfg: dict, threads: int, inner: str | None = None) -> None:  # fmt: skip
+    table, training, number = read_folds(folds), cfg["training"], None if inner is None else int(inner)
+    labels = training_labels(table, int(fold), int(seed) if cfg["labels"] == "permuted" else None)
+    own = {} if inner is None else inner_folds(table, int(fold), cfg["inner_folds"])
+    labels = {name: label for name, label in labels.items() if name not in own or own[name] != number}
+    about = {"input": input_name, "fold": int(fold), "seed": int(seed), "inner": number}
+    about |= {"normalise": cfg["normalise"], "labels": cfg["labels"], **training}
+    check_encoder(training["weights"], about)
+    device, window = prepare_torch(threads), Normalise(**cfg["normalise"])
+    images, targets, names = training_images(labels, {participant_of(p): p for p in stacks}, input_name, window)
+    params = ImageTraining(**{**training, "augmentation": Augmentation(**training["augmentation"])})
+    kept, use = Path(weights).with_suffix(".checkpoint"), channel_mask(window)
+    model, average, records = train_image_model(images, targets, params, use, int(seed), device, kept, names)
     write_weights(weights, model, about)
     write_weights(swa_weights, average, about)
     write_log(log, records)
+    kept.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         keys = {"fold": snakemake.wildcards.fold, "seed": snakemake.wildcards.seed}
-        keys |= {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
-        main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg)
+        keys |= {"inner": snakemake.wildcards.get("inner"), "input_name": snakemake.wildcards["input"]}
+        main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg, threads=snakemake.threads)

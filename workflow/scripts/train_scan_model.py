@@ -4,19 +4,22 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from qnet.folds import read_folds, training_labels
-from qnet.model import prepare_torch, write_weights
-from qnet.train import ScanTraining, train_scan_model, write_log
+from qnet.loop import write_log
+from qnet.model import prepare_torch
+from qnet.train_scan import ScanTraining, train_scan_model
+from qnet.weights import write_weights
 from workflow.lib.log import job_log
 
 
 def main(folds: str, embeddings: str, weights: str, log: str, fold: str, seed: str, cfg: dict, threads: int) -> None:
-    labels = training_labels(read_folds(folds), int(fold))
+    shuffled_by = int(seed) if cfg["labels"] == "permuted" else None
+    labels = training_labels(read_folds(folds), int(fold), shuffled_by)
     features = load_file(embeddings)
-    scans = np.stack([features[participant] for participant in labels])  # (N, T, 512)
-    device = prepare_torch(threads)
-    targets = np.array([*labels.values()])
-    model, records = train_scan_model(scans, targets, ScanTraining(**cfg), int(seed), device)
-    write_weights(weights, model, {"fold": int(fold), "seed": int(seed), "slices": scans.shape[1], **cfg})
+    scans = [features[f"training/{participant}"] for participant in labels]  # (R, T, 512) each
+    params, targets, device = ScanTraining(**cfg["training"]), np.array([*labels.values()]), prepare_torch(threads)
+    model, records = train_scan_model(scans, targets, params, int(seed), device, [*labels])
+    about = {"fold": int(fold), "seed": int(seed), "slices": model.slices, "labels": cfg["labels"]}
+    write_weights(weights, model, about | cfg["training"])
     write_log(log, records)
 
 

@@ -1,0 +1,158 @@
+"""Simulated cohorts as the networks see them: `python -m benchmarks.cohorts OUT --preset paper --seeds 1 2 --subjects 96`.
+
+Every subject runs through the scripts of the workflow, one after another in one process: the same files as a run of
+Snakemake, without a start-up for each job. What stays of a subject are its stack of slices, its statistics per nucleus
+and the features that baselines need.
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from recon.io import read_volume, write_volume
+from recon.pipeline import arm
+from workflow.lib.simulated import planned_images, sidecar_of
+from workflow.lib.paths import Paths
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT = (
+    "stats.tsv", "chi.nii.gz", "r2star.nii.gz", "t1w.nii.gz", "dseg.nii.gz", "dseg.json", "mask.nii.gz",
+    "first_echo.nii.gz",
+)  # fmt: skip
+TRUTH = ("chi", "r2star", "t1", "total_field", "local_field", "brain_mask", "nuclei")
+
+
+def chain(config: dict, at, scripts) -> None:
+    """Echoes `magnitude.nii`, `phase.nii`, `acquisition.json` of the folder → maps, nuclei and statistics there.
+
+    Parameters
+    ----------
+    config : configuration of one arm
+    at : name → path in the folder
+    scripts : rule → `main` of its script
+    """
+    echoes = {"magnitude": at("magnitude.nii"), "acquisition": at("acquisition.json")}
+    alone = {"threads": 1}
+    scripts["brain_mask"](**echoes, mask=at("mask.nii.gz"), cfg=config["brain_mask"])
+    mask = {"mask": at("mask.nii.gz")}
+    scripts["unwrap_phase"](
+        **echoes, **mask, phase=at("phase.nii"), unwrapped=at("unwrapped.nii"), reliable=at("reliable.nii"),
+        cfg=config["unwrap_phase"], **alone,
+    )  # fmt: skip
+    scripts["field_mapping"](
+        **echoes, unwrapped=at("unwrapped.nii"), reliable=at("reliable.nii"),
+        field=at("field.nii"), precision=at("precision.nii"), cfg=config["field_mapping"],
+    )  # fmt: skip
+    scripts["local_field"](
+        field=at("field.nii"), reliable=at("reliable.nii"), acquisition=echoes["acquisition"],
+        local=at("local.nii"), eroded=at("eroded.nii"), cfg=config["local_field"], **alone,
+    )  # fmt: skip
+    r2star = {"r2star": at("r2star.nii.gz")}
+    scripts["r2star_map"](**echoes, **mask, **r2star, misfit=at("misfit.nii.gz"), cfg=config["r2star_map"], **alone)
+    scripts["dipole_inversion"](
+        local=at("local.nii"), eroded=at("eroded.nii"), **r2star, precision=at("precision.nii"),
+        acquisition=echoes["acquisition"], chi=at("chi_echoes.nii"), cfg=config["dipole_inversion"], **alone,
+    )  # fmt: skip
+    separate = config["field_mapping"]["echoes"] == "separate"
+    echo_chi = [at(f"echo{n}.nii.gz") for n in range(2, 7)] if separate else []
+    scripts["combine_echoes"](
+        chi_echoes=at("chi_echoes.nii"), **echoes, eroded=at("eroded.nii"), chi=at("chi.nii.gz"),
+        echo_chi=echo_chi, cfg=config["combine_echoes"],
+    )  # fmt: skip
+    scripts["t1w_map"](**echoes, **mask, **r2star, t1w=at("t1w.nii.gz"), cfg=config["t1w_map"])
+    maps = {"chi": at("chi.nii.gz"), "t1w": at("t1w.nii.gz"), **r2star}
+    scripts["locate_nuclei"](
+        **maps, **mask, dseg=at("dseg.nii.gz"), box=at("box.nii.gz"), stats=at("stats.tsv"), scan="",
+        cfg=config["locate_nuclei"],
+    )  # fmt: skip
+    first = read_volume(echoes["magnitude"])
+    write_volume(at("first_echo.nii.gz"), first.data[..., :1], like=first)
+
+
+def import_scripts() -> dict:
+    """`main` of the script of every rule from echoes to the nuclei."""
+    from importlib import import_module
+
+    names = (
+        "simulate_subject prepare_echoes brain_mask unwrap_phase field_mapping local_field r2star_map "
+        "dipole_inversion combine_echoes t1w_map locate_nuclei"
+    )
+    return {name: import_module(f"workflow.scripts.{name}").main for name in names.split()}
+
+
+def subject(label: str, config: dict, arms: Sequence[str], out: Path) -> float:
+    """Simulate and reconstruct one subject with every arm that is not there yet → seconds."""
+    start = time.perf_counter()
+    missing = [pipeline for pipeline in arms if not (out / pipeline / f"sub-{label}_{KEPT[0]}").exists()]
+    if not missing:
+        return 0.0
+    scripts = import_scripts()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+
+        def at(name: str) -> str:
+            return f"{scan}/{name}"  # URIs of BIDS need a folder of the subject
+
+        scan = f"sub-{label}"
+        os.chdir(folder)
+        Path(scan).mkdir()
+        images = [image.format(folder=scan, scan=scan) for image in planned_images(config["simulate"], Paths("x"))]
+        for image in images:
+            Path(image).parent.mkdir(parents=True, exist_ok=True)
+        truth = {name: at(f"true_{name}.nii.gz") for name in TRUTH}
+        scripts["simulate_subject"](images=images, subject=label, cfg=config["simulate"], **truth)
+        scripts["prepare_echoes"](
+            images, [sidecar_of(image) for image in images], at("magnitude.nii"), at("phase.nii"), at("acquisition.json"),
+            config["prepare_echoes"],
+        )  # fmt: skip
+        for pipeline in missing:
+            chain(arm(config | {"pipeline": pipeline}), at, scripts)
+            (out / pipeline).mkdir(parents=True, exist_ok=True)
+            for kept in reversed(KEPT):  # the first tells that a subject is done
+                shutil.copy(at(kept), out / pipeline / f"{scan}_{kept}")
+    return time.perf_counter() - start
+
+
+def cohort(config: dict, arms: Sequence[str], out: Path, jobs: int) -> None:
+    """All subjects of `config["simulate"]`, and what is known about them, below `out`; what is there is kept."""
+    import_scripts()  # before the fork, so that every process has them
+    from workflow.scripts.simulate_cohort import main as simulate_cohort
+
+    out.mkdir(parents=True, exist_ok=True)
+    known = ("participants.tsv", "participants.json", "description.json", "README", "cohort.tsv", "ceiling.json")
+    simulate_cohort(*(str(out / name) for name in (*known, "truth.json", "ignore")), cfg=config["simulate"])
+    labels = [f"{number:02d}" for number in range(1, config["simulate"]["subjects"] + 1)]
+    with ProcessPoolExecutor(jobs) as pool:
+        seconds = pool.map(partial(subject, config=config, arms=arms, out=out.resolve()), labels)
+        for label, spent in zip(labels, seconds, strict=True):
+            print(f"{out.name}: sub-{label} of {len(labels)}, {spent:.1f} s", flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """One folder a cohort: OUT/PRESET-SEED/ARM/sub-XX_stack.npz …"""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cohorts", description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--subjects", type=int, default=96)
+    parser.add_argument("--arms", nargs="+", default=["paper"], choices=["paper", "consensus"])
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    chosen = parser.parse_args(arguments)
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    for seed in chosen.seeds:
+        settings = config["simulate"] | {"preset": chosen.preset, "seed": seed, "subjects": chosen.subjects}
+        name = f"{chosen.preset}-{seed}"
+        cohort(config | {"simulate": settings}, chosen.arms, chosen.out / name, chosen.jobs)
+
+
+if __name__ == "__main__":
+    main()

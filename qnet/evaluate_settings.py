@@ -1,0 +1,88 @@
+"""Settings of the evaluation, and what is known about a simulated cohort."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Settings of the evaluation: section `evaluate` of the configuration."""
+
+    threshold: float  # score from which a case counts as positive
+    bootstrap: int  # resamples of subjects
+    confidence: float  # level of every interval
+    seed: int
+    primary: list[dict[str, str]]  # the two rows of table 3, {input, model}, that the one primary test compares
+    bins: int  # of the reliability curve
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.bootstrap, int) and self.bootstrap > 0):
+            raise ValueError(f"evaluate.bootstrap: expected a positive whole number, found {self.bootstrap!r}")
+        if not (isinstance(self.confidence, float) and 0 < self.confidence < 1):
+            raise ValueError(f"evaluate.confidence: expected a number between 0 and 1, found {self.confidence!r}")
+        if not isinstance(self.threshold, int | float):
+            raise ValueError(f"evaluate.threshold: expected a number, found {self.threshold!r}")
+        if not (isinstance(self.seed, int) and self.seed >= 0):
+            raise ValueError(f"evaluate.seed: expected a whole number >= 0, found {self.seed!r}")
+        if not (isinstance(self.bins, int) and self.bins >= 2):
+            raise ValueError(f"evaluate.bins: expected a whole number >= 2, found {self.bins!r}")
+        if not (isinstance(self.primary, list) and len(self.primary) == 2 and all(map(_is_row, self.primary))):
+            raise ValueError(f"evaluate.primary: expected two entries with input and model, found {self.primary!r}")
+
+
+def _is_row(entry: object) -> bool:
+    return isinstance(entry, dict) and entry.keys() == {"input", "model"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ceiling:
+    """What a perfect reader of a simulated cohort would reach: in theory, and on the very subjects drawn.
+
+    Parameters
+    ----------
+    oracle : participant_id → log-likelihood ratio, positive in favour of the positive class
+    """
+
+    accuracy: float
+    auc: float
+    oracle: pd.Series
+
+
+def read_ceiling(folder: str | Path) -> Ceiling:
+    """Read ceiling.json and cohort.tsv of a simulated cohort."""
+    path = Path(folder) / "ceiling.json"
+    limits = json.loads(path.read_text())
+    if absent := {"accuracy", "auc"} - limits.keys():
+        raise ValueError(f"{path}: expected the keys accuracy and auc, found no {', '.join(sorted(absent))}")
+    cohort = pd.read_csv(path := Path(folder) / "cohort.tsv", sep="\t", dtype={"participant_id": str})
+    for column in ("participant_id", "oracle_score"):
+        if column not in cohort:
+            raise ValueError(f"{path}, column '{column}': expected in the header, found {list(cohort.columns)}")
+    oracle = cohort.set_index("participant_id")["oracle_score"]
+    return Ceiling(accuracy=limits["accuracy"], auc=limits["auc"], oracle=oracle)
+
+
+def read_people(path: str | Path) -> pd.DataFrame:
+    """Age (NaN if it is no number), sex and group of every participant, index participant_id.
+
+    Parameters
+    ----------
+    path : folds.tsv or a BIDS participants.tsv; columns participant_id, age [years], sex, and group if known
+
+    Raises
+    ------
+    ValueError
+        A column is missing, or a participant occurs twice.
+    """
+    people = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    for column in ("participant_id", "age", "sex"):
+        if column not in people:
+            raise ValueError(f"{path}, column '{column}': expected in the header, found {list(people.columns)}")
+    if people["participant_id"].duplicated().any():
+        twice = people.loc[people["participant_id"].duplicated(), "participant_id"].iloc[0]
+        raise ValueError(f"{path}, column 'participant_id': expected each once, found {twice} twice")
+    age = pd.to_numeric(people["age"], errors="coerce")  # checked where it is needed
+    return people.assign(age=age).set_index("participant_id")

@@ -1,0 +1,108 @@
+"""A confounded cohort is flagged, a matched one is not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qnet.confounds import confound_table, partial_correlation
+from qnet.evaluate_settings import read_people
+from tests.qnet.made_predictions import people, scan_cases
+
+SUBJECTS = 96
+LABELS = np.arange(SUBJECTS) % 2
+
+
+def cohort(older: float, **extra) -> tuple[list, pd.DataFrame]:
+    """A model that reads only age, in pairs that differ by some years."""
+    persons = people(SUBJECTS, older)
+    score = persons["age"].to_numpy() / 100 + np.random.default_rng(0).normal(0, 0.02, SUBJECTS)
+    return [scan_cases(LABELS, **{"Q-Net": score}), *extra.get("more", [])], persons
+
+
+def check(table: pd.DataFrame, name: str) -> pd.Series:
+    return table[table["check"] == name].iloc[0]
+
+
+def test_groups_that_differ_in_age_are_flagged():
+    row = check(confound_table(*cohort(older=8), 0.95), "age alone")
+    assert row["low"] > 0.5
+    assert "Age alone separates the groups" in row["flag"] and "years" in row["flag"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_matched_groups_are_not_flagged(seed):
+    persons = people(SUBJECTS, seed=seed)
+    score = np.random.default_rng(seed).random(SUBJECTS)
+    assert confound_table([scan_cases(LABELS, **{"Q-Net": score})], persons, 0.95)["flag"].isna().all()
+
+
+def test_groups_that_differ_in_sex_are_flagged():
+    scans, persons = cohort(older=0)
+    persons["sex"] = np.where(LABELS, "M", np.where(np.arange(SUBJECTS) % 4 == 0, "M", "F"))
+    assert "Sex alone separates" in check(confound_table(scans, persons, 0.95), "sex alone")["flag"]
+
+
+def test_groups_without_common_ages_are_flagged_though_no_interval_exists():
+    row = check(confound_table(*cohort(older=200), 0.95), "age alone")
+    assert row["value"] == 1 and np.isnan(row["low"]) and "Age alone" in row["flag"]
+
+
+@pytest.mark.parametrize(
+    "input_, model, name", [("background", "Background only", "background only"), ("none", "Age + sex", "age and sex")]
+)
+@pytest.mark.parametrize("strength", [-3, 0, 3])
+def test_controls_above_chance_are_flagged(input_, model, name, strength):
+    score = strength * LABELS + np.random.default_rng(1).normal(size=SUBJECTS)
+    table = confound_table(*cohort(0, more=[scan_cases(LABELS, input_, **{model: score})]), 0.95)
+    row = table[table["check"].str.startswith(name)].iloc[0]
+    assert isinstance(row["flag"], str) == (strength > 0)
+
+
+def test_a_model_of_age_loses_its_skill_once_age_is_held():
+    table = confound_table(*cohort(older=8), 0.95).set_index("check")
+    given_age = table.loc["score and group, given age"]
+    assert given_age["low"] < 0 < given_age["high"]
+    assert table.loc["score and age, within groups", "low"] > 0.9
+    terciles = table.loc["within age tercile"]
+    assert terciles["subjects"].sum() == SUBJECTS and len(terciles) == 3
+
+
+def test_partial_correlation_is_that_of_the_three_correlations():
+    """Yule's formula, and the interval covers a known value about as often as it says."""
+    generator = np.random.default_rng(2)
+    x, y, z = generator.normal(size=(3, 80)) + generator.normal(size=80)
+    r = np.corrcoef([x, y, z])
+    expected = (r[0, 1] - r[0, 2] * r[1, 2]) / np.sqrt((1 - r[0, 2] ** 2) * (1 - r[1, 2] ** 2))
+    assert partial_correlation(x, y, z, 0.95)[0] == pytest.approx(expected)
+    inside = 0
+    for _ in range(300):
+        z = generator.normal(size=60)
+        x, y = generator.normal(size=(2, 60)) + z
+        _, low, high = partial_correlation(x, y, z, 0.95)
+        inside += low < 0 < high
+    assert 0.91 <= inside / 300 <= 0.99
+
+
+def test_nothing_is_said_where_nothing_is_left():
+    assert np.isnan(partial_correlation(np.arange(9.0), np.ones(9), np.arange(9.0), 0.95)).all()
+
+
+def test_without_people_there_are_no_rows():
+    assert confound_table(cohort(0)[0], None, 0.95).empty
+
+
+@pytest.mark.parametrize("drop, message", [("age", "column 'age'"), ("participant_id", "column 'participant_id'")])
+def test_a_missing_column_is_named(tmp_path, drop, message):
+    path = tmp_path / "folds.tsv"
+    people().reset_index().drop(columns=drop).to_csv(path, sep="\t", index=False)
+    with pytest.raises(ValueError, match=message):
+        read_people(path)
+
+
+def test_everyone_with_predictions_needs_an_age(tmp_path):
+    path = tmp_path / "participants.tsv"
+    persons = people(SUBJECTS).astype({"age": object})
+    persons.loc["sub-003", "age"] = "n/a"
+    persons.to_csv(path, sep="\t")
+    with pytest.raises(ValueError, match="an age for everyone.*sub-003"):
+        confound_table(cohort(0)[0], read_people(path), 0.95)

@@ -1,0 +1,63 @@
+"""The model card says who the networks learnt from, how good they are, and what they are not for."""
+
+import pytest
+
+from qnet.bundle import read_bundle
+from tests.workflow.small_run import train_small_run
+from workflow.lib.model_card import card_text
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("results") / "RUN"
+    return train_small_run(root), (root / "model_card.md").read_text()
+
+
+def test_it_says_what_it_is_for_and_what_not(run):
+    _, text = run
+    assert "Research use only" in text
+    assert "## Intended use" in text
+    assert "knows HH and HC" in text
+    assert "5 controls" in text
+
+
+def test_it_labels_synthetic_subjects_and_only_these(run):
+    bundle, text = run
+    assert "SYNTHETIC DATA" in text
+    about = read_bundle(bundle) | {"synthetic": False, "limits": ["none"]}
+    assert "SYNTHETIC" not in card_text(about)
+
+
+def test_it_tells_the_subjects_by_group_and_fold(run):
+    _, text = run
+    assert "| HC | 5 | 52.0 ± 9.5 (40 to 64)" in text
+    assert "2 folds by subject; seeds 0; inputs crop" in text
+
+
+def test_metrics_carry_their_intervals(run):
+    _, text = run
+    assert "| crop | Q-Net | 10 | 80.0 (49.0 to 94.0) | — | — | 0.840 |" in text
+
+
+def test_every_preprocessing_setting_stands_in_it(run):
+    bundle, text = run
+    for section, values in read_bundle(bundle)["preprocessing"].items():
+        assert f"`{section}`" in text
+        assert all(key in text for key in values)
+
+
+def test_norms_have_units_and_numbers_of_controls(run):
+    _, text = run
+    assert "| putamen | χ [ppm] |" in text
+    assert "| putamen | R2* [1/s] |" in text
+
+
+def test_every_weights_file_is_listed_with_its_checksum(run):
+    entries = read_bundle(run[0])["weights"]
+    assert [(entry["input"], entry["seed"], entry["fold"]) for entry in entries] == [("crop", 0, 0), ("crop", 0, 1)]
+    assert all(len(entry[f"{kind}_sha256"]) == 64 for entry in entries for kind in ("image", "scan"))
+
+
+def test_a_run_with_too_few_controls_still_has_a_card(run):
+    about = read_bundle(run[0]) | {"normative": None}
+    assert "Too few controls" in card_text(about)

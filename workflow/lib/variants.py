@@ -1,0 +1,47 @@
+"""The settings of every training run: the main one, and its variants that are trained beside it."""
+
+MAIN = ""  # the folder of the main run below qnet/
+IMAGE_STAGE = ("normalise", "train_image_model")  # sections that decide what an image model is
+
+
+def merged(settings: dict, changes: dict) -> dict:
+    """`settings` with the values of `changes` in place, section by section; neither is changed."""
+    return settings | {
+        key: merged(settings[key], value) if isinstance(value, dict) and isinstance(settings.get(key), dict) else value
+        for key, value in changes.items()
+    }
+
+
+def preprocessed(config: dict) -> dict:
+    """The configuration with the preprocessing that `preprocessing` names: for `quantitative` that section's values."""
+    return merged(config, config["quantitative"]) if config["preprocessing"] == "quantitative" else config
+
+
+def folder(name: str) -> str:
+    """Where a variant's files lie below qnet/: `variants/<name>/`; the main run has no folder of its own."""
+    return f"variants/{name}/" if name else MAIN
+
+
+def runs(config: dict) -> dict[str, dict]:
+    """Folder → configuration of the main run and of every variant that `runs.variants` names.
+
+    Raises
+    ------
+    ValueError
+        A name that `variants` does not define.
+    """
+    names = config["runs"]["variants"]
+    if unknown := sorted(set(names) - set(config["variants"])):
+        known = ", ".join(config["variants"])
+        raise ValueError(f"runs.variants: expected names of variants ({known}), found {', '.join(unknown)}")
+    changed = {folder(name): merged(config, config["variants"][name]) for name in names}
+    return {place: preprocessed(settings) for place, settings in ({MAIN: config} | changed).items()}
+
+
+def image_run(configs: dict[str, dict], place: str) -> str:
+    """The run whose image models a run uses: the first that trains them in the same way, often the main one."""
+
+    def stage(settings: dict) -> list:
+        return [settings[section] for section in IMAGE_STAGE] + [settings["runs"]["labels"]]
+
+    return next(other for other, settings in configs.items() if stage(settings) == stage(configs[place]))

@@ -1,0 +1,35 @@
+"""Folds, features of the nuclei, stacks and embeddings → predictions of the baselines, permutation test."""
+
+import pandas as pd
+from safetensors.numpy import load_file
+
+from qnet.baselines import Baselines, baselines, thumbnail
+from qnet.data import atomic, participant_of, read_array
+from qnet.folds import read_folds
+from qnet.permutation import permutation_test
+from qnet.regions import read_features
+from workflow.lib.log import job_log
+
+
+def main(
+    folds: str, features: list[str], stacks: list[str], embeddings: list[str], predictions: str, permutation: str,
+    runs: list[list], cfg: dict,
+) -> None:  # fmt: skip
+    """`runs`: input, seed and fold of each file of embeddings."""
+    params, table = Baselines(**cfg), read_folds(folds)
+    values, about = read_features(features)
+    backgrounds = {participant_of(path): thumbnail(read_array(path, "background")) for path in stacks}
+    of_runs = {tuple(run): load_file(path) for run, path in zip(runs, embeddings, strict=True)}
+    found = {
+        predictions: baselines(table, values, about, pd.DataFrame(backgrounds).T, of_runs, params),
+        permutation: permutation_test(table, values, about, params),
+    }
+    for path, content in found.items():
+        with atomic(path) as part:
+            content.to_csv(part, sep="\t", index=False)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        lists = {name: list(snakemake.input.get(name, [])) for name in ("features", "stacks", "embeddings")}
+        main(snakemake.input.folds, **lists, **snakemake.output, runs=snakemake.params.runs, cfg=snakemake.params.cfg)

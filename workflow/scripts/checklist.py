@@ -1,0 +1,33 @@
+"""Settings, folds, flow and tables of a run → the checklists TRIPOD+AI and CLAIM as a table and a page."""
+
+import pandas as pd
+
+from workflow.lib.checklist import checklist, facts
+from workflow.lib.html import render
+from workflow.lib.log import job_log
+from workflow.lib.report_data import flow_of, read_tables
+from workflow.lib.versions import versions
+
+
+def main(
+    folds: str, tables: list[str], table: str, page: str,
+    cfg: dict, synthetic: bool, flow: dict | None, versions: dict[str, str],
+) -> None:  # fmt: skip
+    people = pd.read_csv(folds, sep="\t", dtype={"participant_id": str})
+    found = facts(cfg, people, flow_of(flow, people), read_tables(tables), versions, synthetic)
+    items = checklist(found)
+    items.to_csv(table, sep="\t", index=False, na_rep="n/a")
+    render("checklist.html.j2", page, items=items.to_dict("records"), dataset=cfg["dataset"], synthetic=synthetic)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        tables = snakemake.input.tables
+        params = {name: snakemake.params[name] for name in ("cfg", "synthetic", "flow")}
+        main(
+            snakemake.input.folds,
+            [tables] if isinstance(tables, str) else list(tables),
+            **snakemake.output,
+            **params,
+            versions=versions(),
+        )

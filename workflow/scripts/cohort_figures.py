@@ -1,0 +1,20 @@
+"""Folds and flow of participants → figure 2 of the paper and a flow diagram."""
+
+import pandas as pd
+
+from workflow.lib.cohort_figure import cohort as draw_cohort
+from workflow.lib.flow_figure import participants_flow as draw_flow
+from workflow.lib.log import job_log
+from workflow.lib.report_data import flow_of
+
+
+def main(folds: str, cohort: str, participants_flow: str, flow: dict | None, synthetic: bool) -> None:
+    people = pd.read_csv(folds, sep="\t", dtype={"participant_id": str, "group": str, "sex": str})
+    draw_cohort(cohort, people, synthetic)
+    draw_flow(participants_flow, flow_of(flow, people), people, synthetic)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        params = {name: snakemake.params[name] for name in ("flow", "synthetic")}
+        main(snakemake.input.folds, **snakemake.output, **params)

@@ -1,0 +1,40 @@
+"""A finished run → its bundle, which applies it to unseen subjects, and its model card."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from qnet.bundle import list_weights, read_bundle, write_bundle
+from qnet.data import atomic
+from qnet.folds import read_folds
+from qnet.outcome import headline
+from qnet.predictions import read_predictions
+from qnet.run_facts import ModelCard, run_facts
+from workflow.lib.log import job_log
+from workflow.lib.model_card import card_text, settings, training
+from workflow.lib.versions import versions
+
+
+def main(folds: str, predictions: str, table3: str, image_weights: list[str], scan_weights: list[str], bundle: str,
+         card: str, cfg: dict, synthetic: bool, versions: dict[str, str], **files: list[str]) -> None:  # fmt: skip
+    """`files`: the `stats`, `stacks`, `acquisitions` and `embeddings` of the training subjects."""
+    people, inputs = read_folds(folds), cfg["runs"]["inputs"]
+    about = settings(cfg) | training(cfg, people, synthetic) | {"versions": versions}
+    about |= run_facts(
+        people, read_predictions(predictions), **files, inputs=inputs, params=ModelCard(**cfg["model_card"])
+    )
+    about["decision"] = headline(cfg["evaluate"]["primary"][0], inputs)
+    about["metrics"] = pd.read_csv(table3, sep="\t", na_values=["n/a"]).to_dict("records")
+    about["weights"] = list_weights(image_weights, scan_weights, Path(bundle).parent)
+    write_bundle(bundle, about)
+    with atomic(card) as part:
+        part.write_text(card_text(read_bundle(bundle)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        files = dict(snakemake.input.items())
+        for name in ("stats", "stacks", "acquisitions", "embeddings", "image_weights", "scan_weights"):
+            files[name] = [files[name]] if isinstance(files[name], str) else list(files[name])
+        params = {"cfg": snakemake.params.cfg, "synthetic": snakemake.params.synthetic}
+        main(**files, **snakemake.output, **params, versions=versions())

@@ -1,0 +1,41 @@
+"""Scores of the networks, regional values and facts of a scan → its page and its results as JSON."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from qnet.apply_figures import evidence_picture, scores_picture, z_picture
+from qnet.bundle import plain, read_bundle
+from qnet.data import atomic
+from qnet.judge import judge
+from workflow.lib.applied import age_of
+from workflow.lib.html import render
+from workflow.lib.log import job_log
+from workflow.lib.versions import project_version
+
+
+def main(
+    scores: str, stack: str, stats: str, acquisition: str, warnings: str, bundle: str, page: str, result: str,
+    scan: str, synthetic: bool, version: str, participants: str | None = None,
+) -> None:  # fmt: skip
+    """`synthetic`: whether the new scan is simulated; `version`: of the software that made its maps."""
+    found, facts, maps = (json.loads(Path(path).read_text("utf-8")) for path in (scores, acquisition, warnings))
+    model = read_bundle(bundle)
+    judged = judge(model, found, stats, stack, facts, age_of(participants, scan.split("_")[0]), version)
+    classes = model["classes"]
+    pictures = {
+        "evidence": evidence_picture(stack, found["evidence"], classes["positive"], classes["negative"]),
+        "scores": scores_picture(pd.DataFrame(found["scores"]), judged.outcomes, model),
+        "z": z_picture(judged.z) if len(judged.z) else None,
+    }
+    render("prediction.html.j2", page, scan=scan, synthetic=synthetic, model=model, judged=judged, pictures=pictures,
+           maps=maps["warnings"])  # fmt: skip
+    with atomic(result) as part:
+        part.write_text(json.dumps(plain({"scan": scan, **judged.as_dict()}), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        keys = {"scan": snakemake.wildcards.scan, "synthetic": snakemake.params.synthetic}
+        main(**snakemake.input, **snakemake.output, **keys, version=project_version())

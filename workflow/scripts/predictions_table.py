@@ -1,0 +1,31 @@
+"""Results of all new scans → one table of predictions and one of regional z-scores."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from qnet.data import atomic
+from workflow.lib.log import job_log
+
+
+def main(results: list[str], predictions: str, z_scores: str, model: str) -> None:
+    """`model`: name of the run that was applied; `unlike_training` counts the sentences of the page."""
+    outcomes, regions = [], []
+    for path in results:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        scan = {"participant_id": found["scan"].split("_")[0], "scan": found["scan"], "age": found["age"]}
+        unlike = {"unlike_training": len(found["unlike_training"]), "trained_on": model}
+        outcomes += [scan | row | unlike for row in found["outcomes"]]
+        regions += [scan | row for row in found["z_scores"]]
+    for path, rows in ((predictions, outcomes), (z_scores, regions)):
+        with atomic(path) as part:
+            table = pd.DataFrame(rows).replace("", None)
+            table.to_csv(part, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        found = snakemake.input.results
+        results = [found] if isinstance(found, str) else list(found)
+        main(results, **snakemake.output, model=snakemake.params.model)

@@ -1,0 +1,13 @@
+"""Maps, labels of nuclei and box → features of the nuclei, one tidy table."""
+
+from qnet.regions import RegionFeatures, region_features, write_features
+from workflow.lib.log import job_log
+
+
+def main(chi: str, r2star: str, t1w: str, dseg: str, box: str, stats: str, features: str, cfg: dict) -> None:
+    write_features(features, region_features(chi, r2star, t1w, dseg, box, stats, RegionFeatures(**cfg)))
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)

@@ -1,0 +1,17 @@
+"""Predictions of all folds of a variant → one table that names it."""
+
+import pandas as pd
+
+from qnet.data import atomic
+from workflow.lib.log import job_log
+
+
+def main(files: list[str], predictions: str, variant: str) -> None:
+    tables = [pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False) for file in files]  # every digit stays
+    with atomic(predictions) as part:
+        pd.concat(tables).assign(variant=variant).to_csv(part, sep="\t", index=False)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main(list(snakemake.input.predictions), **snakemake.output, variant=snakemake.wildcards.name)
