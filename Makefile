@@ -43,6 +43,7 @@ test: $(STAMP) ## linters and tests
 .PHONY: bench
 bench: $(STAMP) $(PEERS)/.synced ## time, memory and accuracy of every stage, to benchmarks/results/
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.training
 
 $(PEERS)/.synced: benchmarks/requirements.lock $(STAMP)
 	-python3 -m venv $(PEERS) && \

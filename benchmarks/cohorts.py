@@ -1,8 +1,8 @@
-"""Simulated cohorts as the networks see them: `python -m benchmarks.cohorts OUT --preset paper --seeds 1 2 --subjects 96`.
+"""Maps of simulated cohorts: `python -m benchmarks.cohorts OUT --preset paper --seeds 1 2 --subjects 96`.
 
 Every subject runs through the scripts of the workflow, one after another in one process: the same files as a run of
-Snakemake, without a start-up for each job. What stays of a subject are its stack of slices, its statistics per nucleus
-and the features that baselines need.
+Snakemake, without a start-up for each job. What stays of a subject are its maps, its labels of nuclei, their
+statistics and the first echo.
 """
 
 import argparse
@@ -20,8 +20,8 @@ import yaml
 
 from recon.io import read_volume, write_volume
 from recon.pipeline import arm
-from workflow.lib.simulated import planned_images, sidecar_of
 from workflow.lib.paths import Paths
+from workflow.lib.simulated import planned_images, sidecar_of
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = (
@@ -110,10 +110,8 @@ def subject(label: str, config: dict, arms: Sequence[str], out: Path) -> float:
             Path(image).parent.mkdir(parents=True, exist_ok=True)
         truth = {name: at(f"true_{name}.nii.gz") for name in TRUTH}
         scripts["simulate_subject"](images=images, subject=label, cfg=config["simulate"], **truth)
-        scripts["prepare_echoes"](
-            images, [sidecar_of(image) for image in images], at("magnitude.nii"), at("phase.nii"), at("acquisition.json"),
-            config["prepare_echoes"],
-        )  # fmt: skip
+        prepared = [at(name) for name in ("magnitude.nii", "phase.nii", "acquisition.json")]
+        scripts["prepare_echoes"](images, [*map(sidecar_of, images)], *prepared, config["prepare_echoes"])
         for pipeline in missing:
             chain(arm(config | {"pipeline": pipeline}), at, scripts)
             (out / pipeline).mkdir(parents=True, exist_ok=True)

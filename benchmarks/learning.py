@@ -1,4 +1,4 @@
-"""Cross-validate settings on simulated cohorts: `python -m benchmarks.learning COHORTS OUT --run best=config/best.yaml`.
+"""Cross-validation on simulated cohorts: `python -m benchmarks.learning COHORTS OUT --name best --overlay FILE`.
 
 COHORTS is what `python -m benchmarks.cohorts` wrote. Every stage is the script of the workflow, called in one process a
 fold, so that a run of Snakemake with the same settings and maps gives the same predictions.
@@ -94,7 +94,8 @@ def train_fold(job: tuple[str, int, int], config: dict, stacks: list[str], out: 
     )  # fmt: skip
     script("train_scan_model")(
         folds, at("embeddings.safetensors"), at("scan_model.safetensors"), at("scan_training.jsonl"),
-        cfg={"training": config["train_scan_model"], "labels": config["runs"]["labels"]}, **keys,
+        cfg={"training": config["train_scan_model"], "labels": config["runs"]["labels"]},
+        encoder=config["train_image_model"]["weights"], **keys,
     )  # fmt: skip
     script("predict_fold")(
         folds, stacks, **image, embeddings=at("embeddings.safetensors"), scan_weights=at("scan_model.safetensors"),
@@ -130,7 +131,7 @@ def study(cohort: Path, arm: str, config: dict, out: Path, jobs: int) -> None:
         [str(fold_folder(out, *run) / "embeddings.safetensors") for run in runs],
         str(out / "baselines.tsv"), str(out / "permutation.tsv"), runs=runs, cfg=config["baselines"],
     )  # fmt: skip
-    tables = "table1 table2 table3 contrasts delong calibration confounds".split()
+    tables = ["table1", "table2", "table3", "contrasts", "delong", "calibration", "confounds"]
     script("evaluate")(
         [str(fold_folder(out, *run) / "predictions.tsv") for run in runs], str(out / "predictions.tsv"),
         config["evaluate"], baselines=[str(out / "baselines.tsv")], folds=str(out / "folds.tsv"),

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import yaml
 
-from qnet import figure_set, figures_forest
-from qnet.contrasts import comparison_table
-from qnet.evaluate import evaluate, write_table
-from qnet.evaluate_settings import Evaluate, read_ceiling, read_people
-from qnet.predictions import LEVELS, read_predictions, split_cases
+from qnet.evaluation import figure_set
+from qnet.evaluation import forest_figure as figures_forest
+from qnet.evaluation.contrasts import comparison_table
+from qnet.evaluation.evaluate import evaluate, write_table
+from qnet.evaluation.predictions import LEVELS, read_predictions, split_cases
+from qnet.evaluation.settings import Evaluate, read_ceiling, read_people
 
 CONFIG = Path(__file__).parent.parent / "config" / "config.yaml"
 NEEDS = {  # table → what it needs beyond predictions

@@ -119,6 +119,11 @@ def read_folds(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False)
 
 
+def ages(folds: pd.DataFrame) -> dict[str, float]:
+    """Participant → age [years]."""
+    return dict(zip(folds["participant_id"], folds["age"].astype(float), strict=True))
+
+
 def training_labels(folds: pd.DataFrame, fold: int, shuffled_by: int | None = None) -> dict[str, int]:
     """Participant → label of every subject outside `fold`.
 

@@ -27,15 +27,15 @@ DATACLASSES = {
     "r2star_map": "recon.relaxometry.R2starMap",
     "t1w_map": "recon.t1.T1wMap",
     "locate_nuclei": "recon.localize.LocateNuclei",
-    "slice_stack": "qnet.data.SliceStack",
-    "region_features": "qnet.regions.RegionFeatures",
-    "normalise": "qnet.normalise.Normalise",
+    "slice_stack": "qnet.images.data.SliceStack",
+    "region_features": "qnet.baselines.regions.RegionFeatures",
+    "normalise": "qnet.images.normalise.Normalise",
     "folds": "qnet.folds.Folds",
-    "train_image_model": "qnet.train.ImageTraining",
-    "train_scan_model": "qnet.train_scan.ScanTraining",
-    "baselines": "qnet.baselines.Baselines",
-    "evaluate": "qnet.evaluate.Evaluate",
-    "model_card": "qnet.run_facts.ModelCard",
+    "train_image_model": "qnet.networks.train.ImageTraining",
+    "train_scan_model": "qnet.networks.train_scan.ScanTraining",
+    "baselines": "qnet.baselines.models.Baselines",
+    "evaluate": "qnet.evaluation.evaluate.Evaluate",
+    "model_card": "qnet.application.run_facts.ModelCard",
 }
 CHOICES = {"dataset", "bids_dir", "dicom_dir", "derivatives", "on_error", "pipeline", "preprocessing", "model"}
 NOT_A_STAGE = CHOICES | {"consensus", "runs", "quantitative", "pretrain", "variants"}
@@ -70,7 +70,7 @@ def test_every_variant_is_valid(preprocessing):
 
 
 def test_pretraining_is_a_schedule_and_what_it_shares_with_stage_1():
-    fields = {field.name for field in dataclasses.fields(importlib.import_module("qnet.pretrain").Pretraining)}
+    fields = {field.name for field in dataclasses.fields(importlib.import_module("qnet.networks.pretrain").Pretraining)}
     own = set(SCHEMA["properties"]["pretrain"]["properties"])
     assert own == set(CONFIG["pretrain"])
     assert fields - own <= set(CONFIG["train_image_model"])

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from qnet.evaluate_settings import Evaluate
-from qnet.predictions import Cases
+from qnet.evaluation.predictions import Cases
+from qnet.evaluation.settings import Evaluate
 
 COLUMNS = ["participant_id", "slice", "label", "model", "level", "score", "input", "seed", "fold"]
 PRIMARY = [{"input": "crop", "model": "Q-Net"}, {"input": "regions", "model": "ROI + age (LR)"}]

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from qnet.augment import Augmentation
-from qnet.normalise import Normalise
+from qnet.images.augment import Augmentation
+from qnet.images.normalise import Normalise
 
 STRETCH = Normalise(
     method="stretch",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from qnet.augment import Augmentation, augment, centre_crop, crop_size, pipeline, seed_of
+from qnet.images.augment import Augmentation, augment, centre_crop, crop_size, pipeline, seed_of
 from tests.qnet.settings import OFF, PAPER, QUANTITATIVE
 
 CHANGES = ("brightness_contrast", "gamma", "grid_distortion", "shift_scale_rotate", "noise")

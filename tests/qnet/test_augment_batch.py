@@ -11,8 +11,18 @@ import torch
 from albumentations.augmentations.geometric import functional as reference
 from scipy.stats import ks_2samp, kstest
 
-from qnet.augment import augment, pipeline
-from qnet.augment_batch import Draws, augment_batch, change, distortion_maps, draw, keys_of, normal, numbers, uniform
+from qnet.images.augment import augment, pipeline
+from qnet.images.augment_batch import (
+    Draws,
+    augment_batch,
+    change,
+    distortion_maps,
+    draw,
+    keys_of,
+    normal,
+    numbers,
+    uniform,
+)
 from tests.qnet.settings import OFF, PAPER, QUANTITATIVE
 
 SIZE = 32

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from qnet.bundle import list_weights, read_bundle, uncertain_band, verified, write_bundle
+from qnet.application.bundle import list_weights, read_bundle, uncertain_band, verified, write_bundle
 
 
 def weights(folder, input_name="crop", seed=0, fold=1):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from qnet.calibration import calibration_table, recalibration, reliability_table
+from qnet.evaluation.calibration import calibration_table, recalibration, reliability_table
 from tests.qnet.made_predictions import scan_cases
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qnet.confounds import confound_table, partial_correlation
-from qnet.evaluate_settings import read_people
+from qnet.evaluation.confounds import confound_table, partial_correlation
+from qnet.evaluation.settings import read_people
 from tests.qnet.made_predictions import people, scan_cases
 
 SUBJECTS = 96

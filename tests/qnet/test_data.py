@@ -6,8 +6,17 @@ import nibabel
 import numpy as np
 import pytest
 
-from qnet.data import SliceStack, atomic, participant_of, pick_slices, read_array, read_stack, slice_stack, write_stack
-from qnet.view import resample_labels, resample_slice, square_view
+from qnet.images.data import (
+    SliceStack,
+    atomic,
+    participant_of,
+    pick_slices,
+    read_array,
+    read_stack,
+    slice_stack,
+    write_stack,
+)
+from qnet.images.view import resample_labels, resample_slice, square_view
 
 SHAPE, VOXEL = (40, 48, 12), (2.0, 2.0, 3.0)
 PARAMS = SliceStack(slices=5, image_size=32, full_fov_mm=96.0, crop_fov_mm=48.0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qnet.decision import THRESHOLDS, decision_table, net_benefit
+from qnet.evaluation.decision import THRESHOLDS, decision_table, net_benefit
 from tests.qnet.made_predictions import scan_cases
 
 LABELS = np.array([1, 1, 0, 0, 0], bool)

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from qnet.__main__ import main, settings
-from qnet.evaluate import evaluate
-from qnet.evaluate_settings import read_ceiling
-from qnet.metrics import outcomes, rates
-from qnet.paper import PAPER_RESULTS
-from qnet.predictions import read_predictions, split_cases
-from qnet.statistics import delong, holm, resample_subjects
-from qnet.tables import bootstrap_rates
+from qnet.evaluation.evaluate import evaluate
+from qnet.evaluation.metrics import outcomes, rates
+from qnet.evaluation.paper import PAPER_RESULTS
+from qnet.evaluation.predictions import read_predictions, split_cases
+from qnet.evaluation.settings import read_ceiling
+from qnet.evaluation.statistics import delong, holm, resample_subjects
+from qnet.evaluation.tables import bootstrap_rates
 from tests.qnet.made_predictions import PARAMS, baselines, networks, people
 
 MODELS = ("ResNet", "ResNetSWA", "Q-Net")
@@ -430,7 +430,7 @@ def test_compare_refuses_runs_that_disagree_on_a_diagnosis(tmp_path, capsys):
 
 def test_command_takes_participants_and_variants(tmp_path, capsys, monkeypatch):
     drawn = {}
-    monkeypatch.setattr("qnet.figure_set.draw", lambda paths, *_: drawn.update(paths))
+    monkeypatch.setattr("qnet.evaluation.figure_set.draw", lambda paths, *_: drawn.update(paths))
     full_run(tmp_path)
     both = pd.concat([networks(), baselines()])
     variants_of(tmp_path, qsm=networks(seed=4))

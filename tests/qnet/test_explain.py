@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from qnet.augment import Augmentation
-from qnet.data import write_stack
-from qnet.explain import evidence_map, explain_fold, random_control
-from qnet.model import ImageModel
-from qnet.template import CELL_PIXELS
+from qnet.explanation.evidence import evidence_map, explain_fold, random_control
+from qnet.explanation.template import CELL_PIXELS
+from qnet.images.augment import Augmentation
+from qnet.images.data import write_stack
+from qnet.networks.model import ImageModel
 
 
 @pytest.fixture(scope="module")

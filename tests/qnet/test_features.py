@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from qnet.features import align, augmented, embed_fold, out_of_fold
-from qnet.model import ImageModel, prepare_torch
-from qnet.predict import embed, prepare
+from qnet.networks.features import align, augmented, embed_fold, out_of_fold
+from qnet.networks.model import ImageModel, prepare_torch
+from qnet.networks.predict import embed, prepare
 from tests.qnet.settings import OFF, PAPER, STRETCH
 
 TRAINING = ["sub-01", "sub-02", "sub-03", "sub-04"]

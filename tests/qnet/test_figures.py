@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from qnet import figures_forest
-from qnet.contrasts import comparison_table
-from qnet.evaluate import evaluate
-from qnet.figure_set import FIGURES, draw
-from qnet.figures import looks
-from qnet.predictions import read_predictions, split_cases
+from qnet.evaluation import forest_figure as figures_forest
+from qnet.evaluation.contrasts import comparison_table
+from qnet.evaluation.evaluate import evaluate
+from qnet.evaluation.figure_set import FIGURES, draw
+from qnet.evaluation.predictions import read_predictions, split_cases
+from qnet.evaluation.roc_figures import looks
 from tests.qnet.made_predictions import PARAMS, baselines, networks
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
-from qnet.model import ImageModel
-from qnet.predict import image_scores
-from qnet.train import image_loss
+from qnet.networks.model import ImageModel
+from qnet.networks.predict import image_scores
+from qnet.networks.train import image_loss
 
 
 @pytest.fixture(autouse=True)

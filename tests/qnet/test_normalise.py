@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qnet.normalise import channel_mask, normalise, stretch
+from qnet.images.normalise import channel_mask, normalise, stretch
 from tests.qnet.settings import STRETCH, WINDOW
 
 METHODS = pytest.mark.parametrize("params", [STRETCH, WINDOW], ids=["stretch", "window"])

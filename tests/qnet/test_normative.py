@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qnet.normative import Normative, age_warning, fit_normative, regional_means, z_scores
+from qnet.application.normative import Normative, age_warning, fit_normative, regional_means, z_scores
 
 PARAMS = Normative(age_slope_sd=1.0, age_curvature_sd=0.25, spread_slope_sd=0.2)
 REGIONS = ("caudate", "putamen", "pallidum")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from qnet.augment import centre_crop
-from qnet.normalise import normalise
-from qnet.predict import (
+from qnet.images.augment import centre_crop
+from qnet.images.normalise import normalise
+from qnet.networks.predict import (
     COLUMNS,
     image_model_rows,
     positive_probability,
@@ -20,7 +20,7 @@ from qnet.predict import (
     vote_score,
     weigh_slices,
 )
-from qnet.scan_model import ScanModel
+from qnet.networks.scan_model import ScanModel
 from tests.qnet.settings import PAPER, WINDOW
 
 CONSTANT = {"participant_id": "sub-01", "label": 1, "input": "crop", "seed": 0, "fold": 2}
@@ -89,7 +89,7 @@ def test_images_are_prepared_as_their_model_says():
 def test_weights_of_slices_stand_beside_them():
     torch.manual_seed(0)
     model, scan = ScanModel("attention", 4, 3).eval(), np.random.default_rng(0).random((5, 512), dtype=np.float32)
-    images, score = scan_scores(model, scan)
+    images, score = scan_scores(model, scan, 50.0)
     assert images.shape == (5,)
     assert 0 < score < 1
     table = slice_table("sub-01", np.arange(3, 8), weigh_slices(model, scan))

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from skimage.feature import graycomatrix, graycoprops
 
-from qnet.glcm import cooccurrence, grey_levels, texture
-from qnet.radiomics import FIRST_ORDER, SHAPE_UNITS, first_order, shape
+from qnet.baselines.glcm import cooccurrence, grey_levels, texture
+from qnet.baselines.radiomics import FIRST_ORDER, SHAPE_UNITS, first_order, shape
 
 RNG = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qnet.regions import COLUMNS, RegionFeatures, read_features, read_names, region_features, write_features
+from qnet.baselines.regions import COLUMNS, RegionFeatures, read_features, read_names, region_features, write_features
 
 SHAPE, VOXEL_MM = (24, 20, 10), (1.5, 1.0, 3.0)
 PARAMS = RegionFeatures(minimum_voxels=10, levels=8, chi_window_ppm=(-0.1, 0.3), r2star_window_hz=(0, 60))

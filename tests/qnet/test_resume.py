@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from qnet import checkpoint, loop
-from qnet.loop import train_epoch
-from qnet.model import ImageModel, prepare_torch
-from qnet.train import course, train_image_model
+from qnet.networks import checkpoint, loop
+from qnet.networks.loop import train_epoch
+from qnet.networks.model import ImageModel, prepare_torch
+from qnet.networks.train import course, train_image_model
 from tests.qnet.toy import ALL, PARAMS, names, toy
 
 SHORT = replace(PARAMS, batch_size=4)

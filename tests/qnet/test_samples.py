@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from qnet.augment import augment, centre_crop, pipeline
-from qnet.samples import EPOCHS, draw_samples, samples
+from qnet.images.augment import augment, centre_crop, pipeline
+from qnet.images.samples import EPOCHS, draw_samples, samples
 from tests.qnet.settings import PAPER, QUANTITATIVE, STRETCH, WINDOW
 
 
@@ -26,7 +26,7 @@ def words(figure: Figure) -> str:
 def drawn(monkeypatch):
     """Figures as they are saved."""
     figures = []
-    monkeypatch.setattr("qnet.samples.save", lambda path, figure: figures.append(figure))
+    monkeypatch.setattr("qnet.images.samples.save", lambda path, figure: figures.append(figure))
     return figures
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from qnet.scan_model import HEADS, ScanModel, read_scan_model
-from qnet.weights import write_weights
+from qnet.networks.scan_model import HEADS, ScanModel, read_scan_model
+from qnet.networks.weights import write_weights
 
 SLICES, HIDDEN = 7, 6
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from qnet.similarity import (
+from qnet.application.similarity import (
     embedding_distance,
     image_statistics,
     protocol_differences,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from qnet.metrics import outcomes, rates, roc_curve
-from qnet.statistics import (
+from qnet.evaluation.metrics import outcomes, rates, roc_curve
+from qnet.evaluation.statistics import (
     auc_covariance,
     auc_interval,
     delong,

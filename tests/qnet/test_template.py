@@ -4,11 +4,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qnet.cam_figures import PER_OUTCOME, montage, select, template_figure
-from qnet.data import write_stack
-from qnet.enrichment import enrichment, ideal_maps, of_subject, shares
-from qnet.slice_importance import by_height, draw, nucleus_ranges, with_heights
-from qnet.template import CELL_PIXELS, VOXEL_MM, Evidence, Grid, Mean, average, locate, sample, seen, to_pixels
+from qnet.explanation.cam_figures import PER_OUTCOME, montage, select, template_figure
+from qnet.explanation.enrichment import enrichment, ideal_maps, of_subject, shares
+from qnet.explanation.slice_importance import by_height, draw, nucleus_ranges, with_heights
+from qnet.explanation.template import (
+    CELL_PIXELS,
+    VOXEL_MM,
+    Evidence,
+    Grid,
+    Mean,
+    average,
+    locate,
+    sample,
+    seen,
+    to_pixels,
+)
+from qnet.images.data import write_stack
 
 SIZE, CROP, SLICES = 80, 70, np.array([10, 12, 14])
 PIXEL_MM, SLICE_MM = 1.5, 3.0

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from qnet import loop
-from qnet.augment import centre_crop
-from qnet.data import write_stack
-from qnet.loop import batches, fit, out_of_memory_says, progress, score_epoch, train_epoch, write_log
-from qnet.model import ImageModel, prepare_torch
-from qnet.normalise import normalise
-from qnet.precision import autocast, uses_bfloat16
-from qnet.predict import image_scores
-from qnet.train import cosine_rate, image_loss, train_image_model, training_images
+from qnet.images.augment import centre_crop
+from qnet.images.data import write_stack
+from qnet.images.normalise import normalise
+from qnet.networks import loop
+from qnet.networks.loop import batches, fit, out_of_memory_says, progress, score_epoch, train_epoch, write_log
+from qnet.networks.model import ImageModel, prepare_torch
+from qnet.networks.precision import autocast, uses_bfloat16
+from qnet.networks.predict import image_scores
+from qnet.networks.train import cosine_rate, image_loss, train_image_model, training_images
 from tests.qnet.settings import PAPER, STRETCH, WINDOW
 from tests.qnet.toy import ALL, PARAMS, names, toy
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from qnet import train_scan
-from qnet.model import prepare_torch
-from qnet.predict import scan_scores
-from qnet.scan_model import HEADS, ScanModel
-from qnet.train_scan import ScanTraining, pad, scan_loss, train_scan_model
+from qnet.networks import train_scan
+from qnet.networks.model import prepare_torch
+from qnet.networks.predict import scan_scores
+from qnet.networks.scan_model import HEADS, ScanModel
+from qnet.networks.train_scan import ScanTraining, pad, scan_loss, train_scan_model
 
 SCAN = ScanTraining(
     head="attention",
@@ -32,6 +32,10 @@ def device():
     return prepare_torch(1)
 
 
+UNKNOWN = np.full(40, np.nan)  # ages
+NO_AGE = torch.full((3,), torch.nan)
+
+
 def cohort(count, versions=1, slices=(5,), seed=0):
     """Noise, in the positive class with a shift of some features in the first two slices; lengths by turns."""
     rng, labels = np.random.default_rng(seed), np.arange(count) % 2
@@ -51,17 +55,18 @@ def test_loss_adds_the_cross_entropies_of_images_and_scans():
     lengths, labels = torch.tensor([3, 2]), torch.tensor([1, 0])
     images, scans = (logits.log_softmax(-1) for logits in model(x, lengths))
     by_hand = -(scans[0, 1] + scans[1, 0]) / 2 - (images[0, :, 1].sum() + images[1, :2, 0].sum()) / 5
-    torch.testing.assert_close(scan_loss(model, x, lengths, labels)[0], by_hand)
+    torch.testing.assert_close(scan_loss(model, x, lengths, NO_AGE[:2], labels)[0], by_hand)
 
 
 def test_weight_decay_is_that_of_adam():
-    """λ/2 ‖θ‖² has the gradient that Adam adds for a weight decay of λ."""
-    batch = torch.randn(2, 3, 512), torch.tensor([3, 3]), torch.tensor([1, 0])
+    """λ/2 ‖W‖² has the gradient that Adam adds for a weight decay of λ; biases are free."""
+    batch = torch.randn(2, 3, 512), torch.tensor([3, 3]), NO_AGE[:2], torch.tensor([1, 0])
     results = []
     for penalty, decay in ((0.1, 0.0), (0.0, 0.1)):
         torch.manual_seed(0)
         model = ScanModel("mean", 4, 3)
-        adam = torch.optim.Adam(model.parameters(), lr=1e-2, weight_decay=decay)
+        weights, biases = ([p for p in model.parameters() if (p.ndim > 1) is several] for several in (True, False))
+        adam = torch.optim.Adam([{"params": weights, "weight_decay": decay}, {"params": biases}], lr=1e-2)
         scan_loss(model, *batch, weight_decay=penalty)[0].backward()
         adam.step()
         results.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
@@ -73,7 +78,7 @@ def test_hits_are_scans():
     with torch.no_grad():
         model.scan_head.weight.zero_()
         model.scan_head.bias.copy_(torch.tensor([0.0, 1.0]))  # always positive
-    _, right = scan_loss(model, torch.randn(3, 2, 512), torch.tensor([2, 2, 1]), torch.tensor([1, 0, 1]))
+    _, right = scan_loss(model, torch.randn(3, 2, 512), torch.tensor([2, 2, 1]), NO_AGE, torch.tensor([1, 0, 1]))
     assert right.tolist() == [True, False, True]
 
 
@@ -91,9 +96,9 @@ def test_it_learns_what_is_there_to_learn(head):
     params = replace(SCAN, head=head, epochs=30, hidden_size=16)
     slices = (5,) if head == "concat" else (5, 3)
     scans, labels = cohort(40, slices=slices)
-    model, records = train_scan_model(scans, labels, params, 0, CPU, NAMES)
+    model, records = train_scan_model(scans, labels, UNKNOWN[: len(labels)], params, 0, CPU, NAMES)
     unseen, truth = cohort(40, slices=slices, seed=1)
-    assert auc(truth, np.array([scan_scores(model, scan[0])[1] for scan in unseen])) > 0.9
+    assert auc(truth, np.array([scan_scores(model, scan[0], np.nan)[1] for scan in unseen])) > 0.9
     assert records[-1]["loss"] < records[0]["loss"]
     assert {record["learning_rate"] for record in records} == {3e-4}
 
@@ -101,7 +106,9 @@ def test_it_learns_what_is_there_to_learn(head):
 @pytest.mark.parametrize("slices", [(3,), (4, 2)])
 def test_same_seed_same_weights(slices):
     scans, labels = cohort(7, versions=3, slices=slices)
-    one, two, other = (train_scan_model(scans, labels, SCAN, seed, CPU, NAMES)[0].state_dict() for seed in (5, 5, 6))
+    one, two, other = (
+        train_scan_model(scans, labels, UNKNOWN[:7], SCAN, seed, CPU, NAMES)[0].state_dict() for seed in (5, 5, 6)
+    )
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert not torch.equal(one["scan_head.weight"], other["scan_head.weight"])
 
@@ -117,7 +124,7 @@ def test_each_epoch_draws_one_version_of_each_scan(monkeypatch):
         return scan_loss(model, embeddings, *rest, **options)
 
     monkeypatch.setattr(train_scan, "scan_loss", spy)
-    train_scan_model(scans, labels, replace(SCAN, epochs=12, batch_size=6), 0, CPU, NAMES)
+    train_scan_model(scans, labels, UNKNOWN[:6], replace(SCAN, epochs=12, batch_size=6), 0, CPU, NAMES)
     assert all(sorted(map(int, epoch)) == list(range(6)) for epoch in seen)
     assert {round(value % 1, 1) for epoch in seen for value in epoch} == {0.0, 0.1, 0.2}
 
@@ -125,7 +132,7 @@ def test_each_epoch_draws_one_version_of_each_scan(monkeypatch):
 def test_input_is_not_written():
     scans, labels = cohort(6)
     before = [scan.copy() for scan in scans]
-    train_scan_model(scans, labels, SCAN, 0, CPU, NAMES)
+    train_scan_model(scans, labels, UNKNOWN[:6], SCAN, 0, CPU, NAMES)
     assert all(np.array_equal(a, b) for a, b in zip(scans, before, strict=True))
 
 
@@ -133,10 +140,10 @@ def test_nan_embedding_is_named():
     scans, labels = cohort(6)
     scans[4][0, 1, 2] = np.nan
     with pytest.raises(ValueError, match="sub-04"):
-        train_scan_model(scans, labels, SCAN, 0, CPU, NAMES)
+        train_scan_model(scans, labels, UNKNOWN[:6], SCAN, 0, CPU, NAMES)
 
 
 def test_concat_refuses_scans_of_different_length():
     scans, labels = cohort(6, slices=(5, 4))
     with pytest.raises(ValueError, match="concat"):
-        train_scan_model(scans, labels, replace(SCAN, head="concat"), 0, CPU, NAMES)
+        train_scan_model(scans, labels, UNKNOWN[:6], replace(SCAN, head="concat"), 0, CPU, NAMES)

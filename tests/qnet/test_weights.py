@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import resnet18
 
-from qnet.model import ImageModel
-from qnet.weights import check_encoder, initialise, read_image_model, read_story, write_weights
+from qnet.networks.model import ImageModel
+from qnet.networks.weights import check_encoder, initialise, read_image_model, read_story, write_weights
 
 ABOUT = {"input": "crop", "normalise": {"method": "window", "qsm_window_ppm": [-0.1, 0.25]}}
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qnet.train import ImageTraining
+from qnet.networks.train import ImageTraining
 from tests.qnet.settings import PAPER
 
 SIZE = 32

@@ -10,11 +10,11 @@ import torch
 import yaml
 from safetensors.numpy import save_file
 
-from qnet.data import read_stack, write_stack
-from qnet.model import ImageModel
-from qnet.predict import embed, prepare
-from qnet.scan_model import ScanModel
-from qnet.weights import write_weights
+from qnet.images.data import read_stack, write_stack
+from qnet.networks.model import ImageModel
+from qnet.networks.predict import embed, prepare
+from qnet.networks.scan_model import ScanModel
+from qnet.networks.weights import write_weights
 from tests.qnet.settings import PAPER, WINDOW
 from workflow.lib.model_card import NEEDED
 from workflow.scripts import model_card

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qnet.bundle import read_bundle
+from qnet.application.bundle import read_bundle
 from tests.workflow.small_run import train_small_run
 from workflow.lib.model_card import card_text
 

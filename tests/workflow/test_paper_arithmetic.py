@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest, norm
 
-from qnet.statistics import wilson
+from qnet.evaluation.statistics import wilson
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = " ".join((ROOT / "docs/paper.md").read_text(encoding="utf-8").split())

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qnet.bundle import read_bundle
-from qnet.outcome import cautions, headline, outcomes
+from qnet.application.bundle import read_bundle
+from qnet.application.outcome import cautions, headline, outcomes
 from recon.pipeline import arm
 from tests.workflow.small_run import SUBJECTS, config, train_small_run, write_scan
 from workflow.lib.applied import age_of, bundle_path, differences, same_dataset, weight_files

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from qnet.predictions import read_predictions
+from qnet.evaluation.predictions import read_predictions
 from recon.io import Volume, write_json, write_mask, write_volume
 from workflow.lib.cohort import flow
 from workflow.lib.html import number, p_value, percent

@@ -33,7 +33,7 @@ def bundle_path(model: str, results: str | Path = "results") -> Path:
 
 
 def read_model(path: Path) -> dict:
-    """The bundle as JSON; `qnet.bundle` checks it again in the jobs. ValueError where it is none."""
+    """The bundle as JSON; `qnet.application.bundle` checks it again in the jobs. ValueError where it is none."""
     try:
         bundle = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from qnet.names import NETWORKS
+from qnet.evaluation.names import NETWORKS
 from workflow.lib.cohort import describe
 from workflow.lib.html import number, p_value, percent
 from workflow.lib.report_data import Rows, flags, kind, known

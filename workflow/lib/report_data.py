@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from qnet.names import CONTROLS, NETWORKS
+from qnet.evaluation.names import CONTROLS, NETWORKS
 
 TABLES = (
     "table1", "table2", "table3", "paper_comparison", "contrasts", "calibration", "confounds", "ablation",

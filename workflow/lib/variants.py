@@ -35,7 +35,22 @@ def runs(config: dict) -> dict[str, dict]:
         known = ", ".join(config["variants"])
         raise ValueError(f"runs.variants: expected names of variants ({known}), found {', '.join(unknown)}")
     changed = {folder(name): merged(config, config["variants"][name]) for name in names}
-    return {place: preprocessed(settings) for place, settings in ({MAIN: config} | changed).items()}
+    found = {place: preprocessed(settings) for place, settings in ({MAIN: config} | changed).items()}
+    for place, settings in found.items():
+        _check_measured(place or "the main run", settings)
+    return found
+
+
+def _check_measured(run: str, settings: dict) -> None:
+    """Refuse head `measured` where stage 1 does not keep an encoder as it was pre-trained."""
+    stage = settings["train_image_model"]
+    if settings["train_scan_model"]["head"] == "measured" and (
+        stage["weights"] in ("none", "imagenet") or stage["trainable"] != "head"
+    ):
+        raise ValueError(
+            f"{run}, head measured: expected train_image_model.weights of target `pretrain` and trainable: head, "
+            f"found weights {stage['weights']} and trainable {stage['trainable']}"
+        )
 
 
 def image_run(configs: dict[str, dict], place: str) -> str:

@@ -88,7 +88,7 @@ rule evaluate:
 
 rule augmentation_samples:
     input:
-        stack=STACKS[:1],
+        stack=next(iter(STACKS), []),
     output:
         figure=P.figure("augmentation_samples"),
     log:

@@ -42,6 +42,7 @@ rule predict_scan:
         trained("weights"),
         bundle=trained("bundle"),
         stack=rules.slice_stack.output.stack,
+        participants=PARTICIPANTS if SIMULATED or Path(PARTICIPANTS).is_file() else [],
     output:
         scores=P.work("scores.json"),
     log:

@@ -128,6 +128,7 @@ rule train_scan_model:
     input:
         folds=rules.folds.output.folds,
         embeddings=rules.embed_slices.output.embeddings,
+        encoder=encoder,
     output:
         weights=P.fold("scan_model.safetensors"),
         log=P.fold("scan_training.jsonl"),

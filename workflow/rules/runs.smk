@@ -23,6 +23,12 @@ def initial_weights(wildcards):
     return [weights for weights in [weights_of(wildcards)] if weights not in ("none", "imagenet")]
 
 
+def encoder(wildcards):
+    """Input function: the same where the scan model reads it."""
+    measured = RUNS[wildcards.variant]["train_scan_model"]["head"] == "measured"
+    return initial_weights(wildcards) if measured else []
+
+
 def image_stage(wildcards):
     """Param function: what stage 1 depends on."""
     settings = RUNS[wildcards.variant]
@@ -48,7 +54,7 @@ def image_model(pattern):
     """Input function: a file of the image model that a run uses, which another run may have trained."""
 
     def file(wildcards):
-        return expand(pattern, **{**wildcards, "variant": image_run(RUNS, wildcards.variant)})
+        return pattern.format(**{**wildcards, "variant": image_run(RUNS, wildcards.variant)})
 
     return file
 

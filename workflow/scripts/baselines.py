@@ -3,11 +3,11 @@
 import pandas as pd
 from safetensors.numpy import load_file
 
-from qnet.baselines import Baselines, baselines, thumbnail
-from qnet.data import atomic, participant_of, read_array
+from qnet.baselines.models import Baselines, baselines, thumbnail
+from qnet.baselines.permutation import permutation_test
+from qnet.baselines.regions import read_features
 from qnet.folds import read_folds
-from qnet.permutation import permutation_test
-from qnet.regions import read_features
+from qnet.images.data import atomic, participant_of, read_array
 from workflow.lib.log import job_log
 
 

@@ -1,13 +1,13 @@
 """Averaged image models of all folds and held-out subjects → class activation of single subjects and of the average."""
 
-from qnet.cam_figures import montage, template_figure
-from qnet.data import atomic, participant_of
-from qnet.enrichment import enrichment
-from qnet.explain import explain_fold
+from qnet.explanation.cam_figures import montage, template_figure
+from qnet.explanation.enrichment import enrichment
+from qnet.explanation.evidence import explain_fold
+from qnet.explanation.template import average
 from qnet.folds import held_out_labels, read_folds
-from qnet.model import prepare_torch
-from qnet.template import average
-from qnet.weights import read_image_model
+from qnet.images.data import atomic, participant_of
+from qnet.networks.model import prepare_torch
+from qnet.networks.weights import read_image_model
 from workflow.lib.log import job_log
 
 

@@ -2,11 +2,11 @@
 
 from safetensors.numpy import save_file
 
-from qnet.data import atomic, participant_of, read_stack
-from qnet.features import embed_fold
 from qnet.folds import inner_folds, read_folds, training_labels
-from qnet.model import prepare_torch
-from qnet.weights import read_image_model
+from qnet.images.data import atomic, participant_of, read_stack
+from qnet.networks.features import embed_fold
+from qnet.networks.model import prepare_torch
+from qnet.networks.weights import read_image_model
 from workflow.lib.log import job_log
 
 

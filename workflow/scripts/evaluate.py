@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from qnet.evaluate import evaluate, write_table
-from qnet.evaluate_settings import Evaluate, read_ceiling, read_people
-from qnet.figure_set import draw
-from qnet.predictions import read_predictions
+from qnet.evaluation.evaluate import evaluate, write_table
+from qnet.evaluation.figure_set import draw
+from qnet.evaluation.predictions import read_predictions
+from qnet.evaluation.settings import Evaluate, read_ceiling, read_people
 from workflow.lib.log import job_log
 
 

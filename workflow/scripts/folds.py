@@ -1,7 +1,7 @@
 """Participants table → folds of subjects."""
 
-from qnet.data import atomic
 from qnet.folds import Folds, Participants, make_folds, read_participants
+from qnet.images.data import atomic
 from workflow.lib.log import job_log
 
 

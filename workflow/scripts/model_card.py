@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from qnet.bundle import list_weights, read_bundle, write_bundle
-from qnet.data import atomic
+from qnet.application.bundle import list_weights, read_bundle, write_bundle
+from qnet.application.outcome import headline
+from qnet.application.run_facts import ModelCard, run_facts
+from qnet.evaluation.predictions import read_predictions
 from qnet.folds import read_folds
-from qnet.outcome import headline
-from qnet.predictions import read_predictions
-from qnet.run_facts import ModelCard, run_facts
+from qnet.images.data import atomic
 from workflow.lib.log import job_log
 from workflow.lib.model_card import card_text, settings, training
 from workflow.lib.versions import versions

@@ -3,12 +3,12 @@
 import pandas as pd
 from safetensors.numpy import load_file
 
-from qnet.data import atomic, participant_of, read_stack
-from qnet.folds import held_out_labels, read_folds
-from qnet.model import prepare_torch
-from qnet.predict import image_model_rows, image_scores, prepare, scan_scores, slice_table, tidy, weigh_slices
-from qnet.scan_model import read_scan_model
-from qnet.weights import read_image_model
+from qnet.folds import ages, held_out_labels, read_folds
+from qnet.images.data import atomic, participant_of, read_stack
+from qnet.networks.model import prepare_torch
+from qnet.networks.predict import image_model_rows, image_scores, prepare, scan_scores, slice_table, tidy, weigh_slices
+from qnet.networks.scan_model import read_scan_model
+from qnet.networks.weights import read_image_model
 from workflow.lib.log import job_log
 
 
@@ -19,14 +19,15 @@ def main(folds: str, stacks: list[str], weights: str, swa_weights: str, embeddin
     (resnet, about), (swa, _) = map(read_image_model, (weights, swa_weights))
     scan_model = read_scan_model(scan_weights)[0].to(device)
     features, paths = load_file(embeddings), {participant_of(path): path for path in stacks}
-    scored, weighed = [], []
-    for participant, label in held_out_labels(read_folds(folds), int(fold)).items():
+    scored, weighed, table = [], [], read_folds(folds)
+    years = ages(table)
+    for participant, label in held_out_labels(table, int(fold)).items():
         images, slices = read_stack(paths[participant], input_name)
         prepared, own = prepare(images, about), features[participant]
         constant = {"participant_id": participant, "label": label, "input": input_name, "seed": seed, "fold": fold}
         for name, model in {"ResNet": resnet.to(device), "ResNetSWA": swa.to(device)}.items():
             scored.append(image_model_rows(name, slices, image_scores(model, prepared), **constant))
-        scored.append(tidy("Q-Net", slices, *scan_scores(scan_model, own), **constant))
+        scored.append(tidy("Q-Net", slices, *scan_scores(scan_model, own, years[participant]), **constant))
         weighed.append(slice_table(participant, slices, weigh_slices(scan_model, own)))
     for path, tables in ((predictions, scored), (slice_weights, weighed)):
         with atomic(path) as part:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from qnet.apply_figures import evidence_picture, scores_picture, z_picture
-from qnet.bundle import plain, read_bundle
-from qnet.data import atomic
-from qnet.judge import judge
+from qnet.application.apply_figures import evidence_picture, scores_picture, z_picture
+from qnet.application.bundle import plain, read_bundle
+from qnet.application.judge import judge
+from qnet.images.data import atomic
 from workflow.lib.applied import age_of
 from workflow.lib.html import render
 from workflow.lib.log import job_log

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from qnet.data import atomic
+from qnet.images.data import atomic
 from workflow.lib.log import job_log
 
 

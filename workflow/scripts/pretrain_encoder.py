@@ -4,21 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
-from qnet.augment import Augmentation
-from qnet.data import participant_of, read_array, read_stack
-from qnet.loop import write_log
-from qnet.model import prepare_torch
-from qnet.normalise import Normalise, channel_mask, normalise
-from qnet.pretrain import Pretraining, pretrain, targets_of
-from qnet.weights import write_weights
+from qnet.images.augment import Augmentation, centre_crop
+from qnet.images.data import participant_of, read_array, read_stack
+from qnet.images.normalise import Normalise, channel_mask, normalise
+from qnet.networks.loop import write_log
+from qnet.networks.measured_model import from_encoder, norms
+from qnet.networks.model import prepare_torch
+from qnet.networks.predict import embed
+from qnet.networks.pretrain import Pretraining, pretrain, targets_of
+from qnet.networks.weights import write_weights
 from workflow.lib.log import job_log
 from workflow.lib.nuclei import labels_of_nuclei
 
 
-def main(
-    stacks: list[str], truth: str, encoder: str, log: str, input_name: str, cfg: dict, threads: int
-) -> None:
+def main(stacks: list[str], truth: str, encoder: str, log: str, input_name: str, cfg: dict, threads: int) -> None:
     """`cfg`: section `normalise`, `seed`, and under `training` section `pretrain` with what it shares with stage 1."""
     window, training, seed = Normalise(**cfg["normalise"]), cfg["training"], cfg["seed"]
     params = Pretraining(**{**training, "augmentation": Augmentation(**training["augmentation"])})
@@ -33,7 +34,11 @@ def main(
     model, records = pretrain(images, targets, params, channel_mask(window), seed, device, kept, names)
     about = {"input": input_name, "normalise": cfg["normalise"], "seed": seed, "subjects": len(scans), **training}
     about |= {"targets": targets.names, "mean": targets.mean.tolist(), "sd": targets.sd.tolist(), "synthetic": True}
-    write_weights(encoder, model, about)
+    reader = from_encoder(model.state_dict(), about)
+    prepared = centre_crop(images, params.augmentation).astype(np.float32)
+    seen = np.split(prepared, np.cumsum([len(slices) for slices in nuclei])[:-1])
+    measured = [reader.measure(torch.from_numpy(embed(model, scan))[None])[0].numpy() for scan in seen]
+    write_weights(encoder, model, about | {"norms": norms(np.stack(measured), rows["age"].to_numpy())})
     write_log(log, records)
     kept.unlink(missing_ok=True)
 

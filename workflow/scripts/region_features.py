@@ -1,6 +1,6 @@
 """Maps, labels of nuclei and box → features of the nuclei, one tidy table."""
 
-from qnet.regions import RegionFeatures, region_features, write_features
+from qnet.baselines.regions import RegionFeatures, region_features, write_features
 from workflow.lib.log import job_log
 
 

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from qnet.data import atomic
+from qnet.explanation.slice_importance import by_height, draw, nucleus_ranges, with_heights
 from qnet.folds import read_folds
-from qnet.slice_importance import by_height, draw, nucleus_ranges, with_heights
+from qnet.images.data import atomic
 from workflow.lib.log import job_log
 
 

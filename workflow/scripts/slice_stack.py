@@ -1,6 +1,6 @@
 """Maps, box, nuclei, mask and echoes → stack of slices, full and cropped."""
 
-from qnet.data import SliceStack, slice_stack, write_stack
+from qnet.images.data import SliceStack, slice_stack, write_stack
 from workflow.lib.log import job_log
 
 

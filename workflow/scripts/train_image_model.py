@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from qnet.augment import Augmentation
-from qnet.data import participant_of
 from qnet.folds import inner_folds, read_folds, training_labels
-from qnet.loop import write_log
-from qnet.model import prepare_torch
-from qnet.normalise import Normalise, channel_mask
-from qnet.train import ImageTraining, train_image_model, training_images
-from qnet.weights import check_encoder, write_weights
+from qnet.images.augment import Augmentation
+from qnet.images.data import participant_of
+from qnet.images.normalise import Normalise, channel_mask
+from qnet.networks.loop import write_log
+from qnet.networks.model import prepare_torch
+from qnet.networks.train import ImageTraining, train_image_model, training_images
+from qnet.networks.weights import check_encoder, write_weights
 from workflow.lib.log import job_log
 
 

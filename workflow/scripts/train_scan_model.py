@@ -3,21 +3,26 @@
 import numpy as np
 from safetensors.numpy import load_file
 
-from qnet.folds import read_folds, training_labels
-from qnet.loop import write_log
-from qnet.model import prepare_torch
-from qnet.train_scan import ScanTraining, train_scan_model
-from qnet.weights import write_weights
+from qnet.folds import ages, read_folds, training_labels
+from qnet.networks.loop import write_log
+from qnet.networks.model import prepare_torch
+from qnet.networks.train_scan import ScanTraining, train_scan_model
+from qnet.networks.weights import write_weights
 from workflow.lib.log import job_log
 
 
-def main(folds: str, embeddings: str, weights: str, log: str, fold: str, seed: str, cfg: dict, threads: int) -> None:
-    shuffled_by = int(seed) if cfg["labels"] == "permuted" else None
-    labels = training_labels(read_folds(folds), int(fold), shuffled_by)
+def main(
+    folds: str, embeddings: str, weights: str, log: str, fold: str, seed: str, cfg: dict, threads: int,
+    encoder: str | None = None,
+) -> None:  # fmt: skip
+    """`encoder`: the weights that stage 1 started from, which head `measured` reads."""
+    table, shuffled_by = read_folds(folds), int(seed) if cfg["labels"] == "permuted" else None
+    labels, years = training_labels(table, int(fold), shuffled_by), ages(table)
     features = load_file(embeddings)
     scans = [features[f"training/{participant}"] for participant in labels]  # (R, T, 512) each
     params, targets, device = ScanTraining(**cfg["training"]), np.array([*labels.values()]), prepare_torch(threads)
-    model, records = train_scan_model(scans, targets, params, int(seed), device, [*labels])
+    own = np.array([years[participant] for participant in labels])
+    model, records = train_scan_model(scans, targets, own, params, int(seed), device, [*labels], encoder)
     about = {"fold": int(fold), "seed": int(seed), "slices": model.slices, "labels": cfg["labels"]}
     write_weights(weights, model, about | cfg["training"])
     write_log(log, records)
@@ -26,4 +31,6 @@ def main(folds: str, embeddings: str, weights: str, log: str, fold: str, seed: s
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         keys = {"fold": snakemake.wildcards.fold, "seed": snakemake.wildcards.seed, "threads": snakemake.threads}
-        main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg)
+        files = {"encoder": next(iter(snakemake.input.get("encoder", [])), None)}  # one file or none
+        files |= {name: snakemake.input[name] for name in ("folds", "embeddings")}
+        main(**files, **snakemake.output, **keys, cfg=snakemake.params.cfg)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from qnet.data import atomic
+from qnet.images.data import atomic
 from workflow.lib.log import job_log
 
 

@@ -1,0 +1,52 @@
+"""Could labels without meaning give regional means and age the AUC that the true labels give them?"""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from qnet.baselines.classifiers import base_log_odds, machine, standard
+from qnet.baselines.models import Baselines, demographics, regional_means
+
+
+def permutation_test(folds: pd.DataFrame, values: pd.DataFrame, about: pd.DataFrame, params: Baselines) -> pd.DataFrame:
+    """How often shuffled labels give ROI + age (LR) an AUC as high as the true ones do.
+
+    Labels are shuffled within folds, so that every fold keeps its share of each group. C stays at the middle of its
+    list, for true and shuffled labels alike: the choice by inner cross-validation would have to be repeated as well.
+
+    Parameters
+    ----------
+    folds, values, about, params
+        As in `baselines`.
+
+    Returns
+    -------
+    DataFrame
+        One row: `model`, `auc`, mean and 95th percentile of the shuffled ones `null_mean`, `null_p95`, `permutations`,
+        `p` = (1 + number of shuffled AUCs that reach the true one) / (1 + permutations).
+    """
+    features = regional_means(values, about).join(demographics(folds)).loc[folds["participant_id"]].to_numpy(float)
+    labels, fold = folds["label"].to_numpy(int), folds["fold"].to_numpy(int)
+    C = params.inverse_regularisation[len(params.inverse_regularisation) // 2]
+    parts = []
+    for number in np.unique(fold):
+        held_out, steps = fold == number, standard(None, 0)
+        parts.append((held_out, steps.fit_transform(features[~held_out]), steps.transform(features[held_out])))
+
+    def auc(labels: np.ndarray) -> float:
+        scores = np.zeros(len(labels))
+        for held_out, seen, unseen in parts:
+            fit = machine("logistic", C).fit(seen, labels[~held_out])
+            scores[held_out] = fit.decision_function(unseen) - base_log_odds(labels[~held_out])
+        return float(roc_auc_score(labels, scores))
+
+    rng, null = np.random.default_rng(params.seed), []
+    for _ in range(params.permutations):
+        shuffled = labels.copy()
+        for held_out, _, _ in parts:
+            shuffled[held_out] = rng.permutation(labels[held_out])
+        null.append(auc(shuffled))
+    found = auc(labels)
+    row = {"model": f"ROI + age (LR), C = {C:g}", "auc": found, "null_mean": np.mean(null)}
+    row |= {"null_p95": np.percentile(null, 95), "permutations": len(null)}
+    return pd.DataFrame([row | {"p": (1 + np.sum(np.array(null) >= found)) / (1 + len(null))}])

@@ -1,0 +1,63 @@
+"""Predictions → every table of the evaluation."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from qnet.evaluation.ablation import ablation_table
+from qnet.evaluation.calibration import calibration_table, reliability_table
+from qnet.evaluation.confounds import confound_table
+from qnet.evaluation.contrasts import contrast_table, delong_table, mcnemar_table, pair_table
+from qnet.evaluation.decision import decision_table
+from qnet.evaluation.paper import comparison
+from qnet.evaluation.predictions import LEVELS, split_cases
+from qnet.evaluation.settings import Ceiling, Evaluate
+from qnet.evaluation.tables import run_table, scan_table
+
+
+def evaluate(
+    predictions: pd.DataFrame,
+    params: Evaluate,
+    ceiling: Ceiling | None = None,
+    people: pd.DataFrame | None = None,
+    variants: pd.DataFrame | None = None,
+) -> dict[str, pd.DataFrame]:
+    """All tables of checked predictions (`qnet.evaluation.predictions.read_predictions`).
+
+    Parameters
+    ----------
+    predictions : main run and baselines
+    ceiling : truth of a simulated cohort
+    people : age and sex; without it `confounds` and `paper_comparison` have no rows
+    variants : predictions with a column `variant`; without it `ablation` has no rows
+
+    Returns
+    -------
+    dict
+        name → table; fractions in [0, 1]; columns `input…` only if the predictions have one.
+    """
+    images, scans = (split_cases(predictions, level) for level in LEVELS)
+    tests = delong_table(images + scans)
+    tables = {
+        "table1": run_table(images, params).rename(columns={"cases": "images"}),
+        "table2": pair_table(tests),
+        "table3": scan_table(scans, images, params, ceiling),
+        "table3_runs": run_table(scans, params),
+        "delong": tests,
+        "mcnemar": mcnemar_table(scans, params.threshold),
+        "contrasts": contrast_table(scans, params),
+        "calibration": calibration_table(scans, params.confidence),
+        "reliability": reliability_table(scans, params.bins, params.confidence),
+        "decision_curve": decision_table(scans),
+        "confounds": confound_table(scans, people, params.confidence),
+        "ablation": ablation_table(predictions, variants, params),
+    }
+    if "input" not in predictions:
+        tables = {name: table.drop(columns="input", errors="ignore") for name, table in tables.items()}
+    return tables | {"paper_comparison": comparison(tables, people)}
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table as tab-separated text; undefined cells read n/a."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, sep="\t", index=False, na_rep="n/a", float_format="%.10g")

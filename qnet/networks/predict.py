@@ -1,0 +1,116 @@
+"""Trained networks → scores of images and scans, and weights of slices: tidy tables."""
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from qnet.images.augment import Augmentation, centre_crop
+from qnet.images.normalise import Normalise, normalise
+from qnet.networks.measured_model import MeasuredModel
+from qnet.networks.model import ImageModel
+from qnet.networks.scan_model import ScanModel
+
+COLUMNS = ["participant_id", "slice", "label", "model", "level", "score", "input", "seed", "fold"]
+
+
+def prepare(images: np.ndarray, about: dict) -> np.ndarray:
+    """What an image model is asked about: normalised as in its training and cropped about the centre.
+
+    Parameters
+    ----------
+    images : (T, 3, S, S) float array
+        One scan in physical units.
+    about : dict
+        How the image model was made, as its file says.
+
+    Returns
+    -------
+    (T, 3, C, C) float32 array in [0, 1]
+    """
+    return centre_crop(normalise(images, Normalise(**about["normalise"])), Augmentation(**about["augmentation"]))
+
+
+def positive_probability(logits: Tensor) -> np.ndarray:
+    """Softmax probability of the positive class, (…, 2) → (…): the logistic function of the logit difference.
+
+    In double precision, so that confident scores stay distinct.
+    """
+    logits = logits.double()
+    return torch.sigmoid(logits[..., 1] - logits[..., 0]).cpu().numpy()
+
+
+@torch.inference_mode()
+def image_scores(model: ImageModel, images: np.ndarray) -> np.ndarray:
+    """Prepared images (T, 3, C, C) → P(positive) (T,)."""
+    return positive_probability(model(torch.from_numpy(images).to(model.mean.device)))
+
+
+@torch.inference_mode()
+def embed(model: ImageModel, images: np.ndarray) -> np.ndarray:
+    """Prepared images (T, 3, C, C) → embeddings (T, 512) float32."""
+    return model.embed(torch.from_numpy(images).to(model.mean.device)).cpu().numpy()
+
+
+@torch.inference_mode()
+def scan_scores(model: ScanModel | MeasuredModel, embeddings: np.ndarray, age: float) -> tuple[np.ndarray, float]:
+    """Embeddings (T, 512) of one scan and age [years], NaN if unknown → P(positive) of its images (T,), of the scan."""
+    batch = _batch_of_one(model, embeddings)
+    images, scan = model(batch, None, batch.new_tensor([age]))
+    return positive_probability(images)[0], float(positive_probability(scan)[0])
+
+
+@torch.inference_mode()
+def weigh_slices(model: ScanModel | MeasuredModel, embeddings: np.ndarray) -> np.ndarray:
+    """Embeddings (T, 512) of one scan → weights (T,) of its slices, as `ScanModel.slice_weights` defines them."""
+    return model.slice_weights(_batch_of_one(model, embeddings))[0].cpu().numpy()
+
+
+def _batch_of_one(model: ScanModel | MeasuredModel, embeddings: np.ndarray) -> Tensor:
+    return torch.from_numpy(embeddings).to(model.scan_head.weight.device)[None]
+
+
+def vote_score(scores: np.ndarray) -> float:
+    r"""Majority vote of T images as one score, ties broken by the mean probability.
+
+    .. math:: s = (v + \bar P) / (T + 1),\quad v = \#\{t : P_t \ge 1/2\},\ \bar P = \tfrac1T \sum_t P_t
+
+    s reaches 1/2 exactly when the vote says positive. T = 2m+1: v ≥ m+1 gives s ≥ (m+1)/(2m+2) = 1/2; if
+    v ≤ m some P is below 1/2, hence P̄ < 1 and s < (m+1)/(2m+2). T = 2m: v ≥ m+1 gives
+    s ≥ (m+1)/(2m+1) > 1/2, v ≤ m-1 gives s ≤ m/(2m+1) < 1/2, and a tie v = m gives s ≥ 1/2 exactly when
+    P̄ ≥ 1/2.
+    Scores rank by votes first and by mean probability among equal votes.
+
+    Parameters
+    ----------
+    scores : (T,) float array
+        P(positive) of each image.
+    """
+    scores = np.asarray(scores, dtype=float)
+    return float(((scores >= 0.5).sum() + scores.mean()) / (len(scores) + 1))
+
+
+def tidy(model: str, slices: np.ndarray, images: np.ndarray, scan: float, **constant) -> pd.DataFrame:
+    """Rows of one model and one subject: T at level image, one at level scan, which has no slice.
+
+    `slices` and `images` are empty for a model that speaks of scans only.
+    """
+    table = pd.DataFrame(
+        {
+            "slice": pd.array([*map(int, slices), None], dtype="Int64"),
+            "level": ["image"] * len(images) + ["scan"],
+            "score": [*map(float, images), scan],
+        }
+    )
+    return table.assign(model=model, **constant)[COLUMNS]
+
+
+def image_model_rows(model: str, slices: np.ndarray, scores: np.ndarray, **constant) -> pd.DataFrame:
+    """Rows of an image model and one subject: its images, their vote, and as a model of its own their mean P."""
+    vote = tidy(model, slices, scores, vote_score(scores), **constant)
+    return pd.concat([vote, tidy(f"{model} mean P", [], [], float(np.mean(scores)), **constant)])
+
+
+def slice_table(participant: str, slices: np.ndarray, weights: np.ndarray) -> pd.DataFrame:
+    """Weights (T,) of the slices (T,) of one scan → participant_id, slice, weight."""
+    return pd.DataFrame({"participant_id": participant, "slice": slices, "weight": weights})

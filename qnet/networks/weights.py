@@ -1,0 +1,142 @@
+"""Weights on disk: where an image model starts from, and what a training writes."""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from qnet.images.data import atomic
+from qnet.networks.model import ImageModel
+
+NAMED = ("none", "imagenet")
+OWN = ("mean", "std")  # buffers that a file of this project has beside the ResNet18
+PREPROCESSING = ("input", "normalise")  # entries of a file's story that its images must share
+
+
+def initialise(model: ImageModel, weights: str) -> None:
+    """Start from random weights (`none`), from ImageNet (`imagenet`) or from a file (a path).
+
+    A file is a state dict of ResNet18 (.pth or .safetensors) or an image model of this project, whose channel
+    means and standard deviations are taken over too. The last layer is always new: it has two outputs. Nothing
+    is downloaded.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file, or ImageNet weights are not in the folder where torch keeps downloads.
+    ValueError
+        The file is not that of a ResNet18, or not the ImageNet weights that it should be.
+    """
+    if weights == "none":
+        return
+    path = _file_of(weights)
+    state = {name.removeprefix("resnet."): value for name, value in _read_state(path).items()}
+    own = {name: state.pop(name) for name in OWN if name in state}
+    state.pop("channels", None)  # says what that model used, not what this one does
+    model.resnet.load_state_dict(_body(path, state, model.resnet.state_dict()), strict=False)
+    for name, value in own.items():
+        getattr(model, name).copy_(value)
+
+
+def check_encoder(weights: str, about: dict) -> None:
+    """Refuse to start from an image model of this project that was trained on images made in another way.
+
+    Parameters
+    ----------
+    weights : none | imagenet | path
+    about : dict
+        The story of the training to come, with `input` and `normalise`.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file names another input or another normalisation; the message gives both.
+    """
+    if weights in NAMED:
+        return
+    story = read_story(_file_of(weights))
+    for name in PREPROCESSING:
+        found, wanted = story.get(name), json.loads(json.dumps(about[name]))  # tuples become lists, as in the file
+        if found is not None and found != wanted:
+            raise ValueError(f"{weights}: expected an encoder for {name} {wanted}, found one for {found}")
+    if "fold" in story:
+        told = f"{weights} has seen the training subjects of fold {story['fold']} of its study"
+        print(f"{told}: results are biased where any of them is tested here", file=sys.stderr)
+
+
+def read_story(path: str | Path) -> dict:
+    """How the weights of a file were made; nothing where it does not say."""
+    if Path(path).suffix != ".safetensors":
+        return {}
+    with safe_open(path, "pt") as file:
+        return json.loads((file.metadata() or {}).get("qnet", "{}"))
+
+
+def write_weights(path: str | Path, model: nn.Module, about: dict) -> None:
+    """Write weights as safetensors; `about` (plain values) says how they were made."""
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    with atomic(path) as part:
+        save_file(state, part, metadata={"qnet": json.dumps(about, sort_keys=True)})
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict]:
+    """Tensors of a weights file, and how they were made."""
+    return load_file(path), read_story(path)
+
+
+def read_image_model(path: str | Path) -> tuple[ImageModel, dict]:
+    """The image model of a weights file, in evaluation mode, and how it was made."""
+    state, about = read_weights(path)
+    model = ImageModel()
+    model.load_state_dict(state)
+    return model.eval(), about
+
+
+def _file_of(weights: str) -> Path:
+    """The file that a setting other than `none` stands for, its SHA-256 checked where that is known."""
+    from torchvision.models import ResNet18_Weights
+
+    url = ResNet18_Weights.IMAGENET1K_V1.url
+    name = url.rsplit("/", 1)[-1]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name if weights == "imagenet" else Path(weights)
+    if not path.is_file() and weights == "imagenet":
+        raise FileNotFoundError(
+            f"weights: expected the ImageNet weights at {path}, found no file. Nothing is downloaded here: "
+            f"put {url} there, or give the path of your copy in place of 'imagenet'"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"weights: expected none, imagenet or the path of a state dict, found {weights!r}")
+    start = Path(name).stem.rsplit("-", 1)[-1]  # torch names its files by the start of their SHA-256
+    if path.name == name and not hashlib.sha256(path.read_bytes()).hexdigest().startswith(start):
+        raise ValueError(f"{path}: expected a SHA-256 that starts with {start}, found another; fetch {url} again")
+    return path
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except Exception as error:  # bytes that are no state dict fail in every way
+        raise ValueError(f"{path}: expected a state dict (.pth or .safetensors), it cannot be read ({error})") from None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{path}: expected a state dict, names and tensors, found something else")
+    return state
+
+
+def _body(path: Path, state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`state` without its last layer, checked to have the tensors of `own` and no others."""
+    body = {name: value for name, value in state.items() if not name.startswith("fc.")}
+    wanted = {name: value.shape for name, value in own.items() if not name.startswith("fc.")}
+    # older files lack the counters of batch normalisation, which play no part in its arithmetic
+    body |= {name: own[name] for name in wanted if name.endswith("num_batches_tracked") and name not in body}
+    found = {name: value.shape for name, value in body.items()}
+    if found != wanted:
+        wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        raise ValueError(f"{path}: expected the tensors of a ResNet18, found others, e.g. {wrong[:3]}")
+    return body

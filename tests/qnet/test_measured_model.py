@@ -1,0 +1,93 @@
+"""The scan model that reads measurements: pooling, age, whitening, files."""
+
+import numpy as np
+import pytest
+import torch
+
+from qnet.networks.measured_model import MeasuredModel, from_encoder, norms
+from qnet.networks.scan_model import read_scan_model
+from qnet.networks.weights import write_weights
+
+NUCLEI = 2  # measurements: chi of both, then R2* of both
+
+
+def reader(shown: float = 0.0) -> MeasuredModel:
+    """Values are the first four features, the logits of showing the nuclei features 5 and 6 plus `shown`."""
+    torch.manual_seed(0)
+    model = MeasuredModel(NUCLEI)
+    model.weight[torch.arange(4), torch.arange(4)] = 1
+    model.weight[torch.tensor([5, 6]), torch.tensor([5, 6])] = 1
+    model.bias[5:] = shown
+    return model.eval()
+
+
+def scan(slices: int) -> torch.Tensor:
+    return torch.randn(1, slices, 512, generator=torch.Generator().manual_seed(slices))
+
+
+def test_a_measurement_is_the_mean_over_the_slices_that_show_the_nucleus():
+    embeddings = torch.zeros(1, 3, 512)
+    embeddings[0, :, 0] = torch.tensor([1.0, 3.0, 100.0])  # chi of the first nucleus
+    embeddings[0, :, 5] = torch.tensor([30.0, 30.0, -30.0])  # the third slice does not show it
+    assert reader().measure(embeddings)[0, 0].item() == pytest.approx(2)
+
+
+def test_padding_changes_nothing():
+    model, short = reader(), scan(3)
+    padded = torch.cat([short, torch.full((1, 2, 512), torch.nan)], 1)
+    for one, two in zip(model(padded, torch.tensor([3])), model(short), strict=True):
+        torch.testing.assert_close(one[:, :3] if one.ndim == 3 else one, two)
+
+
+def test_age_is_taken_off():
+    """A scan that is as its age lets expect scores as any other such scan, however old."""
+    model = reader(shown=30.0)
+    model.age[1, 0] = 0.5  # chi of the first nucleus rises by half a unit in 20 years
+    young, old = torch.zeros(1, 2, 512), torch.zeros(1, 2, 512)
+    young[..., 0], old[..., 0] = -0.5, 0.5
+    scores = [model(x, None, torch.tensor([age]))[1] for x, age in ((young, 30.0), (old, 70.0))]
+    torch.testing.assert_close(*scores)
+    assert not torch.allclose(*(model(x)[1] for x in (young, old)))
+
+
+def test_an_unknown_age_is_the_usual_one():
+    model, x = reader(), scan(4)
+    model.age[3] = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    torch.testing.assert_close(model(x, None, torch.tensor([torch.nan]))[1], model(x)[1])
+
+
+def test_norms_whiten_what_age_leaves():
+    chance = np.random.default_rng(0)
+    ages = chance.uniform(20, 80, 4000)
+    spread = np.array([[3.0, 1.0], [0.0, 2.0]])
+    measured = chance.standard_normal((4000, 2)) @ spread + np.outer(ages / 20, [1.0, -1.0])
+    found = {name: np.array(values) for name, values in norms(measured, ages).items()}
+    a = (ages - 50) / 20
+    z = (measured - np.stack([np.ones_like(a), a, a**2], 1) @ found["age"][:3]) @ found["whitening"]
+    np.testing.assert_allclose(np.cov(z.T), np.eye(2), atol=0.06)
+    np.testing.assert_allclose(found["age"][1], [1, -1], atol=0.1)
+
+
+def test_weights_of_slices_sum_to_one():
+    weights = reader().slice_weights(scan(5))
+    assert weights.shape == (1, 5)
+    assert weights.sum().item() == pytest.approx(1)
+
+
+def test_only_the_heads_learn():
+    assert {name for name, _ in reader().named_parameters()} == {
+        "image_head.weight", "image_head.bias", "scan_head.weight", "scan_head.bias",
+    }  # fmt: skip
+
+
+def test_a_file_gives_the_same_scores(tmp_path):
+    model, x = reader(), scan(3)
+    model.age[0] = 1.0
+    write_weights(tmp_path / "scan_model.safetensors", model, {"head": "measured", "slices": 0, "hidden_size": 8})
+    loaded, _ = read_scan_model(str(tmp_path / "scan_model.safetensors"))
+    torch.testing.assert_close(loaded(x)[1], model(x)[1])
+
+
+def test_an_image_model_is_no_encoder():
+    with pytest.raises(ValueError, match="expected weights of an encoder"):
+        from_encoder({}, {"input": "crop"})

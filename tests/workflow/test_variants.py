@@ -1,0 +1,57 @@
+"""Variants of the learning: what they change, and which of them share image models."""
+
+import pytest
+import yaml
+
+from workflow.lib.variants import MAIN, image_run, merged, runs
+
+
+@pytest.fixture(scope="module")
+def config(repository) -> dict:
+    return yaml.safe_load((repository / "config/config.yaml").read_text())
+
+
+def of(config: dict, *names: str, **changes) -> dict[str, dict]:
+    return runs(merged(config, {"runs": {"variants": list(names)}, **changes}))
+
+
+def test_the_main_run_has_no_folder_of_its_own(config):
+    assert list(of(config, "qsm")) == [MAIN, "variants/qsm/"]
+
+
+def test_a_variant_changes_what_it_names_and_nothing_else(config):
+    main, qsm = of(config, "qsm").values()
+    assert qsm["normalise"] == main["normalise"] | {"channels": ["QSM"]}
+    assert {key for key in main if main[key] != qsm[key]} == {"normalise"}
+
+
+def test_quantitative_preprocessing_reaches_every_run(config):
+    main, qsm = of(config, "qsm", preprocessing="quantitative").values()
+    assert main["normalise"]["method"] == qsm["normalise"]["method"] == "window"
+    assert main["train_image_model"]["augmentation"]["gamma"] == 0
+
+
+def test_a_variant_of_stage_2_uses_the_image_models_of_the_main_run(config):
+    found = of(config, "attention", "qsm", "permuted")
+    assert {place: image_run(found, place) for place in found} == {
+        MAIN: MAIN,
+        "variants/attention/": MAIN,
+        "variants/qsm/": "variants/qsm/",
+        "variants/permuted/": "variants/permuted/",
+    }
+
+
+def test_an_unknown_variant_is_named(config):
+    with pytest.raises(ValueError, match=r"expected names of variants \(.*qsm.*\), found qsn"):
+        of(config, "qsn")
+
+
+def test_the_measuring_head_needs_an_encoder(config):
+    with pytest.raises(ValueError, match="head measured: expected .* found weights none and trainable all"):
+        of(config, train_scan_model={"head": "measured"})
+
+
+def test_settings_are_not_written(config):
+    before = yaml.safe_dump(config)
+    of(config, "qsm", preprocessing="quantitative")
+    assert yaml.safe_dump(config) == before
