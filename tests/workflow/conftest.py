@@ -13,10 +13,11 @@ import yaml
 TINY = {
     "dataset": "tiny",
     "simulate": {"subjects": 4, "voxel_size_mm": [3.0, 3.0, 3.0], "te_s": [0.005, 0.015, 0.025]},
-    "slice_stack": {"slices": 3, "image_size": 32},
+    "slice_stack": {"slices": 3, "image_size": 40},
     "folds": {"folds": 2},
     "train_image_model": {"epochs": 2, "batch_size": 4},
     "train_scan_model": {"epochs": 2, "hidden_size": 8},
+    "baselines": {"permutations": 5, "inner_folds": 2},
     "evaluate": {"bootstrap": 50},
 }
 

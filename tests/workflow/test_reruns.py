@@ -9,10 +9,12 @@ import yaml
 
 from tests.workflow.conftest import TINY, planned_jobs
 
-REPORT = {"report", "methods"}  # both show every setting
-STATISTICS = {"evaluate"} | REPORT
-LEARNING = {"train_image_model", "embed_slices", "train_scan_model", "predict_fold", "class_activation"} | STATISTICS
-AFTER_CHI = {"locate_nuclei", "slice_stack", "subject_page", "map_accuracy"} | LEARNING
+REPORT = {"report", "methods", "checklist"}  # all show every setting
+STATISTICS = {"evaluate", "model_card"} | REPORT
+STAGE_2 = {"train_scan_model", "predict_fold", "slice_importance"} | STATISTICS
+LEARNING = {"train_image_model", "embed_slices", "baselines", "class_activation"} | STAGE_2
+IMAGES = {"slice_stack", "region_features", "augmentation_samples"} | LEARNING
+AFTER_CHI = {"locate_nuclei", "subject_page", "map_accuracy"} | IMAGES
 AFTER_FIELD = {"dipole_inversion", "combine_echoes"} | AFTER_CHI
 
 
@@ -82,8 +84,19 @@ EDITS = {  # name: file, edit, rules that run again
     "scan model": (
         TINY_YAML,
         overlay(train_scan_model={"epochs": 3}),
-        {"train_scan_model", "predict_fold"} | STATISTICS,
+        STAGE_2,
     ),
+    "normalisation": (
+        TINY_YAML,
+        overlay(normalise={"stretch_percentiles": [1.0, 99.0]}),
+        {"augmentation_samples"} | LEARNING,
+    ),
+    "variant of stage 2": (  # trains no image model
+        TINY_YAML,
+        overlay(runs={"variants": ["attention"]}),
+        {"embed_slices", "train_scan_model", "predict_fold", "variant_predictions"} | STATISTICS,
+    ),
+    "baselines": (TINY_YAML, overlay(baselines={"permutations": 6}), {"baselines"} | STATISTICS),
     "statistics": (TINY_YAML, overlay(evaluate={"bootstrap": 60}), STATISTICS),
     "script": (
         "workflow/scripts/r2star_map.py",

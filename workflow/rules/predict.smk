@@ -76,7 +76,7 @@ rule prediction_page:
     benchmark:
         P.benchmark("prediction_page", "scan")
     conda:
-        "../envs/report.yaml"
+        "../envs/qnet.yaml"
     resources:
         mem_mb=memory_mb,
     params:
@@ -102,7 +102,7 @@ rule predictions_table:
         P.benchmark("predictions_table")
     localrule: True
     conda:
-        "../envs/report.yaml"
+        "../envs/qnet.yaml"
     params:
         code=code("workflow/scripts/predictions_table.py"),
         model=MODEL[1]["dataset"] if MODEL else "",

@@ -119,7 +119,7 @@ rule embed_slices:
         mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/embed_slices.py"),
-        cfg=section("train_scan_model"),
+        cfg=embedding,
     script:
         "../scripts/embed_slices.py"
 

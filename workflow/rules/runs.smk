@@ -8,11 +8,6 @@ PRETRAINING = {
 }
 
 
-def section(name):
-    """Param function: a section of the configuration of a run."""
-    return lambda wildcards: RUNS[wildcards.variant][name]
-
-
 def weights_of(wildcards):
     """Where a run's image models start from; `{input}` in a path stands for the input."""
     return RUNS[wildcards.variant]["train_image_model"]["weights"].replace("{input}", wildcards["input"])
@@ -42,6 +37,12 @@ def image_stage(wildcards):
 def inner_stage(wildcards):
     """Param function: the same for the image models of inner folds."""
     return image_stage(wildcards) | {"inner_folds": RUNS[wildcards.variant]["train_scan_model"]["inner_folds"]}
+
+
+def embedding(wildcards):
+    """Param function: what the embeddings depend on."""
+    stage = RUNS[wildcards.variant]["train_scan_model"]
+    return {key: stage[key] for key in ("features", "copies", "inner_folds")}
 
 
 def scan_stage(wildcards):

@@ -11,7 +11,7 @@ from workflow.lib.applied import age_of
 from workflow.lib.log import job_log
 
 
-def main(stack: str, bundle: str, scores: str, participants: str | None, threads: int) -> None:
+def main(stack: str, bundle: str, scores: str, threads: int, participants: str | None = None) -> None:
     """The weights lie beside `bundle`; their checksums are verified."""
     age = age_of(participants, participant_of(stack))
     found = apply_run(stack, read_bundle(bundle), Path(bundle).parent, age, prepare_torch(threads))
@@ -23,4 +23,4 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):
         files = snakemake.input
         people = files.get("participants") or None
-        main(files.stack, files.bundle, snakemake.output.scores, people, snakemake.threads)
+        main(files.stack, files.bundle, snakemake.output.scores, snakemake.threads, people)
