@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ PER_OUTCOME = 2  # subjects shown per group, right and wrong each
 LEVELS = 6  # heights shown of the template
 LIMIT_PERCENTILE = 99
 DPI = 110
+CHARACTERS_PER_INCH = 13  # of captions
 MARKS = {"R": (0.04, 0.5), "L": (0.96, 0.5), "A": (0.5, 0.95), "P": (0.5, 0.05)}
 
 
@@ -184,4 +186,6 @@ def _cells(cases: Sequence[Evidence]) -> str:
 
 def _frame(figure: Figure, title: str, synthetic: bool, caption: str) -> None:
     figure.suptitle(("SYNTHETIC SUBJECTS\n" if synthetic else "") + title, fontsize=12)
-    figure.supxlabel(f"{caption}\nRESEARCH USE ONLY", fontsize=9)
+    width = int(CHARACTERS_PER_INCH * figure.get_figwidth())  # a narrow figure would cut a long line
+    lines = [wrapped for line in caption.split("\n") for wrapped in wrap(line, width)]
+    figure.supxlabel("\n".join([*lines, "RESEARCH USE ONLY"]), fontsize=9)

@@ -78,6 +78,7 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error))
 
+
 def trained_model():
     """Bundle path and bundle of the run that `model` names; refused unless these maps are made as its own were."""
     if CFG["model"] is None:
@@ -101,7 +102,9 @@ DIAGNOSED = {
     for subject, name in diagnosed(SCANS.values(), CFG["participants"]["scan"]).items()
     if subject not in STUDY.unfit
 }  # subject → scan
-APPLIED = list(diagnosed(SCANS.values(), CFG["participants"]["scan"]).values())  # scans that a trained run is applied to
+APPLIED = list(
+    diagnosed(SCANS.values(), CFG["participants"]["scan"]).values()
+)  # scans that a trained run is applied to
 INPUTS = CFG["runs"]["inputs"]
 SEEDS = CFG["runs"]["seeds"]
 BOXES = [CFG["locate_nuclei"]["boxes"]] if CFG["locate_nuclei"]["boxes"] else []

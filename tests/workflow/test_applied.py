@@ -1,0 +1,56 @@
+"""`snakemake predict`: a trained run judges a scan that comes alone, without a participants table."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from tests.workflow.conftest import snakemake
+
+OVERLAY = ("--configfile", "tiny.yaml", "--config", "dataset=applied", "bids_dir=alone", "model=tiny")
+
+
+@pytest.fixture(scope="module")
+def alone(tiny):
+    """The raw images of one subject of the tiny cohort in a folder of their own."""
+    raw = tiny / "results/tiny/rawdata"
+    shutil.copytree(raw / "sub-02", tiny / "alone/sub-02")
+    shutil.copy(raw / "dataset_description.json", tiny / "alone")
+    return tiny
+
+
+@pytest.fixture(scope="module")
+def applied(alone):
+    snakemake(alone, "predict", *OVERLAY)
+    return alone / "results/applied"
+
+
+def test_the_network_that_had_not_seen_the_subject_says_the_same_again(alone, applied):
+    again = json.loads((applied / "work/sub-02/sub-02_scores.json").read_text())["scores"]
+    held_out = pd.read_csv(alone / "results/tiny/qnet/predictions.tsv", sep="\t")
+    own = held_out.query("participant_id == 'sub-02' and model == 'Q-Net' and level == 'scan'")
+    for row in own.itertuples():
+        same = [s for s in again if (s["input"], s["model"], s["fold"]) == (row.input, "Q-Net", row.fold)]
+        assert [s["score"] for s in same] == pytest.approx([row.score], abs=1e-6)
+
+
+def test_page_and_tables_are_there(applied):
+    page = (applied / "sub-02_prediction.html").read_text()
+    assert "Research use only" in page
+    assert "SYNTHETIC" in page
+    assert len(pd.read_csv(applied / "predictions.tsv", sep="\t").query("decides")) == 1
+    assert (pd.read_csv(applied / "z_scores.tsv", sep="\t")["participant_id"] == "sub-02").all()
+
+
+def test_maps_made_in_another_way_are_refused_before_any_job(alone):
+    run = snakemake(alone, "predict", "-n", *OVERLAY, "pipeline=consensus", check=False)
+    assert run.returncode != 0
+    assert "local_field.method" in run.stdout
+    assert "lbv_sources" in run.stdout
+
+
+def test_an_unknown_run_is_named(alone):
+    run = snakemake(alone, "predict", "-n", *OVERLAY[:-1], "model=nowhere", check=False)
+    assert run.returncode != 0
+    assert "nowhere" in run.stdout
