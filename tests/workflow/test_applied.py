@@ -40,7 +40,7 @@ def test_page_and_tables_are_there(applied):
     assert "Research use only" in page
     assert "SYNTHETIC" in page
     assert len(pd.read_csv(applied / "predictions.tsv", sep="\t").query("decides")) == 1
-    assert (pd.read_csv(applied / "z_scores.tsv", sep="\t")["participant_id"] == "sub-02").all()
+    assert pd.read_csv(applied / "z_scores.tsv", sep="\t").empty  # two controls are no norm
 
 
 def test_maps_made_in_another_way_are_refused_before_any_job(alone):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from qnet.application.normative import COLUMNS
 from qnet.images.data import atomic
 from workflow.lib.log import job_log
 
@@ -18,10 +19,13 @@ def main(results: list[str], predictions: str, z_scores: str, model: str) -> Non
         unlike = {"unlike_training": len(found["unlike_training"]), "trained_on": model}
         outcomes += [scan | row | unlike for row in found["outcomes"]]
         regions += [scan | row for row in found["z_scores"]]
-    for path, rows in ((predictions, outcomes), (z_scores, regions)):
+    tables = {
+        predictions: pd.DataFrame(outcomes),
+        z_scores: pd.DataFrame(regions, columns=["participant_id", "scan", "age", *COLUMNS]),  # none without norms
+    }
+    for path, table in tables.items():
         with atomic(path) as part:
-            table = pd.DataFrame(rows).replace("", None)
-            table.to_csv(part, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
+            table.replace("", None).to_csv(part, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
 
 
 if __name__ == "__main__":
