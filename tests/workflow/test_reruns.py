@@ -97,7 +97,12 @@ EDITS = {  # name: file, edit, rules that run again
         {"embed_slices", "train_scan_model", "predict_fold", "variant_predictions"} | STATISTICS,
     ),
     "baselines": (TINY_YAML, overlay(baselines={"permutations": 6}), {"baselines"} | STATISTICS),
-    "statistics": (TINY_YAML, overlay(evaluate={"bootstrap": 60}), STATISTICS),
+    "bootstrap": (
+        TINY_YAML,
+        overlay(evaluate={"bootstrap": 60}),
+        {"class_activation", "slice_importance"} | STATISTICS,
+    ),
+    "statistics": (TINY_YAML, overlay(evaluate={"bins": 4}), STATISTICS),
     "script": (
         "workflow/scripts/r2star_map.py",
         replaced('"Units": "1/s"', '"Units": "Hz"'),

@@ -72,7 +72,8 @@ def test_predictions_hold_every_subject_once_for_each_model_and_input(results):
     predictions = pd.read_csv(results / "qnet/predictions.tsv", sep="\t")
     assert {"participant_id", "slice", "label", "model", "level", "score"} <= set(predictions)
     scans = predictions[predictions.level == "scan"]
-    assert len(scans) == 4 * 3 * 2
+    networks, baselines = 6, 8  # networks: with mean P and the hybrid, for each of two inputs
+    assert len(scans) == 4 * (networks * 2 + baselines)
     assert not scans.duplicated(["participant_id", "model", "input"]).any()
     assert predictions.score.between(0, 1).all()
 
