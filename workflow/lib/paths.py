@@ -64,6 +64,10 @@ class Paths:
         """What that page warns of, for the report."""
         return "/".join([self.root, "work", "{scan}_warnings.json"])
 
+    def prediction(self) -> str:
+        """What a trained run says about a scan, for the table."""
+        return "/".join([self.root, "work", "{scan}_prediction.json"])
+
     def fold(self, name: str) -> str:
         """A file of one trained fold."""
         return f"{self.root}/qnet/{{variant}}{{input}}/seed-{{seed}}/fold-{{fold}}/{name}"

@@ -70,7 +70,7 @@ rule prediction_page:
         participants=PARTICIPANTS if SIMULATED or Path(PARTICIPANTS).is_file() else [],
     output:
         page=f"{P.root}/{{scan}}_prediction.html",
-        result=f"{P.root}/work/{{scan}}_prediction.json",
+        result=P.prediction(),
     log:
         P.log("prediction_page", "scan"),
     benchmark:
