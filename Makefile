@@ -6,6 +6,13 @@ STAMP := $(VENV)/.synced
 PEERS := benchmarks/.venv
 UV := uv==0.13.9
 CORES ?= all
+# names as they were typed, whatever they hold: expanded neither by make nor, within "$$BIDS", by the shell
+override BIDS := $(value BIDS)
+override DATASET := $(value DATASET)
+override RUN := $(value RUN)
+override CONFIG := $(value CONFIG)
+export BIDS DATASET RUN CONFIG
+STUDY = $(if $(BIDS),--config "bids_dir=$$BIDS" "dataset=$${DATASET:-mine}")
 export NO_ET := 1
 export NIPYPE_NO_ET := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
@@ -21,7 +28,8 @@ $(STAMP): requirements.lock
 	python3 -c 'import sys; assert sys.version_info >= (3, 11), f"expected Python 3.11 or newer, found {sys.version.split()[0]}"'
 	python3 -m venv $(VENV)
 	$(BIN)/pip install --quiet $(UV)
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes \
+		--build-constraints requirements.lock requirements.lock
 	touch $@
 
 .PHONY: demo
@@ -30,7 +38,28 @@ demo: $(STAMP) ## simulated cohort: raw echoes to report, results/simulated/repo
 
 .PHONY: check
 check: $(STAMP) ## look at your data before a run: make check BIDS=folder [DATASET=name]
-	$(BIN)/snakemake check --cores $(CORES) --quiet rules host reason progress --config $(if $(BIDS),"bids_dir=$(BIDS)" dataset=$(or $(DATASET),mine))
+	$(BIN)/snakemake check --cores $(CORES) --quiet rules host reason progress $(STUDY)
+
+.PHONY: plan
+plan: $(STAMP) ## jobs, core-hours, memory and disk that a run would need: make plan [BIDS=folder DATASET=name] [ARGS="--configfile config/paper.yaml"]
+	$(BIN)/python -m workflow.plan --cores $(CORES) $(STUDY) $(ARGS)
+
+.PHONY: why
+why: $(STAMP) ## what would run and why, in words: make why [BIDS=folder DATASET=name] [ARGS=…]
+	$(BIN)/python -m workflow.why $(STUDY) $(ARGS)
+
+.PHONY: verify
+verify: $(STAMP) ## compare results with the checksums of their jobs: make verify [RUN=results/name]
+	$(BIN)/python -m workflow.verify $(if $(RUN),"$$RUN")
+
+.PHONY: prepare
+prepare: $(STAMP) ## make ready for nodes without network: make prepare [CONFIG=config/paper.yaml] [DOWNLOAD=1]
+	$(BIN)/python -m workflow.prepare $(if $(CONFIG),--configfile "$$CONFIG") $(if $(DOWNLOAD),--download)
+
+.PHONY: container
+container: $(STAMP) ## q-net.def, an Apptainer definition of the locked environment; built where apptainer is installed
+	$(BIN)/python -m workflow.container > q-net.def
+	if command -v apptainer; then apptainer build q-net.sif q-net.def; else echo "q-net.def written; apptainer is not here"; fi
 
 .PHONY: test
 test: $(STAMP) ## linters and tests
@@ -38,12 +67,13 @@ test: $(STAMP) ## linters and tests
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: bench
 bench: $(STAMP) $(PEERS)/.synced ## time, memory and accuracy of every stage, to benchmarks/results/
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.planning
 
 $(PEERS)/.synced: benchmarks/requirements.lock $(STAMP)
 	-python3 -m venv $(PEERS) && \

@@ -4,11 +4,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from scipy.constants import physical_constants
 
 from recon.io import read_json, write_json
 
-GAMMA_HZ_PER_T = physical_constants["shielded proton gyromag. ratio in MHz/T"][0] * 1e6
+GAMMA_HZ_PER_T = 42_576_385.43  # of the proton, shielded as in water (CODATA 2022)
 
 
 @dataclass(frozen=True, kw_only=True)

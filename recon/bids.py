@@ -37,9 +37,9 @@ def metadata(image: str | Path, sidecars: Iterable[str | Path]) -> dict:
 
 def raw_uri(image: str | Path) -> str:
     """BIDS URI of a raw image, `bids:raw:sub-01/anat/…`; the derivative dataset's DatasetLinks say where `raw` is."""
-    parts = Path(image).parts
-    subject = next(i for i, part in enumerate(parts) if part.startswith("sub-") and i < len(parts) - 1)
-    return "bids:raw:" + "/".join(parts[subject:])
+    *folders, name = Path(image).parts
+    subject = max(i for i, folder in enumerate(folders) if folder.startswith("sub-"))  # the dataset may lie in another
+    return "bids:raw:" + "/".join([*folders[subject:], name])
 
 
 def derivative_uri(image: str | Path) -> str:

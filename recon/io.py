@@ -6,21 +6,15 @@ import json
 import os
 import stat
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
-HEADERS = {348: nib.nifti1.header_dtype, 540: nib.nifti2.header_dtype}  # by sizeof_hdr, their first field
-UNREADABLE = (  # what nibabel raises on broken files, found by breaking files
-    OSError, EOFError, zlib.error, ValueError, OverflowError, MemoryError, TypeError, KeyError,
-    nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError,
-)  # fmt: skip
+from recon.atomic import atomic
+from recon.nifti_header import HEADERS
+
 GZIP_LEVEL = 1  # float maps hardly shrink further; level 1 writes five times faster than the default
-nib.openers.Opener.default_compresslevel = GZIP_LEVEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,25 +44,19 @@ class Volume:
         return b0_dir / np.linalg.norm(b0_dir)
 
 
-@contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name beside `path` to write to; rename it to `path` when the block succeeds."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # the extension stays last, because writers choose the format from it
-    temporary = path.with_name(f".{os.getpid()}.partial.{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _nibabel():
+    """nibabel, set up. Its import takes half a second, which a plan of the workflow, without any image, never pays."""
+    import nibabel
+
+    nibabel.openers.Opener.default_compresslevel = GZIP_LEVEL
+    return nibabel
 
 
 def read_header(path: str | Path) -> tuple[tuple[int, ...], np.ndarray]:
     """Shape and (4, 4) affine of a NIfTI file, without its voxels; ValueError names a file that is not NIfTI."""
     try:
-        image = nib.load(path)
-    except UNREADABLE as error:
+        image = _nibabel().load(path)
+    except Exception as error:  # of many kinds where a file is broken
         raise ValueError(f"{path}: expected a readable NIfTI image, found: {error}") from None
     return image.shape, image.affine
 
@@ -105,8 +93,8 @@ def read_volume(path: str | Path) -> Volume:
     """Read a NIfTI image as float32; ValueError names a file that cannot be read whole."""
     _, affine = read_header(path)
     try:
-        data = np.asarray(nib.load(path).dataobj, dtype=np.float32)
-    except UNREADABLE as error:
+        data = np.asarray(_nibabel().load(path).dataobj, dtype=np.float32)
+    except Exception as error:
         raise ValueError(f"{path}: expected a complete NIfTI image, found: {error}") from None
     return Volume(data=data, affine=affine)
 
@@ -115,11 +103,11 @@ def read_image(path: str | Path, volume: int | None = None) -> Volume:
     """Read one 3-D image as float32, `volume` of a 4-D file; ValueError names a file that cannot be read whole."""
     shape, affine = read_header(path)
     try:
-        stored = nib.load(path).dataobj
+        stored = _nibabel().load(path).dataobj
         with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold becomes Inf
             data = np.asarray(stored if volume is None else stored[..., volume], dtype=np.float32)
         data = data.reshape(shape[:3], order="A")  # a fourth axis of one image
-    except UNREADABLE as error:
+    except Exception as error:
         raise ValueError(f"{path}: expected a complete NIfTI image, found: {error}") from None
     return Volume(data=data, affine=affine)
 
@@ -127,7 +115,7 @@ def read_image(path: str | Path, volume: int | None = None) -> Volume:
 def stored_dtype(path: str | Path) -> np.dtype:
     """Type of the voxels in a NIfTI file, before slope and intercept; ValueError names a file that is not NIfTI."""
     read_header(path)
-    return nib.load(path).get_data_dtype()
+    return _nibabel().load(path).get_data_dtype()
 
 
 def check_gzip(path: str | Path) -> None:
@@ -161,11 +149,12 @@ def write_stored(
     path: str | Path, pixels: np.ndarray, affine: np.ndarray, slope: float, intercept: float, sidecar: dict | None
 ) -> None:
     """Write pixels as they are, of any NIfTI type; a reader sees ``slope * pixels + intercept``."""
-    image = nib.Nifti1Image(np.ascontiguousarray(pixels), affine)
+    nibabel = _nibabel()
+    image = nibabel.Nifti1Image(np.ascontiguousarray(pixels), affine)
     image.header.set_xyzt_units("mm", "sec")
     image.header.set_slope_inter(slope, intercept)
     with atomic(path) as temporary:
-        nib.save(image, temporary)
+        nibabel.save(image, temporary)
     if sidecar is not None:
         write_json(sidecar_path(path), sidecar)
 
@@ -205,5 +194,10 @@ def read_json(path: str | Path) -> dict:
 
 def write_json(path: str | Path, content: dict) -> None:
     """Write a JSON object, indented."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text, UTF-8."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")

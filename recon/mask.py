@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from recon.bet import Bet, bet_of_head
 from recon.fsl import find_bet, fsl_bet
 from recon.head import find_head
 from recon.kernels import slice_axis
@@ -112,6 +111,8 @@ def _extractor(magnitude: np.ndarray, voxel_size_mm, tool: str) -> Callable[[flo
     """The chosen tool as a function of its threshold; what does not depend on it is done once."""
     if choose_tool(tool) == "fsl":
         return lambda threshold: fsl_bet(magnitude, voxel_size_mm, threshold)
+    from recon.bet import Bet, bet_of_head  # loads a k-d tree; stages that only choose an echo here need none
+
     head = find_head(magnitude, voxel_size_mm)
     return lambda threshold: bet_of_head(head, Bet(threshold=threshold))
 

@@ -4,7 +4,6 @@ Radiological convention: the patient's right is on the left of axial and coronal
 """
 
 from itertools import permutations
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -78,7 +77,7 @@ def robust_window(data: np.ndarray, mask: np.ndarray, symmetric: bool = False) -
 
 
 def mosaic(
-    path: str | Path | BinaryIO,
+    stream: BinaryIO,
     volume: Volume,
     views: list[View],
     window: tuple[float, float],
@@ -92,7 +91,7 @@ def mosaic(
 
     Parameters
     ----------
-    path : file name or binary stream
+    stream : binary, to write to
     volume : 3-D
     views : slices to show
     window : values shown as the first and last colour
@@ -152,7 +151,7 @@ def mosaic(
     bar = figure.colorbar(image, cax=bar_axes)
     bar.set_label(unit, fontsize=9)
     bar.ax.tick_params(labelsize=8)
-    figure.savefig(path, format="png", metadata={"Software": None})  # the same map gives the same bytes
+    figure.savefig(stream, format="png", metadata={"Software": None})  # the same map gives the same bytes
 
 
 def _bounds(mask: np.ndarray, size_mm: np.ndarray) -> list[tuple[int, int]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from recon.io import atomic
+from recon.atomic import atomic
 
 
 def read_table(path: str | Path) -> pd.DataFrame:

@@ -7,6 +7,18 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For two processes side by side: those that share the run of the tiny cohort are one group and begin first.
+
+    The others go by file, because fixtures are shared there.
+    """
+    items.sort(key=lambda item: "project" not in item.fixturenames)
+    for item in items:
+        name = "tiny" if "project" in item.fixturenames else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Root of the checkout."""

@@ -8,32 +8,49 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rattler import MatchSpec, Version, VersionSpec
 
+from tests.pins import DRIVER, ENVIRONMENTS, ROOT, dependencies, in_conda, locked
 from workflow.lib.provenance import code
 
-ROOT = Path(__file__).resolve().parents[1]
-ENVIRONMENTS = [ROOT / "environment.yml", *sorted((ROOT / "workflow/envs").glob("*.yaml"))]
-CONDA_NAMES = {"pytorch": "torch"}
+FROM_INDEX = {"dcm2niix"}  # environment.yml says why; conda has all others
+NOT_IMPORTED = {
+    "python": "runs the scripts",
+    "pip": "installs what stands under it",
+    "nilearn": "its files are read: the MNI152 template",
+    "snakemake": "the command",
+    "snakemake-executor-plugin-slurm": "found by Snakemake",
+}
 
 
-def locked() -> dict[str, set[str]]:
-    """Versions by package in requirements.lock; a package may have one for each range of Python."""
-    versions: dict[str, set[str]] = {}
-    for name, version in re.findall(r"^([a-z0-9-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text(), re.M):
-        versions.setdefault(name, set()).add(version)
-    return versions
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda p: p.name)
+def test_channels_leave_no_choice(path):
+    """With strict priority the first channel that has a package wins; `nodefaults` keeps a user's own channels out."""
+    channels = yaml.safe_load(path.read_text())["channels"]
+    assert channels in (["conda-forge", "nodefaults"], ["conda-forge", "bioconda", "nodefaults"])
 
 
 @pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda p: p.name)
 def test_environment_pins_equal_the_lock(path):
-    environment, versions = yaml.safe_load(path.read_text()), locked()
-    assert environment["channels"][0] == "conda-forge"
-    requirements = [r for r in environment["dependencies"] if isinstance(r, str)]
-    from_index = [r for group in environment["dependencies"] if isinstance(group, dict) for r in group["pip"]]
-    for requirement in [*requirements, *from_index]:
-        name, _, pin = requirement.replace(" ", "").partition("==")
-        if name not in ("python", "pip"):
-            assert pin in versions[CONDA_NAMES.get(name, name)], requirement
+    for_conda, for_pip = dependencies(path)
+    pins = [MatchSpec(requirement, strict=True) for requirement in for_conda]
+    versions = in_conda()
+    for pin in pins:
+        if pin.name.normalized not in ("python", "pip"):
+            assert str(pin.version) in {f"=={version}" for version in versions[pin.name.normalized]}, str(pin)
+    assert {tuple(requirement.split("==")) for requirement in for_pip} <= {
+        (name, version) for name in FROM_INDEX for version in locked()[name]
+    }
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda p: p.name)
+def test_python_is_a_series_that_the_project_allows(path):
+    """A series, not a release: for conda `==3.12.*` means 3.12.0."""
+    python = next(spec for r in dependencies(path)[0] if (spec := MatchSpec(r)).name.normalized == "python")
+    least = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=3.")
+    series = [minor for minor in range(99) if VersionSpec(str(python.version)).matches(Version(f"3.{minor}.7"))]
+    assert len(series) == 1
+    assert series[0] >= int(least)
 
 
 def test_lock_holds_every_dependency_of_the_project_with_hashes():
@@ -63,6 +80,8 @@ def test_every_scripted_rule_has_an_environment_that_exists(rules):
 IMPORT_NAMES = {
     "cv2": "albumentations",  # which brings it
     "fsl": "fslpy",
+    "matplotlib": "matplotlib-base",
+    "mpl_toolkits": "matplotlib-base",
     "SimpleITK": "simpleitk",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
@@ -76,13 +95,14 @@ RULES = sorted(
     for rule in path.read_text().split("\nrule ")[1:]
     for pair in SCRIPTED_RULES.findall(rule)
 )
+SNAKEFILES = [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
 
 
-def third_party(script: str) -> set[str]:
-    """Packages that a script and the project modules that it reaches import, by their name in conda."""
+def third_party(*files: str) -> set[str]:
+    """Packages that files and the project modules that they reach import, by their name in conda."""
     modules = set()
-    for file in code(f"workflow/{script}"):
-        for node in ast.walk(ast.parse((ROOT / file).read_text())):
+    for reached in {reached for file in files for reached in code(file)}:
+        for node in ast.walk(ast.parse((ROOT / reached).read_text())):
             if isinstance(node, ast.Import):
                 modules |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
@@ -91,10 +111,33 @@ def third_party(script: str) -> set[str]:
     return {IMPORT_NAMES.get(name, name) for name in names}
 
 
+def driver_files() -> list[str]:
+    """Modules that the Snakefile imports, and those that are commands."""
+    text = "\n".join(path.read_text() for path in SNAKEFILES)
+    imported = {f"{name.replace('.', '/')}.py" for name in re.findall(r"^from ((?:recon|workflow)[\w.]+)", text, re.M)}
+    commands = [path.relative_to(ROOT).as_posix() for path in (ROOT / "workflow").glob("*.py")]
+    return sorted({"recon/__main__.py", "qnet/__main__.py", *imported, *commands})
+
+
+def names(path: Path) -> set[str]:
+    for_conda, for_pip = dependencies(path)
+    return {re.match(r"[\w-]+", requirement)[0] for requirement in (*for_conda, *for_pip)}
+
+
 @pytest.mark.parametrize(("environment", "script"), RULES, ids=lambda name: Path(name).stem)
 def test_environment_of_a_rule_holds_what_its_script_imports(environment, script):
-    dependencies = yaml.safe_load((ROOT / "workflow" / environment).read_text())["dependencies"]
-    assert third_party(script) <= {requirement.split(" ==")[0] for requirement in dependencies}
+    assert third_party(f"workflow/{script}") <= names(ROOT / "workflow" / environment)
+
+
+@pytest.mark.parametrize("environment", sorted({environment for environment, _ in RULES}))
+def test_environment_of_rules_holds_nothing_that_no_script_imports(environment):
+    scripts = [f"workflow/{script}" for of_rule, script in RULES if of_rule == environment]
+    assert names(ROOT / "workflow" / environment) - third_party(*scripts) <= NOT_IMPORTED.keys()
+
+
+def test_driver_holds_what_snakefile_and_commands_import_and_nothing_else():
+    wanted = third_party(*driver_files()) - {"snakemake"}
+    assert names(DRIVER) - NOT_IMPORTED.keys() == wanted
 
 
 def test_every_rule_is_looked_at():

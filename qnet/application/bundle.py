@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import logit
 
+from qnet.atomic import atomic
 from qnet.evaluation.calibration import SMALLEST_PROBABILITY, fit_logistic, separated
-from qnet.images.data import atomic
 
 FORMAT = "Q-Net model bundle 1"
 KINDS = ("image", "scan")  # weights of the two stages

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from qnet.atomic import atomic
 from qnet.baselines.glcm import cooccurrence, grey_levels, texture
 from qnet.baselines.radiomics import SHAPE_UNITS, first_order, shape
-from qnet.images.data import atomic, read_canonical
+from qnet.images.data import read_canonical
 
 COLUMNS = ["name", "map", "kind", "region", "side", "unit", "value"]
 UNITS = {"chi": "ppm", "r2star": "1/s", "t1w": "1"}

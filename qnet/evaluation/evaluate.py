@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from qnet.atomic import atomic
 from qnet.evaluation.ablation import ablation_table
 from qnet.evaluation.calibration import calibration_table, reliability_table
 from qnet.evaluation.confounds import confound_table
@@ -59,5 +60,5 @@ def evaluate(
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write a table as tab-separated text; undefined cells read n/a."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, sep="\t", index=False, na_rep="n/a", float_format="%.10g")
+    with atomic(path) as part:
+        table.to_csv(part, sep="\t", index=False, na_rep="n/a", float_format="%.10g")

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
+from qnet.atomic import atomic
 from qnet.evaluation.metrics import roc_curve
 from qnet.evaluation.names import NETWORKS
 from qnet.evaluation.predictions import Cases, split_cases
@@ -74,8 +75,8 @@ def save(path: str | Path, figure: Figure, synthetic: bool) -> None:
     if synthetic:
         figure.suptitle("SYNTHETIC DATA", fontsize=9, color=VERMILION, weight="bold", x=0.01, ha="left")
     figure.supxlabel("Research use only", fontsize=7, color="0.4", x=0.99, ha="right")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None}, bbox_inches="tight")  # the same figure gives the same bytes
+    with atomic(path) as part:
+        figure.savefig(part, metadata={"Software": None}, bbox_inches="tight")  # the same figure gives the same bytes
 
 
 def legend_below(ax: Axes) -> None:

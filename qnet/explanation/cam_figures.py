@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 
+from qnet.atomic import atomic
 from qnet.explanation.template import CELL_PIXELS, VOXEL_MM, Evidence, Template, evidence_pixels
-from qnet.images.data import atomic
 
 QSM_WINDOW_PPM = (-0.1, 0.2)
 T1W_WINDOW = (0.3, 1.5)  # over its mean in the brain

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from qnet.atomic import atomic
 from qnet.explanation.enrichment import interval
-from qnet.images.data import atomic, participant_of, read_array
+from qnet.images.data import participant_of, read_array
 
 BIN_MM = 4.0
 LABELS = Path(__file__).parents[2] / "resources" / "nuclei.tsv"

@@ -1,14 +1,12 @@
 """Maps → what the networks see: a stack of axial slices per subject, full and cropped."""
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from qnet.atomic import atomic
 from qnet.images.view import resample_labels, resample_slice, square_view
 
 INPUTS = ("full", "crop")
@@ -23,19 +21,6 @@ class SliceStack:
     image_size: int
     full_fov_mm: float
     crop_fov_mm: float
-
-
-@contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; it becomes `path` once the block has ended well."""
-    path = Path(path)
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def participant_of(path: str | Path) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from qnet.images.data import atomic
+from qnet.atomic import atomic
 
 INTERVAL_S = 60.0  # least time between two files: one of ResNet18 with Adam and a weight average has 180 MB
 

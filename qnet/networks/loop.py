@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from qnet.atomic import atomic
 from qnet.images.augment import seed_of
-from qnet.images.data import atomic
 from qnet.networks.checkpoint import Checkpoint
 
 Batch = tuple[Tensor, ...]  # indices of the items (B,) on the CPU, then what the loss is computed from

@@ -1,6 +1,6 @@
 """Training of stage 2: the scan model on embeddings that stay as they are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ IGNORED = -100  # label of an image that does not exist, the one that cross_entr
 
 @dataclass(frozen=True, kw_only=True)
 class ScanTraining:
-    """Stage 2: the scan model, and the embeddings that it learns from."""
+    """Stage 2: the scan model, the embeddings that it learns from, and other values to choose from (`choose`)."""
 
     head: str
     features: str
@@ -33,6 +33,7 @@ class ScanTraining:
     learning_rate: float
     weight_decay: float
     hidden_size: int
+    choices: Sequence[dict]
 
 
 def scan_loss(

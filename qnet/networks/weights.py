@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from qnet.images.data import atomic
+from qnet.atomic import atomic
 from qnet.networks.model import ImageModel
 
 NAMED = ("none", "imagenet")

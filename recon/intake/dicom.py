@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from recon.intake.dicom_bytes import enhanced_echo_times
@@ -17,8 +16,9 @@ from recon.intake.dicom_converter import find_converter, run_converter
 from recon.intake.dicom_folders import subject_folders, visits
 from recon.intake.dicom_images import Pair, read_images
 from recon.intake.dicom_series import Skipped, choose, labels, lost_echoes
-from recon.intake.problems import IntakeError, Problem
-from recon.io import sidecar_path, write_json
+from recon.intake.problems import IntakeError, Problem, printable
+from recon.intake.working_folder import working_folder
+from recon.io import sidecar_path, write_json, write_text
 
 BIDS_VERSION = "1.10.0"
 
@@ -60,7 +60,7 @@ class Conversion:
 
     def _headline(self) -> str:
         outcome = "already there, left alone" if self.already_there else f"{len(self.series)} series"
-        return f"{self.subject} (folder {self.folder}): {'refused' if self.problems else outcome}"
+        return f"{self.subject} (folder {printable(self.folder)}): {'refused' if self.problems else outcome}"
 
     def _details(self) -> list[str]:
         found = [
@@ -112,10 +112,10 @@ def _convert_subject(label: str, folder: Path, bids_dir: Path, converter: str) -
         return Conversion(subject=subject, folder=folder.name, already_there=True)
     series, skipped, problems = [], [], []
     try:
-        with TemporaryDirectory(prefix=".partial-", dir=bids_dir) as temporary:
-            series, skipped, problems = _convert_visits(subject, folder, Path(temporary), converter)
+        with working_folder(bids_dir) as temporary:
+            series, skipped, problems = _convert_visits(subject, folder, temporary, converter)
             if not problems:
-                os.rename(Path(temporary) / subject, target)
+                os.rename(temporary / subject, target)
     except IntakeError as error:
         problems = list(error.problems)
     except OSError as error:  # without its path, which may hold a name
@@ -193,7 +193,7 @@ def _describe(bids_dir: Path) -> None:
     # a list of names alone is ours, and grows with the dataset; anything more was added by the user
     if not participants.exists() or participants.read_text(encoding="utf-8").split("\n")[0].strip() == "participant_id":
         names = sorted(folder.name for folder in bids_dir.glob("sub-*") if folder.is_dir())
-        participants.write_text("\n".join(["participant_id", *names, ""]), encoding="utf-8")
+        write_text(participants, "\n".join(["participant_id", *names, ""]))
 
 
 def main(argv: list[str] | None = None) -> int:

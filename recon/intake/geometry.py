@@ -4,7 +4,6 @@ from itertools import permutations, product
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from recon.io import Volume
 
@@ -27,12 +26,14 @@ def quaternion_affine(fields: np.void) -> np.ndarray:
     ----------
     NIfTI-1 standard, method 2: a = sqrt(1 - b² - c² - d²), R(a, b, c, d), third axis times qfac (pixdim[0]).
     """
-    vector = np.array([fields[f"quatern_{name}"] for name in "bcd"], dtype=float)
+    b, c, d = vector = np.array([fields[f"quatern_{name}"] for name in "bcd"], dtype=float)
     a_squared = 1 - vector @ vector
     affine = np.eye(4)
     if not a_squared > -3 * np.finfo(np.float32).eps:  # as much as nibabel lets pass
         return np.full((4, 4), np.nan)
-    rotation = Rotation.from_quat([*vector, np.sqrt(max(a_squared, 0))]).as_matrix()
+    a = np.sqrt(max(a_squared, 0))
+    cross = np.array([[0, -d, c], [d, 0, -b], [-c, b, 0]])
+    rotation = (a * a - vector @ vector) * np.eye(3) + 2 * (np.outer(vector, vector) + a * cross)
     affine[:3, :3] = rotation * fields["pixdim"][1:4] * [1, 1, -1 if fields["pixdim"][0] == -1 else 1]
     affine[:3, 3] = [fields[f"qoffset_{name}"] for name in "xyz"]
     return affine

@@ -18,6 +18,7 @@ from recon.intake.user_files import derivative_datasets, offered_files, user_fil
 IMAGES = (".nii", ".nii.gz")
 SUFFIXES = ("MEGRE", "VFA")  # images of VFA count where there are none of MEGRE
 ENTITIES = {"sub", "ses", "acq", "run", "echo", "flip", "part", "suffix"}
+SIDECAR = re.compile(rf"(?:[A-Za-z0-9]+-[A-Za-z0-9+]+_)*(?:{'|'.join(SUFFIXES)})\.json")
 SAFE = re.compile("(?:sub|ses)-[A-Za-z0-9]+")
 TE_TOLERANCE_S = 1e-4  # between the first echoes of two flip angles, whose ratio is taken
 Problems = dict[str, list[Problem]]
@@ -96,8 +97,7 @@ def _names(folder: str | Path) -> list[str]:
 
 
 def _sidecars(folder: str, names: Iterable[str]) -> list[str]:
-    ends = tuple(f"{suffix}.json" for suffix in SUFFIXES)
-    return [os.path.join(folder, name) for name in names if name.endswith(ends)]
+    return [os.path.join(folder, name) for name in names if SIDECAR.fullmatch(name)]
 
 
 def _subject(folder: str, sidecars: list[str], datasets: list[Path]) -> tuple[dict[str, Scan], Problems]:

@@ -4,6 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+def printable(text: str) -> str:
+    """Text of a file name or a header without what would break a line, a table or a terminal: written as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 @dataclass(frozen=True)
 class Problem:
     """One reason why an input cannot be used; `where` names the file or the folder."""
@@ -13,8 +18,7 @@ class Problem:
     found: str
 
     def __str__(self) -> str:
-        text = f"{self.where}: expected {self.expected}, found {self.found}"
-        return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+        return printable(f"{self.where}: expected {self.expected}, found {self.found}")
 
 
 class IntakeError(ValueError):

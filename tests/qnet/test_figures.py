@@ -41,7 +41,7 @@ def texts(monkeypatch) -> dict[str, list[str]]:
 
     def spy(figure: Figure, path, **options) -> None:
         found = figure.findobj(lambda artist: hasattr(artist, "get_text") and artist.get_visible())
-        written[Path(path).stem] = [artist.get_text() for artist in found]
+        written[Path(path).stem.split(".partial.")[-1]] = [artist.get_text() for artist in found]
         real(figure, path, **options)
 
     monkeypatch.setattr(Figure, "savefig", spy)

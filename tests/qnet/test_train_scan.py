@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from qnet.networks import train_scan
+from qnet.networks.choose import candidates, held_out_loss
 from qnet.networks.model import prepare_torch
 from qnet.networks.predict import scan_scores
 from qnet.networks.scan_model import HEADS, ScanModel
@@ -22,6 +23,7 @@ SCAN = ScanTraining(
     learning_rate=3e-4,
     weight_decay=0.0,
     hidden_size=4,
+    choices=(),
 )
 CPU = torch.device("cpu")
 NAMES = [f"sub-{i:02d}" for i in range(40)]
@@ -147,3 +149,32 @@ def test_concat_refuses_scans_of_different_length():
     scans, labels = cohort(6, slices=(5, 4))
     with pytest.raises(ValueError, match="concat"):
         train_scan_model(scans, labels, UNKNOWN[:6], replace(SCAN, head="concat"), 0, CPU, NAMES)
+
+
+def test_inner_folds_prefer_settings_that_learn():
+    scans, labels = cohort(24)
+    inner = np.arange(24) // 2 % 3
+    eager = {"epochs": 20, "learning_rate": 1e-2}
+    settings = candidates(replace(SCAN, epochs=1, learning_rate=1e-6, choices=[eager]))
+    data = scans, labels, np.full(24, np.nan)
+    losses = [held_out_loss(*data, params, inner, 0, CPU, NAMES[:24]) for params in settings]
+    assert losses[0] == pytest.approx(np.log(2), abs=0.1)
+    assert losses[1] < 0.8 * losses[0]
+
+
+def test_no_scan_is_judged_by_a_model_that_saw_it(monkeypatch):
+    scans, labels = cohort(12)
+    inner, judged = np.arange(12) // 2 % 2, []
+
+    def train(kept, *_):
+        return {id(scan) for scan in kept}, []
+
+    def judge(seen, embeddings, age):
+        judged.append(id(embeddings.base) in seen)
+        return np.zeros(0), 0.5
+
+    monkeypatch.setattr("qnet.networks.choose.train_scan_model", train)
+    monkeypatch.setattr("qnet.networks.choose.scan_scores", judge)
+    loss = held_out_loss(scans, labels, np.full(12, np.nan), SCAN, inner, 0, CPU, NAMES[:12])
+    assert judged == [False] * 12
+    assert loss == pytest.approx(np.log(2))

@@ -1,12 +1,17 @@
 """A copy of the project in a temporary folder, and one real run of a tiny cohort that many tests look at."""
 
+import gzip
+import json
 import os
-import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import nibabel as nib
+import numpy as np
 import pytest
 import yaml
 
@@ -20,13 +25,35 @@ TINY = {
     "baselines": {"permutations": 5, "inner_folds": 2},
     "evaluate": {"bootstrap": 50},
 }
+TRAP = "trap"  # a file that only a shell would make, were it given a name to run
+SECRET = "Zzsecret"
+IDENTIFYING = (  # keys of sidecars
+    "PatientName", "PatientBirthDate", "PatientID", "PatientSex", "PatientAge", "PatientWeight", "OtherPatientNames",
+    "InstitutionName", "InstitutionAddress", "DeviceSerialNumber", "StationName", "AcquisitionDateTime",
+    "AcquisitionTime", "StudyInstanceUID", "SeriesInstanceUID", "AccessionNumber", "ReferringPhysicianName",
+    "OperatorsName", "ProtocolName", "SeriesDescription", "ImageComments", "ProcedureStepDescription", "BodyPart",
+)  # fmt: skip
+TEXTS = ("descrip", "aux_file", "intent_name", "db_name", "data_type")  # of a NIfTI-1 header
 
 
-def snakemake(project: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-    """Run Snakemake in a project folder; the text it printed is in `stdout`."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+class Stranger(NamedTuple):
+    """Folder of a dataset, its results, and what the run printed."""
+
+    folder: Path
+    results: Path
+    told: str
+
+
+def snakemake(
+    project: Path, *arguments: str, check: bool = True, within: Sequence[str] = (), **variables: str
+) -> subprocess.CompletedProcess:
+    """Run Snakemake in a project folder; the text it printed is in `stdout`.
+
+    `within` is a command that runs what follows it; `variables` are put into the environment.
+    """
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | variables
     run = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        [*within, sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
         cwd=project,
         env=environment,
         text=True,
@@ -37,17 +64,6 @@ def snakemake(project: Path, *arguments: str, check: bool = True) -> subprocess.
     if check and run.returncode:
         pytest.fail(f"snakemake {' '.join(arguments)}:\n{run.stdout[-6000:]}")
     return run
-
-
-def planned_jobs(project: Path, *arguments: str) -> dict[str, int]:
-    """{rule: number of jobs} that a dry run lists, without targets that compute nothing."""
-    text = snakemake(project, "--dry-run", *arguments).stdout
-    table = re.search(r"^job +count\n[-\s]+\n(.*?)^total ", text, re.M | re.S)
-    if table is None:
-        assert "Nothing to be done" in text, text[-3000:]
-        return {}
-    jobs = {rule: int(count) for rule, count in (line.split() for line in table[1].splitlines())}
-    return {rule: count for rule, count in jobs.items() if rule not in ("all", "maps")}
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +78,57 @@ def project(repository, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(project) -> Path:
-    """The project after a full run of the tiny cohort."""
-    snakemake(project, "--configfile", "tiny.yaml")
+def without_network() -> list[str]:
+    """A command that runs what follows it in a network namespace without any interface that is up, or nothing."""
+    for command in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
+        try:
+            if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
+                return command
+        except FileNotFoundError:
+            pass
+    return []
+
+
+@pytest.fixture(scope="session")
+def tiny(project, without_network) -> Path:
+    """The project after a full run of the tiny cohort, cut off the network where this machine allows that.
+
+    The file `network` names the namespace in which it ran.
+    """
+    remember = ["sh", "-c", 'readlink /proc/self/ns/net > network; exec "$0" "$@"']
+    snakemake(project, "--configfile", "tiny.yaml", within=[*without_network, *remember])
     return project
+
+
+@pytest.fixture(scope="session")
+def stranger(tiny, without_network, tmp_path_factory) -> Stranger:
+    """The maps of the first subject of the tiny cohort, whose raw data came from a stranger.
+
+    The folder's name holds what a shell would run, the files are links into a store as datalad has them, and sidecars
+    and headers name a person. It ran on one core, cut off the network, with texts hashed in another way.
+    """
+    folder = tmp_path_factory.mktemp("sub-mitted") / f'it\'s $(touch {TRAP}) `touch {TRAP}`;touch {TRAP} & "data" é'
+    raw, store = tiny / "results/tiny/rawdata", folder / ".git/annex/objects"
+    store.mkdir(parents=True)
+    for file in sorted(raw.glob("sub-01/anat/*")):
+        place = folder / file.relative_to(raw)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (store / file.name).write_bytes(with_secrets(file))
+        place.symlink_to(os.path.relpath(store / file.name, place.parent))
+    (folder / "dataset_description.json").write_text(json.dumps({"Name": SECRET, "BIDSVersion": "1.10.0"}))
+    (folder / "participants.tsv").write_text(f"participant_id\tage\tsex\tgroup\tname\nsub-01\t50\tF\tHC\t{SECRET}\n")
+    (tiny / "stranger.yaml").write_text(yaml.safe_dump(TINY | {"dataset": "stranger", "bids_dir": str(folder)}))
+    arguments = ("--cores", "1", "--configfile", "stranger.yaml", "--", "maps")
+    told = snakemake(tiny, *arguments, within=without_network, PYTHONHASHSEED="77").stdout
+    return Stranger(folder=folder, results=tiny / "results/stranger", told=told)
+
+
+def with_secrets(file: Path) -> bytes:
+    """The content of a sidecar or an image with a secret in every field that may name person, place or time."""
+    if file.suffix == ".json":
+        return json.dumps(json.loads(file.read_text()) | dict.fromkeys(IDENTIFYING, SECRET)).encode()
+    content = bytearray(gzip.decompress(file.read_bytes()))
+    header = np.frombuffer(content, nib.nifti1.header_dtype, count=1)
+    for name in TEXTS:
+        header[name] = SECRET
+    return gzip.compress(bytes(content), compresslevel=1)

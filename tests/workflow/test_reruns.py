@@ -1,21 +1,44 @@
-"""After an edit, exactly the stages that it touches run again."""
+"""After an edit, exactly the jobs that it touches run again. Every row is a dry run of the real workflow."""
 
 import os
+import re
 import shutil
 from contextlib import contextmanager
 
 import pytest
 import yaml
 
-from tests.workflow.conftest import TINY, planned_jobs
+from tests.workflow.conftest import TINY
+from tests.workflow.data_flow import FEEDS, OF_THE_FIRST_SCAN, after, jobs
+from tests.workflow.warm import command, planned_jobs
 
-REPORT = {"report", "methods", "checklist"}  # all show every setting
-STATISTICS = {"evaluate", "model_card"} | REPORT
-STAGE_2 = {"train_scan_model", "predict_fold", "slice_importance"} | STATISTICS
-LEARNING = {"train_image_model", "embed_slices", "baselines", "class_activation"} | STAGE_2
-IMAGES = {"slice_stack", "region_features", "augmentation_samples"} | LEARNING
-AFTER_CHI = {"locate_nuclei", "subject_page", "map_accuracy"} | IMAGES
-AFTER_FIELD = {"dipole_inversion", "combine_echoes"} | AFTER_CHI
+SCANS = 4
+SHOWN = ("report", "methods", "checklist", "run_record")  # show every setting
+CARD = (*SHOWN, "model_card")  # keeps those that a prediction must repeat
+NOT_IN_A_RUN = {  # rule: why no edit below can touch it
+    "all": "a target",
+    "maps": "a target",
+    "simulate": "a target",
+    "predict": "a target",
+    "pretrain": "a target",
+    "check": "a target, which tells what was found in a dataset",
+    "t1_map": "needs a second flip angle",
+    "train_inner_model": "needs train_scan_model.features: out_of_fold",
+    "pretrain_encoder": "needs target pretrain",
+    "predict_scan": "needs a trained run",
+    "prediction_page": "needs a trained run",
+    "predictions_table": "needs a trained run",
+}
+WITHOUT_SETTINGS = {
+    *(
+        "cohort_figures",
+        "derivative_description",
+        "map_accuracy",
+        "predict_fold",
+        "subject_page",
+        "variant_predictions",
+    ),
+}
 
 
 @contextmanager
@@ -30,6 +53,21 @@ def edited(path, edit):
         os.replace(backup, path)
 
 
+@contextmanager
+def deleted(path):
+    """A file that is gone for a while."""
+    backup = path.with_name(path.name + ".backup")
+    os.replace(path, backup)
+    try:
+        yield
+    finally:
+        os.replace(backup, path)
+
+
+def plan(project):
+    return planned_jobs(project, "--configfile", "tiny.yaml")
+
+
 def replaced(old, new):
     def edit(text):
         assert old in text
@@ -40,7 +78,13 @@ def replaced(old, new):
 
 def overlay(**sections):
     """The tiny config with other values in some sections."""
-    return lambda _: yaml.safe_dump(TINY | {name: TINY.get(name, {}) | values for name, values in sections.items()})
+    return lambda _: yaml.safe_dump(
+        TINY
+        | {
+            name: TINY.get(name, {}) | values if isinstance(values, dict) else values
+            for name, values in sections.items()
+        }
+    )
 
 
 def reordered(text):
@@ -49,84 +93,183 @@ def reordered(text):
     return yaml.safe_dump(backwards, sort_keys=False)
 
 
-TINY_YAML, BACKGROUND = "tiny.yaml", "recon/background.py"
-EDITS = {  # name: file, edit, rules that run again
-    "nothing": (TINY_YAML, lambda text: text, set()),
-    "touched script": ("workflow/scripts/local_field.py", lambda text: text, set()),
-    "comment": (BACKGROUND, lambda text: "# a remark\n" + text, set()),
-    "docstring": (BACKGROUND, replaced("Remove the field of sources", "Take away the field of sources"), set()),
-    "reordered overlay": (TINY_YAML, reordered, set()),
-    "reordered config": ("config/config.yaml", reordered, set()),
-    "library function": (
-        BACKGROUND,
-        replaced("4 * radii_mm[0]", "5 * radii_mm[0]"),
-        {"local_field"} | AFTER_FIELD,
-    ),
-    "convention of a vendor": (
-        "recon/intake/sign.py",
-        replaced('"Simulated": 1}', '"Simulated": 1, "Another": 1}'),
-        {"prepare_echoes", "brain_mask", "unwrap_phase", "field_mapping", "local_field", "r2star_map", "t1w_map"}
-        | AFTER_FIELD,
-    ),
-    "conversion of DICOM": ("recon/intake/dicom_clean.py", lambda text: text + "\nANOTHER = 1\n", set()),
-    "config value": (TINY_YAML, overlay(local_field={"threshold": 0.06}), {"local_field"} | AFTER_FIELD),
-    "smoothing of the offset": (
-        TINY_YAML,
-        overlay(field_mapping={"offset_smoothing_mm": 7.0}),
-        {"field_mapping", "local_field"} | AFTER_FIELD,
-    ),
-    "two config values": (
-        TINY_YAML,
-        overlay(combine_echoes={"reference": "none", "power": 1}),
-        {"combine_echoes"} | AFTER_CHI,
-    ),
-    "training rate": (TINY_YAML, overlay(train_image_model={"learning_rate": 5e-4}), LEARNING),
-    "scan model": (
-        TINY_YAML,
-        overlay(train_scan_model={"epochs": 3}),
-        STAGE_2,
-    ),
-    "normalisation": (
-        TINY_YAML,
-        overlay(normalise={"stretch_percentiles": [1.0, 99.0]}),
-        {"augmentation_samples"} | LEARNING,
-    ),
-    "variant of stage 2": (  # trains no image model
-        TINY_YAML,
-        overlay(runs={"variants": ["attention"]}),
-        {"embed_slices", "train_scan_model", "predict_fold", "variant_predictions"} | STATISTICS,
-    ),
-    "baselines": (TINY_YAML, overlay(baselines={"permutations": 6}), {"baselines"} | STATISTICS),
-    "bootstrap": (
-        TINY_YAML,
-        overlay(evaluate={"bootstrap": 60}),
-        {"class_activation", "slice_importance"} | STATISTICS,
-    ),
-    "statistics": (TINY_YAML, overlay(evaluate={"bins": 4}), STATISTICS),
-    "script": (
-        "workflow/scripts/r2star_map.py",
-        replaced('"Units": "1/s"', '"Units": "Hz"'),
-        {"r2star_map", "t1w_map", "dipole_inversion", "combine_echoes"} | AFTER_CHI,
-    ),
+def untouched(text):
+    return text
+
+
+def more_code(text):
+    return text + "\nEDITED = 1\n"
+
+
+def more_text(text):
+    return text + "<!-- edited -->\n"
+
+
+BACKGROUND, PROFILE = "recon/background.py", "workflow/profiles/default/profile.yaml"
+NOTHING = {  # name: file, edit
+    "nothing": ("tiny.yaml", untouched),
+    "touched script": ("workflow/scripts/local_field.py", untouched),
+    "touched resource": ("resources/nuclei.tsv", untouched),
+    "comment": (BACKGROUND, lambda text: "# a remark\n" + text),
+    "docstring": (BACKGROUND, replaced("Remove the field of sources", "Take away the field of sources")),
+    "comment in the config": ("config/config.yaml", lambda text: "# a remark\n" + text),
+    "reordered overlay": ("tiny.yaml", reordered),
+    "reordered config": ("config/config.yaml", reordered),
+    "conversion of DICOM": ("recon/intake/dicom_clean.py", more_code),
+    "profile": (PROFILE, lambda text: text + "latency-wait: 7\n"),
+    "memory in the profile": (PROFILE, lambda text: text + "default-resources: {mem_mb: 4321}\n"),
+    "memory of a rule": ("workflow/rules/recon.smk", replaced("mem_mb=memory_mb", "mem_mb=4321")),
+    "memory of every rule": ("workflow/lib/resources.py", replaced("IMAGES = {", "EDITED = 1\nIMAGES = {")),
+}
+SETTINGS = {  # section: values, rules that read them
+    "simulate": ({"snr": 41.0}, ["simulate_cohort", "simulate_subject", *SHOWN]),
+    "prepare_echoes": ({"slice_chop": "never"}, ["prepare_echoes", *SHOWN]),
+    "brain_mask": ({"erode_mm": 2.5}, ["brain_mask", *CARD]),
+    "unwrap_phase": ({"trim_coherence": 0.4}, ["unwrap_phase", *CARD]),
+    "field_mapping": ({"offset_smoothing_mm": 7.0}, ["field_mapping", *CARD]),
+    "local_field": ({"threshold": 0.06}, ["local_field", *CARD]),
+    "dipole_inversion": ({"threshold": 0.2}, ["dipole_inversion", *CARD]),
+    "combine_echoes": ({"reference": "none", "power": 1}, ["combine_echoes", *CARD]),
+    "r2star_map": ({"maximum_hz": 150.0}, ["r2star_map", *CARD]),
+    "t1w_map": ({"remove_r2star_decay": False}, ["t1w_map", *CARD]),
+    "locate_nuclei": ({"margin_mm": 9.0}, ["locate_nuclei", *CARD]),
+    "slice_stack": ({"crop_fov_mm": 90.0}, ["slice_stack", *CARD]),
+    "region_features": ({"levels": 8}, ["region_features", *SHOWN]),
+    "normalise": ({"stretch_percentiles": [1.0, 99.0]}, ["augmentation_samples", "train_image_model", *CARD]),
+    "folds": ({"seed": 1}, ["folds", *CARD]),
+    "train_image_model": ({"learning_rate": 5e-4}, ["train_image_model", *CARD]),
+    "train_scan_model": ({"epochs": 3}, ["train_scan_model", *CARD]),
+    "embeddings": ({"features": "augmented"}, ["embed_slices", "train_scan_model", *CARD]),
+    "baselines": ({"permutations": 6}, ["baselines", *SHOWN]),
+    "bootstrap": ({"bootstrap": 60}, ["evaluate", "class_activation", "slice_importance", *CARD]),
+    "evaluate": ({"bins": 4}, ["evaluate", *CARD]),
+    "model_card": ({"typical": 0.95}, CARD),
+    "pretrain": ({"epochs": 31}, SHOWN),
+    "consensus": ({"dipole_inversion": {"method": "tkd"}}, SHOWN),  # the other arm
+    "on_error": ("skip", SHOWN),
+}
+SECTIONS = {"embeddings": "train_scan_model", "bootstrap": "evaluate"}  # where the name of a row is none
+CODE = {  # file: rules that run it
+    "recon/phantom/cohort.py": ["simulate_cohort", "simulate_subject"],
+    "recon/phantom/tissue.py": ["simulate_subject"],
+    "recon/intake/interpolation.py": ["prepare_echoes"],
+    "recon/surface.py": ["brain_mask", "unwrap_phase", "subject_page"],
+    "recon/unwrap.py": ["unwrap_phase"],
+    "recon/field.py": ["field_mapping"],
+    "recon/sources.py": ["local_field"],
+    "recon/decay.py": ["r2star_map"],
+    "recon/tkd.py": ["dipole_inversion"],
+    "recon/combine.py": ["combine_echoes", "methods"],
+    "recon/t1.py": ["t1w_map"],
+    "recon/registration.py": ["locate_nuclei", "subject_page"],
+    "recon/metrics.py": ["map_accuracy"],
+    "workflow/scripts/slice_stack.py": ["slice_stack"],
+    "qnet/baselines/glcm.py": ["region_features", "baselines"],
+    "qnet/folds.py": ["folds"],
+    "qnet/images/samples.py": ["augmentation_samples"],
+    "qnet/images/augment_batch.py": ["train_image_model"],
+    "qnet/networks/features.py": ["embed_slices"],
+    "qnet/networks/train_scan.py": ["train_scan_model"],
+    "workflow/scripts/predict_fold.py": ["predict_fold"],
+    "qnet/explanation/evidence.py": ["class_activation"],
+    "qnet/explanation/slice_importance.py": ["slice_importance"],
+    "qnet/evaluation/tables.py": ["evaluate"],
+    "workflow/lib/checklist.py": ["checklist"],
+    "workflow/lib/model_card.py": ["model_card"],
+    "workflow/lib/report_data.py": ["report", "checklist", "cohort_figures"],
+    "workflow/scripts/derivative_description.py": ["derivative_description"],
+    "workflow/lib/run_record.py": ["run_record"],
+}
+TEXT = {  # file: rules that read it
+    "resources/nuclei.tsv": ["simulate_cohort", "simulate_subject"],
+    "resources/references.tsv": ["methods"],
+    "resources/paper_results.tsv": ["evaluate"],
+    "workflow/report/base.html.j2": ["subject_page", "checklist", "report"],
+    "workflow/report/results.html.j2": ["report"],
+}
+RESULTS = "results/tiny"
+LOST = {  # file that is deleted: jobs
+    "logs/sub-01/sub-01_local_field.log": {},
+    "benchmarks/evaluate.tsv": {},
+    "work/sub-01/sub-01_stack.npz": {},  # whoever needs it has read it
+    "qnet/full/seed-0/fold-0/image_model.safetensors": {},
+    "sub-02.html": {"subject_page": 1, "report": 1, "run_record": 1},
+    "tables/table3.tsv": jobs(after("evaluate"), SCANS),
+    "derivatives/qnet/sub-03/anat/sub-03_R2starmap.nii.gz": jobs(after("r2star_map") - OF_THE_FIRST_SCAN, 1),
 }
 
 
-@pytest.mark.parametrize("name", EDITS)
-def test_edit_reruns_exactly_its_stages(tiny, name):
-    file, edit, expected = EDITS[name]
+@pytest.mark.parametrize("name", NOTHING)
+def test_nothing_runs_again_after(tiny, name):
+    file, edit = NOTHING[name]
     with edited(tiny / file, edit):
-        assert set(planned_jobs(tiny, "--configfile", "tiny.yaml")) == expected
+        assert plan(tiny) == {}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_reruns_the_stages_that_read_it(tiny, name):
+    values, rules = SETTINGS[name]
+    with edited(tiny / "tiny.yaml", overlay(**{SECTIONS.get(name, name): values})):
+        assert plan(tiny) == jobs(after(*rules), SCANS)
+
+
+@pytest.mark.parametrize("file", CODE)
+def test_code_reruns_the_stages_that_reach_it(tiny, file):
+    with edited(tiny / file, more_code):
+        assert plan(tiny) == jobs(after(*CODE[file]), SCANS)
+
+
+def test_a_line_inside_a_function_counts(tiny):
+    with edited(tiny / BACKGROUND, replaced("4 * radii_mm[0]", "5 * radii_mm[0]")):
+        assert plan(tiny) == jobs(after("local_field"), SCANS)
+
+
+@pytest.mark.parametrize("file", TEXT)
+def test_a_resource_or_template_reruns_the_stages_that_read_it(tiny, file):
+    with edited(tiny / file, more_text):
+        assert plan(tiny) == jobs(after(*TEXT[file]), SCANS)
+
+
+@pytest.mark.parametrize("file", LOST)
+def test_a_lost_file_is_made_again_where_it_is_needed(tiny, file):
+    with deleted(tiny / RESULTS / file):
+        assert plan(tiny) == LOST[file]
+
+
+def test_a_lost_intermediate_is_made_again_for_what_runs_again(tiny):
+    with (
+        deleted(tiny / RESULTS / "work/sub-01/sub-01_desc-local_fieldmap.nii"),
+        edited(tiny / "recon/tkd.py", more_code),
+    ):
+        assert plan(tiny) == jobs(after("dipole_inversion"), SCANS) | {"local_field": 1}
 
 
 def test_new_subjects_are_added_beside_the_old_ones(tiny):
     with edited(tiny / "tiny.yaml", overlay(simulate={"subjects": 6})):
-        jobs = planned_jobs(tiny, "--configfile", "tiny.yaml")
-    assert jobs["simulate_subject"] == jobs["brain_mask"] == jobs["slice_stack"] == 2
-    assert jobs["train_image_model"] == 4
+        touched = after("simulate_cohort", "simulate_subject", *SHOWN) - OF_THE_FIRST_SCAN
+        assert plan(tiny) == jobs(touched, 2)
 
 
 def test_another_seed_leaves_the_trained_folds_alone(tiny):
     with edited(tiny / "tiny.yaml", overlay(runs={"seeds": [0, 1]})):
-        jobs = planned_jobs(tiny, "--configfile", "tiny.yaml")
-    assert jobs["train_image_model"] == 4
-    assert "slice_stack" not in jobs
+        assert plan(tiny) == jobs(after("train_image_model", *CARD) - {"class_activation", "slice_importance"}, SCANS)
+
+
+def test_a_variant_of_stage_2_trains_no_image_model(tiny):
+    with edited(tiny / "tiny.yaml", overlay(runs={"variants": ["attention"]})):
+        expected = jobs(after("evaluate", *CARD), SCANS) | {"variant_predictions": 1}
+        assert plan(tiny) == expected | dict.fromkeys(["embed_slices", "train_scan_model", "predict_fold"], 4)
+
+
+def test_another_name_starts_anew(tiny):
+    with edited(tiny / "tiny.yaml", overlay(dataset="renamed")):
+        assert plan(tiny) == jobs(set(FEEDS) - {"variant_predictions"}, SCANS)
+
+
+def test_every_rule_has_its_rows(tiny):
+    status, text = command(tiny, "snakemake", "--list-rules", "--configfile", "tiny.yaml")
+    rules = set(re.findall(r"^(\w+)$", text, re.M))
+    assert status == 0
+    assert rules == FEEDS.keys() | NOT_IN_A_RUN.keys()
+    assert {rule for _, found in SETTINGS.values() for rule in found} == FEEDS.keys() - WITHOUT_SETTINGS
+    assert {rule for found in CODE.values() for rule in found} == FEEDS.keys() - {"variant_predictions"}

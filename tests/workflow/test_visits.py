@@ -11,7 +11,8 @@ import yaml
 
 from recon.bids import entities
 from recon.io import Volume, read_mask, read_volume, write_mask, write_volume
-from tests.workflow.conftest import planned_jobs, snakemake
+from tests.workflow.conftest import snakemake
+from tests.workflow.warm import planned_jobs
 
 SCANS = ["sub-01_ses-1_run-1", "sub-01_ses-1_run-2", "sub-01_ses-2", "sub-02_run-1", "sub-02_run-2", "sub-03", "sub-04"]
 VISIT = "sub-01_ses-1_run-2"

@@ -44,8 +44,12 @@ def read_model(path: Path) -> dict:
 
 
 def weight_files(bundle: Mapping, path: Path) -> list[str]:
-    """The weights that a bundle names, for the rule that loads them."""
-    return [str(path.parent / entry[kind]) for entry in bundle["weights"] for kind in ("image", "scan")]
+    """The weights that a bundle names, for the rule that loads them; ValueError where they do not lie beside it."""
+    files = [entry[kind] for entry in bundle["weights"] for kind in ("image", "scan")]
+    for file in files:
+        if Path(file).is_absolute() or ".." in Path(file).parts:
+            raise ValueError(f"{path}: expected weights in {path.parent}, where the bundle lies, found {file!r}")
+    return [str(path.parent / file) for file in files]
 
 
 def preprocessing(cfg: Mapping) -> dict:

@@ -1,14 +1,14 @@
 """The check before a run, a row for every scan: as text, as a table and as a page."""
 
-import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recon.intake.problems import Problem
-from workflow.lib.html import render
+from recon.atomic import atomic
+from recon.intake.problems import Problem, printable
+from workflow.lib.html import filled
 
 FACTS = {  # column of the table: its heading
     "form": "form",
@@ -72,11 +72,6 @@ class Record:
     def remarks(self) -> list[str]:
         """Problems and notes as they are shown."""
         return [printable(str(remark)) for remark in (*self.problems, *self.table_problems, *self.notes)]
-
-
-def printable(text: str) -> str:
-    """Text of a file name or a header without what would break a line, a table or a terminal: written as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def status(record: Record, on_error: str) -> str:
@@ -191,14 +186,14 @@ def write_all(records: Sequence[Record], folder: Path, dataset: str) -> None:
 
 def write_text(records: Sequence[Record], path: Path) -> None:
     """Write `text`."""
-    _write(path, lambda fresh: fresh.write_text(text(records), encoding="utf-8"))
+    _write(path, text(records))
 
 
 def write_tsv(records: Sequence[Record], path: Path) -> None:
     """Write all columns, tab-separated, n/a where nothing is known (BIDS)."""
     lines = [list(row(Record(name=""))), *(list(row(record).values()) for record in records)]
     table = "".join("\t".join(cells) + "\n" for cells in lines)
-    _write(path, lambda fresh: fresh.write_text(table, encoding="utf-8"))
+    _write(path, table)
 
 
 def write_html(records: Sequence[Record], path: Path, dataset: str) -> None:
@@ -211,16 +206,12 @@ def write_html(records: Sequence[Record], path: Path, dataset: str) -> None:
         "statuses": STATUSES,
         "reasons": grouped([row(record) for record in records]),
     }
-    _write(path, lambda fresh: render("check.html.j2", fresh, synthetic=False, **content))
+    _write(path, filled("check.html.j2", synthetic=False, **content))
 
 
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file that takes the place of `path` where its content differs."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{os.getpid()}.partial.{path.name}")
-    try:
-        write(fresh)
-        if not path.is_file() or path.read_bytes() != fresh.read_bytes():
-            os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
+def _write(path: Path, content: str) -> None:
+    """Write a text where the file does not hold it already."""
+    fresh = content.encode()
+    if not path.is_file() or path.read_bytes() != fresh:
+        with atomic(path) as part:
+            part.write_bytes(fresh)

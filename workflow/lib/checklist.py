@@ -122,6 +122,7 @@ def _of_methods(cfg: dict, people: pd.DataFrame, versions: dict[str, str]) -> di
     augmentation = settings(image.get("augmentation", {}))
     schedule = {name: value for name, value in image.items() if name not in ("augmentation", "weights")}
     head = {name: value for name, value in scan.items() if name in ("head", "hidden_size")}
+    choosing = "scan model and baselines choose theirs" if scan.get("choices") else "baselines choose theirs"
     architectures = "ResNet18 on single slices, with and without averaging of weights; a scan model over its embeddings"
     return {
         "preparation": f"Reconstruction by the arm '{cfg['pipeline']}': methods.md.",
@@ -135,8 +136,8 @@ def _of_methods(cfg: dict, people: pd.DataFrame, versions: dict[str, str]) -> di
         "initial": f"Image model: {Path(image['weights']).name}; scan model: random.",
         "schedule": f"Image model: {settings(schedule)}. Scan model: {settings(scan)}.",
         "augmentation": f"Augmentation: {augmentation}." if augmentation else "",
-        "tuning": "The run chooses nothing by its test folds: fixed settings, last epoch; baselines choose theirs "
-        "inside the training folds.",
+        "tuning": "The run chooses nothing by its test folds: fixed settings, last epoch; "
+        f"{choosing} inside the training folds.",
         "n_seeds": f"{len(seeds)} {'run' if len(seeds) == 1 else 'runs'} (seeds {', '.join(map(str, seeds))})",
         "threshold": f"a score of {evaluate['threshold']}",
         "metrics": "Accuracy, sensitivity, specificity, F1 (mean of both groups by size) and AUC, by slice and by "

@@ -8,6 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from recon.atomic import atomic
+
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe & Ito, safe for the colour blind
 STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 130}
 BIN_YEARS = 5
@@ -18,8 +20,8 @@ def save(path: str | Path, figure: Figure, synthetic: bool) -> None:
     """Write a figure that says what it is; the same figure gives the same bytes."""
     note = "SYNTHETIC DATA – Research use only" if synthetic else "Research use only"
     figure.supxlabel(note, fontsize=8, color="#7a1f3d" if synthetic else "0.4")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
+    with atomic(path) as part:
+        figure.savefig(part, metadata={"Software": None})
 
 
 @matplotlib.rc_context(STYLE)

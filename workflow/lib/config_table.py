@@ -4,6 +4,8 @@ from pathlib import Path
 
 import yaml
 
+from recon.atomic import atomic
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 HEAD = """# Configuration
 
@@ -57,4 +59,5 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    (REPOSITORY / "config/README.md").write_text(table(), encoding="utf-8")
+    with atomic(REPOSITORY / "config/README.md") as part:
+        part.write_text(table(), encoding="utf-8")

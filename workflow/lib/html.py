@@ -1,12 +1,17 @@
-"""Self-contained HTML pages from the templates of workflow/report."""
+"""Self-contained HTML pages and Markdown files from the templates of workflow/report."""
 
 import base64
-import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jinja2
 
+from recon.atomic import atomic
+
 TEMPLATES = Path(__file__).parents[1] / "report"
+MARKDOWN = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "\\\\", "`": "\\`", "|": "\\|", "\n": " ", "\r": " "}
+)
 
 
 def data_uri(picture: str | Path | bytes) -> str:
@@ -41,18 +46,39 @@ def p_value(p: float) -> str:
 
 
 def render(template: str, page: str | Path, **content: object) -> None:
-    """Fill a template and write the page; names from data are escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """Fill a template and write the page."""
+    with atomic(page) as part:
+        part.write_text(filled(template, **content), encoding="utf-8")
+
+
+def filled(template: str, **content: object) -> str:
+    """The text of an HTML page; names from data are escaped."""
+    return _environment(autoescape=True).get_template(template).render(**content)
+
+
+def filled_markdown(template: str, filters: Mapping[str, Callable] | None = None, **content: object) -> str:
+    """The text of a Markdown file; in names from data no HTML, link, code, line or cell of a table begins.
+
+    Parameters
+    ----------
+    template : its file name
+    filters : further filters by name
+    content : what the template asks for
+    """
+    environment = _environment(autoescape=False, finalize=_in_markdown)
+    environment.filters |= filters or {}
+    return environment.get_template(template).render(**content)
+
+
+def _in_markdown(value: object) -> object:
+    """A value as Markdown shows it unchanged; GFM 2.4 and 6.6."""
+    return value.translate(MARKDOWN).replace("](", "]\\(") if isinstance(value, str) else value
+
+
+def _environment(**options: object) -> jinja2.Environment:
+    """Templates of workflow/report, and the filters of this module."""
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    strict = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    environment = jinja2.Environment(loader=loader, **strict, **options)
     environment.filters |= {"data_uri": data_uri, "number": number, "percent": percent, "p_value": p_value}
-    text = environment.get_template(template).render(**content)
-    page = Path(page)
-    page.parent.mkdir(parents=True, exist_ok=True)
-    part = page.with_name(f".{page.name}.partial")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, page)
+    return environment

@@ -17,6 +17,7 @@ from recon.intake.problems import Problem
 from recon.intake.scan import Scan
 from workflow.lib.check_table import Record, status
 from workflow.lib.outcomes import Outcome, key, look, remembered, unexpected
+from workflow.lib.safe_paths import odd_paths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +71,9 @@ def take_in(
     readable = {name: scan for name, scan in scans.items() if name not in problems}
     outcomes = _outcomes(readable, prepare, cache, workers, trust, progress)
     problems = merged(
-        problems, uneven(scans), mixed_contrast(scans), {name: outcome.problems for name, outcome in outcomes.items()}
-    )
+        problems, uneven(scans), mixed_contrast(scans), odd_paths(scans),
+        {name: outcome.problems for name, outcome in outcomes.items()},
+    )  # fmt: skip
     names = sorted({*scans, *problems})
     return Intake(
         scans={name: scan for name, scan in scans.items() if name not in problems},

@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable
 
-import jinja2
 import pandas as pd
 
 from recon.combine import CombineEchoes, echo_range
 from workflow.lib.acquisition_table import milliseconds, obliquity_deg, plain, reasons, voxel
-from workflow.lib.html import TEMPLATES
+from workflow.lib.html import TEMPLATES, filled_markdown
 
 REFERENCES = TEMPLATES.parents[1] / "resources" / "references.tsv"
 MOST = 4  # different values that a sentence lists
@@ -106,14 +105,11 @@ def methods_text(cfg: dict, acquisitions: list[dict], versions: dict[str, str], 
     def cite(*keys: str) -> str:
         return f"[{', '.join(str(cited.setdefault(key, len(cited) + 1)) for key in keys)}]"
 
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(
-        loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["n"] = lambda value: plain([value], 6)[0]
-    text = environment.get_template("methods.md.j2").render(
-        cfg=cfg, data=cohort(cfg, acquisitions), versions=versions, synthetic=synthetic, cite=cite
-    )
+    text = filled_markdown(
+        "methods.md.j2",
+        {"n": lambda value: plain([value], 6)[0]},
+        cfg=cfg, data=cohort(cfg, acquisitions), versions=versions, synthetic=synthetic, cite=cite,
+    )  # fmt: skip
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     table = references()
     listed = [f"{number}. {reference(table.loc[key])}" for key, number in cited.items()]

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-import jinja2
 import pandas as pd
 
 from workflow.lib.applied import SECTIONS, preprocessing
 from workflow.lib.cohort import by_fold, by_group
-from workflow.lib.html import TEMPLATES, number, p_value, percent
+from workflow.lib.html import filled_markdown, number
 
 LEARNING = ("folds", "runs", "train_image_model", "train_scan_model")  # sections told, but not compared
 NEEDED = ("dataset", "participants", "evaluate", "model_card", *LEARNING, *SECTIONS)  # of the configuration
@@ -70,12 +69,7 @@ def training(cfg: Mapping, people: pd.DataFrame, synthetic: bool) -> dict:
 
 def card_text(bundle: Mapping) -> str:
     """The model card of a bundle."""
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(
-        loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"number": number, "percent": percent, "p_value": p_value}
-    return environment.get_template("model_card.md.j2").render(bundle=bundle, metrics=_metrics(bundle["metrics"]))
+    return filled_markdown("model_card.md.j2", bundle=bundle, metrics=_metrics(bundle["metrics"]))
 
 
 def _metrics(rows: list[Mapping]) -> list[dict[str, str]]:

@@ -12,7 +12,6 @@ from recon.intake.decide import PrepareEchoes, decide
 from recon.intake.problems import IntakeError, Problem
 from recon.intake.scan import Scan
 from recon.io import read_image, read_json, write_json
-from recon.user_maps import user_labels, user_mask
 from workflow.lib.check_facts import decided, found
 from workflow.lib.provenance import code
 
@@ -64,6 +63,8 @@ def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
 
 def _user_problems(scan: Scan) -> list[Problem]:
     """What is wrong with the voxels of the user's own mask and labels."""
+    from recon.user_maps import user_labels, user_mask  # SciPy, which a dataset that was checked before does not need
+
     problems = []
     for read, path in ((user_mask, scan.mask), (user_labels, scan.nuclei)):
         try:

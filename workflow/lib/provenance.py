@@ -12,6 +12,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("recon", "qnet", "workflow")
+WATCHERS = ("workflow/lib/job.py",)  # its log and checksums do not change what a job computes
 
 
 def code(script: str, *data: str) -> dict[str, str]:
@@ -23,7 +24,7 @@ def code(script: str, *data: str) -> dict[str, str]:
     waiting = [script]
     while waiting:
         file = waiting.pop()
-        if file not in found:
+        if file not in found and file not in WATCHERS:
             found[file], imports = fingerprint(file)
             waiting.extend(imports)
     return dict(sorted(found.items()))
@@ -33,9 +34,11 @@ def code(script: str, *data: str) -> dict[str, str]:
 def fingerprint(file: str) -> tuple[str, tuple[str, ...]]:
     """Hash of a file's syntax tree without docstrings, and the project files that it imports."""
     tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
-    imports = tuple(dict.fromkeys(f for node in ast.walk(tree) for f in _imported_files(node)))
-    _drop_docstrings(tree)
-    return _hash(ast.dump(tree).encode()), imports
+    imports: dict[str, None] = {}
+    for node in ast.walk(tree):
+        imports |= dict.fromkeys(_imported_files(node))
+        _drop_docstring(node)
+    return _hash(ast.dump(tree).encode()), tuple(imports)
 
 
 def _hash(content: bytes) -> str:
@@ -60,7 +63,7 @@ def _file_of(module: str) -> str | None:
     return next((c for c in candidates if (REPOSITORY / c).is_file()), None)
 
 
-def _drop_docstrings(tree: ast.AST) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
+def _drop_docstring(node: ast.AST) -> None:
+    documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+    if documented and ast.get_docstring(node, clean=False) is not None:
+        node.body = node.body[1:]

@@ -8,7 +8,7 @@ from functools import cache
 from math import ceil, prod
 
 from recon.intake.scan import Series
-from recon.io import read_header
+from recon.io import header_fields
 
 PYTHON_MB = 900  # two Snakemakes around a job, 200 MB each, and an interpreter with SciPy
 TORCH_MB = 1800  # the same with PyTorch, a network and its optimiser
@@ -105,4 +105,4 @@ def job_mb(
 @cache
 def voxels_of(image: str) -> int:
     """Voxels of one echo, from the header of a file that may hold several."""
-    return prod(read_header(image)[0][:3])
+    return prod(header_fields(image)["dim"][1:4].tolist())

@@ -23,6 +23,8 @@ def check_r2star(n_echoes: int, method: str, where: str) -> None:
 
 def diagnosed(scans: Collection[Scan], which: str) -> dict[str, str]:
     """Subject → name of the scan that is diagnosed: the `first` or the `last` of the subject's scans by name."""
+    names: dict[str, list[str]] = {}
+    for scan in scans:
+        names.setdefault(scan.subject, []).append(scan.name)
     pick = {"first": min, "last": max}[which]
-    subjects = sorted({scan.subject for scan in scans})
-    return {subject: pick(scan.name for scan in scans if scan.subject == subject) for subject in subjects}
+    return {subject: pick(names[subject]) for subject in sorted(names)}

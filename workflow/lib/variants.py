@@ -37,20 +37,23 @@ def runs(config: dict) -> dict[str, dict]:
     changed = {folder(name): merged(config, config["variants"][name]) for name in names}
     found = {place: preprocessed(settings) for place, settings in ({MAIN: config} | changed).items()}
     for place, settings in found.items():
-        _check_measured(place or "the main run", settings)
+        _check_scan_stage(place or "the main run", settings)
     return found
 
 
-def _check_measured(run: str, settings: dict) -> None:
-    """Refuse head `measured` where stage 1 does not keep an encoder as it was pre-trained."""
-    stage = settings["train_image_model"]
-    if settings["train_scan_model"]["head"] == "measured" and (
-        stage["weights"] in ("none", "imagenet") or stage["trainable"] != "head"
-    ):
-        raise ValueError(
-            f"{run}, head measured: expected train_image_model.weights of target `pretrain` and trainable: head, "
-            f"found weights {stage['weights']} and trainable {stage['trainable']}"
-        )
+def _check_scan_stage(run: str, settings: dict) -> None:
+    """Refuse what needs an encoder that no label of the study has touched, where stage 1 is trained on labels."""
+    stage, scan = settings["train_image_model"], settings["train_scan_model"]
+    if stage["weights"] not in ("none", "imagenet") and stage["trainable"] == "head":
+        return
+    found = f"found weights {stage['weights']} and trainable {stage['trainable']}"
+    heads = {choice.get("head", scan["head"]) for choice in [{}, *scan["choices"]]}
+    if "measured" in heads:
+        expected = "expected train_image_model.weights of target `pretrain` and trainable: head"
+        raise ValueError(f"{run}, head measured: {expected}, {found}")
+    if scan["choices"] and scan["features"] != "out_of_fold":
+        expected = "expected features: out_of_fold, or a pre-trained encoder with trainable: head"
+        raise ValueError(f"{run}, train_scan_model.choices: {expected}, {found} and features {scan['features']}")
 
 
 def image_run(configs: dict[str, dict], place: str) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from recon.intake.problems import Problem
+from recon.intake.problems import Problem, printable
 from recon.intake.scan import Scan
-from workflow.lib.check_table import Record, printable, status
+from workflow.lib.check_table import Record, status
 from workflow.lib.intake import Intake
 
 

@@ -1,10 +1,12 @@
 # Configuration, the scans of the run and where their files lie. No rule stands here.
+import gc
 import os
 import sys
+from functools import cache, partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
+from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
@@ -12,30 +14,38 @@ from recon.combine import CombineEchoes, echo_range
 from recon.intake.problems import IntakeError
 from recon.pipeline import arm
 from workflow.lib.applied import bundle_path, differences, read_model, same_dataset, weight_files
-from workflow.lib.config import in_order
+from workflow.lib.clock import check_clock, inputs_of
+from workflow.lib.config import check, in_order
+from workflow.lib.derivative import BESIDE
 from workflow.lib.left_over import check_queue
 from workflow.lib.model_card import NEEDED
 from workflow.lib.paths import Paths, user_uri
 from workflow.lib.provenance import code
 from workflow.lib.resources import job_mb
+from workflow.lib.run_record import state
 from workflow.lib.scans import check_r2star, diagnosed, number_of_echoes
 from workflow.lib.simulated import least_cohort, planned_images, planned_sidecars
+from workflow.lib.stale import tell_stale
 from workflow.lib.study import from_dicom, own_study, simulated_study
 from workflow.lib.variants import MAIN, image_run, runs
 from workflow.lib.verdict import failed
+from workflow.lib.watch import Watch
 
+gc.set_threshold(50_000, 20, 50)  # a plan makes millions of objects that stay; looking for waste took a seventh of it
 for variable in ("NO_ET", "NIPYPE_NO_ET", "NO_ALBUMENTATIONS_UPDATE"):
     os.environ.setdefault(variable, "1")  # these packages ask the network for news unless told not to
+os.environ.setdefault("PYTHONNOUSERSITE", "1")  # packages in the user's home would come before an environment's own
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")  # jobs run side by side; those with more threads say so in code
 
-validate(config, "../schemas/config.schema.yaml", set_default=False)
 try:
+    if workflow.is_main_process:  # its jobs need not look again
+        check(config)
     RUNS = {place: in_order(settings) for place, settings in runs(arm(config)).items()}  # by folder
+    if workflow.is_main_process:
+        check(*RUNS.values())  # with the values of the other arm, preprocessing and variant in place
 except ValueError as error:
     raise WorkflowError(f"config: {error}")
-for settings in RUNS.values():  # with the values of the other arm, preprocessing and variant in place
-    validate(settings, "../schemas/config.schema.yaml", set_default=False)
 
 CFG = RUNS[MAIN]
 P = Paths(CFG["dataset"])
@@ -74,6 +84,8 @@ try:
     SCANS = STUDY.scans
     N_ECHOES = number_of_echoes(SCANS.values(), BIDS_DIR)
     check_r2star(N_ECHOES, CFG["r2star_map"]["method"], BIDS_DIR)
+    if workflow.is_main_process:
+        check_clock([PARTICIPANTS, *inputs_of(SCANS.values())])
     ECHOES = chi_echoes(N_ECHOES) if SEPARATE else []
 except ValueError as error:
     raise WorkflowError(str(error))
@@ -124,10 +136,25 @@ wildcard_constraints:
     fold=r"\d+",
 
 
-def of_scans(patterns, names):
+def files_of(patterns, names):
     """The files of some scans, by name; other wildcards stay."""
     folders = [SCANS[name].folder for name in names]
     return expand(patterns, zip, folder=folders, scan=list(names), allow_missing=True)
+
+
+def of_scans(patterns, names):
+    """Input function: the same files.
+
+    A list with a name would do, but Snakemake hashes all of it for each of its files, and every job of a running
+    workflow would make it anew.
+    """
+    files = cache(partial(files_of, patterns, names))
+    return lambda wildcards: files()
+
+
+def joined(*parts):
+    """Input function: the files of several input functions."""
+    return lambda wildcards: [file for part in parts for file in part(wildcards)]
 
 
 def scan_of(wildcards):
@@ -138,9 +165,14 @@ def scan_of(wildcards):
     return scan
 
 
-def same_scan(pattern):
-    """Input function where `{scan}` is the only wildcard: the file of that scan."""
-    return lambda wildcards: pattern and pattern.format(scan=wildcards.scan, folder=scan_of(wildcards).folder)
+def same_scan(**patterns):
+    """Input function for `unpack` where `{scan}` is the only wildcard: the files of that scan; [] stays."""
+
+    def files(wildcards):
+        folder = scan_of(wildcards).folder
+        return {name: p and p.format(scan=wildcards.scan, folder=folder) for name, p in patterns.items()}
+
+    return files
 
 
 def of_series(name, part):
@@ -208,3 +240,36 @@ def memory_mb(wildcards, attempt, rulename):
     return attempt * job_mb(
         rulename, scan.series, voxel_size_mm, len(DIAGNOSED), CFG["slice_stack"], CFG["train_image_model"]
     )
+
+
+def targets():
+    """What Snakemake was asked for."""
+    return sorted(workflow.dag_settings.targets) or ["all"]
+
+
+def made_last(wildcards):
+    """Input function: what the targets end in; when it is there, all raw inputs have been read."""
+    ends = {"maps": [], "predict": rules.predictions_table.output}
+    last = [path for target in targets() for path in ends.get(target, rules.report.output)]
+    return list(dict.fromkeys([*files_of(rules.subject_page.output.page, SCANS), *rules.methods.output, *last]))
+
+
+def made_from(wildcards):
+    """Param function: a change in any of this makes the record anew."""
+    return {
+        "state": state(in_order(config), workflow.overwrite_configfiles, targets(), len(SCANS)),
+        "raw": BIDS_DIR,
+        "user": USER_FILES,
+        "folders": sorted({scan.folder for scan in SCANS.values()}),
+    }
+
+
+def expected():
+    """Seconds of a job by rule, for the line of progress."""
+    from workflow.lib.missing import expected_seconds  # and with it pandas, which only a run that starts needs
+
+    return expected_seconds(globals())
+
+
+if workflow.is_main_process:
+    WATCH = Watch(logger, workflow.output_settings, expected)

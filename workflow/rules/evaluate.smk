@@ -88,7 +88,7 @@ rule evaluate:
 
 rule augmentation_samples:
     input:
-        stack=next(iter(STACKS), []),
+        stack=next(iter(files_of(rules.slice_stack.output.stack, list(DIAGNOSED.values())[:1])), []),
     output:
         figure=P.figure("augmentation_samples"),
     log:

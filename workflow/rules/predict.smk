@@ -61,12 +61,16 @@ rule predict_scan:
 
 rule prediction_page:
     input:
+        unpack(
+            same_scan(
+                scores=rules.predict_scan.output.scores,
+                stack=rules.slice_stack.output.stack,
+                stats=rules.locate_nuclei.output.stats,
+                acquisition=rules.prepare_echoes.output.acquisition,
+                warnings=rules.subject_page.output.warnings,
+            )
+        ),
         bundle=trained("bundle"),
-        scores=same_scan(rules.predict_scan.output.scores),
-        stack=same_scan(rules.slice_stack.output.stack),
-        stats=same_scan(rules.locate_nuclei.output.stats),
-        acquisition=same_scan(rules.prepare_echoes.output.acquisition),
-        warnings=same_scan(rules.subject_page.output.warnings),
         participants=PARTICIPANTS if SIMULATED or Path(PARTICIPANTS).is_file() else [],
     output:
         page=f"{P.root}/{{scan}}_prediction.html",

@@ -273,6 +273,7 @@ rule locate_nuclei:
 rule derivative_description:
     output:
         description=P.derivative("dataset_description.json"),
+        beside=[P.derivative(name) for name in BESIDE],
     log:
         P.log("derivative_description"),
     benchmark:
@@ -290,18 +291,22 @@ rule derivative_description:
 
 rule subject_page:
     input:
-        magnitude=same_scan(rules.prepare_echoes.output.magnitude_4d),
-        phase=same_scan(rules.prepare_echoes.output.phase_4d),
-        unwrapped=same_scan(rules.unwrap_phase.output.unwrapped),
-        acquisition=same_scan(rules.prepare_echoes.output.acquisition),
-        mask=same_scan(rules.brain_mask.output.mask),
-        local_field=same_scan(rules.local_field.output.local),
-        chi=same_scan(rules.combine_echoes.output.chi),
-        r2star=same_scan(R2STAR),
-        t1w=same_scan(rules.t1w_map.output.t1w),
-        dseg=same_scan(rules.locate_nuclei.output.dseg),
-        box=same_scan(rules.locate_nuclei.output.box),
-        stats=same_scan(rules.locate_nuclei.output.stats),
+        unpack(
+            same_scan(
+                magnitude=rules.prepare_echoes.output.magnitude_4d,
+                phase=rules.prepare_echoes.output.phase_4d,
+                unwrapped=rules.unwrap_phase.output.unwrapped,
+                acquisition=rules.prepare_echoes.output.acquisition,
+                mask=rules.brain_mask.output.mask,
+                local_field=rules.local_field.output.local,
+                chi=rules.combine_echoes.output.chi,
+                r2star=R2STAR,
+                t1w=rules.t1w_map.output.t1w,
+                dseg=rules.locate_nuclei.output.dseg,
+                box=rules.locate_nuclei.output.box,
+                stats=rules.locate_nuclei.output.stats,
+            )
+        ),
     output:
         page=P.page(),
         warnings=P.page_warnings(),
@@ -326,11 +331,10 @@ rule subject_page:
 rule methods:
     input:
         acquisitions=of_scans(rules.prepare_echoes.output.acquisition, SCANS),
-        maps=of_scans(
-            [rules.brain_mask.output.mask, rules.t1w_map.output.t1w, rules.locate_nuclei.output.dseg],
-            SCANS,
-        )
-        + of_scans(rules.t1_map.output.t1, TWO_FLIPS),
+        maps=joined(
+            of_scans([rules.brain_mask.output.mask, rules.t1w_map.output.t1w, rules.locate_nuclei.output.dseg], SCANS),
+            of_scans(rules.t1_map.output.t1, TWO_FLIPS),
+        ),
     output:
         methods=f"{P.root}/methods.md",
         bibliography=f"{P.root}/methods.bib",
@@ -353,7 +357,11 @@ rule maps:
     input:
         rules.derivative_description.output,
         rules.methods.output,
-        of_scans(rules.combine_echoes.output.chi, SCANS),
+        rules.run_record.output,
+        of_scans(rules.brain_mask.output, SCANS),
+        of_scans(R2STAR and rules.r2star_map.output, SCANS),
+        of_scans(rules.t1w_map.output, SCANS),
+        of_scans(rules.combine_echoes.output, SCANS),
         of_scans(rules.locate_nuclei.output, SCANS),
         of_scans(rules.t1_map.output, TWO_FLIPS),
         of_scans(rules.subject_page.output, SCANS),

@@ -20,8 +20,9 @@ def initial_weights(wildcards):
 
 def encoder(wildcards):
     """Input function: the same where the scan model reads it."""
-    measured = RUNS[wildcards.variant]["train_scan_model"]["head"] == "measured"
-    return initial_weights(wildcards) if measured else []
+    stage = RUNS[wildcards.variant]["train_scan_model"]
+    heads = {choice.get("head", stage["head"]) for choice in [{}, *stage["choices"]]}
+    return initial_weights(wildcards) if "measured" in heads else []
 
 
 def image_stage(wildcards):

@@ -4,7 +4,7 @@ from qnet.images.augment import Augmentation
 from qnet.images.data import INPUTS, participant_of, read_stack
 from qnet.images.normalise import Normalise, normalise
 from qnet.images.samples import draw_samples, samples
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(stack: str, figure: str, cfg: dict) -> None:
@@ -20,5 +20,5 @@ def main(stack: str, figure: str, cfg: dict) -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)

@@ -3,12 +3,13 @@
 import pandas as pd
 from safetensors.numpy import load_file
 
+from qnet.atomic import atomic
 from qnet.baselines.models import Baselines, baselines, thumbnail
 from qnet.baselines.permutation import permutation_test
 from qnet.baselines.regions import read_features
 from qnet.folds import read_folds
-from qnet.images.data import atomic, participant_of, read_array
-from workflow.lib.log import job_log
+from qnet.images.data import participant_of, read_array
+from workflow.lib.job import job
 
 
 def main(
@@ -30,6 +31,6 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         lists = {name: list(snakemake.input.get(name, [])) for name in ("features", "stacks", "embeddings")}
         main(snakemake.input.folds, **lists, **snakemake.output, runs=snakemake.params.runs, cfg=snakemake.params.cfg)

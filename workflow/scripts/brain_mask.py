@@ -4,7 +4,7 @@ from recon.acquisition import Acquisition
 from recon.io import Volume, read_volume, write_mask
 from recon.mask import BrainMask, choose_echo, choose_tool, extract_brain, volume_ml
 from recon.user_maps import user_mask as read_user_mask
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def extracted(volume: Volume, facts: Acquisition, params: BrainMask) -> tuple:
@@ -34,5 +34,5 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg, user=snakemake.params.user)

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
+from recon.tables import write_table
 from workflow.lib.checklist import checklist, facts
 from workflow.lib.html import render
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 from workflow.lib.report_data import flow_of, read_tables
 from workflow.lib.versions import versions
 
@@ -16,12 +17,12 @@ def main(
     people = pd.read_csv(folds, sep="\t", dtype={"participant_id": str})
     found = facts(cfg, people, flow_of(flow, people), read_tables(tables), versions, synthetic)
     items = checklist(found)
-    items.to_csv(table, sep="\t", index=False, na_rep="n/a")
+    write_table(table, items)
     render("checklist.html.j2", page, items=items.to_dict("records"), dataset=cfg["dataset"], synthetic=synthetic)
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         tables = snakemake.input.tables
         params = {name: snakemake.params[name] for name in ("cfg", "synthetic", "flow")}
         main(

@@ -1,14 +1,15 @@
 """Averaged image models of all folds and held-out subjects → class activation of single subjects and of the average."""
 
+from qnet.atomic import atomic
 from qnet.explanation.cam_figures import montage, template_figure
 from qnet.explanation.enrichment import enrichment
 from qnet.explanation.evidence import explain_fold
 from qnet.explanation.template import average
 from qnet.folds import held_out_labels, read_folds
-from qnet.images.data import atomic, participant_of
+from qnet.images.data import participant_of
 from qnet.networks.model import prepare_torch
 from qnet.networks.weights import read_image_model
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(folds: str, stacks: list[str], swa_weights: list[str], figure: str, template: str, table: str,
@@ -29,6 +30,6 @@ def main(folds: str, stacks: list[str], swa_weights: list[str], figure: str, tem
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         keys = {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
         main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg)

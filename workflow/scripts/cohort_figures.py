@@ -4,7 +4,7 @@ import pandas as pd
 
 from workflow.lib.cohort_figure import cohort as draw_cohort
 from workflow.lib.flow_figure import participants_flow as draw_flow
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 from workflow.lib.report_data import flow_of
 
 
@@ -15,6 +15,6 @@ def main(folds: str, cohort: str, participants_flow: str, flow: dict | None, syn
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         params = {name: snakemake.params[name] for name in ("flow", "synthetic")}
         main(snakemake.input.folds, **snakemake.output, **params)

@@ -6,7 +6,7 @@ from recon.acquisition import Acquisition
 from recon.combine import CombineEchoes, combine_echoes, echo_range
 from recon.io import read_mask, read_volume, write_volume
 from recon.sidecars import provenance
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 SINGLE_ECHO = "one echo gives no R2*: susceptibility alone found the structures of the inversion"
 
@@ -28,6 +28,6 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         output = snakemake.output
         main(**snakemake.input, chi=output.chi, echo_chi=output.get("echo_chi"), cfg=snakemake.params.cfg)

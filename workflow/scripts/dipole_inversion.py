@@ -3,7 +3,7 @@
 from recon.acquisition import Acquisition
 from recon.inversion import DipoleInversion, dipole_inversion
 from recon.io import read_mask, read_volume, write_volume
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(
@@ -32,5 +32,5 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg, threads=snakemake.threads)

@@ -2,12 +2,13 @@
 
 from safetensors.numpy import save_file
 
+from qnet.atomic import atomic
 from qnet.folds import inner_folds, read_folds, training_labels
-from qnet.images.data import atomic, participant_of, read_stack
+from qnet.images.data import participant_of, read_stack
 from qnet.networks.features import embed_fold
 from qnet.networks.model import prepare_torch
 from qnet.networks.weights import read_image_model
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(folds: str, stacks: list[str], swa_weights: str, inner_weights: list[str], embeddings: str,
@@ -24,7 +25,7 @@ def main(folds: str, stacks: list[str], swa_weights: str, inner_weights: list[st
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         keys = {"fold": snakemake.wildcards.fold, "seed": snakemake.wildcards.seed}
         keys |= {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
         main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg)

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from qnet.atomic import atomic
 from qnet.evaluation.evaluate import evaluate, write_table
 from qnet.evaluation.figure_set import draw
 from qnet.evaluation.predictions import read_predictions
 from qnet.evaluation.settings import Evaluate, read_ceiling, read_people
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(
@@ -25,14 +26,15 @@ def main(
     truth = read_ceiling(Path(ceiling).parent) if ceiling else None
     people = read_people(folds) if folds else None
     tables = evaluate(scores, params, truth, people, read_predictions(*variants) if variants else None)
-    scores.to_csv(merged, sep="\t", index=False)  # every digit: confident scores differ late
+    with atomic(merged) as part:
+        scores.to_csv(part, sep="\t", index=False)  # every digit: confident scores differ late
     for name in tables.keys() & outputs.keys():
         write_table(outputs[name], tables[name])
     draw(outputs, scores, tables, params, synthetic=truth is not None)
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         files = {name: snakemake.input.get(name) or None for name in ("folds", "ceiling")}
         for name in ("predictions", "baselines", "variants"):  # none, one file as plain text, or several
             found = snakemake.input.get(name, [])

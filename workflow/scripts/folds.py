@@ -1,8 +1,8 @@
 """Participants table → folds of subjects."""
 
+from qnet.atomic import atomic
 from qnet.folds import Folds, Participants, make_folds, read_participants
-from qnet.images.data import atomic
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(participants: str, folds: str, cfg: dict) -> None:
@@ -14,5 +14,5 @@ def main(participants: str, folds: str, cfg: dict) -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)

@@ -3,7 +3,7 @@
 from recon.acquisition import Acquisition
 from recon.background import LocalField, local_field
 from recon.io import read_mask, read_volume, write_mask, write_volume
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(field: str, reliable: str, acquisition: str, local: str, eroded: str, cfg: dict, threads: int) -> None:
@@ -16,5 +16,5 @@ def main(field: str, reliable: str, acquisition: str, local: str, eroded: str, c
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg, threads=snakemake.threads)

@@ -16,7 +16,7 @@ from recon.localize import (
 from recon.registration import register
 from recon.tables import write_table
 from recon.user_maps import user_labels
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(
@@ -46,6 +46,6 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         params, scan = snakemake.params, snakemake.wildcards.scan
         main(**snakemake.input, **snakemake.output, scan=scan, cfg=params.cfg, user=params.user)

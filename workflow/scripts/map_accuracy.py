@@ -6,7 +6,7 @@ from recon.io import read_mask, read_volume
 from recon.metrics import nrmse_percent, regional_means, summarise
 from recon.nuclei import nucleus_labels
 from recon.tables import write_table
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(chi: list[str], r2star: list[str], eroded: list[str], true_chi: list[str], true_r2star: list[str],
@@ -34,5 +34,5 @@ def main(chi: list[str], r2star: list[str], eroded: list[str], true_chi: list[st
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output)

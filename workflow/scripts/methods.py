@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from recon.io import atomic, read_json, sidecar_path
-from workflow.lib.log import job_log
+from recon.atomic import atomic
+from recon.io import read_json, sidecar_path
+from workflow.lib.job import job
 from workflow.lib.methods import bibtex, methods_text
 from workflow.lib.versions import versions
 
@@ -26,7 +27,7 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         files = {name: [found] if isinstance(found, str) else list(found) for name, found in snakemake.input.items()}
         params = snakemake.params
         main(**files, **snakemake.output, cfg=params.cfg, synthetic=params.synthetic, versions=versions())

@@ -7,10 +7,10 @@ import pandas as pd
 from qnet.application.bundle import list_weights, read_bundle, write_bundle
 from qnet.application.outcome import headline
 from qnet.application.run_facts import ModelCard, run_facts
+from qnet.atomic import atomic
 from qnet.evaluation.predictions import read_predictions
 from qnet.folds import read_folds
-from qnet.images.data import atomic
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 from workflow.lib.model_card import card_text, settings, training
 from workflow.lib.versions import versions
 
@@ -32,7 +32,7 @@ def main(folds: str, predictions: str, table3: str, image_weights: list[str], sc
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         files = dict(snakemake.input.items())
         for name in ("stats", "stacks", "acquisitions", "embeddings", "image_weights", "scan_weights"):
             files[name] = [files[name]] if isinstance(files[name], str) else list(files[name])

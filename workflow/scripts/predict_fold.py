@@ -3,13 +3,14 @@
 import pandas as pd
 from safetensors.numpy import load_file
 
+from qnet.atomic import atomic
 from qnet.folds import ages, held_out_labels, read_folds
-from qnet.images.data import atomic, participant_of, read_stack
+from qnet.images.data import participant_of, read_stack
 from qnet.networks.model import prepare_torch
 from qnet.networks.predict import image_model_rows, image_scores, prepare, scan_scores, slice_table, tidy, weigh_slices
 from qnet.networks.scan_model import read_scan_model
 from qnet.networks.weights import read_image_model
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(folds: str, stacks: list[str], weights: str, swa_weights: str, embeddings: str, scan_weights: str,
@@ -35,7 +36,7 @@ def main(folds: str, stacks: list[str], weights: str, swa_weights: str, embeddin
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         keys = {"fold": snakemake.wildcards.fold, "seed": snakemake.wildcards.seed}
         keys |= {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
         main(**snakemake.input, **snakemake.output, **keys)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from qnet.application.apply import apply_run
 from qnet.application.bundle import read_bundle
-from qnet.images.data import atomic, participant_of
+from qnet.atomic import atomic
+from qnet.images.data import participant_of
 from qnet.networks.model import prepare_torch
 from workflow.lib.applied import age_of
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(stack: str, bundle: str, scores: str, threads: int, participants: str | None = None) -> None:
@@ -20,7 +21,7 @@ def main(stack: str, bundle: str, scores: str, threads: int, participants: str |
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         files = snakemake.input
         people = files.get("participants") or None
         main(files.stack, files.bundle, snakemake.output.scores, snakemake.threads, people)

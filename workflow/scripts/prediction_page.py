@@ -8,10 +8,10 @@ import pandas as pd
 from qnet.application.apply_figures import evidence_picture, scores_picture, z_picture
 from qnet.application.bundle import plain, read_bundle
 from qnet.application.judge import judge
-from qnet.images.data import atomic
+from qnet.atomic import atomic
 from workflow.lib.applied import age_of
 from workflow.lib.html import render
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 from workflow.lib.versions import project_version
 
 
@@ -36,6 +36,6 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         keys = {"scan": snakemake.wildcards.scan, "synthetic": snakemake.params.synthetic}
         main(**snakemake.input, **snakemake.output, **keys, version=project_version())

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from qnet.application.normative import COLUMNS
-from qnet.images.data import atomic
-from workflow.lib.log import job_log
+from qnet.atomic import atomic
+from workflow.lib.job import job
 
 
 def main(results: list[str], predictions: str, z_scores: str, model: str) -> None:
@@ -29,7 +29,7 @@ def main(results: list[str], predictions: str, z_scores: str, model: str) -> Non
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         found = snakemake.input.results
         results = [found] if isinstance(found, str) else list(found)
         main(results, **snakemake.output, model=snakemake.params.model)

@@ -6,7 +6,7 @@ from recon.bids import raw_uri
 from recon.echoes import PrepareEchoes, prepare_echoes
 from recon.intake.series import series_of
 from recon.io import write_volume
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(images: list[str], sidecars: list[str], magnitude_4d: str, phase_4d: str, acquisition: str, cfg: dict) -> None:
@@ -18,5 +18,5 @@ def main(images: list[str], sidecars: list[str], magnitude_4d: str, phase_4d: st
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)

@@ -15,7 +15,7 @@ from qnet.networks.model import prepare_torch
 from qnet.networks.predict import embed
 from qnet.networks.pretrain import Pretraining, pretrain, targets_of
 from qnet.networks.weights import write_weights
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 from workflow.lib.nuclei import labels_of_nuclei
 
 
@@ -44,6 +44,6 @@ def main(stacks: list[str], truth: str, encoder: str, log: str, input_name: str,
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         keys = {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
         main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg)

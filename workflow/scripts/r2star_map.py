@@ -3,7 +3,7 @@
 from recon.acquisition import Acquisition
 from recon.io import read_mask, read_volume, write_volume
 from recon.relaxometry import R2starMap, arlo_difference, r2star_fit
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(magnitude: str, mask: str, acquisition: str, r2star: str, misfit: str, cfg: dict, threads: int) -> None:
@@ -24,5 +24,5 @@ def main(magnitude: str, mask: str, acquisition: str, r2star: str, misfit: str, 
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg, threads=snakemake.threads)

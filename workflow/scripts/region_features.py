@@ -1,7 +1,7 @@
 """Maps, labels of nuclei and box → features of the nuclei, one tidy table."""
 
 from qnet.baselines.regions import RegionFeatures, region_features, write_features
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(chi: str, r2star: str, t1w: str, dseg: str, box: str, stats: str, features: str, cfg: dict) -> None:
@@ -9,5 +9,5 @@ def main(chi: str, r2star: str, t1w: str, dseg: str, box: str, stats: str, featu
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)

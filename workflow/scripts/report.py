@@ -8,7 +8,7 @@ import pandas as pd
 from workflow.lib import report_data
 from workflow.lib.cohort import by_fold, by_group
 from workflow.lib.html import render
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 from workflow.lib.versions import versions
 
 
@@ -38,7 +38,7 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         files = dict(snakemake.input.items())
         for name in ("tables", "figures", "pages", "example", "warnings"):  # none, one file as plain text, or several
             found = files.get(name, [])

@@ -1,13 +1,12 @@
 """Simulation settings → participants, BIDS descriptions, true iron and the best result a classifier can expect."""
 
 from dataclasses import asdict
-from pathlib import Path
 
-from recon.io import write_json
+from recon.io import write_json, write_text
 from recon.phantom import bids
 from recon.phantom.cohort import Simulate, bayes_limit, cohort, oracle_auc
 from recon.tables import write_table
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(
@@ -26,14 +25,14 @@ def main(
     write_table(participants, bids.participants(people))
     write_json(participants_json, bids.PARTICIPANTS_JSON)
     write_json(description, bids.RAW_DESCRIPTION)
-    Path(readme).write_text(bids.README, encoding="utf-8")
+    write_text(readme, bids.README)
     write_table(truth, bids.latents(people))
     limit = bayes_limit(settings.preset)
     write_json(ceiling, limit | {"sample_auc": oracle_auc(people), "settings": asdict(settings)})
     write_json(truth_description, bids.TRUTH_DESCRIPTION)
-    Path(truth_ignore).write_text(bids.TRUTH_IGNORE, encoding="utf-8")
+    write_text(truth_ignore, bids.TRUTH_IGNORE)
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.output, cfg=snakemake.params.cfg)

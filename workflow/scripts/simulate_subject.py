@@ -7,7 +7,7 @@ from recon.phantom.cohort import Simulate, subject_by_label
 from recon.phantom.field import forward_field, head_field, shim
 from recon.phantom.signal import acquire
 from recon.phantom.vendor import VENDORS, encode
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(images: list[str], subject: str, cfg: dict, **truth: str) -> None:
@@ -38,5 +38,5 @@ def main(images: list[str], subject: str, cfg: dict, **truth: str) -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.output, subject=snakemake.wildcards.scan.removeprefix("sub-"), cfg=snakemake.params.cfg)

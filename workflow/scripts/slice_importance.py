@@ -2,10 +2,10 @@
 
 import pandas as pd
 
+from qnet.atomic import atomic
 from qnet.explanation.slice_importance import by_height, draw, nucleus_ranges, with_heights
 from qnet.folds import read_folds
-from qnet.images.data import atomic
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(
@@ -24,6 +24,6 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         keys = {"input_name": snakemake.wildcards["input"], "cfg": snakemake.params.cfg}
         main(**snakemake.input, **snakemake.output, **keys)

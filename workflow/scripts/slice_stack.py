@@ -1,7 +1,7 @@
 """Maps, box, nuclei, mask and echoes → stack of slices, full and cropped."""
 
 from qnet.images.data import SliceStack, slice_stack, write_stack
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(
@@ -12,5 +12,5 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg)

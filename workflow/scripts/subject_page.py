@@ -1,14 +1,13 @@
 """Maps and intermediate images of a scan → a self-contained HTML page, its warnings, pictures for the report."""
 
-from pathlib import Path
-
+from recon.atomic import atomic
 from recon.io import read_json, read_mask, read_volume, sidecar_path, write_json
 from recon.overview import deep_pictures, echo_pictures, map_pictures
 from recon.quality import quality
 from recon.tables import read_table
 from workflow.lib.acquisition_table import acquisition_table
 from workflow.lib.html import render
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 ONE_ECHO = "A single echo: no R2*, and the phase at TE = 0 stays in the field."
 
@@ -24,7 +23,8 @@ def main(
     facts, table = read_json(acquisition), read_table(stats)
     maps = map_pictures(chi_map, read_volume(r2star) if r2star else None, read_volume(t1w), brain)
     for path, picture in zip(filter(None, (chi_picture, r2star_picture, t1w_picture)), maps, strict=True):
-        Path(path).write_bytes(picture.png)
+        with atomic(path) as part:
+            part.write_bytes(picture.png)
     echoes = [read_volume(path) for path in (magnitude, phase, unwrapped, local_field)]
     made = {"Brain mask": mask, "Chimap": chi, "R2starmap": r2star, "T1w": t1w, "Nuclei": dseg}
     sidecars = {name: read_json(file) for name, path in made.items() if path and (file := sidecar_path(path)).exists()}
@@ -52,5 +52,5 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output, **snakemake.wildcards, synthetic=snakemake.params.synthetic)

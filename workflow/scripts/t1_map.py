@@ -6,7 +6,7 @@ from recon.intake.read import first_magnitude
 from recon.intake.series import series_of
 from recon.io import read_mask, read_volume, write_volume
 from recon.t1 import t1_map
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(
@@ -34,5 +34,5 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output)

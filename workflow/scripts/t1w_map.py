@@ -5,8 +5,7 @@ import numpy as np
 from recon.acquisition import Acquisition
 from recon.io import Volume, read_mask, read_volume, write_volume
 from recon.t1 import T1wMap, t1_weighted
-from recon.user_maps import user_t1w as read_user_t1w
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def from_first_echo(
@@ -39,6 +38,8 @@ def main(
     """`user`: BIDS URI of `user_t1w`."""
     echoes, facts, brain = read_volume(magnitude), Acquisition.read(acquisition), read_mask(mask)
     if user_t1w:
+        from recon.user_maps import user_t1w as read_user_t1w  # loads interpolation, which nothing else needs here
+
         image, resampled = read_user_t1w(user_t1w, echoes, brain)
         about = {"Sources": [user], "Tool": "user", "Resampled": "linear, scanner coordinates" if resampled else "no"}
     else:
@@ -47,5 +48,5 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg, user=snakemake.params.user)

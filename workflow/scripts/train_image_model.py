@@ -10,7 +10,7 @@ from qnet.networks.loop import write_log
 from qnet.networks.model import prepare_torch
 from qnet.networks.train import ImageTraining, train_image_model, training_images
 from qnet.networks.weights import check_encoder, write_weights
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(folds: str, stacks: list[str], weights: str, swa_weights: str, log: str, fold: str, seed: str,
@@ -34,7 +34,7 @@ def main(folds: str, stacks: list[str], weights: str, swa_weights: str, log: str
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         keys = {"fold": snakemake.wildcards.fold, "seed": snakemake.wildcards.seed}
         keys |= {"inner": snakemake.wildcards.get("inner"), "input_name": snakemake.wildcards["input"]}
         main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg, threads=snakemake.threads)

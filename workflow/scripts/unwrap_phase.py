@@ -4,7 +4,7 @@ from recon.acquisition import Acquisition
 from recon.io import read_mask, read_volume, write_mask, write_volume
 from recon.trim import reliable_mask
 from recon.unwrap import UnwrapPhase, unwrap_phase
-from workflow.lib.log import job_log
+from workflow.lib.job import job
 
 
 def main(
@@ -20,5 +20,5 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(**snakemake.input, **snakemake.output, cfg=snakemake.params.cfg, threads=snakemake.threads)

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from qnet.images.data import atomic
-from workflow.lib.log import job_log
+from qnet.atomic import atomic
+from workflow.lib.job import job
 
 
 def main(files: list[str], predictions: str, variant: str) -> None:
@@ -13,5 +13,5 @@ def main(files: list[str], predictions: str, variant: str) -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
+    with job(snakemake):
         main(list(snakemake.input.predictions), **snakemake.output, variant=snakemake.wildcards.name)

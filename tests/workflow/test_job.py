@@ -1,0 +1,156 @@
+"""What stands around a job: its log, the checksums of its files, and what verifies them later."""
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from workflow import verify
+from workflow.lib.checksums import AlteredFileError, raw_inputs
+from workflow.lib.clock import check_clock
+from workflow.lib.job import job
+
+RAW, MAP, SIDECAR, TABLE = "data/echo.nii.gz", "results/x/maps/chi.nii.gz", "results/x/maps/chi.json", "results/x/t.tsv"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A working folder with a raw image."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("data", "results/x/maps", "results/x/logs/sub-01"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / RAW).write_text("raw")
+    return tmp_path
+
+
+def reconstruct(folder, content="chi"):
+    """A job that writes an image with its sidecar from the raw one."""
+    given = SimpleNamespace(rule="combine", log=["results/x/logs/sub-01/combine.log"], input=[RAW], output=[MAP])
+    with job(given):
+        print("computing")
+        (folder / MAP).write_text(content)
+        (folder / SIDECAR).write_text("{}")
+
+
+def tabulate(folder):
+    """A job that reads it."""
+    with job(SimpleNamespace(rule="tabulate", log=["results/x/logs/tabulate.log"], input=[MAP], output=[TABLE])):
+        (folder / TABLE).write_text("t")
+
+
+def test_a_job_records_what_it_read_and_wrote_and_its_log(folder):
+    reconstruct(folder)
+    record = json.loads((folder / "results/x/checksums/jobs/sub-01/combine.json").read_text())
+    assert (record["rule"], list(record["inputs"]), set(record["outputs"])) == ("combine", [RAW], {MAP, SIDECAR})
+    assert (folder / "results/x/logs/sub-01/combine.log").read_text() == "computing\n"
+
+
+def test_the_sums_are_those_of_sha256sum(folder):
+    reconstruct(folder)
+    sums = (folder / "results/x/checksums/files/maps/chi.nii.gz.sha256").read_text()
+    command = ["sha256sum", "--check", "--strict", "-"]
+    found = subprocess.run(command, input=sums, cwd="results/x", capture_output=True, text=True, check=True)
+    assert found.stdout == "maps/chi.nii.gz: OK\nmaps/chi.json: OK\n"
+
+
+def test_the_same_run_gives_the_same_records(folder):
+    def records():
+        return {path: path.read_bytes() for path in (folder / "results/x/checksums").rglob("*.*")}
+
+    reconstruct(folder)
+    before = records()
+    reconstruct(folder)
+    assert records() == before
+
+
+DAMAGES = {
+    "another byte": lambda: Path(MAP).write_text("chj"),
+    "cut short": lambda: Path(MAP).write_text(""),
+    "another sidecar": lambda: Path(SIDECAR).write_text("[]"),
+    "no sidecar": lambda: Path(SIDECAR).unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_an_altered_input_is_refused(folder, damage):
+    reconstruct(folder)
+    DAMAGES[damage]()
+    with pytest.raises(AlteredFileError, match=f"Delete {MAP} and run again: it will be made anew. Masks") as error:
+        tabulate(folder)
+    assert "as rule combine wrote it, found" in str(error.value)
+    assert "AlteredFileError" in (folder / "results/x/logs/tabulate.log").read_text()
+    assert not (folder / TABLE).exists()
+
+
+def test_a_vanished_input_is_named(folder):
+    (folder / RAW).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{RAW}: expected this input, found no file"):
+        reconstruct(folder)
+
+
+def test_an_input_without_a_record_is_taken_as_it_is(folder):
+    (folder / MAP).write_text("by hand")
+    tabulate(folder)
+    assert raw_inputs(folder / "results/x").keys() == {MAP}
+
+
+def test_a_job_that_fails_leaves_no_record(folder):
+    reconstruct(folder)
+    with (
+        pytest.raises(RuntimeError),
+        job(SimpleNamespace(rule="combine", log=["results/x/logs/sub-01/combine.log"], input=[RAW], output=[MAP])),
+    ):
+        raise RuntimeError
+    assert not [path for path in (folder / "results/x/checksums").rglob("*") if path.is_file()]
+
+
+def test_leftovers_of_killed_writers_go_when_their_job_comes_again(folder):
+    of_this_job = [folder / f"results/x/maps/.77.partial.chi{end}" for end in (".nii.gz", ".json", ".checkpoint")]
+    of_another = folder / "results/x/maps/.77.partial.chi2.nii.gz"
+    for path in (*of_this_job, of_another):
+        path.touch()
+    reconstruct(folder)
+    assert not any(path.exists() for path in of_this_job)
+    assert of_another.exists()
+
+
+def test_raw_inputs_are_those_that_no_job_made(folder):
+    reconstruct(folder)
+    tabulate(folder)
+    found = raw_inputs(folder / "results/x")
+    assert list(found) == [RAW] and len(found[RAW]) == 64
+
+
+def test_verify_tells_what_became_of_every_file(folder, capsys):
+    reconstruct(folder)
+    tabulate(folder)
+    assert verify.main([]) == 0
+    assert capsys.readouterr().out == (
+        "results/x: 3 files with a checksum, 0 altered, 0 missing, 0 unrecorded, 0 left over\n"
+    )
+    (folder / TABLE).unlink()
+    (folder / "results/x/notes.txt").touch()
+    (folder / "results/x/maps/.77.partial.chi.nii.gz").touch()
+    assert verify.main(["results/x"]) == 0
+    found = capsys.readouterr().out
+    assert f"missing: {TABLE}\nunrecorded: results/x/notes.txt\nleft over: results/x/maps/.77" in found
+    (folder / MAP).write_text("oops")
+    assert verify.main(["results/x"]) == 1
+    assert f"altered: {MAP}: expected SHA-256" in capsys.readouterr().out
+
+
+def test_verify_needs_something_to_verify(capsys):
+    assert verify.main([]) == 1
+    assert "found none" in capsys.readouterr().err
+
+
+def test_a_file_from_the_future_is_refused(folder):
+    check_clock([RAW, "gone"])
+    tomorrow = time.time() + 86400
+    os.utime(folder / RAW, (tomorrow, tomorrow))
+    with pytest.raises(ValueError, match=rf"{RAW}: expected a time of change that has passed, found .*touch {RAW}"):
+        check_clock([RAW])

@@ -1,0 +1,50 @@
+"""Inputs that say they were changed in the future.
+
+Snakemake compares times of change: no output can be younger than such an input, and its jobs end in an error after they
+have computed. What jobs write, Snakemake stamps anew with the clock of the process that was started, so that the clock
+of a worker does not matter.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from recon.intake.scan import Scan
+
+TOLERANCE_S = 60.0  # by which the clocks of a file server and of its users may differ
+
+
+def inputs_of(scans: Iterable[Scan]) -> Iterator[str]:
+    """The files that scans are made from: images, sidecars and what the user added."""
+    for scan in scans:
+        for series in filter(None, (scan.series, scan.low_flip)):
+            yield from (*series.files, *series.sidecars)
+        yield from filter(None, (scan.mask, scan.nuclei, scan.t1w))
+
+
+def changed_s(file: str) -> float:
+    """Time of the last change [s since 1970]; 0 for a file that is not there, which is for others to tell."""
+    try:
+        return Path(file).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def check_clock(files: Iterable[str]) -> None:
+    """Refuse files whose time of change has not come yet.
+
+    Raises
+    ------
+    ValueError
+        The message names one of them, says how many there are, and what to do.
+    """
+    now_s = time.time()
+    late = {file: found_s for file in files if (found_s := changed_s(file)) > now_s + TOLERANCE_S}
+    if late:
+        file = next(iter(late))
+        found, now = (f"{datetime.fromtimestamp(moment_s):%Y-%m-%d %H:%M}" for moment_s in (late[file], now_s))
+        raise ValueError(
+            f"{file}: expected a time of change that has passed, found {found}; here it is {now} ({len(late)} such "
+            f"files). Correct the clock that is wrong, or stamp the files anew: touch {file}"
+        )

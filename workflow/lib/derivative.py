@@ -1,0 +1,27 @@
+"""What stands beside the maps in derivatives/qnet/, the same for every scan."""
+
+README = """# {name}
+
+Made by Q-Net {version} from raw multi-echo gradient echo images. Research use only: not a medical device.
+
+- `Chimap`: magnetic susceptibility [ppm], positive where paramagnetic (iron); `Reference` in the sidecar says what
+  is zero. `desc-echoN_Chimap`: that of echo N alone, without reference.
+- `R2starmap` [1/s] and `desc-misfit_R2starmap`, how well one exponential describes the decay.
+- `desc-stage_T1w` [arbitrary units]; `T1map` [s] and `PDmap` [arbitrary units] where two flip angles were acquired.
+- `desc-brain_mask`; `desc-nuclei_dseg`, deep grey nuclei named in `desc-nuclei_dseg.tsv`; `label-BG_mask`, the box
+  around the basal ganglia; `desc-nuclei_stats.tsv`, statistics of every nucleus and of white matter.
+
+All maps lie on the grid of the echo images and are zero outside the brain. Every sidecar names its `Sources`; that of
+`Chimap` also says what was decided about the scanner's phase values and why.
+"""
+ON_THE_GRID = {"SpatialReference": "orig"}
+SIDECARS = {  # at the root, where every image of the suffix inherits them; only of maps that every scan has
+    "Chimap": {"Description": "Magnetic susceptibility, positive where paramagnetic"},
+    "desc-stage_T1w": {"Description": "First echo, T1-weighted"},
+    "desc-brain_mask": {"Description": "Brain", **ON_THE_GRID},
+    "desc-nuclei_dseg": {"Description": "Deep grey nuclei", **ON_THE_GRID},
+    "label-BG_mask": {"Description": "Box around the basal ganglia and thalamus", **ON_THE_GRID},
+}
+IGNORED = "*_stats.tsv\n"  # statistics have no name in BIDS
+LABELS = "desc-nuclei_dseg.tsv"
+BESIDE = ("README", ".bidsignore", LABELS, *(f"{suffix}.json" for suffix in SIDECARS))

@@ -1,0 +1,38 @@
+"""Files of scans that an earlier run had and this one has not: nothing reads them, but a reader of the folder may."""
+
+import re
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+SCAN = re.compile(r"sub-[0-9A-Za-z]+(?:_ses-[0-9A-Za-z]+)?(?:_run-[0-9A-Za-z]+)?")
+SOURCES = "bids"  # converted DICOM: what a run starts from, not what it makes
+MOST = 6  # scans that are named
+
+
+def stale_files(root: Path, scans: Collection[str]) -> dict[str, list[Path]]:
+    """Files below results/<dataset> by the scan that they belong to, of scans that are not part of the run.
+
+    Parameters
+    ----------
+    root : results/<dataset>
+    scans : names of the scans of the run
+    """
+    found: dict[str, list[Path]] = {}
+    for path in sorted(root.rglob("*sub-*")):
+        named = SCAN.search(path.name)
+        if named and named[0] not in scans and path.is_file() and path.relative_to(root).parts[0] != SOURCES:
+            found.setdefault(named[0], []).append(path)
+    return found
+
+
+def tell_stale(root: Path, scans: Collection[str]) -> None:
+    """Say on stderr which scans have only files of an earlier run."""
+    if stale := stale_files(root, scans):
+        names = [*list(stale)[:MOST], *([f"{len(stale) - MOST} more"] if len(stale) > MOST else [])]
+        number = sum(map(len, stale.values()))
+        print(
+            f"{root}: {number} files of scans that are not part of this run: {', '.join(names)}. Nothing is made from "
+            "them; python -m workflow.stale, with the arguments of the run, lists them",
+            file=sys.stderr,
+        )

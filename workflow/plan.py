@@ -1,0 +1,31 @@
+"""What a run would need, before anything runs: `python -m workflow.plan [--json FILE] [arguments of snakemake]`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from recon.io import write_json
+from workflow.lib.costs import read_costs
+from workflow.lib.measured import finished_jobs
+from workflow.lib.missing import missing
+from workflow.lib.plan import free_mb, make_plan
+from workflow.lib.plan_text import text
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the plan; SystemExit where Snakemake refuses the arguments."""
+    parser = argparse.ArgumentParser(prog="python -m workflow.plan", description=__doc__)
+    parser.add_argument("--json", type=Path, help="write the plan to this file as well")
+    chosen, of_snakemake = parser.parse_known_args(arguments)
+    found = missing(of_snakemake)
+    runs = sorted(path.parent for path in found.dataset.parent.glob("*/benchmarks"))
+    measured = {run.name: finished_jobs(run, found.rules) for run in runs}
+    plan, free = make_plan(found, read_costs(), measured), free_mb(found.dataset)
+    if chosen.json:
+        content = plan._asdict() | {"rows": [row._asdict() for row in plan.rows], "free_mb": free}
+        write_json(chosen.json, content)
+    print(text(plan, free), end="")
+
+
+if __name__ == "__main__":
+    main()
