@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,16 +22,22 @@ RAW, MAP, SIDECAR, TABLE = "data/echo.nii.gz", "results/x/maps/chi.nii.gz", "res
 def folder(tmp_path, monkeypatch):
     """A working folder with a raw image."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # a job that fails silences it
     for name in ("data", "results/x/maps", "results/x/logs/sub-01"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / RAW).write_text("raw")
     return tmp_path
 
 
+def given(rule, log, inputs, output):
+    """What Snakemake gives a script."""
+    names = {"wildcards": {"scan": "sub-01", "variant": ""}, "params": {"cfg": {"power": 2}}}
+    return SimpleNamespace(rule=rule, log=[f"results/x/logs/{log}"], input=inputs, output=[output], **names)
+
+
 def reconstruct(folder, content="chi"):
     """A job that writes an image with its sidecar from the raw one."""
-    given = SimpleNamespace(rule="combine", log=["results/x/logs/sub-01/combine.log"], input=[RAW], output=[MAP])
-    with job(given):
+    with job(given("combine", "sub-01/combine.log", [RAW], MAP)):
         print("computing")
         (folder / MAP).write_text(content)
         (folder / SIDECAR).write_text("{}")
@@ -38,7 +45,7 @@ def reconstruct(folder, content="chi"):
 
 def tabulate(folder):
     """A job that reads it."""
-    with job(SimpleNamespace(rule="tabulate", log=["results/x/logs/tabulate.log"], input=[MAP], output=[TABLE])):
+    with job(given("tabulate", "tabulate.log", [MAP], TABLE)):
         (folder / TABLE).write_text("t")
 
 
@@ -46,7 +53,9 @@ def test_a_job_records_what_it_read_and_wrote_and_its_log(folder):
     reconstruct(folder)
     record = json.loads((folder / "results/x/checksums/jobs/sub-01/combine.json").read_text())
     assert (record["rule"], list(record["inputs"]), set(record["outputs"])) == ("combine", [RAW], {MAP, SIDECAR})
-    assert (folder / "results/x/logs/sub-01/combine.log").read_text() == "computing\n"
+    assert (folder / "results/x/logs/sub-01/combine.log").read_text() == (
+        'combine · scan=sub-01 · {"power": 2}\ncomputing\n'
+    )
 
 
 def test_the_sums_are_those_of_sha256sum(folder):
@@ -102,7 +111,7 @@ def test_a_job_that_fails_leaves_no_record(folder):
     reconstruct(folder)
     with (
         pytest.raises(RuntimeError),
-        job(SimpleNamespace(rule="combine", log=["results/x/logs/sub-01/combine.log"], input=[RAW], output=[MAP])),
+        job(given("combine", "sub-01/combine.log", [RAW], MAP)),
     ):
         raise RuntimeError
     assert not [path for path in (folder / "results/x/checksums").rglob("*") if path.is_file()]

@@ -3,13 +3,17 @@
 Nothing here changes what a job computes.
 """
 
+import json
 import logging
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 from recon.atomic import left_over
 from workflow.lib.checksums import forget, remember, verified
+
+MOST = 2000  # characters of settings in the first line of a log
 
 
 @contextmanager
@@ -18,7 +22,7 @@ def job(snakemake) -> Iterator[None]:
 
     Parameters
     ----------
-    snakemake : what Snakemake gives a script; its `log`, `rule`, `input` and `output` are used
+    snakemake : what Snakemake gives a script; its `log`, `rule`, `wildcards`, `params`, `input` and `output` are used
 
     Raises
     ------
@@ -27,6 +31,7 @@ def job(snakemake) -> Iterator[None]:
     """
     log, outputs = snakemake.log[0], list(snakemake.output)
     with job_log(log):
+        print(heading(snakemake))
         forget(log, outputs)
         for path in {path for output in outputs for path in left_over(output)}:
             path.unlink(missing_ok=True)
@@ -35,9 +40,16 @@ def job(snakemake) -> Iterator[None]:
         remember(log, snakemake.rule, inputs, outputs)
 
 
+def heading(snakemake) -> str:
+    """What runs, for which scan or fold and with which settings: the first line of a log."""
+    names = " ".join(f"{key}={value}" for key, value in snakemake.wildcards.items() if value)
+    settings = json.dumps(snakemake.params.get("cfg", {}), default=str, sort_keys=True)
+    return " · ".join(filter(None, (snakemake.rule, names, settings[:MOST])))
+
+
 @contextmanager
 def job_log(path: str) -> Iterator[None]:
-    """Send what a job prints and warns to its log; a failure leaves its traceback there."""
+    """Send what a job prints and warns to its log; a failure leaves its traceback there, and only there."""
     with open(path, "w", buffering=1, encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
         logging.captureWarnings(True)
         logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
@@ -45,4 +57,5 @@ def job_log(path: str) -> Iterator[None]:
             yield
         except Exception:
             traceback.print_exc()
+            sys.excepthook = lambda *_: None  # Snakemake needs the exit status, and the end of a run quotes the log
             raise
