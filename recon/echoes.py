@@ -42,6 +42,7 @@ def prepare_echoes(series: Series, params: PrepareEchoes) -> tuple[np.ndarray, n
     magnitude, phase_rad, grid = read_series(series, decisions)
     magnitude, phase_rad = silent_where_bad(magnitude, phase_rad)
     facts = series.facts[0]
+    maker = facts.get("Manufacturer")  # any text, or anything else that JSON can hold
     acquisition = Acquisition(
         te_s=series.te_s,
         b0_tesla=float(facts["MagneticFieldStrength"]),
@@ -49,7 +50,7 @@ def prepare_echoes(series: Series, params: PrepareEchoes) -> tuple[np.ndarray, n
         voxel_size_mm=tuple(float(v) for v in grid.voxel_size_mm),
         tr_s=facts.get("RepetitionTimeExcitation", facts.get("RepetitionTime")),
         flip_angle_deg=facts.get("FlipAngle"),
-        decisions={"Form": form(series), "Manufacturer": facts.get("Manufacturer"), **decisions.summary()},
+        decisions={"Form": form(series), "Manufacturer": maker and str(maker), **decisions.summary()},
     )
     return magnitude, phase_rad, acquisition, grid
 

@@ -9,14 +9,15 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For two processes side by side: those that share the run of the tiny cohort are one group and begin first.
+    """For two processes side by side: those that share a copy of the project are one group, those on SLURM another.
 
-    The others go by file, because fixtures are shared there.
+    The others go by file, because fixtures are shared there. The long groups begin first.
     """
-    items.sort(key=lambda item: "project" not in item.fixturenames)
     for item in items:
-        name = "tiny" if "project" in item.fixturenames else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(name))
+        tiny = "project" in item.fixturenames and item.path.stem != "test_slurm"
+        item.add_marker(pytest.mark.xdist_group("tiny" if tiny else item.path.stem))
+    order = {"tiny": 0, "test_slurm": 1}
+    items.sort(key=lambda item: order.get(item.get_closest_marker("xdist_group").args[0], 2))
 
 
 @pytest.fixture(scope="session")

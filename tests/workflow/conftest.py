@@ -1,5 +1,6 @@
 """A copy of the project in a temporary folder, and one real run of a tiny cohort that many tests look at."""
 
+import fcntl
 import gzip
 import json
 import os
@@ -66,15 +67,19 @@ def snakemake(
     return run
 
 
-@pytest.fixture(scope="session")
-def project(repository, tmp_path_factory) -> Path:
-    """The project's files and `tiny.yaml`, an overlay that runs in a minute."""
-    copy = tmp_path_factory.mktemp("project")
+def copied(repository: Path, copy: Path) -> Path:
+    """A copy of the project's files and `tiny.yaml`, an overlay that runs in a minute."""
     for folder in ("config", "workflow", "recon", "qnet", "resources"):
         shutil.copytree(repository / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(repository / "pyproject.toml", copy)
     (copy / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     return copy
+
+
+@pytest.fixture(scope="session")
+def project(repository, tmp_path_factory) -> Path:
+    """A copy of the project, for each of the processes that run tests."""
+    return copied(repository, tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="session")
@@ -90,13 +95,28 @@ def without_network() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tiny(project, without_network) -> Path:
-    """The project after a full run of the tiny cohort, cut off the network where this machine allows that.
+def finished_run(repository, without_network, tmp_path_factory, worker_id) -> Path:
+    """A project after a full run of the tiny cohort, cut off the network where this machine allows that.
 
-    The file `network` names the namespace in which it ran.
+    The file `network` names the namespace in which it ran. Processes that run tests side by side share it: the first
+    that needs it makes it, the others wait, and nobody touches it.
     """
-    remember = ["sh", "-c", 'readlink /proc/self/ns/net > network; exec "$0" "$@"']
-    snakemake(project, "--configfile", "tiny.yaml", within=[*without_network, *remember])
+    base = tmp_path_factory.getbasetemp()
+    place = (base if worker_id == "master" else base.parent) / "finished-run"
+    with open(f"{place}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            making = copied(repository, Path(f"{place}-{worker_id}"))
+            remember = ["sh", "-c", 'readlink /proc/self/ns/net > network; exec "$0" "$@"']
+            snakemake(making, "--configfile", "tiny.yaml", within=[*without_network, *remember])
+            making.rename(place)
+    return place
+
+
+@pytest.fixture(scope="session")
+def tiny(project, finished_run) -> Path:
+    """The project with all that the run of the tiny cohort left, to work with."""
+    shutil.copytree(finished_run, project, dirs_exist_ok=True)
     return project
 
 

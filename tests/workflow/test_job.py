@@ -22,7 +22,7 @@ RAW, MAP, SIDECAR, TABLE = "data/echo.nii.gz", "results/x/maps/chi.nii.gz", "res
 def folder(tmp_path, monkeypatch):
     """A working folder with a raw image."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # a job that fails silences it
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # a job that fails replaces it
     for name in ("data", "results/x/maps", "results/x/logs/sub-01"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / RAW).write_text("raw")

@@ -203,10 +203,10 @@ def test_a_killed_run_resumes_without_a_job_twice(cluster, small):
 
 
 @pytest.fixture(scope="module")
-def clustered(cluster, tiny, tmp_path_factory):
+def clustered(cluster, finished_run, tmp_path_factory):
     """The tiny cohort without two scans and all that follows, finished by the cluster; with the jobs that did it."""
     project, before = tmp_path_factory.mktemp("clustered") / "project", cluster.jobs()
-    shutil.copytree(tiny, project, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(finished_run, project, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     results = project / "results/tiny"
     for pattern in ("*/sub-0[12]", "rawdata/**/sub-0[12]", "derivatives/qnet/sub-0[12]", "qnet", "tables"):
         for folder in list(results.glob(pattern)):
@@ -233,11 +233,12 @@ def test_only_training_asks_for_a_gpu(clustered):
     assert {(job.partition, job.gpus) for job in jobs if not job.name.startswith("rule_fold")} == {("main", 0)}
 
 
-def test_the_cluster_computes_the_same_bytes(clustered, tiny):
+def test_the_cluster_computes_the_same_bytes(clustered, finished_run):
     project, _ = clustered
-    maps = sorted((tiny / "results/tiny/derivatives/qnet").glob("sub-*/anat/*.nii.gz"))
-    folds = sorted((tiny / "results/tiny/qnet/full").glob("**/predictions.tsv"))
+    maps = sorted((finished_run / "results/tiny/derivatives/qnet").glob("sub-*/anat/*.nii.gz"))
+    folds = sorted((finished_run / "results/tiny/qnet/full").glob("**/predictions.tsv"))
     assert maps
     assert len(folds) == 2
-    other = [file for file in [*maps, *folds] if file.read_bytes() != (project / file.relative_to(tiny)).read_bytes()]
+    pairs = [(file, project / file.relative_to(finished_run)) for file in (*maps, *folds)]
+    other = [file for file, again in pairs if file.read_bytes() != again.read_bytes()]
     assert other == []

@@ -47,9 +47,13 @@ def heading(snakemake) -> str:
     return " · ".join(filter(None, (snakemake.rule, names, settings[:MOST])))
 
 
+def _message(kind: type[BaseException], error: BaseException, _) -> None:
+    print(f"{kind.__name__}: {error}", file=sys.stderr)
+
+
 @contextmanager
 def job_log(path: str) -> Iterator[None]:
-    """Send what a job prints and warns to its log; a failure leaves its traceback there, and only there."""
+    """Send what a job prints and warns to its log; a failure leaves its traceback there and its message on stderr."""
     with open(path, "w", buffering=1, encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
         logging.captureWarnings(True)
         logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
@@ -57,5 +61,5 @@ def job_log(path: str) -> Iterator[None]:
             yield
         except Exception:
             traceback.print_exc()
-            sys.excepthook = lambda *_: None  # Snakemake needs the exit status, and the end of a run quotes the log
+            sys.excepthook = _message
             raise

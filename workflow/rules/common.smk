@@ -74,7 +74,7 @@ def own():
     """The user's data, converted first where they are DICOM."""
     if CFG["bids_dir"] and CFG["dicom_dir"]:
         raise WorkflowError("config: expected bids_dir or dicom_dir, found both")
-    converts = CFG["dicom_dir"] and workflow.is_main_process and not workflow.dryrun
+    converts = CFG["dicom_dir"] and workflow.is_main_process  # in a dry run too: there is nothing else to plan from
     refused = from_dicom(Path(CFG["dicom_dir"]), Path(BIDS_DIR)) if converts else {}
     return own_study(CFG, P, Path(BIDS_DIR), chi_echoes, AVAILABLE_CORES, workflow.is_main_process, refused)
 
