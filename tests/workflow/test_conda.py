@@ -14,7 +14,7 @@ from tests.workflow import conda_stand_in
 from tests.workflow.conftest import snakemake
 
 CONDA = ("--configfile", "tiny.yaml", "--use-conda")
-ECHOES = "results/tiny/work/sub-01/sub-01_acquisition.json"
+ECHOES = "/".join(("results/tiny", "work", "sub-01", "sub-01_acquisition.json"))
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def record(tmp_path):
     jobs = root / "checksums/jobs"
     jobs.mkdir(parents=True)
     raw, mask = (f"/data/mystudy/{name}" for name in ("sub-01/anat/sub-01_x.nii.gz", "derivatives/sub-01/mask.nii.gz"))
-    phase = f"{root}/work/sub-01/phase.nii"
+    phase = "/".join((str(root), "work", "sub-01", "phase.nii"))
     (jobs / "a.json").write_text(json.dumps({"rule": "a", "inputs": {raw: "aa", mask: "bb"}, "outputs": {phase: "cc"}}))
     (jobs / "b.json").write_text(json.dumps({"rule": "b", "inputs": {phase: "cc"}, "outputs": {}}))
 
