@@ -1,6 +1,5 @@
 """What a run needs that a computer without network cannot fetch, and whether it is here."""
 
-import hashlib
 import os
 import re
 import shutil
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import yaml
 
 from recon.atomic import atomic
+from workflow.lib.checksums import sha256
 
 WEIGHTS_URL = "https://download.pytorch.org/models/resnet18-f37072fd.pth"  # torchvision's ResNet18 on ImageNet
 WEIGHTS_SHA256 = "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"
@@ -91,7 +91,7 @@ def weights_path() -> Path:
 def weights(wanted: bool) -> Item:
     """The ImageNet weights, their SHA-256 checked."""
     path = weights_path()
-    if path.is_file() and _sha256(path) == WEIGHTS_SHA256:
+    if path.is_file() and sha256(path) == WEIGHTS_SHA256:
         return Item("ImageNet weights", "ready", str(path))
     if path.is_file():
         return Item("ImageNet weights", "missing", f"{path} is another file, by its SHA-256: put {WEIGHTS_URL} there")
@@ -121,7 +121,7 @@ def download(path: Path) -> None:
     with atomic(path) as part:
         with urllib.request.urlopen(WEIGHTS_URL, timeout=60) as source, open(part, "wb") as target:
             shutil.copyfileobj(source, target)
-        if (found := _sha256(part)) != WEIGHTS_SHA256:
+        if (found := sha256(part)) != WEIGHTS_SHA256:
             raise ValueError(f"{WEIGHTS_URL}: expected the SHA-256 {WEIGHTS_SHA256}, found {found}; nothing was kept")
 
 
@@ -133,8 +133,3 @@ def table(items: list[Item]) -> str:
 
 def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
