@@ -115,6 +115,7 @@ def run_bfr(source: Folder, out: Path, config: dict) -> None:
         acquisition.voxel_size_mm,
         acquisition.b0_dir,
         LocalField(**config["local_field"]),
+        source.echoes("magnitude").data if source.has("magnitude") else None,
         CORES,
     )
     write_volume(out / "localfield.nii.gz", local_ppm, field)

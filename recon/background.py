@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from recon.harmonic import CROSS, harmonic_extension
 from recon.kernels import bounding_box, convolve, padded_shape, sphere_kernel
+from recon.rim import continuable
 from recon.sources import background_remainder
 from recon.spikes import without_spikes
 
@@ -29,7 +30,9 @@ class LocalField:
     threshold: float
 
 
-def sharp(mask, voxel_size_mm, b0_dir, params: LocalField, workers: int = 1) -> tuple[np.ndarray, Removal]:
+def sharp(
+    mask, voxel_size_mm, b0_dir, params: LocalField, magnitude=None, workers: int = 1
+) -> tuple[np.ndarray, Removal]:
     r"""Sophisticated harmonic artefact reduction for phase data.
 
     A harmonic field equals its mean over any sphere, so subtracting the mean leaves the local field convolved with
@@ -52,7 +55,9 @@ def sharp(mask, voxel_size_mm, b0_dir, params: LocalField, workers: int = 1) -> 
     return _spherical_means(mask, voxel_size_mm, [params.radius_mm], params.threshold, workers)
 
 
-def vsharp(mask, voxel_size_mm, b0_dir, params: LocalField, workers: int = 1) -> tuple[np.ndarray, Removal]:
+def vsharp(
+    mask, voxel_size_mm, b0_dir, params: LocalField, magnitude=None, workers: int = 1
+) -> tuple[np.ndarray, Removal]:
     """SHARP with the largest sphere that fits: radii from `radius_mm` down to `smallest_radius_mm`.
 
     Near the rim smaller spheres keep tissue that one large sphere would cost. Arguments, result and errors as in
@@ -96,7 +101,9 @@ def _spherical_means(
     return eroded, remove
 
 
-def boundary_values(mask, voxel_size_mm, b0_dir, params: LocalField, workers: int = 1) -> tuple[np.ndarray, Removal]:
+def boundary_values(
+    mask, voxel_size_mm, b0_dir, params: LocalField, magnitude=None, workers: int = 1
+) -> tuple[np.ndarray, Removal]:
     """Laplacian boundary value method: subtract the harmonic field that takes the total field's values at the rim.
 
     The local field is taken for zero in the outermost layer of voxels, which the mask loses. Arguments and result as
@@ -111,17 +118,19 @@ def boundary_values(mask, voxel_size_mm, b0_dir, params: LocalField, workers: in
     ), lambda field_ppm: field_ppm - harmonic_extension(field_ppm, mask, voxel_size_mm)
 
 
-def boundary_sources(mask, voxel_size_mm, b0_dir, params: LocalField, workers: int = 1) -> tuple[np.ndarray, Removal]:
+def boundary_sources(
+    mask, voxel_size_mm, b0_dir, params: LocalField, magnitude=None, workers: int = 1
+) -> tuple[np.ndarray, Removal]:
     """Boundary values, then the slow field that their zero at the rim has taken from the brain is given back.
 
     What is left after :func:`boundary_values` is the local field less the harmonic function that equals it at the rim.
-    :func:`recon.sources.background_remainder` finds that function as the field of sources outside. Arguments and
-    result as in :func:`sharp`.
+    :func:`recon.sources.background_remainder` finds that function as the field of sources outside; `magnitude` helps it
+    to know the sources inside. Arguments and result as in :func:`sharp`.
     """
 
     def remove(field_ppm: np.ndarray) -> np.ndarray:
         local_ppm = field_ppm - harmonic_extension(field_ppm, mask, voxel_size_mm)
-        return local_ppm - background_remainder(local_ppm, mask, voxel_size_mm, b0_dir, workers)
+        return local_ppm - background_remainder(local_ppm, mask, voxel_size_mm, b0_dir, magnitude, workers)
 
     return _without_rim(mask, voxel_size_mm), remove
 
@@ -134,6 +143,8 @@ def _without_rim(mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
 
 
 METHODS = {"sharp": sharp, "vsharp": vsharp, "lbv": boundary_values, "lbv_sources": boundary_sources}
+FROM_THE_RIM = ("lbv", "lbv_sources")  # continue the field inwards from the outermost voxels
+FROM_MAGNITUDE = ("lbv_sources",)  # use it where it is given
 
 
 def local_field(
@@ -142,6 +153,7 @@ def local_field(
     voxel_size_mm: np.ndarray,
     b0_dir: np.ndarray,
     params: LocalField,
+    magnitude: np.ndarray | None = None,
     workers: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Remove the field of sources outside `mask` by `params.method`.
@@ -154,6 +166,7 @@ def local_field(
     voxel_size_mm : (3,) [mm]
     b0_dir : (3,) unit vector of B0 in voxel axes
     params : LocalField
+    magnitude : (X, Y, Z, echo) float array, optional; the methods in `FROM_MAGNITUDE` read its first and last echo
     workers : threads of the transforms
 
     Returns
@@ -163,7 +176,11 @@ def local_field(
     """
     box = bounding_box(mask)
     inside = mask[box]
-    kept, remove = METHODS[params.method](inside, voxel_size_mm, b0_dir, params, workers)
+    if params.method in FROM_THE_RIM:
+        one = field_ppm if field_ppm.ndim == 3 else field_ppm.mean(-1)
+        inside = continuable(one[box], inside, voxel_size_mm)
+    magnitude = None if magnitude is None else magnitude[box]
+    kept, remove = METHODS[params.method](inside, voxel_size_mm, b0_dir, params, magnitude, workers)
     local_ppm, eroded = np.zeros(field_ppm.shape, np.float32), np.zeros_like(mask)
     eroded[box] = kept
     for echo in [()] if field_ppm.ndim == 3 else [(i,) for i in range(field_ppm.shape[-1])]:

@@ -74,7 +74,9 @@ def reconstruct(
     unwrapped_rad = unwrap_phase(phase_rad, magnitude, reliable, te_s, params.unwrap_phase, workers)
     field_ppm = field_mapping(unwrapped_rad, magnitude, reliable, acquisition, params.field_mapping)
     del unwrapped_rad
-    local_ppm, eroded = local_field(field_ppm, reliable, voxel_size_mm, acquisition.b0_dir, params.local_field, workers)
+    local_ppm, eroded = local_field(
+        field_ppm, reliable, voxel_size_mm, acquisition.b0_dir, params.local_field, magnitude, workers
+    )
     del field_ppm
     chi_ppm = dipole_inversion(
         local_ppm,

@@ -18,6 +18,25 @@ def laplacian_weights(voxel_size_mm: np.ndarray) -> np.ndarray:
     return w / (2 * w.sum())
 
 
+def neighbour_mean(field: np.ndarray, good: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over the good ones of the six neighbours, weighted by `weights` (3,), and whether there is any.
+
+    Parameters
+    ----------
+    field : (X, Y, Z) float32 array, zero where not `good`
+    good : (X, Y, Z) bool array
+    weights : (3,) float32, of :func:`laplacian_weights`
+    """
+    total, share = np.zeros_like(field), np.zeros_like(field)
+    for axis, w in enumerate(weights):
+        low = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
+        high = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
+        for here, there in ((low, high), (high, low)):
+            total[here] += w * field[there]
+            share[here] += w * good[there]
+    return total / np.maximum(share, np.finfo(np.float32).tiny), share > 0
+
+
 def harmonic_extension(values: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
     r"""Solve :math:`\nabla^2 h = 0` inside `mask` with h = `values` on its outermost layer of voxels.
 

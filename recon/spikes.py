@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recon.harmonic import laplacian_weights
+from recon.harmonic import laplacian_weights, neighbour_mean
 
 SPIKE_PPM = 0.2  # from the neighbours' mean; the wall of a vein of 0.3 ppm stays below, a turn of 2 pi at 3 T does not
 SPIKE_DEVIATIONS = 12.0  # and robust standard deviations, where the field is noisier than that
@@ -28,7 +28,7 @@ def without_spikes(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.nd
     field = np.where(finite, field_ppm, 0).astype(np.float32)
     weights = laplacian_weights(voxel_size_mm).astype(np.float32)
     for _ in range(ROUNDS):
-        mean, known = _neighbour_mean(np.where(good, field, 0), good, weights)
+        mean, known = neighbour_mean(np.where(good, field, 0), good, weights)
         distance = np.abs(field - mean)
         trusted = distance[good & known]
         if trusted.size == 0:
@@ -44,22 +44,10 @@ def filled(field: np.ndarray, mask: np.ndarray, good: np.ndarray, voxel_size_mm:
     field, good = np.where(good, field, 0).astype(np.float32), good.copy()
     weights = laplacian_weights(voxel_size_mm).astype(np.float32)
     while (missing := mask & ~good).any():
-        mean, known = _neighbour_mean(field, good, weights)
+        mean, known = neighbour_mean(field, good, weights)
         touching = missing & known
         if not touching.any():
             break
         field[touching] = mean[touching]
         good |= touching
     return field
-
-
-def _neighbour_mean(field: np.ndarray, good: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean over the good ones of the six neighbours, and whether there is any."""
-    total, share = np.zeros_like(field), np.zeros_like(field)
-    for axis, w in enumerate(weights):
-        low = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
-        high = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
-        for here, there in ((low, high), (high, low)):
-            total[here] += w * field[there]
-            share[here] += w * good[there]
-    return total / np.maximum(share, np.finfo(np.float32).tiny), share > 0

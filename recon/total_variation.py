@@ -10,7 +10,7 @@ from recon.noise import field_noise
 MARGIN = 2  # voxels around the mask in which sources of residual background may lie
 # ADMM: weights of the split data, of the split gradient over the regularisation [1/ppm] and over-relaxation
 RHO, MU, RELAX = 0.3, 30.0, 1.7
-OUTSIDE = 0.03  # quadratic penalty of sources outside the mask, relative to D^2
+OUTSIDE = 0.001  # quadratic penalty of sources outside the mask, relative to D^2
 WIENER_FLOOR = 0.02  # least regularisation of the residual, relative to D^2
 SHELLS = 64  # of wave numbers, of the residual's spectrum
 SLAB = 8  # planes that fit into the cache together
