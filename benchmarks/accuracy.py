@@ -141,7 +141,7 @@ def composed(head: Head, name: str, arm: dict, workers: int) -> Iterator[tuple[s
     method = f"{params.field_mapping.echoes}, offset {params.field_mapping.offset}"
     yield "field_mapping", method, field_scores(head, averaged(head, arm, field, mask), mask)
 
-    local, kept = local_field(field, mask, *geometry, params.local_field, workers)
+    local, kept = local_field(field, mask, *geometry, params.local_field, magnitude, workers)
     scores = local_scores(local_truth(head, mask), mask, averaged(head, arm, local, kept), kept)
     yield "local_field", params.local_field.method, scores
 

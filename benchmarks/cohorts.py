@@ -53,7 +53,7 @@ def chain(config: dict, at, scripts) -> None:
         field=at("field.nii"), precision=at("precision.nii"), cfg=config["field_mapping"],
     )  # fmt: skip
     scripts["local_field"](
-        field=at("field.nii"), reliable=at("reliable.nii"), acquisition=echoes["acquisition"],
+        field=at("field.nii"), reliable=at("reliable.nii"), **echoes,
         local=at("local.nii"), eroded=at("eroded.nii"), cfg=config["local_field"], **alone,
     )  # fmt: skip
     r2star = {"r2star": at("r2star.nii.gz")}

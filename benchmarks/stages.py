@@ -152,7 +152,7 @@ def local_stages(section: dict) -> list[Stage]:
         Stage(
             stage="local_field",
             method=method,
-            inputs=("total_ppm", "given"),
+            inputs=("total_ppm", "given", "magnitude"),
             call=partial(remove_background, LocalField(**section | {"method": method})),
             pairs=needed,
         )
@@ -160,8 +160,10 @@ def local_stages(section: dict) -> list[Stage]:
     ]
 
 
-def remove_background(params: LocalField, facts: Acquisition, field_ppm, mask) -> tuple[np.ndarray, np.ndarray]:
-    return local_field(field_ppm, mask, np.array(facts.voxel_size_mm), np.array(facts.b0_dir), params)
+def remove_background(
+    params: LocalField, facts: Acquisition, field_ppm, mask, magnitude
+) -> tuple[np.ndarray, np.ndarray]:
+    return local_field(field_ppm, mask, np.array(facts.voxel_size_mm), np.array(facts.b0_dir), params, magnitude)
 
 
 def inversion_pairs(section: dict) -> float:

@@ -144,7 +144,6 @@ def _without_rim(mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
 
 METHODS = {"sharp": sharp, "vsharp": vsharp, "lbv": boundary_values, "lbv_sources": boundary_sources}
 FROM_THE_RIM = ("lbv", "lbv_sources")  # continue the field inwards from the outermost voxels
-FROM_MAGNITUDE = ("lbv_sources",)  # use it where it is given
 
 
 def local_field(
@@ -166,7 +165,7 @@ def local_field(
     voxel_size_mm : (3,) [mm]
     b0_dir : (3,) unit vector of B0 in voxel axes
     params : LocalField
-    magnitude : (X, Y, Z, echo) float array, optional; the methods in `FROM_MAGNITUDE` read its first and last echo
+    magnitude : (X, Y, Z, echo) float array, optional, of which `lbv_sources` reads the first and last echo
     workers : threads of the transforms
 
     Returns

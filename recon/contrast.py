@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 DARK = 0.05  # of the median magnitude: below it the logarithm is that of noise
-SLOW_MM = 60.0  # standard deviation over which the receive coils' sensitivity varies
+SLOW_MM = 30.0  # standard deviation over which the receive coils' sensitivity varies
 WIDEST = 2.0  # largest logarithm of a ratio: beyond it lie voids
 
 

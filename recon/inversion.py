@@ -22,6 +22,7 @@ class DipoleInversion:
     tv_weight: float
     tv_iterations: int
     tv_tolerance: float
+    tv_outside: float
 
 
 METHODS = {"tkd": tkd, "iterative_tkd": tkd, "tv": total_variation}

@@ -10,7 +10,6 @@ from recon.noise import field_noise
 MARGIN = 2  # voxels around the mask in which sources of residual background may lie
 # ADMM: weights of the split data, of the split gradient over the regularisation [1/ppm] and over-relaxation
 RHO, MU, RELAX = 0.3, 30.0, 1.7
-OUTSIDE = 0.001  # quadratic penalty of sources outside the mask, relative to D^2
 WIENER_FLOOR = 0.02  # least regularisation of the residual, relative to D^2
 SHELLS = 64  # of wave numbers, of the residual's spectrum
 SLAB = 8  # planes that fit into the cache together
@@ -25,11 +24,11 @@ class Splitting:
     Only differences between two voxels of the mask count, so that the brain's surface costs nothing.
     """
 
-    def __init__(self, field_ppm: np.ndarray, weight: np.ndarray, model: Model, mu: float):
+    def __init__(self, field_ppm: np.ndarray, weight: np.ndarray, model: Model, mu: float, outside: float):
         shape = model.inside.shape
         self.field, self.model = field_ppm, model
         self.pull = weight**2 / (weight**2 + np.float32(RHO))  # of the data on z
-        self.keep = np.float32(mu / (mu + OUTSIDE))  # of v outside
+        self.keep = np.float32(mu / (mu + outside))  # of v outside
         self.z, self.z_dual, self.v_dual = (np.zeros(shape, np.float32) for _ in range(3))
         self.y, self.y_dual = (np.zeros((3, *shape), np.float32) for _ in range(2))
 
@@ -86,7 +85,7 @@ class Splitting:
         return (z - s - field[planes]) * inside
 
 
-def admm(field_ppm, weight, model: Model, regularisation: float, iterations: int, tolerance: float):
+def admm(field_ppm, weight, model: Model, regularisation: float, iterations: int, tolerance: float, outside: float):
     r"""Minimise by alternating directions, until :math:`\chi` changes by less than `tolerance` of its norm.
 
     .. math:: X \leftarrow \frac{\rho D (D X + F r) + \mu F g}{\rho D^2 + \mu (|\nabla|^2 + 1)}
@@ -99,7 +98,7 @@ def admm(field_ppm, weight, model: Model, regularisation: float, iterations: int
     """
     D, transform, mu = model.D, model.transform, np.float32(MU * regularisation)
     inverse = 1 / (np.float32(RHO) * D**2 + mu * (model.laplacian + 1))
-    splitting = Splitting(field_ppm, weight, model, mu)
+    splitting = Splitting(field_ppm, weight, model, mu, outside)
     chi, field = np.zeros_like(field_ppm), np.zeros_like(field_ppm)
     X = np.zeros(D.shape, np.complex64)
     for _ in range(iterations):
@@ -159,7 +158,8 @@ def total_variation(field_ppm, mask, voxel_size_mm, b0_dir, params, r2star_hz=No
     .. math:: \min_\chi \tfrac12 \| w (D \chi - f) \|^2 + \lambda \sum |\nabla \chi|
 
     The field is fitted inside the mask only. lambda is `tv_weight` times the error of the field, which is measured,
-    not assumed: noise-free fields are hardly smoothed. Then :func:`unexplained` returns the texture to the map.
+    not assumed: noise-free fields are hardly smoothed. Sources of background that was left in the field may lie in
+    a margin around the mask, at a penalty of `tv_outside`. Then :func:`unexplained` returns the texture to the map.
 
     Shapes, units and further parameters as in :func:`recon.inversion.dipole_inversion`.
 
@@ -189,7 +189,7 @@ def _invert(field_ppm: np.ndarray, precision: np.ndarray | None, model: Model, p
         return field_ppm
     weight = relative_weight(precision, known)
     regularisation = params.tv_weight * field_error(field_ppm, weight, known, model)
-    X = admm(field_ppm, weight, model, regularisation, params.tv_iterations, params.tv_tolerance)
+    X = admm(field_ppm, weight, model, regularisation, params.tv_iterations, params.tv_tolerance, params.tv_outside)
     residual = (field_ppm - model.transform.inverse(X * model.D)) * known
     X += unexplained(residual, field_noise(field_ppm, known), model)
     return model.transform.inverse(X)

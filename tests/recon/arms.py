@@ -25,9 +25,10 @@ PAPER = Chain(
         iteration_threshold=0.1,
         structure="r2star_or_chi",
         structure_r2star_hz=25.0,
-        tv_weight=0.1,
-        tv_iterations=25,
+        tv_weight=0.12,
+        tv_iterations=12,
         tv_tolerance=0.005,
+        tv_outside=0.03,
     ),
     combine_echoes=CombineEchoes(first_echo=2, last_echo=6, power=2, reference="whole_brain"),
 )
@@ -36,5 +37,5 @@ CONSENSUS = replace(
     unwrap_phase=replace(PAPER.unwrap_phase, trim_coherence=0.7, trim_echo=2),
     field_mapping=replace(PAPER.field_mapping, echoes="together", offset="smooth"),
     local_field=replace(PAPER.local_field, method="lbv_sources"),
-    dipole_inversion=replace(PAPER.dipole_inversion, method="tv"),
+    dipole_inversion=replace(PAPER.dipole_inversion, method="tv", tv_outside=0.003),
 )

@@ -17,6 +17,7 @@ TKD = DipoleInversion(
     tv_weight=0.1,
     tv_iterations=20,
     tv_tolerance=0.005,
+    tv_outside=0.03,
 )
 ITERATIVE = replace(TKD, method="iterative_tkd")
 TV = replace(TKD, method="tv")

@@ -98,7 +98,7 @@ NUMBERS = {
         "brain_mask": ["echo", "threshold", "island_mm3"],
         "unwrap_phase": ["trim_echo", "trim_coherence", "trim_r2star_hz"],
         "field_mapping": ["offset_smoothing_mm"],
-        "dipole_inversion": ["tv_weight", "tv_iterations", "tv_tolerance"],
+        "dipole_inversion": ["tv_weight", "tv_iterations", "tv_tolerance", "tv_outside"],
         "r2star_map": ["iterations", "maximum_hz"],
     },
 }

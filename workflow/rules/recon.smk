@@ -95,10 +95,15 @@ rule field_mapping:
         "../scripts/field_mapping.py"
 
 
+# sources inside may follow the contrasts of the magnitude
+CONTRASTS = rules.prepare_echoes.output.magnitude_4d if CFG["local_field"]["method"] == "lbv_sources" else []
+
+
 rule local_field:
     input:
         field=rules.field_mapping.output.field,
         reliable=rules.unwrap_phase.output.reliable,
+        magnitude=CONTRASTS,
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
         local=P.work("desc-local_fieldmap.nii"),

@@ -6,10 +6,25 @@ from recon.io import read_mask, read_volume, write_mask, write_volume
 from workflow.lib.job import job
 
 
-def main(field: str, reliable: str, acquisition: str, local: str, eroded: str, cfg: dict, threads: int) -> None:
+def main(
+    field: str,
+    reliable: str,
+    acquisition: str,
+    local: str,
+    eroded: str,
+    cfg: dict,
+    threads: int,
+    magnitude: str | None = None,
+) -> None:
     facts, total = Acquisition.read(acquisition), read_volume(field)
     local_ppm, inner = local_field(
-        total.data, read_mask(reliable), facts.voxel_size_mm, facts.b0_dir, LocalField(**cfg), threads
+        total.data,
+        read_mask(reliable),
+        facts.voxel_size_mm,
+        facts.b0_dir,
+        LocalField(**cfg),
+        read_volume(magnitude).data if magnitude else None,
+        threads,
     )
     write_volume(local, local_ppm, like=total)
     write_mask(eroded, inner, like=total)
