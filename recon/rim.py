@@ -7,7 +7,7 @@ from recon.harmonic import CROSS, laplacian_weights, neighbour_mean
 
 STEEP_PPM = 0.008  # from the neighbours' mean: above what cortex, white matter and CSF do to each other
 STEEP_DEVIATIONS = 6.0  # and robust standard deviations, where the field is noisier than that
-LAYERS = 4  # peeled at most: the veins and sinuses that line the brain are about that wide
+DEEPEST_MM = 4.0  # peeled at most: the veins and sinuses that line the brain are about that wide
 
 
 def continuable(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
@@ -16,7 +16,7 @@ def continuable(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarr
     The field of sources outside equals the weighted mean over a voxel's neighbours only where the grid resolves it. A
     boundary value beside a strong source is one point of a steep field, yet reaches as far into the brain as the
     stretch of rim is wide that it stands for. A voxel of the outermost layer goes where it touches one whose field
-    differs from its neighbours' mean by more than `STEEP_PPM`, layer by layer.
+    differs from its neighbours' mean by more than `STEEP_PPM`, layer by layer, to a depth of about `DEEPEST_MM`.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def continuable(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarr
     deviation = np.median(trusted[:: max(trusted.size // 100_000, 1)]) / 0.6745 if trusted.size else 0.0
     steep = mask & ~(finite & (distance <= max(STEEP_PPM, STEEP_DEVIATIONS * deviation)))
     kept = mask.copy()
-    for _ in range(LAYERS):
+    for _ in range(max(round(DEEPEST_MM / np.prod(voxel_size_mm) ** (1 / 3)), 1)):
         inner = ndimage.binary_erosion(kept, CROSS)
         beside = ndimage.binary_dilation(steep & inner, CROSS)
         if not (beside & kept & ~inner).any():

@@ -66,7 +66,8 @@ def background_remainder(
 
     contrasts = np.zeros((0, *measured.shape), np.float32)
     if magnitude is not None:
-        echoes = [coarse(np.nan_to_num(magnitude[..., echo], posinf=0)) for echo in {0, magnitude.shape[-1] - 1}]
+        ends = sorted({0, magnitude.shape[-1] - 1})
+        echoes = [coarse(np.nan_to_num(magnitude[..., echo], posinf=0)) for echo in ends]
         contrasts = tissue_contrasts(np.stack(echoes, -1), measured, coarse_mm)
     outer = _field_of_outer_sources(coarse(field_ppm), measured, contrasts, coarse_mm, b0_dir, workers)
     background_ppm = np.zeros(mask.shape, np.float32)
