@@ -79,8 +79,10 @@ def likeness(data: np.ndarray) -> float:
     with np.errstate(invalid="ignore"):  # Inf, and NaN that signal
         centred = np.where(finite, data - np.mean(data, where=finite, dtype=float), 0)
     power = np.sum(centred**2)
-    products = (np.sum(np.take(centred, range(1, n), a) * np.take(centred, range(n - 1), a))
-                for a, n in enumerate(data.shape))  # fmt: skip
+    products = []
+    for axis in range(data.ndim):
+        along = np.moveaxis(centred, axis, 0)  # a view
+        products.append(np.sum(along[1:] * along[:-1]))
     return float(max(map(abs, products)) / power) if power > 0 else 0.0
 
 

@@ -92,7 +92,7 @@ def read_series(series: Series, decisions: Decisions) -> tuple[np.ndarray, np.nd
         m, phi, place = polar(series, decisions.scale, echo)
         if magnitude is None:
             shape, affine = (*m.shape, len(series.te_s)), place
-            magnitude, phase_rad = np.empty(shape, np.float32), np.empty(shape, np.float32)
+            magnitude, phase_rad = (np.empty(shape, np.float32, order="F") for _ in range(2))  # as files hold them
         if decisions.chop_axis is not None:
             with np.errstate(invalid="ignore", over="ignore"):
                 phi = wrapped(phi + _half_turns(m.shape, decisions.chop_axis))
