@@ -37,5 +37,5 @@ CONSENSUS = replace(
     unwrap_phase=replace(PAPER.unwrap_phase, trim_coherence=0.7, trim_echo=2),
     field_mapping=replace(PAPER.field_mapping, echoes="together", offset="smooth"),
     local_field=replace(PAPER.local_field, method="lbv_sources"),
-    dipole_inversion=replace(PAPER.dipole_inversion, method="tv", tv_outside=0.003),
+    dipole_inversion=replace(PAPER.dipole_inversion, method="tv", tv_outside=0.0004),
 )
