@@ -5,6 +5,7 @@ a dot, against the oracle of the same cohort).
 """
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,8 @@ LIMIT = "Bayes limit (theory)"
 def read_runs(folder: Path) -> pd.DataFrame:
     """Table 3 and Brier score of RUNS/<run>/<preset>-<seed>, one below the other."""
     tables = []
-    for path in sorted(folder.glob("*/*/table3.tsv")):
+    # what the runs share is taken from the one with most folds
+    for path in sorted(sorted(folder.glob("*/*/table3.tsv")), key=folds_of, reverse=True):
         table = pd.read_csv(path, sep="\t", na_values=["n/a"])
         table["input"] = table["input"].fillna("")
         calibration = pd.read_csv(path.with_name("calibration.tsv"), sep="\t", na_values=["n/a"])
@@ -31,9 +33,14 @@ def read_runs(folder: Path) -> pd.DataFrame:
     if not tables:
         raise ValueError(f"{folder}: expected <run>/<preset>-<seed>/table3.tsv, found none")
     found = pd.concat(tables, ignore_index=True)[COLUMNS]
-    shared = found["input"].isin(["regions", "none", "background", ""])  # the same whatever the networks are
+    shared = found["input"].isin(["regions", "none", "background", ""])  # no network in them
     once = found[shared].drop_duplicates(["preset", "cohort", "input", "model"]).assign(run="")
     return pd.concat([found[~shared], once], ignore_index=True)
+
+
+def folds_of(path: Path) -> int:
+    """Number of folds of the run that a table belongs to."""
+    return json.loads(path.with_name("settings.json").read_text(encoding="utf-8"))["folds"]["folds"]
 
 
 def over_cohorts(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """The table over simulated cohorts: each row once, distances to the oracle of the same cohort."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -12,15 +14,16 @@ ROWS = [("crop", "Q-Net"), ("regions", "ROI + age (LR)"), ("n/a", "Bayes limit (
 @pytest.fixture
 def runs(tmp_path):
     """Two runs of two cohorts; the network of run `good` lies 0.02 below the oracle."""
-    for run, below in (("good", 0.02), ("poor", 0.2)):
+    for run, below, folds, regions in (("good", 0.02, 4, 0.8), ("poor", 0.2, 10, 0.82)):
         for seed in (1, 2):
             oracle = 0.9 + 0.01 * seed
-            auc = [oracle - below, 0.8, 0.912, oracle]
+            auc = [oracle - below, regions, 0.912, oracle]
             table = pd.DataFrame(ROWS, columns=["input", "model"]).assign(auc=auc)
             empty = dict.fromkeys(["auc_low", "auc_high", "accuracy", "subjects"], "n/a")
             folder = tmp_path / run / f"paper-{seed}"
             folder.mkdir(parents=True)
             table.assign(**empty).to_csv(folder / "table3.tsv", sep="\t", index=False)
+            (folder / "settings.json").write_text(json.dumps({"folds": {"folds": folds}}))
             table[["input", "model"]].assign(brier=0.2).to_csv(folder / "calibration.tsv", sep="\t", index=False)
     return tmp_path
 
@@ -30,6 +33,11 @@ def test_rows_without_a_network_count_once_a_cohort(runs):
     assert table.groupby("model")["auc"].size().to_dict() == {
         "Q-Net": 4, "ROI + age (LR)": 2, "Bayes limit (theory)": 2, ORACLE: 2,
     }  # fmt: skip
+
+
+def test_such_a_row_is_that_of_the_run_with_most_folds(runs):
+    table = read_runs(runs)
+    assert set(table.loc[table["model"] == "ROI + age (LR)", "auc"]) == {0.82}
 
 
 def test_the_oracle_is_that_of_the_same_cohort(runs):
