@@ -97,11 +97,14 @@ def _field_of_outer_sources(
 
     def field_of_unknown(x: np.ndarray) -> np.ndarray:
         u, a = x[: s.size].reshape(shape), x[s.size :]
-        return field_of(s * u + np.tensordot(a, c, 1))
+        return field_of(s * u + sum(factor * contrast for factor, contrast in zip(a, c, strict=True)))
 
     def adjoint(residual: np.ndarray) -> np.ndarray:
         r = field_of(m * residual)
-        return np.concatenate([(s * r).ravel(), np.tensordot(c, r, 3)])
+        # in double precision: a sum over all voxels, of which rounding would be seen
+        return np.concatenate(
+            [(s * r).ravel(), [np.sum(contrast * r, dtype=float) for contrast in c]], dtype=np.float32
+        )
 
     def normal(x: np.ndarray) -> np.ndarray:
         return adjoint(field_of_unknown(x)) + NOISE_PPM**2 * x

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from threadpoolctl import threadpool_limits
 
 from recon.acquisition import Acquisition
 from recon.chain import Chain, reconstruct
@@ -108,7 +109,8 @@ def test_stage_by_stage_equals_the_chain_in_memory(tiny, results, consensus, pip
     phase, magnitude = (read_volume(work / f"sub-02_part-{part}_MEGRE.nii").data for part in ("phase", "mag"))
     mask = read_mask(derivatives / "sub-02_desc-brain_mask.nii.gz")
     facts = Acquisition.read(work / "sub-02_acquisition.json")
-    maps = reconstruct(phase, magnitude, mask, facts, Chain.of(config))
+    with threadpool_limits(1):  # as in a job: iterations that end at a tolerance end elsewhere with other sums
+        maps = reconstruct(phase, magnitude, mask, facts, Chain.of(config))
     for data, name in ((maps.chi_ppm, "Chimap"), (maps.r2star_hz, "R2starmap")):
         np.testing.assert_allclose(data, read_volume(derivatives / f"sub-02_{name}.nii.gz").data, atol=2e-5)
 
