@@ -4,6 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from recon.harmonic import CROSS, laplacian_weights, neighbour_mean
+from recon.parts import largest_part
 
 STEEP_PPM = 0.008  # from the neighbours' mean: above what cortex, white matter and CSF do to each other
 STEEP_DEVIATIONS = 6.0  # and robust standard deviations, where the field is noisier than that
@@ -26,7 +27,7 @@ def continuable(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarr
 
     Returns
     -------
-    kept : (X, Y, Z) bool array within `mask`, its largest part without holes; `mask` where too little would stay
+    kept : (X, Y, Z) bool array within `mask`, its largest part without new holes; `mask` where too little would stay
     """
     finite = mask & np.isfinite(field_ppm)
     field = np.where(finite, field_ppm, 0).astype(np.float32)
@@ -45,12 +46,5 @@ def continuable(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarr
         kept &= inner | ~beside
     if kept.sum() == mask.sum():
         return kept
-    kept = _largest_part(ndimage.binary_opening(kept, CROSS))
+    kept = ndimage.binary_fill_holes(largest_part(ndimage.binary_opening(kept, CROSS))) & mask
     return kept if kept.any() else mask.copy()
-
-
-def _largest_part(mask: np.ndarray) -> np.ndarray:
-    labels, _ = ndimage.label(mask)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return ndimage.binary_fill_holes(labels == np.argmax(sizes)) if len(sizes) > 1 else mask

@@ -6,6 +6,7 @@ from scipy import ndimage
 from recon.harmonic import CROSS
 from recon.kernels import bounding_box
 from recon.mask import choose_echo
+from recon.parts import largest_part
 from recon.unwrap import UnwrapPhase
 
 MAGNITUDE_FLOOR = 0.3  # of the median magnitude inside the mask; below it a voxel is mostly noise
@@ -78,10 +79,9 @@ def reliable_mask(
     echo = choose_echo(phase_rad.shape[-1], params.trim_echo)
     good = inside & (phase_coherence(np.nan_to_num(phase_rad[(*box, echo)])) > params.trim_coherence)
     good &= signal > MAGNITUDE_FLOOR * np.median(signal[inside])
-    labels, n = ndimage.label(ndimage.binary_opening(good, CROSS))
-    if n == 0:
+    good = largest_part(ndimage.binary_opening(good, CROSS))
+    if not good.any():
         raise ValueError(f"phase coherence: expected voxels above {params.trim_coherence} in the mask, found none")
-    good = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
     good = ndimage.binary_fill_holes(ndimage.binary_closing(np.pad(good, 2), CUBE, iterations=2))[2:-2, 2:-2, 2:-2]
     good &= inside
     if params.trim_r2star_hz is not None:

@@ -68,3 +68,10 @@ def test_nothing_steep_ends_in_the_brain_itself():
     assert ndimage.label(kept)[1] == 1
     np.testing.assert_array_equal(ndimage.binary_fill_holes(kept), kept)
     assert not (kept & ~BRAIN).any()
+
+
+def test_a_hole_of_the_mask_stays_a_hole():
+    hollow = BRAIN & ~ball(6)
+    kept = peeled(noisy(OUTER + field_of(0.4 * SINUS.astype(np.float32))), hollow)
+    assert (hollow & ~kept).any()
+    assert not (kept & ~hollow).any()

@@ -1,0 +1,12 @@
+"""Connected parts of a mask."""
+
+import numpy as np
+from scipy import ndimage
+
+
+def largest_part(mask: np.ndarray) -> np.ndarray:
+    """The largest part of a (X, Y, Z) bool mask whose voxels touch by their faces; nothing of an empty one."""
+    labels, _ = ndimage.label(mask)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0  # the background
+    return (labels == np.argmax(sizes)) & mask
