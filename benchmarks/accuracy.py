@@ -149,6 +149,6 @@ def composed(head: Head, name: str, arm: dict, workers: int) -> Iterator[tuple[s
     yield "r2star_map", params.r2star_map.method, r2star_scores(head, r2star, extracted)
 
     precision = field_precision(magnitude, mask, te_s)
-    chi = dipole_inversion(local, kept, *geometry, params.dipole_inversion, r2star, precision, workers)
+    chi = dipole_inversion(local, kept, *geometry, params.dipole_inversion, r2star, precision, magnitude, workers)
     chi = averaged(head, arm, chi, kept)
     yield "dipole_inversion", params.dipole_inversion.method, chi_scores(head, chi, kept)

@@ -188,7 +188,7 @@ def inversion_stages(section: dict) -> list[Stage]:
             stage="dipole_inversion",
             method=method,
             source=source,
-            inputs=(field, "given", "r2star_hz", "precision"),
+            inputs=(field, "given", "r2star_hz", "precision", "magnitude"),
             call=partial(invert, DipoleInversion(**section | changes)),
             pairs=inversion_pairs(section | changes),
         )
@@ -197,9 +197,9 @@ def inversion_stages(section: dict) -> list[Stage]:
     ]
 
 
-def invert(params: DipoleInversion, facts: Acquisition, field_ppm, mask, r2star_hz, precision) -> np.ndarray:
+def invert(params: DipoleInversion, facts: Acquisition, field_ppm, mask, r2star_hz, precision, magnitude) -> np.ndarray:
     geometry = np.array(facts.voxel_size_mm), np.array(facts.b0_dir)
-    return dipole_inversion(field_ppm, mask, *geometry, params, r2star_hz, precision)
+    return dipole_inversion(field_ppm, mask, *geometry, params, r2star_hz, precision, magnitude)
 
 
 def r2star_stages(section: dict) -> list[Stage]:

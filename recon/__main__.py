@@ -124,9 +124,10 @@ def run_bfr(source: Folder, out: Path, config: dict) -> None:
 
 def run_dipole(source: Folder, out: Path, config: dict) -> None:
     field, acquisition = source.volume("localfield"), source.acquisition()
-    mask, precision = source.mask(field), None
+    mask, precision, magnitude = source.mask(field), None, None
     if source.has("magnitude"):
-        precision = field_precision(source.echoes("magnitude").data, mask, acquisition.te_s)
+        magnitude = source.echoes("magnitude").data
+        precision = field_precision(magnitude, mask, acquisition.te_s)
     chi_ppm = dipole_inversion(
         field.data,
         mask,
@@ -134,6 +135,7 @@ def run_dipole(source: Folder, out: Path, config: dict) -> None:
         acquisition.b0_dir,
         DipoleInversion(**config["dipole_inversion"]),
         precision=precision,
+        magnitude=magnitude,
         workers=CORES,
     )
     write_volume(out / "chimap.nii.gz", chi_ppm, field)

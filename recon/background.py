@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from recon.contrast import tissue_contrasts
 from recon.harmonic import CROSS, harmonic_extension
-from recon.kernels import bounding_box, convolve, padded_shape, sphere_kernel
+from recon.kernels import bounding_box, convolve, dipole_kernel, padded_shape, sphere_kernel
 from recon.rim import continuable
 from recon.sources import background_remainder
+from recon.spectrum import BoxTransform
 from recon.spikes import without_spikes
 
 INDEX = np.moveaxis(np.indices((3, 3, 3)), 0, -1)  # of a structuring element
@@ -121,16 +123,34 @@ def boundary_values(
 def boundary_sources(
     mask, voxel_size_mm, b0_dir, params: LocalField, magnitude=None, workers: int = 1
 ) -> tuple[np.ndarray, Removal]:
-    """Boundary values, then the slow field that their zero at the rim has taken from the brain is given back.
+    r"""Boundary values, then the slow field that their zero at the rim has taken from the brain is given back.
 
     What is left after :func:`boundary_values` is the local field less the harmonic function that equals it at the rim.
-    :func:`recon.sources.background_remainder` finds that function as the field of sources outside; `magnitude` helps it
-    to know the sources inside. Arguments and result as in :func:`sharp`.
+    :func:`recon.sources.background_remainder` finds that function as the field of sources outside. Where `magnitude`
+    shows contrasts :math:`c_j` between tissues, the field of what they explain is set aside, so that little of the
+    local field is left at the rim when both are done once more,
+
+    .. math:: f_L = d \ast t + R(f - d \ast t), \quad t = \textstyle\sum_j a_j c_j
+
+    with d the dipole and factors :math:`a_j` from the first time. Arguments and result as in :func:`sharp`.
     """
 
-    def remove(field_ppm: np.ndarray) -> np.ndarray:
+    def removed(field_ppm: np.ndarray, contrasts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         local_ppm = field_ppm - harmonic_extension(field_ppm, mask, voxel_size_mm)
-        return local_ppm - background_remainder(local_ppm, mask, voxel_size_mm, b0_dir, magnitude, workers)
+        outer_ppm, factors_ppm = background_remainder(local_ppm, mask, voxel_size_mm, b0_dir, contrasts, workers)
+        return local_ppm - outer_ppm, factors_ppm
+
+    if magnitude is None:
+        return _without_rim(mask, voxel_size_mm), lambda field_ppm: removed(field_ppm)[0]
+    contrasts = tissue_contrasts(magnitude, mask, voxel_size_mm)
+    transform = BoxTransform.padded(mask.shape, voxel_size_mm, workers)
+    D = dipole_kernel(transform.grid, voxel_size_mm, b0_dir)
+
+    def remove(field_ppm: np.ndarray) -> np.ndarray:
+        _, factors_ppm = removed(field_ppm, contrasts)
+        tissue_ppm = transform.inverse(D * transform.forward(np.tensordot(factors_ppm, contrasts, 1)))
+        rest_ppm, _ = removed(np.where(mask, field_ppm - tissue_ppm, 0))
+        return rest_ppm + tissue_ppm
 
     return _without_rim(mask, voxel_size_mm), remove
 
@@ -165,7 +185,7 @@ def local_field(
     voxel_size_mm : (3,) [mm]
     b0_dir : (3,) unit vector of B0 in voxel axes
     params : LocalField
-    magnitude : (X, Y, Z, echo) float array, optional, of which `lbv_sources` reads the first and last echo
+    magnitude : (X, Y, Z, echo) float array, optional, whose contrasts help `lbv_sources` to know the sources inside
     workers : threads of the transforms
 
     Returns

@@ -86,6 +86,7 @@ def reconstruct(
         params.dipole_inversion,
         r2star_hz,
         field_precision(magnitude, reliable, te_s),
+        magnitude,
         workers,
     )
     return Maps(

@@ -23,6 +23,7 @@ class DipoleInversion:
     tv_iterations: int
     tv_tolerance: float
     tv_outside: float
+    tv_prior: str
 
 
 METHODS = {"tkd": tkd, "iterative_tkd": tkd, "tv": total_variation}
@@ -36,6 +37,7 @@ def dipole_inversion(
     params: DipoleInversion,
     r2star_hz: np.ndarray | None = None,
     precision: np.ndarray | None = None,
+    magnitude: np.ndarray | None = None,
     workers: int = 1,
 ) -> np.ndarray:
     """Invert the dipole model by `params.method`.
@@ -52,10 +54,13 @@ def dipole_inversion(
         Helps `iterative_tkd` to find structures, see :func:`recon.tkd.structure_mask`.
     precision : (X, Y, Z) float array, optional
         Reciprocal noise of the field, relative (:func:`recon.field.field_precision`); weighs the data of `tv`.
+    magnitude : (X, Y, Z, echo) float array, optional
+        Shows where tissues differ, to `tv` with the prior `tissue`.
     workers : threads of the transforms
 
     Returns
     -------
     chi_ppm : float32 array like `field_ppm` [ppm], zero outside `mask`, not referenced
     """
-    return METHODS[params.method](field_ppm, mask, voxel_size_mm, b0_dir, params, r2star_hz, precision, workers)
+    invert = METHODS[params.method]
+    return invert(field_ppm, mask, voxel_size_mm, b0_dir, params, r2star_hz, precision, magnitude, workers)

@@ -4,17 +4,17 @@ import numpy as np
 from scipy import fft, ndimage
 
 from recon.blocks import block_sum, coarser, expand
-from recon.contrast import tissue_contrasts
 from recon.kernels import bounding_box, dipole_kernel, padded_shape
 from recon.solve import conjugate_gradients
+from recon.tissue import tissue_factors
 
-CHI_RIM_PPM, CHI_DEEP_PPM = 0.03, 0.15  # spread of susceptibility in the cortex, and where nuclei and large veins lie
+CHI_RIM_PPM, CHI_DEEP_PPM = 0.015, 0.3  # spread of susceptibility in the cortex, and where nuclei and large veins lie
 DEEP_MM = 20.0  # below the surface
-CHI_CONTRAST_PPM = 0.1  # spread of what a unit of a tissue contrast is worth
 CHI_OUTSIDE_PPM = 0.5  # spread of the equivalent sources that a slow remainder of background needs around it
 NOISE_PPM = 0.0005  # of a field fitted to several echoes, averaged over a coarse voxel
 SHELL_MM = 30.0  # of exterior that may hold sources, beyond which none is told from nearer ones
 ITERATIONS = 40
+WHOLE = 0.99  # share from which a coarse voxel counts as one of the inside
 
 
 def background_remainder(
@@ -22,20 +22,18 @@ def background_remainder(
     mask: np.ndarray,
     voxel_size_mm: np.ndarray,
     b0_dir: np.ndarray,
-    magnitude: np.ndarray | None = None,
+    contrasts: np.ndarray | None = None,
     workers: int = 1,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     r"""The part of a field that sources outside the mask explain better than sources inside.
 
     Sources everywhere are estimated with Gaussian priors of spread :math:`s`: narrow in the cortex, where a source is
-    hardly told from one outside, wider in the depth and outside. Inside, susceptibility may also follow the contrasts
-    :math:`c_j` between tissues that magnitude shows, by factors :math:`a_j` that the field decides,
+    hardly told from one outside, wider in the depth and outside,
 
-    .. math:: \min \|m (D \ast \chi - f)\|^2 / \sigma^2 + \|u\|^2 + \|a / \tau\|^2,
-              \quad \chi = s u + \textstyle\sum_j a_j c_j,
+    .. math:: \min_u \|m (D \ast s u - f)\|^2 / \sigma^2 + \|u\|^2
 
-    by conjugate gradients for u and a; the field of the outer sources is returned. Being smooth inside the mask, it is
-    sought on a coarse, nearly isotropic grid.
+    by conjugate gradients. The field of those outside, being smooth inside the mask, is sought on a coarse, nearly
+    isotropic grid. What those inside say about the contrasts of magnitude comes with it.
 
     Parameters
     ----------
@@ -43,12 +41,13 @@ def background_remainder(
     mask : (X, Y, Z) bool array
     voxel_size_mm : (3,) [mm]
     b0_dir : (3,) unit vector of B0 in voxel axes
-    magnitude : (X, Y, Z, echo) float array, finite, optional
+    contrasts : (contrast, X, Y, Z) float32 of :func:`recon.contrast.tissue_contrasts`, optional
     workers : threads of the transforms
 
     Returns
     -------
-    background_ppm : (X, Y, Z) float32 [ppm], zero outside `mask`
+    background_ppm : (X, Y, Z) float32 [ppm], the field of the outer sources, zero outside `mask`
+    factors_ppm : (contrast,) float32 [ppm], :func:`recon.tissue.tissue_factors` of the inner sources
 
     References
     ----------
@@ -64,54 +63,38 @@ def background_remainder(
         """Mean over the measured voxels of each block."""
         return block_sum(np.where(inside, values[box], 0).astype(np.float32), factor) / np.maximum(count, 1)
 
-    contrasts = np.zeros((0, *measured.shape), np.float32)
-    if magnitude is not None:
-        ends = sorted({0, magnitude.shape[-1] - 1})
-        echoes = [coarse(np.nan_to_num(magnitude[..., echo], posinf=0)) for echo in ends]
-        contrasts = tissue_contrasts(np.stack(echoes, -1), measured, coarse_mm)
-    outer = _field_of_outer_sources(coarse(field_ppm), measured, contrasts, coarse_mm, b0_dir, workers)
+    outer_ppm, chi_ppm = _sources(coarse(field_ppm), measured, coarse_mm, b0_dir, workers)
     background_ppm = np.zeros(mask.shape, np.float32)
-    background_ppm[box] = np.where(inside, expand(outer, factor, inside.shape), 0)
-    return background_ppm
+    background_ppm[box] = np.where(inside, expand(outer_ppm, factor, inside.shape), 0)
+    if contrasts is None or not len(contrasts):
+        return background_ppm, np.zeros(0, np.float32)
+    whole = measured > WHOLE if (measured > WHOLE).any() else measured > 0
+    return background_ppm, tissue_factors(chi_ppm, np.stack([coarse(c) for c in contrasts]), whole)
 
 
-def _field_of_outer_sources(
-    field_ppm: np.ndarray,
-    measured: np.ndarray,
-    contrasts: np.ndarray,
-    voxel_size_mm: np.ndarray,
-    b0_dir: np.ndarray,
-    workers: int,
-) -> np.ndarray:
-    """Field of the sources outside on the coarse grid, whose voxels were `measured` to a share in 0..1."""
+def _sources(
+    field_ppm: np.ndarray, measured: np.ndarray, voxel_size_mm: np.ndarray, b0_dir: np.ndarray, workers: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Field of the sources outside, and susceptibility of those inside, on the grid.
+
+    The grid's voxels were `measured` to a share in 0..1.
+    """
     f = np.where(measured > 0, field_ppm - np.average(field_ppm, weights=measured), 0).astype(np.float32)
     shape = padded_shape(f.shape, voxel_size_mm, 2 * SHELL_MM)
     around = [((n - k) // 2, n - k - (n - k) // 2) for n, k in zip(shape, f.shape, strict=True)]
     m, f = np.pad(measured, around), np.pad(f, around)
-    c = CHI_CONTRAST_PPM * np.pad(contrasts, [(0, 0), *around])
     D = dipole_kernel(shape, voxel_size_mm, b0_dir)
     s = (CHI_OUTSIDE_PPM + m * (_spread_inside(m, voxel_size_mm) - CHI_OUTSIDE_PPM)).astype(np.float32)
 
     def field_of(chi: np.ndarray) -> np.ndarray:
         return fft.irfftn(D * fft.rfftn(chi, workers=workers), s=shape, workers=workers)
 
-    def field_of_unknown(x: np.ndarray) -> np.ndarray:
-        u, a = x[: s.size].reshape(shape), x[s.size :]
-        return field_of(s * u + sum(factor * contrast for factor, contrast in zip(a, c, strict=True)))
+    def normal(u: np.ndarray) -> np.ndarray:
+        return s * field_of(m * field_of(s * u)) + NOISE_PPM**2 * u
 
-    def adjoint(residual: np.ndarray) -> np.ndarray:
-        r = field_of(m * residual)
-        # in double precision: a sum over all voxels, of which rounding would be seen
-        return np.concatenate(
-            [(s * r).ravel(), [np.sum(contrast * r, dtype=float) for contrast in c]], dtype=np.float32
-        )
-
-    def normal(x: np.ndarray) -> np.ndarray:
-        return adjoint(field_of_unknown(x)) + NOISE_PPM**2 * x
-
-    x = conjugate_gradients(normal, adjoint(f), np.zeros(s.size + len(c), np.float32), iterations=ITERATIONS)
-    u = x[: s.size].reshape(shape)
-    return field_of((1 - m) * s * u)[tuple(slice(a, n - b) for (a, b), n in zip(around, shape, strict=True))]
+    chi = s * conjugate_gradients(normal, s * field_of(m * f), np.zeros_like(s), iterations=ITERATIONS)
+    centre = tuple(slice(a, n - b) for (a, b), n in zip(around, shape, strict=True))
+    return field_of((1 - m) * chi)[centre], chi[centre]
 
 
 def _spread_inside(m: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:

@@ -97,7 +97,7 @@ def structure_mask(
     return large[labels]
 
 
-def tkd(field_ppm, mask, voxel_size_mm, b0_dir, params, r2star_hz=None, precision=None, workers=1):
+def tkd(field_ppm, mask, voxel_size_mm, b0_dir, params, r2star_hz=None, precision=None, magnitude=None, workers=1):
     r"""Truncated k-space division, with the iterative replacement inside the cone.
 
     .. math:: X = F f \cdot G, \quad G = 1/D \text{ where } |D| > t

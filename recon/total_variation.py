@@ -2,14 +2,17 @@
 
 import numpy as np
 
+from recon.contrast import tissue_contrasts
 from recon.differences import differences, differences_adjoint, inner_differences
 from recon.dipole_model import Model, field_error
 from recon.kernels import bounding_box
 from recon.noise import field_noise
+from recon.tissue import tissue_factors
 
 MARGIN = 2  # voxels around the mask in which sources of residual background may lie
 # ADMM: weights of the split data, of the split gradient over the regularisation [1/ppm] and over-relaxation
 RHO, MU, RELAX = 0.3, 30.0, 1.7
+FIRST_ITERATIONS = 3  # of the map from which the tissues' susceptibility is learnt; more teach nothing
 WIENER_FLOOR = 0.02  # least regularisation of the residual, relative to D^2
 SHELLS = 64  # of wave numbers, of the residual's spectrum
 SLAB = 8  # planes that fit into the cache together
@@ -152,14 +155,26 @@ def relative_weight(precision: np.ndarray | None, known: np.ndarray) -> np.ndarr
     return weight / max(np.sqrt(np.mean(weight[known] ** 2)), np.finfo(np.float32).tiny)
 
 
-def total_variation(field_ppm, mask, voxel_size_mm, b0_dir, params, r2star_hz=None, precision=None, workers=1):
+def total_variation(
+    field_ppm,
+    mask,
+    voxel_size_mm,
+    b0_dir,
+    params,
+    r2star_hz=None,
+    precision=None,
+    magnitude=None,
+    workers=1,
+):
     r"""Sparse edges under a masked, weighted dipole model, plus what noise does not explain of the rest.
 
-    .. math:: \min_\chi \tfrac12 \| w (D \chi - f) \|^2 + \lambda \sum |\nabla \chi|
+    .. math:: \min_\chi \tfrac12 \| w (D \chi - f) \|^2 + \lambda \sum |\nabla (\chi - t)|
 
     The field is fitted inside the mask only. lambda is `tv_weight` times the error of the field, which is measured,
     not assumed: noise-free fields are hardly smoothed. Sources of background that was left in the field may lie in
-    a margin around the mask, at a penalty of `tv_outside`. Then :func:`unexplained` returns the texture to the map.
+    a margin around the mask, at a penalty of `tv_outside`. With `tv_prior: tissue`, edges that follow the contrasts of
+    `magnitude` by one rule for the whole brain cost nothing: t is what :func:`recon.tissue.tissue_factors` makes of
+    the contrasts, learnt from a first map; else t = 0. Then :func:`unexplained` returns the texture to the map.
 
     Shapes, units and further parameters as in :func:`recon.inversion.dipole_inversion`.
 
@@ -167,21 +182,28 @@ def total_variation(field_ppm, mask, voxel_size_mm, b0_dir, params, r2star_hz=No
     ----------
     .. [1] Bilgic et al., MRM 72:1444 (2014), doi:10.1002/mrm.25029
     .. [2] Milovic et al., MRM 80:814 (2018), doi:10.1002/mrm.27073
+    .. [3] Liu et al., MRM 66:777 (2011), doi:10.1002/mrm.22816: edges of magnitude as a prior
     """
     box = bounding_box(mask)
     inside = np.pad(mask[box], MARGIN)
     model = Model.of(inside, voxel_size_mm, b0_dir, workers)
     precision = None if precision is None else np.pad(precision[box], MARGIN)
+    contrasts = np.zeros((0, *inside.shape), np.float32)
+    if params.tv_prior == "tissue" and magnitude is not None:
+        shown = tissue_contrasts(magnitude[box], mask[box], voxel_size_mm)
+        contrasts = np.pad(shown, [(0, 0), *[(MARGIN, MARGIN)] * 3])
     chi_ppm = np.zeros(field_ppm.shape, np.float32)
     fields, maps = (v[..., None] if v.ndim == 3 else v for v in (field_ppm, chi_ppm))
     centre = (slice(MARGIN, -MARGIN),) * 3
     for i in range(fields.shape[-1]):
         field = np.pad(fields[(*box, i)].astype(np.float32, copy=False), MARGIN)
-        maps[(*box, i)] = np.where(mask[box], _invert(field, precision, model, params)[centre], 0)
+        maps[(*box, i)] = np.where(mask[box], _invert(field, precision, contrasts, model, params)[centre], 0)
     return chi_ppm
 
 
-def _invert(field_ppm: np.ndarray, precision: np.ndarray | None, model: Model, params) -> np.ndarray:
+def _invert(
+    field_ppm: np.ndarray, precision: np.ndarray | None, contrasts: np.ndarray, model: Model, params
+) -> np.ndarray:
     """Map of one echo in the box; the field may hold anything outside the mask."""
     known = model.inside & np.isfinite(field_ppm)
     field_ppm = np.where(known, field_ppm, 0)
@@ -189,7 +211,18 @@ def _invert(field_ppm: np.ndarray, precision: np.ndarray | None, model: Model, p
         return field_ppm
     weight = relative_weight(precision, known)
     regularisation = params.tv_weight * field_error(field_ppm, weight, known, model)
-    X = admm(field_ppm, weight, model, regularisation, params.tv_iterations, params.tv_tolerance, params.tv_outside)
+    noise_ppm = field_noise(field_ppm, known)
+
+    def solve(field: np.ndarray, iterations: int) -> np.ndarray:
+        return admm(field, weight, model, regularisation, iterations, params.tv_tolerance, params.tv_outside)
+
+    tissue = None
+    if len(contrasts):
+        first_ppm = model.transform.inverse(solve(field_ppm, min(FIRST_ITERATIONS, params.tv_iterations)))
+        factors_ppm = tissue_factors(first_ppm, contrasts, model.inside)
+        tissue = model.transform.forward(np.tensordot(factors_ppm, contrasts, 1))
+        field_ppm = (field_ppm - model.transform.inverse(tissue * model.D)) * known
+    X = solve(field_ppm, params.tv_iterations)
     residual = (field_ppm - model.transform.inverse(X * model.D)) * known
-    X += unexplained(residual, field_noise(field_ppm, known), model)
-    return model.transform.inverse(X)
+    X += unexplained(residual, noise_ppm, model)
+    return model.transform.inverse(X if tissue is None else X + tissue)

@@ -29,6 +29,7 @@ PAPER = Chain(
         tv_iterations=12,
         tv_tolerance=0.005,
         tv_outside=0.03,
+        tv_prior="tissue",
     ),
     combine_echoes=CombineEchoes(first_echo=2, last_echo=6, power=2, reference="whole_brain"),
 )

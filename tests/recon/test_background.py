@@ -27,9 +27,9 @@ LARGEST_REST = 2e-3  # of a harmonic field's range: float32 and, for LBV, the to
 QUALITY = {"sharp": (0.93, 0.16), "vsharp": (0.92, 0.20), "lbv": (0.94, 0.14), "lbv_sources": (0.92, 0.27)}
 
 
-def remove(field_ppm, method, mask=BRAIN, b0_dir=UP, voxel_size_mm=VOXEL_SIZE_MM):
+def remove(field_ppm, method, mask=BRAIN, b0_dir=UP, voxel_size_mm=VOXEL_SIZE_MM, magnitude=None):
     params = replace(PAPER.local_field, method=method)
-    return local_field(np.asarray(field_ppm, np.float32), mask, voxel_size_mm, b0_dir, params)
+    return local_field(np.asarray(field_ppm, np.float32), mask, voxel_size_mm, b0_dir, params, magnitude)
 
 
 def error(estimate, truth, mask):
@@ -185,3 +185,33 @@ def test_sources_give_back_what_a_vein_at_the_rim_costs():
         error(local, truth, eroded) for local, eroded in (remove(truth + OUTER, m) for m in ("lbv", "lbv_sources"))
     ]
     assert errors[1] < 0.9 * errors[0]
+
+
+FOLDED = ball(33) & (np.sin(9 * X) + np.sin(8 * Y) + np.sin(9 * Z) > -0.6)  # white matter in a cortex
+TISSUE = np.where(FOLDED, -0.03, 0.015).astype(np.float32) * BRAIN + nuclei()
+ECHOES = np.where(FOLDED, 1000, 750)[..., None] * np.exp(-20 * np.array([0.005, 0.03])).astype(np.float32)
+
+
+def beside_a_source(truth, magnitude):
+    """Local field of tissue beside a strong source outside, its truth, and where both count."""
+    local, eroded = remove(truth + OUTER, "lbv_sources", magnitude=magnitude)
+    return local, truth, eroded
+
+
+def test_tissue_that_magnitude_shows_is_kept_from_the_background():
+    truth = field_of(TISSUE)
+    blind, seen = (error(*beside_a_source(truth, magnitude)) for magnitude in (None, ECHOES))
+    assert seen < 0.8 * blind
+
+
+def test_magnitude_without_susceptibility_changes_nothing_that_counts():
+    plain, eroded = remove(INNER + OUTER, "lbv_sources")
+    shown, _ = remove(INNER + OUTER, "lbv_sources", magnitude=ECHOES)
+    assert (shown - plain)[eroded].std() < 0.05 * INNER[eroded].std()
+
+
+def test_magnitude_outside_the_mask_is_not_read():
+    spoilt = np.where(BRAIN[..., None], ECHOES, np.nan)
+    np.testing.assert_array_equal(
+        remove(INNER, "lbv_sources", magnitude=spoilt)[0], remove(INNER, "lbv_sources", magnitude=ECHOES)[0]
+    )

@@ -18,6 +18,7 @@ TKD = DipoleInversion(
     tv_iterations=20,
     tv_tolerance=0.005,
     tv_outside=0.03,
+    tv_prior="tissue",
 )
 ITERATIVE = replace(TKD, method="iterative_tkd")
 TV = replace(TKD, method="tv")

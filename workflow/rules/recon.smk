@@ -97,6 +97,7 @@ rule field_mapping:
 
 # sources inside may follow the contrasts of the magnitude
 CONTRASTS = rules.prepare_echoes.output.magnitude_4d if CFG["local_field"]["method"] == "lbv_sources" else []
+TISSUE = rules.prepare_echoes.output.magnitude_4d if CFG["dipole_inversion"]["method"] == "tv" else []
 
 
 rule local_field:
@@ -155,6 +156,7 @@ rule dipole_inversion:
         eroded=rules.local_field.output.eroded,
         r2star=R2STAR,
         precision=rules.field_mapping.output.precision,
+        magnitude=TISSUE,
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
         chi=P.work("desc-echoes_Chimap.nii"),

@@ -15,6 +15,7 @@ def main(
     cfg: dict,
     threads: int,
     r2star: str | None = None,
+    magnitude: str | None = None,
 ) -> None:
     facts = Acquisition.read(acquisition)
     field = read_volume(local)
@@ -26,6 +27,7 @@ def main(
         DipoleInversion(**cfg),
         read_volume(r2star).data if r2star else None,
         read_volume(precision).data,
+        read_volume(magnitude).data if magnitude else None,
         threads,
     )
     write_volume(chi, chi_ppm, like=field)

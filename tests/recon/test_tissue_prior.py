@@ -1,0 +1,94 @@
+"""What total variation may, and may not, take from the magnitude."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from recon.inversion import dipole_inversion
+from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, grid_mm, slope
+from tests.recon.test_inversion import TV
+
+UP = np.array([0.0, 0.0, 1.0])
+TE_S = np.array([0.005, 0.015, 0.030])
+BRAIN = ball(40)
+PLAIN = replace(TV, tv_prior="none")
+SIDES = [ball(6, (side * 14, 4, 0)) for side in (-1, 1)]
+X, Y, Z = grid_mm()
+
+
+def folds():
+    """White matter in a folded cortex."""
+    return ball(34) & (np.sin(X / 4) + np.sin(Y / 5) + np.sin(Z / 4.5) > -0.6)
+
+
+WHITE = folds()
+TISSUE = np.where(WHITE, -0.03, 0.015).astype(np.float32) * BRAIN
+NUCLEI = sum(chi * side.astype(np.float32) for chi, side in zip((0.08, 0.16), SIDES, strict=True))
+CHI = np.where(SIDES[0] | SIDES[1], NUCLEI, TISSUE).astype(np.float32)
+
+
+def magnitude(r2star_hz):
+    """T1-weighted echoes of cortex and white matter."""
+    return (np.where(WHITE, 1000, 750)[..., None] * np.exp(-r2star_hz[..., None] * TE_S)).astype(np.float32)
+
+
+SAME_DECAY = magnitude(np.where(WHITE, 20.0, 17.0))  # nuclei do not show
+DECAY = magnitude(np.where(SIDES[0], 30.0, np.where(SIDES[1], 38.0, np.where(WHITE, 20.0, 17.0))))
+
+
+def noisy(field_ppm, sd=0.004):
+    return field_ppm + sd * np.random.default_rng(0).standard_normal(SHAPE, np.float32)
+
+
+def invert(field_ppm, echoes, params=TV):
+    return dipole_inversion(field_ppm, BRAIN, VOXEL_SIZE_MM, UP, params, magnitude=echoes)
+
+
+def error(estimate, truth):
+    e, t = (v[BRAIN] - v[BRAIN].mean() for v in (estimate, truth))
+    return np.linalg.norm(e - t) / np.linalg.norm(t)
+
+
+@pytest.fixture(scope="module")
+def field():
+    return noisy(field_of(CHI))
+
+
+def test_edges_that_magnitude_shows_are_measured_better(field):
+    assert error(invert(field, SAME_DECAY), CHI) < 0.85 * error(invert(field, SAME_DECAY, PLAIN), CHI)
+
+
+@pytest.mark.parametrize("echoes", [SAME_DECAY, DECAY], ids=["nuclei hidden", "nuclei shown"])
+def test_nuclei_are_to_scale_whether_magnitude_shows_them_or_not(field, echoes):
+    estimate, core = invert(field, echoes), [ndimage.binary_erosion(side) for side in SIDES]
+    difference = estimate[core[1]].mean() - estimate[core[0]].mean()
+    assert difference == pytest.approx(0.08, abs=0.006)
+
+
+def test_a_dark_spot_without_iron_gets_none(field):
+    spot = ball(5, (0, -18, 8))
+    dark = SAME_DECAY * np.where(spot, np.exp(-30 * TE_S)[:, None, None, None], 1).transpose(1, 2, 3, 0)
+    change = (invert(field, dark.astype(np.float32)) - invert(field, SAME_DECAY))[spot]
+    assert abs(change.mean()) < 0.004
+
+
+def test_anatomy_without_susceptibility_is_not_printed():
+    flat = noisy(field_of(NUCLEI.astype(np.float32)))
+    estimate = invert(flat, SAME_DECAY)
+    assert (
+        abs(slope(estimate, np.where(WHITE, 1.0, 0.0), BRAIN & ~ndimage.binary_dilation(NUCLEI > 0, iterations=3)))
+        < 0.002
+    )
+
+
+def test_without_magnitude_the_prior_changes_nothing(field):
+    np.testing.assert_array_equal(invert(field, None), invert(field, None, PLAIN))
+
+
+@pytest.mark.parametrize("bad", [np.nan, 0.0, np.inf])
+def test_a_magnitude_with_bad_voxels_gives_a_finite_map(field, bad):
+    echoes = DECAY.copy()
+    echoes[28:34, 30:34, 20:24] = bad
+    assert np.isfinite(invert(field, echoes)).all()
