@@ -10,7 +10,7 @@ from recon.contrast import tissue_contrasts
 from recon.harmonic import CROSS, harmonic_extension
 from recon.kernels import bounding_box, convolve, dipole_kernel, padded_shape, sphere_kernel
 from recon.rim import continuable
-from recon.sources import background_remainder
+from recon.sources import background_remainder, factors_of_field
 from recon.spectrum import BoxTransform
 from recon.spikes import without_spikes
 
@@ -127,30 +127,29 @@ def boundary_sources(
 
     What is left after :func:`boundary_values` is the local field less the harmonic function that equals it at the rim.
     :func:`recon.sources.background_remainder` finds that function as the field of sources outside. Where `magnitude`
-    shows contrasts :math:`c_j` between tissues, the field of what they explain is set aside, so that little of the
-    local field is left at the rim when both are done once more,
+    shows contrasts :math:`c_j` between tissues, the field of what they explain is set aside first, so that little of
+    the local field is left at the rim,
 
     .. math:: f_L = d \ast t + R(f - d \ast t), \quad t = \textstyle\sum_j a_j c_j
 
-    with d the dipole and factors :math:`a_j` from the first time. Arguments and result as in :func:`sharp`.
+    with R the removal, d the dipole and factors :math:`a_j` of :func:`recon.sources.factors_of_field`. Arguments and
+    result as in :func:`sharp`.
     """
 
-    def removed(field_ppm: np.ndarray, contrasts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def removed(field_ppm: np.ndarray) -> np.ndarray:
         local_ppm = field_ppm - harmonic_extension(field_ppm, mask, voxel_size_mm)
-        outer_ppm, factors_ppm = background_remainder(local_ppm, mask, voxel_size_mm, b0_dir, contrasts, workers)
-        return local_ppm - outer_ppm, factors_ppm
+        return local_ppm - background_remainder(local_ppm, mask, voxel_size_mm, b0_dir, workers)
 
     if magnitude is None:
-        return _without_rim(mask, voxel_size_mm), lambda field_ppm: removed(field_ppm)[0]
+        return _without_rim(mask, voxel_size_mm), removed
     contrasts = tissue_contrasts(magnitude, mask, voxel_size_mm)
     transform = BoxTransform.padded(mask.shape, voxel_size_mm, workers)
     D = dipole_kernel(transform.grid, voxel_size_mm, b0_dir)
 
     def remove(field_ppm: np.ndarray) -> np.ndarray:
-        _, factors_ppm = removed(field_ppm, contrasts)
+        factors_ppm = factors_of_field(field_ppm, mask, voxel_size_mm, b0_dir, contrasts, workers)
         tissue_ppm = transform.inverse(D * transform.forward(np.tensordot(factors_ppm, contrasts, 1)))
-        rest_ppm, _ = removed(np.where(mask, field_ppm - tissue_ppm, 0))
-        return rest_ppm + tissue_ppm
+        return removed(np.where(mask, field_ppm - tissue_ppm, 0)) + tissue_ppm
 
     return _without_rim(mask, voxel_size_mm), remove
 

@@ -1,9 +1,13 @@
 """Tell the brain's own slow field from the background by the sources that each would need."""
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 from scipy import fft, ndimage
 
 from recon.blocks import block_sum, coarser, expand
+from recon.harmonic import harmonic_extension
 from recon.kernels import bounding_box, dipole_kernel, padded_shape
 from recon.solve import conjugate_gradients
 from recon.tissue import tissue_factors
@@ -18,13 +22,8 @@ WHOLE = 0.99  # share from which a coarse voxel counts as one of the inside
 
 
 def background_remainder(
-    field_ppm: np.ndarray,
-    mask: np.ndarray,
-    voxel_size_mm: np.ndarray,
-    b0_dir: np.ndarray,
-    contrasts: np.ndarray | None = None,
-    workers: int = 1,
-) -> tuple[np.ndarray, np.ndarray]:
+    field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray, b0_dir: np.ndarray, workers: int = 1
+) -> np.ndarray:
     r"""The part of a field that sources outside the mask explain better than sources inside.
 
     Sources everywhere are estimated with Gaussian priors of spread :math:`s`: narrow in the cortex, where a source is
@@ -33,7 +32,7 @@ def background_remainder(
     .. math:: \min_u \|m (D \ast s u - f)\|^2 / \sigma^2 + \|u\|^2
 
     by conjugate gradients. The field of those outside, being smooth inside the mask, is sought on a coarse, nearly
-    isotropic grid. What those inside say about the contrasts of magnitude comes with it.
+    isotropic grid.
 
     Parameters
     ----------
@@ -41,35 +40,87 @@ def background_remainder(
     mask : (X, Y, Z) bool array
     voxel_size_mm : (3,) [mm]
     b0_dir : (3,) unit vector of B0 in voxel axes
-    contrasts : (contrast, X, Y, Z) float32 of :func:`recon.contrast.tissue_contrasts`, optional
     workers : threads of the transforms
 
     Returns
     -------
-    background_ppm : (X, Y, Z) float32 [ppm], the field of the outer sources, zero outside `mask`
-    factors_ppm : (contrast,) float32 [ppm], :func:`recon.tissue.tissue_factors` of the inner sources
+    background_ppm : (X, Y, Z) float32 [ppm], zero outside `mask`
 
     References
     ----------
     .. [1] Liu et al., NMR Biomed 24:1129 (2011), doi:10.1002/nbm.1670: exterior dipoles
     .. [2] Liu et al., MRM 78:303 (2017), doi:10.1002/mrm.26331: both at once, with a prior
     """
-    box, factor = bounding_box(mask), coarser(voxel_size_mm)
-    coarse_mm, inside = np.asarray(voxel_size_mm) * factor, mask[box]
-    count = block_sum(inside.astype(np.float32), factor)
-    measured = count / np.float32(np.prod(factor))  # share of each block
-
-    def coarse(values: np.ndarray) -> np.ndarray:
-        """Mean over the measured voxels of each block."""
-        return block_sum(np.where(inside, values[box], 0).astype(np.float32), factor) / np.maximum(count, 1)
-
-    outer_ppm, chi_ppm = _sources(coarse(field_ppm), measured, coarse_mm, b0_dir, workers)
+    box = bounding_box(mask)
+    grid = Coarse.of(mask[box], voxel_size_mm)
+    outer_ppm, _ = _sources(grid.mean(field_ppm[box]), grid.measured, grid.voxel_size_mm, b0_dir, workers)
     background_ppm = np.zeros(mask.shape, np.float32)
-    background_ppm[box] = np.where(inside, expand(outer_ppm, factor, inside.shape), 0)
-    if contrasts is None or not len(contrasts):
-        return background_ppm, np.zeros(0, np.float32)
-    whole = measured > WHOLE if (measured > WHOLE).any() else measured > 0
-    return background_ppm, tissue_factors(chi_ppm, np.stack([coarse(c) for c in contrasts]), whole)
+    background_ppm[box] = np.where(mask[box], expand(outer_ppm, grid.factor, mask[box].shape), 0)
+    return background_ppm
+
+
+def factors_of_field(
+    field_ppm: np.ndarray,
+    mask: np.ndarray,
+    voxel_size_mm: np.ndarray,
+    b0_dir: np.ndarray,
+    contrasts: np.ndarray,
+    workers: int = 1,
+) -> np.ndarray:
+    """What a total field says that the contrasts of magnitude are worth, found wholly on the coarse grid.
+
+    Boundary values take the strong background off, the sources inside that explain the rest are a first map, and
+    :func:`recon.tissue.tissue_factors` reads the factors from it. Parameters as in :func:`background_remainder`, and
+
+    contrasts : (contrast, X, Y, Z) float32 of :func:`recon.contrast.tissue_contrasts`
+
+    Returns
+    -------
+    factors_ppm : (contrast,) float32 [ppm]; zero where no coarse voxel lies inside the mask
+    """
+    box = bounding_box(mask)
+    grid = Coarse.of(mask[box], voxel_size_mm)
+    whole = grid.measured > WHOLE
+    if not whole.any():
+        return np.zeros(len(contrasts), np.float32)
+    total_ppm = grid.mean(field_ppm[box])
+    local_ppm = total_ppm - harmonic_extension(total_ppm, whole, grid.voxel_size_mm)
+    _, chi_ppm = _sources(local_ppm, whole.astype(np.float32), grid.voxel_size_mm, b0_dir, workers)
+    return tissue_factors(chi_ppm, np.stack([grid.mean(c[box]) for c in contrasts]), whole)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coarse:
+    """A nearly isotropic grid of blocks of the mask's voxels.
+
+    Parameters
+    ----------
+    inside : (X, Y, Z) bool array
+    factor : (3,) voxels in a block
+    voxel_size_mm : (3,) of the blocks [mm]
+    count : float32 array, voxels of the mask in each block
+    """
+
+    inside: np.ndarray
+    factor: np.ndarray
+    voxel_size_mm: np.ndarray
+    count: np.ndarray
+
+    @classmethod
+    def of(cls, inside: np.ndarray, voxel_size_mm: np.ndarray) -> Self:
+        """Blocks for the voxels of a mask."""
+        factor = coarser(voxel_size_mm)
+        count = block_sum(inside.astype(np.float32), factor)
+        return cls(inside=inside, factor=factor, voxel_size_mm=np.asarray(voxel_size_mm) * factor, count=count)
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Share of each block that lies in the mask."""
+        return self.count / np.float32(np.prod(self.factor))
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Mean over the voxels of the mask in each block."""
+        return block_sum(np.where(self.inside, values, 0).astype(np.float32), self.factor) / np.maximum(self.count, 1)
 
 
 def _sources(
