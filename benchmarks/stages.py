@@ -18,6 +18,7 @@ from recon.inversion import DipoleInversion, dipole_inversion
 from recon.kernels import bounding_box
 from recon.mask import BrainExtraction, BrainMask, extract_brain
 from recon.relaxometry import R2starMap, r2star_map
+from recon.total_variation import FIRST_ITERATIONS
 from recon.unwrap import UnwrapPhase, unwrap_phase
 
 BET_THRESHOLDS = (0.2, 0.5)  # the paper's and the usual one
@@ -167,11 +168,12 @@ def remove_background(
 
 
 def inversion_pairs(section: dict) -> float:
-    """TKD 1; its iteration half a pair for what stays, then one each; TV two an iteration, at most."""
+    """TKD 1; its iteration half a pair for what stays, then one each; TV two an iteration, at most, of both its maps."""
+    first = FIRST_ITERATIONS if section["tv_prior"] == "tissue" else 0
     return {
         "tkd": 1.0,
         "iterative_tkd": 1.5 + section["iterations"],
-        "tv": 2.0 * section["tv_iterations"],
+        "tv": 2.0 * (section["tv_iterations"] + first),
     }[section["method"]]
 
 
@@ -182,6 +184,7 @@ def inversion_stages(section: dict) -> list[Stage]:
         "tkd swim": {"method": "tkd", "truncation": "swim"},
         "iterative_tkd": {"method": "iterative_tkd"},
         "tv": {"method": "tv"},
+        "tv, no prior": {"method": "tv", "tv_prior": "none"},
     }
     return [
         Stage(

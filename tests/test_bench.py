@@ -73,7 +73,8 @@ def test_composed_chain_is_the_chain(accuracy):
     ("stage", "source", "better", "worse"),
     [
         ("dipole_inversion", "true", "tv", "tkd"),
-        ("dipole_inversion", "true + noise", "tv", "tkd"),
+        ("dipole_inversion", "true + noise", "tv", "tv, no prior"),
+        ("dipole_inversion", "true + noise", "tv, no prior", "tkd"),
         ("local_field", "true", "lbv_sources", "lbv"),
         ("chain", "own mask", "consensus", "paper"),
     ],
