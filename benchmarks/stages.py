@@ -168,7 +168,7 @@ def remove_background(
 
 
 def inversion_pairs(section: dict) -> float:
-    """TKD 1; its iteration half a pair for what stays, then one each; TV two an iteration, at most, of both its maps."""
+    """TKD 1; its iteration half a pair for what stays, then one each; TV two an iteration of both its maps, at most."""
     first = FIRST_ITERATIONS if section["tv_prior"] == "tissue" else 0
     return {
         "tkd": 1.0,

@@ -140,9 +140,9 @@ def boundary_sources(
         local_ppm = field_ppm - harmonic_extension(field_ppm, mask, voxel_size_mm)
         return local_ppm - background_remainder(local_ppm, mask, voxel_size_mm, b0_dir, workers)
 
-    if magnitude is None:
+    contrasts = () if magnitude is None else tissue_contrasts(magnitude, mask, voxel_size_mm)
+    if not len(contrasts):
         return _without_rim(mask, voxel_size_mm), removed
-    contrasts = tissue_contrasts(magnitude, mask, voxel_size_mm)
     transform = BoxTransform.padded(mask.shape, voxel_size_mm, workers)
     D = dipole_kernel(transform.grid, voxel_size_mm, b0_dir)
 

@@ -210,6 +210,11 @@ def test_magnitude_without_susceptibility_changes_nothing_that_counts():
     assert (shown - plain)[eroded].std() < 0.05 * INNER[eroded].std()
 
 
+def test_a_flat_magnitude_shows_nothing():
+    flat, none = (remove(INNER, "lbv_sources", magnitude=m)[0] for m in (np.ones((*SHAPE, 2)), None))
+    np.testing.assert_array_equal(flat, none)
+
+
 def test_magnitude_outside_the_mask_is_not_read():
     spoilt = np.where(BRAIN[..., None], ECHOES, np.nan)
     np.testing.assert_array_equal(

@@ -83,6 +83,12 @@ def test_anatomy_without_susceptibility_is_not_printed():
     )
 
 
+def test_inputs_stay(field):
+    echoes = DECAY.copy()
+    echoes.flags.writeable = False
+    invert(field, echoes)
+
+
 def test_without_magnitude_the_prior_changes_nothing(field):
     np.testing.assert_array_equal(invert(field, None), invert(field, None, PLAIN))
 
