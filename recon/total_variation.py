@@ -11,7 +11,7 @@ from recon.tissue import tissue_factors
 
 MARGIN = 2  # voxels around the mask in which sources of residual background may lie
 # ADMM: weights of the split data, of the split gradient over the regularisation [1/ppm] and over-relaxation
-RHO, MU, RELAX = 0.3, 30.0, 1.7
+RHO, MU, RELAX = 0.3, 20.0, 1.7
 FIRST_ITERATIONS = 3  # of the map from which the tissues' susceptibility is learnt; more teach nothing
 WIENER_FLOOR = 0.02  # least regularisation of the residual, relative to D^2
 SHELLS = 64  # of wave numbers, of the residual's spectrum
