@@ -29,9 +29,11 @@ class BoxTransform:
     workers: int = 1
 
     @classmethod
-    def padded(cls, box: tuple[int, int, int], voxel_size_mm: np.ndarray, workers: int) -> "BoxTransform":
-        """A box with room for the dipole fields of what lies in it."""
-        return cls(box=box, grid=padded_shape(box, voxel_size_mm, PAD_MM), workers=workers)
+    def padded(
+        cls, box: tuple[int, int, int], voxel_size_mm: np.ndarray, workers: int, pad_mm: float = PAD_MM
+    ) -> "BoxTransform":
+        """A box with `pad_mm` of room in all for the dipole fields of what lies in it."""
+        return cls(box=box, grid=padded_shape(box, voxel_size_mm, pad_mm), workers=workers)
 
     def forward(self, volume: np.ndarray) -> np.ndarray:
         """(box) float32 → spectrum of the zero-filled volume in the layout of `scipy.fft.rfftn`."""
