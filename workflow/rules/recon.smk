@@ -95,9 +95,10 @@ rule field_mapping:
         "../scripts/field_mapping.py"
 
 
-# sources inside may follow the contrasts of the magnitude
+# what follows the contrasts of the magnitude is set aside
 CONTRASTS = rules.prepare_echoes.output.magnitude_4d if CFG["local_field"]["method"] == "lbv_sources" else []
-TISSUE = rules.prepare_echoes.output.magnitude_4d if CFG["dipole_inversion"]["method"] == "tv" else []
+PRIOR = CFG["dipole_inversion"]["method"], CFG["dipole_inversion"]["tv_prior"]
+TISSUE = rules.prepare_echoes.output.magnitude_4d if PRIOR == ("tv", "tissue") else []
 
 
 rule local_field:
