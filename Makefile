@@ -88,7 +88,7 @@ lock: ## resolve the locks anew from pyproject.toml and benchmarks/requirements.
 
 .PHONY: config-readme
 config-readme: ## write config/README.md from the config and its schema
-	$(BIN)/python -m workflow.lib.config_table
+	$(BIN)/python -m workflow.lib.setup.config_table
 
 .PHONY: clean
 clean: ## remove the simulated results and caches, keep .venv and results of your own data

@@ -14,7 +14,7 @@ from benchmarks.heads import SIZES
 from benchmarks.picture import accuracy_picture, cost_picture
 from benchmarks.run import Record, run_size
 from benchmarks.tables import accuracy_table, by_stage, cost_table
-from recon.pipeline import arm
+from recon.settings import arm
 
 ROOT = Path(__file__).resolve().parents[1]
 ARMS = ("paper", "consensus")

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks.heads import Head, local_truth
-from recon.background import local_field
-from recon.chain import Chain, Maps
+from recon.background.stage import local_field
+from recon.check.metrics import nrmse_percent, regional_means, slope, xsim
 from recon.combine import combine_echoes
-from recon.field import field_mapping, field_precision
-from recon.inversion import dipole_inversion
-from recon.mask import BrainExtraction
-from recon.metrics import nrmse_percent, regional_means, slope, xsim
-from recon.nuclei import nucleus_labels
-from recon.relaxometry import r2star_map
-from recon.trim import reliable_mask
-from recon.unwrap import unwrap_phase
+from recon.field.stage import field_mapping, field_precision
+from recon.inversion.stage import dipole_inversion
+from recon.mask.stage import BrainExtraction
+from recon.mask.trim import reliable_mask
+from recon.pipeline import Chain, Maps
+from recon.regions.nuclei import nucleus_labels
+from recon.relaxation.stage import r2star_map
+from recon.unwrap.stage import unwrap_phase
 
 Scores = dict[str, float]
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import yaml
 
-from recon.io import read_volume, write_volume
-from recon.pipeline import arm
-from workflow.lib.paths import Paths
-from workflow.lib.simulated import planned_images, sidecar_of
+from recon.files.io import read_volume, write_volume
+from recon.settings import arm
+from workflow.lib.setup.paths import Paths
+from workflow.lib.study.simulated import planned_images, sidecar_of
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = (

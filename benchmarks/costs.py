@@ -17,8 +17,8 @@ import pandas as pd
 from scipy.optimize import nnls
 
 from benchmarks.notes import notes
-from workflow.lib.costs import DISK, DRIVERS, SECONDS, TABLE, Size, arm_of, driver_of
-from workflow.lib.measured import SCAN, finished_jobs
+from workflow.lib.planning.costs import DISK, DRIVERS, SECONDS, TABLE, Size, arm_of, driver_of
+from workflow.lib.planning.measured import SCAN, finished_jobs
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {name.removesuffix("_mb"): name for name in DISK}

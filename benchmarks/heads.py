@@ -7,16 +7,16 @@ from typing import Self
 import numpy as np
 
 from recon.acquisition import Acquisition
-from recon.field import field_precision
-from recon.kernels import bounding_box, padded_shape
-from recon.mask import BrainMask, extract_brain
+from recon.field.stage import field_precision
+from recon.mask.stage import BrainMask, extract_brain
+from recon.mask.trim import reliable_mask
+from recon.maths.kernels import bounding_box, padded_shape
+from recon.maths.spectrum import PAD_MM
 from recon.phantom.anatomy import Anatomy, anatomy
 from recon.phantom.cohort import Simulate, subject_by_label
 from recon.phantom.field import forward_field, head_field, shim
 from recon.phantom.signal import WHITE_MATTER_SIGNAL, acquire, phase_offset
-from recon.spectrum import PAD_MM
-from recon.trim import reliable_mask
-from recon.unwrap import UnwrapPhase
+from recon.unwrap.stage import UnwrapPhase
 
 SUBJECT = "03"  # of the simulated cohort
 SIGNAL, NOISE = 3, 100  # streams of the subject's random numbers

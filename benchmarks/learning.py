@@ -16,9 +16,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from recon.io import read_volume, write_mask
-from recon.localize import LocateNuclei, box_around, box_mask
-from workflow.lib.variants import merged, preprocessed
+from recon.files.io import read_volume, write_mask
+from recon.regions.localize import LocateNuclei, box_around, box_mask
+from workflow.lib.setup.variants import merged, preprocessed
 
 ROOT = Path(__file__).resolve().parents[1]
 FEATURES = ("chi", "r2star", "t1w", "dseg", "box", "stats")

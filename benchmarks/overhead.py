@@ -15,7 +15,7 @@ from statistics import median
 import pandas as pd
 
 from benchmarks.costs import rules
-from workflow.lib.measured import finished_jobs
+from workflow.lib.planning.measured import finished_jobs
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = (

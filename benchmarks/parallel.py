@@ -15,7 +15,7 @@ import pandas as pd
 
 from benchmarks.notes import notes
 from benchmarks.overhead import STAGES
-from workflow.lib.schedule import makespan
+from workflow.lib.planning.schedule import makespan
 
 ROOT = Path(__file__).resolve().parents[1]
 CORES = (1, 2, 4, 8, 16)

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from benchmarks.heads import Head
-from recon.chain import Maps
-from recon.kernels import bounding_box
-from recon.pictures import canonical, section
+from recon.check.pictures import canonical, section
+from recon.maths.kernels import bounding_box
+from recon.pipeline import Maps
 
 DPI = 110
 SHADES = ("#9ecae1", "#4292c6", "#08306b")  # of the sizes

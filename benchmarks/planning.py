@@ -22,7 +22,7 @@ import pandas as pd
 import yaml
 
 from benchmarks.measure import ONE_THREAD
-from recon.io import Volume, write_volume
+from recon.files.io import Volume, write_volume
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("config", "workflow", "recon", "qnet", "resources")

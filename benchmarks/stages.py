@@ -11,15 +11,15 @@ from skimage.restoration import unwrap_phase as skimage_unwrap_phase
 
 from benchmarks.heads import ECHO_FOR_MASK, Head
 from recon.acquisition import Acquisition
-from recon.background import LocalField, local_field
-from recon.chain import Chain, Maps, reconstruct
-from recon.field import FieldMapping, field_mapping
-from recon.inversion import DipoleInversion, dipole_inversion
-from recon.kernels import bounding_box
-from recon.mask import BrainExtraction, BrainMask, extract_brain
-from recon.relaxometry import R2starMap, r2star_map
-from recon.total_variation import FIRST_ITERATIONS
-from recon.unwrap import UnwrapPhase, unwrap_phase
+from recon.background.stage import LocalField, local_field
+from recon.field.stage import FieldMapping, field_mapping
+from recon.inversion.stage import DipoleInversion, dipole_inversion
+from recon.inversion.total_variation import FIRST_ITERATIONS
+from recon.mask.stage import BrainExtraction, BrainMask, extract_brain
+from recon.maths.kernels import bounding_box
+from recon.pipeline import Chain, Maps, reconstruct
+from recon.relaxation.stage import R2starMap, r2star_map
+from recon.unwrap.stage import UnwrapPhase, unwrap_phase
 
 BET_THRESHOLDS = (0.2, 0.5)  # the paper's and the usual one
 CHAIN_WORKERS = 2  # single stages have one

@@ -11,8 +11,9 @@ from qnet.evaluation.contrasts import comparison_table
 from qnet.evaluation.evaluate import evaluate, write_table
 from qnet.evaluation.predictions import LEVELS, read_predictions, split_cases
 from qnet.evaluation.settings import Evaluate, read_ceiling, read_people
+from qnet.home import HOME
 
-CONFIG = Path(__file__).parent.parent / "config" / "config.yaml"
+CONFIG = HOME / "config" / "config.yaml"
 NEEDS = {  # table → what it needs beyond predictions
     "contrasts": "both rows of evaluate.primary",
     "confounds": "--participants",

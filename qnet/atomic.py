@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all; the twin of `recon.atomic`, as neither package imports the other."""
+"""Files that appear whole or not at all; the twin of `recon.files.atomic`, as neither package imports the other."""
 
 import os
 from collections.abc import Iterator

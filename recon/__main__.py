@@ -16,18 +16,18 @@ import numpy as np
 import yaml
 
 from recon.acquisition import Acquisition
-from recon.background import LocalField, local_field
-from recon.chain import Chain, reconstruct
-from recon.echoes import silent_where_bad
-from recon.field import FieldMapping, field_precision, total_field
-from recon.inversion import DipoleInversion, dipole_inversion
-from recon.io import Volume, read_json, read_mask, read_volume, write_mask, write_volume
-from recon.mask import BrainMask, brain_mask, choose_echo
-from recon.pipeline import arm
-from recon.relaxometry import R2starMap, r2star_map
-from recon.unwrap import UnwrapPhase, unwrap_phase
+from recon.background.stage import LocalField, local_field
+from recon.field.stage import FieldMapping, field_precision, total_field
+from recon.files.home import HOME
+from recon.files.io import Volume, read_json, read_mask, read_volume, write_mask, write_volume
+from recon.intake.echoes import silent_where_bad
+from recon.inversion.stage import DipoleInversion, dipole_inversion
+from recon.mask.stage import BrainMask, brain_mask, choose_echo
+from recon.pipeline import Chain, reconstruct
+from recon.relaxation.stage import R2starMap, r2star_map
+from recon.settings import arm
+from recon.unwrap.stage import UnwrapPhase, unwrap_phase
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -182,8 +182,8 @@ def configure(stage: Stage, settings: list[str]) -> dict:
 
     A setting is `key=value` or `section.key=value`; `pipeline=consensus` changes the arm first.
     """
-    shipped = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
-    schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    shipped = yaml.safe_load((HOME / "config/config.yaml").read_text(encoding="utf-8"))
+    schema = yaml.safe_load((HOME / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
     for setting in [s for s in settings if s.startswith("pipeline=")]:
         settings = [s for s in settings if s != setting]
         shipped["pipeline"] = setting.removeprefix("pipeline=")

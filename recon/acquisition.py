@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recon.io import read_json, write_json
+from recon.files.io import read_json, write_json
 
 GAMMA_HZ_PER_T = 42_576_385.43  # of the proton, shielded as in water (CODATA 2022)
 

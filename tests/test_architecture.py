@@ -39,7 +39,7 @@ def test_packages_keep_apart(package, strangers):
 
 def test_only_the_loaders_know_nibabel():
     users = {str(p) for p in SOURCES if "nibabel" in packages(p)}
-    assert users == {"recon/io.py", "qnet/images/data.py"}
+    assert users == {"recon/files/io.py", "qnet/images/data.py"}
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if "scripts" in p.parts], ids=str)

@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 import yaml
 
-from workflow.lib.config_table import table
-from workflow.lib.variants import merged, runs
+from workflow.lib.setup.config_table import table
+from workflow.lib.setup.variants import merged, runs
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -17,16 +17,16 @@ CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 DATACLASSES = {
     "participants": "qnet.folds.Participants",
     "simulate": "recon.phantom.cohort.Simulate",
-    "prepare_echoes": "recon.echoes.PrepareEchoes",
-    "brain_mask": "recon.mask.BrainMask",
-    "unwrap_phase": "recon.unwrap.UnwrapPhase",
-    "local_field": "recon.background.LocalField",
-    "dipole_inversion": "recon.inversion.DipoleInversion",
+    "prepare_echoes": "recon.intake.echoes.PrepareEchoes",
+    "brain_mask": "recon.mask.stage.BrainMask",
+    "unwrap_phase": "recon.unwrap.stage.UnwrapPhase",
+    "local_field": "recon.background.stage.LocalField",
+    "dipole_inversion": "recon.inversion.stage.DipoleInversion",
     "combine_echoes": "recon.combine.CombineEchoes",
-    "field_mapping": "recon.field.FieldMapping",
-    "r2star_map": "recon.relaxometry.R2starMap",
-    "t1w_map": "recon.t1.T1wMap",
-    "locate_nuclei": "recon.localize.LocateNuclei",
+    "field_mapping": "recon.field.stage.FieldMapping",
+    "r2star_map": "recon.relaxation.stage.R2starMap",
+    "t1w_map": "recon.relaxation.t1.T1wMap",
+    "locate_nuclei": "recon.regions.localize.LocateNuclei",
     "slice_stack": "qnet.images.data.SliceStack",
     "region_features": "qnet.baselines.regions.RegionFeatures",
     "normalise": "qnet.images.normalise.Normalise",

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.costs import cost_table, fit
 from benchmarks.parallel import Job, busy, finished, gap, schedule
-from workflow.lib.costs import SECONDS
+from workflow.lib.planning.costs import SECONDS
 
 
 def job(rule, start_s, end_s, reads="", writes=""):

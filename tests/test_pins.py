@@ -11,7 +11,7 @@ import yaml
 from rattler import MatchSpec, Version, VersionSpec
 
 from tests.pins import DRIVER, ENVIRONMENTS, ROOT, dependencies, in_conda, locked
-from workflow.lib.provenance import code
+from workflow.lib.record.provenance import code
 
 FROM_INDEX = {"dcm2niix"}  # environment.yml says why; conda has all others
 NOT_IMPORTED = {

@@ -10,9 +10,9 @@ MODULES = {  # functions whose names alone could mean something else
     "np": {"save"}, "nib": {"save"}, "torch": {"save"}, "json": {"dump"}, "shutil": {"copy", "copy2", "copyfile"},
 }  # fmt: skip
 ALLOWED = {
-    "workflow/lib/job.py": {"open"},  # a log shows how far a job came
-    "recon/intake/dicom_clean.py": {"open"},  # into a temporary folder that is renamed as a whole
-    "recon/pictures.py": {"savefig"},  # into memory
+    "workflow/lib/jobs/job.py": {"open"},  # a log shows how far a job came
+    "recon/intake/dicom/clean.py": {"open"},  # into a temporary folder that is renamed as a whole
+    "recon/check/pictures.py": {"savefig"},  # into memory
     "qnet/application/apply_figures.py": {"savefig"},  # into memory
 }
 

@@ -3,7 +3,8 @@
 python -m workflow.container > q-net.def && apptainer build q-net.sif q-net.def
 """
 
-from workflow.lib.container import REPOSITORY, definition
+from workflow.lib.home import HOME
+from workflow.lib.setup.container import definition
 
 if __name__ == "__main__":
-    print(definition((REPOSITORY / "requirements.lock").read_bytes()), end="")
+    print(definition((HOME / "requirements.lock").read_bytes()), end="")

@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from recon.io import write_json
-from workflow.lib.costs import read_costs
-from workflow.lib.measured import finished_jobs
-from workflow.lib.missing import missing
-from workflow.lib.plan import free_mb, make_plan
-from workflow.lib.plan_text import text
+from recon.files.io import write_json
+from workflow.lib.planning.costs import read_costs
+from workflow.lib.planning.measured import finished_jobs
+from workflow.lib.planning.missing import missing
+from workflow.lib.planning.plan import free_mb, make_plan
+from workflow.lib.planning.plan_text import text
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

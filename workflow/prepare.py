@@ -7,14 +7,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from workflow.lib import prepare
-
-REPOSITORY = Path(__file__).resolve().parents[1]
+from workflow.lib.home import HOME
+from workflow.lib.setup import prepare
 
 
 def main() -> int:
     options = _options()
-    configs = [REPOSITORY / "config/config.yaml", *options.configfile]
+    configs = [HOME / "config/config.yaml", *options.configfile]
     path = prepare.weights_path()
     if options.download and not path.exists() and _agreed(f"Download {prepare.WEIGHTS_URL} (45 MB) to {path}?"):
         try:
@@ -22,9 +21,9 @@ def main() -> int:
         except (OSError, ValueError) as error:
             print(f"the ImageNet weights could not be fetched: {error}", file=sys.stderr)
     if options.use_conda:
-        items = [prepare.conda_environments(REPOSITORY)]
+        items = [prepare.conda_environments(HOME)]
     else:
-        items = [prepare.packages((REPOSITORY / "requirements.lock").read_text()), prepare.template()]
+        items = [prepare.packages((HOME / "requirements.lock").read_text()), prepare.template()]
     items += [prepare.fonts(), prepare.weights(options.download or prepare.wants_imagenet(configs))]
     print(prepare.table(items))
     return int(any(item.state == "missing" for item in items))

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from workflow.lib.dry_run import dry_run
-from workflow.lib.stale import stale_files
+from workflow.lib.planning.dry_run import dry_run
+from workflow.lib.planning.stale import stale_files
 
 if __name__ == "__main__":
     with dry_run(sys.argv[1:]) as dag:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from workflow.lib.audit import Audit, audit
+from workflow.lib.jobs.audit import Audit, audit
 
 
 def text(folder: Path, found: Audit) -> str:

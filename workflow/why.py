@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from workflow.lib.dry_run import dry_run
-from workflow.lib.stale import tell_stale
-from workflow.lib.why import report
+from workflow.lib.planning.dry_run import dry_run
+from workflow.lib.planning.stale import tell_stale
+from workflow.lib.planning.why import report
 
 if __name__ == "__main__":
     with dry_run(sys.argv[1:]) as dag:

@@ -1,13 +1,12 @@
 """The numbers that the paper prints, beside ours and never mixed with them (Zabihi et al., arXiv:2110.00203)."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from qnet.evaluation.names import PAPER_GROUPS
+from qnet.home import HOME
 
-PAPER_RESULTS = Path(__file__).parents[2] / "resources" / "paper_results.tsv"
+PAPER_RESULTS = HOME / "resources" / "paper_results.tsv"
 COLUMNS = ["table", "input", "model", "against", "metric", "unit", "paper_value", "paper_spread"]
 COLUMNS += ["ours_value", "ours_spread", "ours_low", "ours_high"]
 IN_PERCENT = ("accuracy", "sensitivity", "specificity", "f1")

@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from qnet.atomic import atomic
 from qnet.explanation.enrichment import interval
+from qnet.home import HOME
 from qnet.images.data import participant_of, read_array
 
 BIN_MM = 4.0
-LABELS = Path(__file__).parents[2] / "resources" / "nuclei.tsv"
+LABELS = HOME / "resources" / "nuclei.tsv"
 RANGE = (2.5, 97.5)  # percentiles of the heights of a nucleus's pixels
 COLOURS = ("#0072b2", "#d55e00")  # negative, positive
 COLUMNS = ["z_mm", "group", "subjects", "weight", "low", "high"]

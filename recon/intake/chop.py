@@ -12,7 +12,7 @@ scan, 3 mm), 0.92 (phantom, 3 mm), 0.82 (5 mm, oblique, SNR 5), 0.51 (5 mm, 7 T,
 
 import numpy as np
 
-from recon.intake.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem
 
 CLEAR = 0.4  # |C| above which the sign of C is believed
 

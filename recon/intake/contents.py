@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from recon.intake.problems import Problem
+from recon.problems import Problem
 
 NEGATIVE = 1e-3  # of the largest magnitude, that rounding or resampling may leave below zero
 SMALLEST, LARGEST = 1e-20, 1e20  # of a signal in any unit; float32 can still square them

@@ -7,6 +7,7 @@ from os.path import basename
 
 import numpy as np
 
+from recon.files.io import Volume, check_gzip, stored_dtype
 from recon.intake.chop import alternation, chop_axis, correlations
 from recon.intake.contents import (
     copy_problems,
@@ -27,11 +28,10 @@ from recon.intake.phase_scale import (
     phase_scale,
     wraps_like_phase,
 )  # fmt: skip
-from recon.intake.problems import IntakeError, Problem
 from recon.intake.read import as_problem, complex_signal, load_echo, name_of, polar
 from recon.intake.scan import POLAR, Series
 from recon.intake.sign import phase_sign
-from recon.io import Volume, check_gzip, stored_dtype
+from recon.problems import IntakeError, Problem
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from recon.acquisition import GAMMA_HZ_PER_T
-from recon.bids import applicable_sidecars
-from recon.intake.problems import Problem
-from recon.io import read_json
+from recon.files.bids import applicable_sidecars
+from recon.files.io import read_json
+from recon.problems import Problem
 
 LONGEST_TE_S = 0.5  # of any gradient echo; beyond it the value is in milliseconds
 LONGEST_TR_S = 10.0

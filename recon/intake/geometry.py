@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recon.io import Volume
+from recon.files.io import Volume
 
 TOWARDS = np.array([["L", "R"], ["P", "A"], ["I", "S"]])  # per scanner axis: its negative and its positive end
 SAME_GRID = 0.05  # of a voxel edge; programs round affines, and half a voxel would already be a shift

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recon.files.io import header_fields
 from recon.intake.geometry import (
     SAME_GRID,
     angle_deg,
@@ -19,8 +20,7 @@ from recon.intake.geometry import (
     quaternion_affine,
     shear,
 )  # fmt: skip
-from recon.intake.problems import IntakeError, Problem
-from recon.io import header_fields
+from recon.problems import IntakeError, Problem
 
 DATATYPES = {  # NIfTI code: type of a voxel that is a number
     2: "uint8", 4: "int16", 8: "int32", 16: "float32", 64: "float64", 256: "int8", 512: "uint16", 768: "uint32",

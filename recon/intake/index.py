@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from recon.bids import entities
+from recon.files.bids import entities
 from recon.intake.facts import is_number, shown
 from recon.intake.headers import grid_problems, read_facts
 from recon.intake.layout import BIDS_NAME
-from recon.intake.problems import IntakeError, Problem
 from recon.intake.scan import Scan, Series
 from recon.intake.series import series_of
 from recon.intake.user_files import derivative_datasets, offered_files, user_files
+from recon.problems import IntakeError, Problem
 
 IMAGES = (".nii", ".nii.gz")
 SUFFIXES = ("MEGRE", "VFA")  # images of VFA count where there are none of MEGRE

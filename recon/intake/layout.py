@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from recon.bids import entities
-from recon.intake.problems import Problem
+from recon.files.bids import entities
 from recon.intake.scan import CARTESIAN, POLAR
+from recon.problems import Problem
 
 PARTS = (*POLAR, *CARTESIAN)
 BIDS_NAME = re.compile(r"(?:[A-Za-z0-9]+-[A-Za-z0-9+]+_)+[A-Za-z0-9]+(?:\.nii|\.nii\.gz|\.json)")

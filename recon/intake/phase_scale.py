@@ -13,7 +13,7 @@ import numpy as np
 
 from recon.intake.facts import shown
 from recon.intake.manufacturer import manufacturer
-from recon.intake.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem
 
 
 class PhaseScale(NamedTuple):

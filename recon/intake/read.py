@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from recon.files.io import Volume, read_image
 from recon.intake.chop import alternation
 from recon.intake.decisions import Decisions
 from recon.intake.phase_scale import PhaseScale
-from recon.intake.problems import IntakeError, Problem
 from recon.intake.scan import POLAR, Image, Series
-from recon.io import Volume, read_image
+from recon.problems import IntakeError, Problem
 
 
 def name_of(image: Image) -> str:
@@ -16,7 +16,7 @@ def name_of(image: Image) -> str:
 
 
 def as_problem(error: ValueError) -> Problem:
-    """The parts of a message of `recon.io`: file, expected, found."""
+    """The parts of a message of `recon.files.io`: file, expected, found."""
     where, _, rest = str(error).partition(": expected ")
     expected, _, found = rest.partition(", found")
     return Problem(where, expected, found.lstrip(": "))

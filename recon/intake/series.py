@@ -20,8 +20,8 @@ from recon.intake.facts import (
 )  # fmt: skip
 from recon.intake.headers import Header, grid_problems, orientation_problems, read_facts
 from recon.intake.layout import layout
-from recon.intake.problems import IntakeError, Problem
 from recon.intake.scan import Image, Series
+from recon.problems import IntakeError, Problem
 
 MOST_ECHOES = 32
 

@@ -4,11 +4,11 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from recon.bids import entities
+from recon.files.bids import entities
+from recon.files.io import read_json
 from recon.intake.headers import Header, grid_problems, read_facts
-from recon.intake.problems import IntakeError, Problem
 from recon.intake.scan import Series
-from recon.io import read_json
+from recon.problems import IntakeError, Problem
 
 OWN = {"Q-Net", "recon.phantom"}  # datasets that this project wrote: results, and the truth of simulated cohorts
 IMAGES = (".nii", ".nii.gz")

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
-from recon.io import Volume, read_volume
-from recon.nuclei import nearest_nucleus, nucleus_labels, nucleus_names
+from recon.files.io import Volume, read_volume
 from recon.phantom import tissue
 from recon.phantom.cohort import Subject
 from recon.phantom.shapes import ellipsoid, random_texture, random_waves, share, tube, within
+from recon.regions.nuclei import nearest_nucleus, nucleus_labels, nucleus_names
 
 FOV_MM = (192.0, 228.0, 168.0)
 FOV_CENTRE_MM = (0.0, -4.0, 10.0)  # world coordinates, origin at the anterior commissure

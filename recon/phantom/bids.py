@@ -4,9 +4,9 @@ from itertools import product
 
 import pandas as pd
 
-from recon.nuclei import nucleus_names
 from recon.phantom.cohort import Simulate, Subject, oracle_score
 from recon.phantom.vendor import Vendor
+from recon.regions.nuclei import nucleus_names
 
 BIDS_VERSION = "1.10.0"
 README = """# SYNTHETIC multi-echo gradient echo cohort

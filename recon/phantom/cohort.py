@@ -16,8 +16,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from recon.nuclei import nucleus_names
 from recon.phantom.vendor import VENDORS
+from recon.regions.nuclei import nucleus_names
 
 AGE_MEAN, AGE_SD, AGE_RANGE = 55.0, 14.0, (20, 85)  # years
 MALE_SHARE = 2 / 3
@@ -76,7 +76,7 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """One simulated person; ``chi_ppb`` and ``r2star_hz`` are in the order of `recon.nuclei.nucleus_names`."""
+    """One simulated person; ``chi_ppb`` and ``r2star_hz`` are in the order of `recon.regions.nuclei.nucleus_names`."""
 
     label: str
     age: int

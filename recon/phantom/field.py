@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import fft
 
-from recon.kernels import convolve, dipole_kernel, padded_shape
+from recon.maths.kernels import convolve, dipole_kernel, padded_shape
 
 NECK_MM = 60.0  # the body goes on below the slab
 SMOOTHING_VOXELS = 0.8  # of the longest edge: the standard deviation at which the spectrum has faded where it ends

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from recon.io import Volume
+from recon.files.io import Volume
 
 VALUES = {"mag": lambda z: np.rint(np.abs(z)), "phase": np.angle, "real": np.real, "imag": np.imag}
 TURN = 4096  # pixel values that make 2 pi where twelve bits hold a phase

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from recon.background import LocalField
-from recon.chain import Chain
+from recon.background.stage import LocalField
 from recon.combine import CombineEchoes
-from recon.field import FieldMapping
-from recon.inversion import DipoleInversion
-from recon.relaxometry import R2starMap
-from recon.unwrap import UnwrapPhase
+from recon.field.stage import FieldMapping
+from recon.inversion.stage import DipoleInversion
+from recon.pipeline import Chain
+from recon.relaxation.stage import R2starMap
+from recon.unwrap.stage import UnwrapPhase
 
 PAPER = Chain(
     unwrap_phase=UnwrapPhase(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from recon.acquisition import Acquisition
-from recon.kernels import convolve, dipole_kernel
+from recon.maths.kernels import convolve, dipole_kernel
 
 VOXEL_SIZE_MM = np.array([1.5, 1.5, 2.0])
 SHAPE = (64, 72, 48)

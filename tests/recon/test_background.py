@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from recon.background import METHODS, local_field
+from recon.background.stage import METHODS, local_field
 from tests.recon.arms import PAPER
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, grid_mm, nuclei, slope
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from recon.bet import Bet, bet
-from recon.surface import edges_of, icosphere, subdivide, surface_mask
+from recon.mask.bet import Bet, bet
+from recon.mask.surface import edges_of, icosphere, subdivide, surface_mask
 
 PARAMS = Bet(threshold=0.2)
 
@@ -135,7 +135,7 @@ def test_an_empty_image_is_refused(value):
 
 
 def test_real_head_has_the_volume_of_a_brain(shared_data):
-    from recon.io import read_volume
+    from recon.files.io import read_volume
 
     volume = read_volume(shared_data / "philips_2echo" / "2001_WIP_fcMRI_Field_Mapping_cl_e2.nii.gz")
     mask = bet(volume.data, volume.voxel_size_mm, PARAMS)

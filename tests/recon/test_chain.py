@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from recon.chain import Chain, Maps, reconstruct
+from recon.pipeline import Chain, Maps, reconstruct
 from tests.recon.arms import CONSENSUS, PAPER
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, acquisition, ball, field_of, nuclei, signal, slope
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recon.contrast import KNOTS, tissue_contrasts
+from recon.maths.contrast import KNOTS, tissue_contrasts
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, grid_mm
 
 BRAIN = ball(36)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import exp1
 
-from recon.decay import irls, log_excess, r2star_arlo, scaled
+from recon.relaxation.decay import irls, log_excess, r2star_arlo, scaled
 
 T = np.linspace(0, 0.025, 6, dtype=np.float32)[:, None]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from recon.acquisition import Acquisition
-from recon.echoes import PrepareEchoes, form, prepare_echoes
-from recon.intake.problems import IntakeError
+from recon.intake.echoes import PrepareEchoes, form, prepare_echoes
+from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
 
 

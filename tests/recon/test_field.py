@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recon.field import FieldMapping, field_mapping, field_precision, total_field
+from recon.field.stage import FieldMapping, field_mapping, field_precision, total_field
 from tests.recon.physics import SHAPE, acquisition, ball, field_of, grid_mm, nuclei
 
 MASK = ball(36)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from recon.harmonic import CROSS, CUBE, compact_laplacian, harmonic_extension, laplacian_weights
+from recon.background.harmonic import CROSS, CUBE, compact_laplacian, harmonic_extension, laplacian_weights
 from tests.recon.physics import ball, grid_mm
 
 SHAPE = (40, 44, 36)

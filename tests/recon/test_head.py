@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recon.head import coarsen, cranium_centre, find_head
+from recon.mask.head import coarsen, cranium_centre, find_head
 
 
 def test_blocks_are_averaged():

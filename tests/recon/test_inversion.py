@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recon.inversion import DipoleInversion, dipole_inversion
+from recon.inversion.stage import DipoleInversion, dipole_inversion
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, nuclei, slope
 
 TKD = DipoleInversion(

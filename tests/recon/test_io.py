@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from recon.acquisition import Acquisition
-from recon.bids import entities, metadata
-from recon.io import Volume, atomic, read_json, read_mask, read_volume, write_json, write_volume
-from recon.tables import read_table, write_table
+from recon.files.bids import entities, metadata
+from recon.files.io import Volume, atomic, read_json, read_mask, read_volume, write_json, write_volume
+from recon.files.tables import read_table, write_table
 
 
 @pytest.fixture

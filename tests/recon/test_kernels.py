@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import fft
 
-from recon.kernels import bounding_box, convolve, dipole_kernel, padded_shape, sphere_kernel
+from recon.maths.kernels import bounding_box, convolve, dipole_kernel, padded_shape, sphere_kernel
 from tests.recon.physics import VOXEL_SIZE_MM, ball, field_of, grid_mm
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recon.leak import extract_without_leak
+from recon.mask.leak import extract_without_leak
 
 
 def extraction(volumes_ml):

@@ -6,8 +6,8 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from recon.io import read_json, read_volume
-from recon.localize import (
+from recon.files.io import read_json, read_volume
+from recon.regions.localize import (
     box_around,
     box_mask,
     expert_box,
@@ -15,8 +15,8 @@ from recon.localize import (
     subject_labels,
     white_matter,
 )
-from recon.nuclei import nucleus_labels, template_labels
-from recon.registration import read_template, register
+from recon.regions.nuclei import nucleus_labels, template_labels
+from recon.regions.registration import read_template, register
 
 BASAL_GANGLIA = ("caudate", "putamen", "pallidum", "thalamus")
 

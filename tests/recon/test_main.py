@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recon.__main__ import main
-from recon.io import Volume, read_json, read_mask, read_volume, write_json, write_volume
+from recon.files.io import Volume, read_json, read_mask, read_volume, write_json, write_volume
 from tests.recon.physics import VOXEL_SIZE_MM, acquisition, ball, field_of, nuclei, signal, slope
 
 GRID = Volume(data=None, affine=np.diag([*VOXEL_SIZE_MM, 1]))

@@ -7,9 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from recon.fsl import find_bet, fsl_bet
-from recon.kernels import slice_axis
-from recon.mask import (
+from recon.mask.fsl import find_bet, fsl_bet
+from recon.mask.stage import (
     BrainMask,
     brain_mask,
     choose_echo,
@@ -19,6 +18,7 @@ from recon.mask import (
     remove_islands,
     volume_ml,
 )
+from recon.maths.kernels import slice_axis
 
 PARAMS = BrainMask(tool="builtin", echo=2, threshold=0.2, erode_mm=2.4, island_mm3=1000.0)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recon.metrics import nrmse_percent, slope, xsim
+from recon.check.metrics import nrmse_percent, slope, xsim
 from tests.recon.physics import SHAPE, ball, nuclei
 
 MASK = ball(36)

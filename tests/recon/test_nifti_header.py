@@ -3,7 +3,7 @@
 import nibabel as nib
 import pytest
 
-from recon.nifti_header import NIFTI_1, NIFTI_2
+from recon.files.nifti_header import NIFTI_1, NIFTI_2
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(NIFTI_1, nib.nifti1.header_dtype), (NIFTI_2, nib.nifti2.header_dtype)])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from recon.blocks import block_sum, expand
-from recon.offset import bipolar_offset, phase_offset
+from recon.field.offset import bipolar_offset, phase_offset
+from recon.maths.blocks import block_sum, expand
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, grid_mm
 
 MASK = ball(30)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from recon.parts import largest_part
+from recon.maths.parts import largest_part
 
 
 def test_the_largest_part_stays_alone():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recon.io import Volume
-from recon.pictures import axial_views, canonical, mosaic, orthogonal_views, robust_window, section
+from recon.check.pictures import axial_views, canonical, mosaic, orthogonal_views, robust_window, section
+from recon.files.io import Volume
 
 SHAPE = (6, 8, 4)
 RAS = np.diag([2.0, 1.0, 3.0, 1.0])

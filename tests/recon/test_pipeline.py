@@ -5,8 +5,8 @@ import jsonschema
 import pytest
 import yaml
 
-from recon.chain import Chain
-from recon.pipeline import arm
+from recon.pipeline import Chain
+from recon.settings import arm
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from recon.localize import region_statistics, white_matter
-from recon.nuclei import template_labels
-from recon.quality import iron_contrast, quality
+from recon.check.quality import iron_contrast, quality
+from recon.regions.localize import region_statistics, white_matter
+from recon.regions.nuclei import template_labels
 
 VOXEL_SIZE_MM = (3.0, 3.0, 3.0)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recon.relaxometry import R2starMap, arlo_difference, r2star_fit, r2star_map
+from recon.relaxation.stage import R2starMap, arlo_difference, r2star_fit, r2star_map
 
 TE_S = np.array([0.005, 0.010, 0.015, 0.020, 0.025, 0.030])
 UNEVEN_S = np.array([0.004, 0.007, 0.012, 0.020, 0.030])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from recon.io import Volume
-from recon.resample import resample, same_grid
+from recon.files.io import Volume
+from recon.regions.resample import resample, same_grid
 
 SHAPE = (20, 24, 16)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from recon.rim import continuable
+from recon.background.rim import continuable
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, grid_mm
 
 BRAIN = ball(36)

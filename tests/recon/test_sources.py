@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recon.sources import background_remainder, factors_of_field
+from recon.background.sources import background_remainder, factors_of_field
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, slope
 
 BRAIN = ball(36)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recon.spikes import without_spikes
+from recon.background.spikes import without_spikes
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, grid_mm
 
 MASK = ball(40)

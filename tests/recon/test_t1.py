@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recon.t1 import T1wMap, t1_map, t1_weighted, variable_flip_angle
+from recon.relaxation.t1 import T1wMap, t1_map, t1_weighted, variable_flip_angle
 
 TR_S = 0.036
 FLIPS_DEG = 6.0, 24.0

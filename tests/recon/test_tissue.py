@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recon.tissue import tissue_factors
+from recon.maths.tissue_rule import tissue_factors
 
 SHAPE = (40, 40, 20)
 MASK = np.ones(SHAPE, bool)

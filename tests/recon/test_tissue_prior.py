@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from recon.inversion import dipole_inversion
+from recon.inversion.stage import dipole_inversion
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, grid_mm, slope
 from tests.recon.test_inversion import TV
 

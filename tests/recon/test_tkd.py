@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import fft, ndimage
 
-from recon.kernels import dipole_kernel
-from recon.tkd import inverse_kernel, smoothed, structure_mask, tkd
+from recon.inversion.division import inverse_kernel, smoothed, structure_mask, tkd
+from recon.maths.kernels import dipole_kernel
 from tests.recon.physics import VOXEL_SIZE_MM, ball, field_of, nuclei, slope
 from tests.recon.test_inversion import ITERATIVE, TKD
 

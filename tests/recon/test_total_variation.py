@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from scipy import fft
 
-from recon.differences import differences, differences_adjoint, inner_differences, laplacian_kernel
-from recon.dipole_model import Model, dipole_misfit, field_error
-from recon.inversion import dipole_inversion
-from recon.noise import field_noise
-from recon.spectrum import BoxTransform
-from recon.total_variation import unexplained
+from recon.inversion.dipole_model import Model, dipole_misfit, field_error
+from recon.inversion.noise import field_noise
+from recon.inversion.stage import dipole_inversion
+from recon.inversion.total_variation import unexplained
+from recon.maths.differences import differences, differences_adjoint, inner_differences, laplacian_kernel
+from recon.maths.spectrum import BoxTransform
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, nuclei, slope
 from tests.recon.test_inversion import TKD, TV
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recon.trim import RIM_MM, at_the_rim, decays_fast, phase_coherence, reliable_mask
-from recon.unwrap import UnwrapPhase
+from recon.mask.trim import RIM_MM, at_the_rim, decays_fast, phase_coherence, reliable_mask
+from recon.unwrap.stage import UnwrapPhase
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, grid_mm
 
 PARAMS = UnwrapPhase(method="weighted", align_echoes=True, trim_coherence=0.5, trim_echo=1, trim_r2star_hz=50.0)

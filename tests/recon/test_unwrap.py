@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from skimage.restoration import unwrap_phase as skimage_unwrap
 
-from recon.spanning_tree import fixed_point, in_rad, unwrap_along_tree
-from recon.unwrap import UnwrapPhase, align_echoes, unwrap, unwrap_phase
+from recon.unwrap.spanning_tree import fixed_point, in_rad, unwrap_along_tree
+from recon.unwrap.stage import UnwrapPhase, align_echoes, unwrap, unwrap_phase
 from tests.recon.physics import SHAPE, acquisition, ball, field_of, grid_mm, signal
 
 TE_S = np.array([0.005, 0.010, 0.015, 0.020])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from recon.io import Volume, read_volume, write_volume
-from recon.user_maps import user_labels, user_mask, user_t1w
+from recon.files.io import Volume, read_volume, write_volume
+from recon.regions.user_maps import user_labels, user_mask, user_t1w
 
 SHAPE = (12, 14, 10)
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])

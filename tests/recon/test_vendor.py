@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import yaml
 
+from recon.files.io import Volume, read_volume, write_stored
 from recon.intake.series import series_of
-from recon.io import Volume, read_volume, write_stored
 from recon.phantom.vendor import VARIANTS, VENDORS, encode, exported, restored
-from workflow.lib.paths import Paths
-from workflow.lib.simulated import planned_images, planned_scans, planned_sidecars
+from workflow.lib.setup.paths import Paths
+from workflow.lib.study.simulated import planned_images, planned_scans, planned_sidecars
 from workflow.scripts.simulate_subject import main as simulate_subject
 
 ALL = VENDORS | VARIANTS

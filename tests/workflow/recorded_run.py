@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-from workflow.lib.watch import Watch
+from workflow.lib.jobs.watch import Watch
 
 NOON = 1.7e9
 

@@ -16,7 +16,7 @@ from qnet.networks.predict import embed, prepare
 from qnet.networks.scan_model import ScanModel
 from qnet.networks.weights import write_weights
 from tests.qnet.settings import PAPER, WINDOW
-from workflow.lib.model_card import NEEDED
+from workflow.lib.report.model_card import NEEDED
 from workflow.scripts import model_card
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workflow.lib.acquisition_table import acquisition_table, milliseconds, plain, title
+from workflow.lib.report.acquisition_table import acquisition_table, milliseconds, plain, title
 
 FACTS = {
     "te_s": [0.0023, 0.0046],

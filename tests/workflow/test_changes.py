@@ -2,10 +2,10 @@
 
 import pytest
 
-from workflow.lib.changes import Change, changes, in_words, recorded
+from workflow.lib.planning.changes import Change, changes, in_words, recorded
 
 SETTINGS = {"method": "sharp", "threshold": 0.05}
-CODE = {"recon/background.py": "a1", "resources/nuclei.tsv": "b2"}
+CODE = {"recon/background/stage.py": "a1", "resources/nuclei.tsv": "b2"}
 OLD = recorded([repr(SETTINGS), repr(CODE), "None"])
 
 
@@ -19,8 +19,8 @@ def test_only_the_key_that_differs_is_told():
 
 
 def test_settings_and_code_are_told_apart():
-    new = {"code": CODE | {"recon/background.py": "c3"}, "cfg": SETTINGS | {"method": "lbv"}, "user": None}
-    assert [change.path for change in changes(OLD, new)] == [("code", "recon/background.py"), ("cfg", "method")]
+    new = {"code": CODE | {"recon/background/stage.py": "c3"}, "cfg": SETTINGS | {"method": "lbv"}, "user": None}
+    assert [change.path for change in changes(OLD, new)] == [("code", "recon/background/stage.py"), ("cfg", "method")]
 
 
 def test_a_param_that_is_no_mapping_is_told():
@@ -50,7 +50,7 @@ def test_a_record_that_is_no_value_stays_text():
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        (("code", "recon/background.py"), "the code of recon/background.py changed"),
+        (("code", "recon/background/stage.py"), "the code of recon/background/stage.py changed"),
         (("code", "resources/nuclei.tsv"), "resource nuclei.tsv changed"),
         (("code", "workflow/report/report.html.j2"), "template report.html.j2 changed"),
         (("cfg", "subjects"), "subjects of folds changed (1 → 2)"),

@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recon.files.io import Volume, write_volume
+from recon.files.tables import read_table
 from recon.intake.decide import PrepareEchoes
-from recon.intake.problems import IntakeError, Problem
 from recon.intake.scan import Image, Scan, Series
-from recon.io import Volume, write_volume
-from recon.tables import read_table
-from workflow.lib import cohort, intake, outcomes
-from workflow.lib.check_table import Record, row, text, write_html, write_text, write_tsv
-from workflow.lib.intake import take_in
-from workflow.lib.verdict import exclude, failed, in_study, must_stop
+from recon.problems import IntakeError, Problem
+from workflow.lib.report import cohort
+from workflow.lib.study import intake, outcomes
+from workflow.lib.study.check_table import Record, row, text, write_html, write_text, write_tsv
+from workflow.lib.study.intake import take_in
+from workflow.lib.study.verdict import exclude, failed, in_study, must_stop
 
 NASTY = "<script>alert('x')</script>.nii"
 PREPARE = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto")

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from workflow.lib.checklist import ABSENT, checklist, facts
-from workflow.lib.report_data import TABLES, flow_of
+from workflow.lib.report.checklist import ABSENT, checklist, facts
+from workflow.lib.report.report_data import TABLES, flow_of
 from workflow.scripts import checklist as script
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())

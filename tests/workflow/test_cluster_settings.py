@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from recon.phantom.anatomy import FOV_MM
-from workflow.lib import left_over
-from workflow.lib.resources import IMAGES, NETWORKS, PYTHON_MB, SIMULATED_MM3, images_mb, network_mb
+from workflow.lib.jobs import left_over
+from workflow.lib.jobs.resources import IMAGES, NETWORKS, PYTHON_MB, SIMULATED_MM3, images_mb, network_mb
 
 QUEUE = """\
 12|/data/study|rule_scan_brain_mask

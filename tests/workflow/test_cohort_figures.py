@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow.lib import cohort_figure, flow_figure
-from workflow.lib.cohort import flow
-from workflow.lib.report_data import flow_of
+from workflow.lib.report import cohort_figure, flow_figure
+from workflow.lib.report.cohort import flow
+from workflow.lib.report.report_data import flow_of
 from workflow.scripts import cohort_figures
 
 PEOPLE = pd.DataFrame({

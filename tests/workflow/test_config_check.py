@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from workflow.lib.config import check
+from workflow.lib.setup.config import check
 
 
 @pytest.fixture(scope="module")

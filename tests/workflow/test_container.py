@@ -9,7 +9,7 @@ import tomllib
 import pytest
 
 from tests.pins import ROOT
-from workflow.lib.container import definition
+from workflow.lib.setup.container import definition
 
 SECTIONS = ("help", "labels", "files", "post", "environment", "runscript", "test")
 LOCK = (ROOT / "requirements.lock").read_bytes()

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from recon.acquisition import Acquisition
-from recon.io import Volume, write_mask, write_volume
-from recon.nuclei import nucleus_labels
-from recon.sidecars import provenance
-from recon.tables import read_table
-from workflow.lib.paths import anat
+from recon.files.io import Volume, write_mask, write_volume
+from recon.files.sidecars import provenance
+from recon.files.tables import read_table
+from recon.regions.nuclei import nucleus_labels
+from workflow.lib.setup.paths import anat
 from workflow.scripts import derivative_description
 
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")

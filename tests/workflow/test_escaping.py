@@ -14,13 +14,13 @@ import pytest
 import yaml
 from jinja2 import nodes
 
-from recon.intake.problems import Problem
-from recon.pipeline import arm
+from recon.problems import Problem
+from recon.settings import arm
 from tests.workflow.test_methods import acquisition
-from workflow.lib.check_table import FACTS, REASONS, STATUSES, Record, write_html
-from workflow.lib.html import TEMPLATES, filled, filled_markdown
-from workflow.lib.methods import methods_text
-from workflow.lib.model_card import card_text
+from workflow.lib.report.html import TEMPLATES, filled, filled_markdown
+from workflow.lib.report.methods import methods_text
+from workflow.lib.report.model_card import card_text
+from workflow.lib.study.check_table import FACTS, REASONS, STATUSES, Record, write_html
 from workflow.scripts import checklist, report
 
 NASTY = """<script>alert("x")</script>' onerror="alert(1)" &lt;b> `c` a|b [x](javascript:y)"""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.workflow.recorded_run import Run
-from workflow.lib.failures import exception, how_it_ended, job_name, last_words
+from workflow.lib.jobs.failures import exception, how_it_ended, job_name, last_words
 
 TRACEBACK = """local_field of sub-01
 Traceback (most recent call last):
@@ -21,19 +21,19 @@ During handling of the above exception, another exception occurred:
 
 Traceback (most recent call last):
   File "a.py", line 2, in g
-recon.intake.problems.IntakeError: sub-01.json: expected EchoTime, found none
+recon.problems.IntakeError: sub-01.json: expected EchoTime, found none
 sub-01_mag.nii.gz: expected an image, found a cut one
 """
 ALTERED = """Traceback (most recent call last):
   File "job.py", line 1, in f
-workflow.lib.checksums.AlteredFileError: mask.nii: expected SHA-256 aa, found bb
+workflow.lib.jobs.checksums.AlteredFileError: mask.nii: expected SHA-256 aa, found bb
 Delete mask.nii and run again
 """
 SNAKEFILE = """
 import sys
 sys.path.insert(0, {repository!r})
 from snakemake.logging import logger
-from workflow.lib.watch import Watch
+from workflow.lib.jobs.watch import Watch
 
 if workflow.is_main_process:
     WATCH = Watch(logger, workflow.output_settings)

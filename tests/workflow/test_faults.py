@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.workflow.warm import planned_jobs
-from workflow.lib.checksums import FOLDER, sha256
+from workflow.lib.jobs.checksums import FOLDER, sha256
 
 RUN = Path("results/tiny")
 WORK, ANAT = RUN / "work/sub-01", RUN / "derivatives/qnet/sub-01/anat"

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from workflow import verify
-from workflow.lib.checksums import AlteredFileError, raw_inputs
-from workflow.lib.clock import check_clock
-from workflow.lib.job import job
+from workflow.lib.jobs.checksums import AlteredFileError, raw_inputs
+from workflow.lib.jobs.job import job
+from workflow.lib.study.clock import check_clock
 
 RAW, MAP, SIDECAR, TABLE = "data/echo.nii.gz", "results/x/maps/chi.nii.gz", "results/x/maps/chi.json", "results/x/t.tsv"
 

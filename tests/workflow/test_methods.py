@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from recon.io import write_json
-from recon.pipeline import arm
-from workflow.lib.methods import bibtex, methods_text, references
+from recon.files.io import write_json
+from recon.settings import arm
+from workflow.lib.report.methods import bibtex, methods_text, references
 from workflow.scripts import methods
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())

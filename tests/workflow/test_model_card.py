@@ -4,7 +4,7 @@ import pytest
 
 from qnet.application.bundle import read_bundle
 from tests.workflow.small_run import train_small_run
-from workflow.lib.model_card import card_text
+from workflow.lib.report.model_card import card_text
 
 
 @pytest.fixture(scope="module")

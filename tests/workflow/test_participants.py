@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow.lib.participants import participant_problems, tells_groups
+from workflow.lib.study.participants import participant_problems, tells_groups
 
 COLUMNS = {"group_column": "group", "positive_label": "HH", "negative_label": "HC"}
 SUBJECTS = ["sub-01", "sub-02", "sub-03", "sub-04"]
@@ -97,7 +97,7 @@ def test_a_forbidden_table_is_named(path, monkeypatch):
     def forbidden(_: Path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("workflow.lib.participants.read_table", forbidden)
+    monkeypatch.setattr("workflow.lib.study.participants.read_table", forbidden)
     assert "found [Errno 13] Permission denied" in told(path, "")
 
 

@@ -10,13 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recon.io import Volume, write_mask
-from workflow.lib.costs import ANY, DISK, LIKE, SECONDS, SEPARATE, TOGETHER, Costs, Line, Size, read_costs
-from workflow.lib.measured import Job, cpu_seconds, finished_jobs, rule_and_scan
-from workflow.lib.missing import Found, Missing
-from workflow.lib.plan import HERE, SHIPPED, STEP_S, UNKNOWN, cluster_seconds, make_plan
-from workflow.lib.plan_text import duration, rounded, text
-from workflow.lib.schedule import components, contract, makespan
+from recon.files.io import Volume, write_mask
+from workflow.lib.planning.costs import ANY, DISK, LIKE, SECONDS, SEPARATE, TOGETHER, Costs, Line, Size, read_costs
+from workflow.lib.planning.measured import Job, cpu_seconds, finished_jobs, rule_and_scan
+from workflow.lib.planning.missing import Found, Missing
+from workflow.lib.planning.plan import HERE, SHIPPED, STEP_S, UNKNOWN, cluster_seconds, make_plan
+from workflow.lib.planning.plan_text import duration, rounded, text
+from workflow.lib.planning.schedule import components, contract, makespan
 
 SIZE = Size(voxels=2.0, echoes=6, scans=4, slices=5, side=100, folds=2, image_epochs=3)
 LINES = {

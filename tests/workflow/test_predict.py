@@ -10,9 +10,9 @@ import pytest
 
 from qnet.application.bundle import read_bundle
 from qnet.application.outcome import cautions, headline, outcomes
-from recon.pipeline import arm
+from recon.settings import arm
 from tests.workflow.small_run import SUBJECTS, config, train_small_run, write_scan
-from workflow.lib.applied import age_of, bundle_path, differences, same_dataset, weight_files
+from workflow.lib.study.applied import age_of, bundle_path, differences, same_dataset, weight_files
 from workflow.scripts import predict_scan, prediction_page, predictions_table
 
 

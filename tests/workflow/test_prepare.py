@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.pins import ROOT
-from workflow.lib import prepare
+from workflow.lib.setup import prepare
 
 LOCK = (ROOT / "requirements.lock").read_text()
 

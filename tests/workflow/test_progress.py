@@ -5,8 +5,8 @@ import io
 import pytest
 
 from tests.workflow.recorded_run import NOON, Run
-from workflow.lib.listener import Screen
-from workflow.lib.progress import Work, benchmark_seconds, duration, line, rounded
+from workflow.lib.jobs.listener import Screen
+from workflow.lib.jobs.progress import Work, benchmark_seconds, duration, line, rounded
 
 
 class Terminal(io.StringIO):

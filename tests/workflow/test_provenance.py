@@ -1,11 +1,16 @@
-from workflow.lib import provenance
-from workflow.lib.provenance import code
+from workflow.lib.record import provenance
+from workflow.lib.record.provenance import code
 
 
 def test_a_script_carries_the_modules_that_it_reaches_and_no_others():
     files = set(code("workflow/scripts/local_field.py"))
-    assert {"workflow/scripts/local_field.py", "recon/background.py", "recon/kernels.py", "recon/io.py"} <= files
-    assert not {"recon/inversion.py", "recon/relaxometry.py"} & files
+    assert {
+        "workflow/scripts/local_field.py",
+        "recon/background/stage.py",
+        "recon/maths/kernels.py",
+        "recon/files/io.py",
+    } <= files
+    assert not {"recon/inversion/stage.py", "recon/relaxation/stage.py"} & files
     assert not any(f.startswith("qnet/") for f in files)
 
 
@@ -14,7 +19,7 @@ def test_data_files_count_as_well():
 
 
 def test_only_meaning_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(provenance, "HOME", tmp_path)
 
     def hash_of(text):
         (tmp_path / "x.py").write_text(text)

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from recon.io import Volume, read_json, read_mask, read_volume, write_volume
+from recon.files.io import Volume, read_json, read_mask, read_volume, write_volume
 from tests.workflow.conftest import snakemake
 
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from qnet.evaluation.predictions import read_predictions
-from recon.io import Volume, write_json, write_mask, write_volume
-from workflow.lib.cohort import flow
-from workflow.lib.html import number, p_value, percent
+from recon.files.io import Volume, write_json, write_mask, write_volume
+from workflow.lib.report.cohort import flow
+from workflow.lib.report.html import number, p_value, percent
 from workflow.scripts import evaluate, report, subject_page
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())

@@ -105,7 +105,7 @@ def more_text(text):
     return text + "<!-- edited -->\n"
 
 
-BACKGROUND, PROFILE = "recon/background.py", "workflow/profiles/default/profile.yaml"
+BACKGROUND, PROFILE = "recon/background/stage.py", "workflow/profiles/default/profile.yaml"
 NOTHING = {  # name: file, edit
     "nothing": ("tiny.yaml", untouched),
     "touched script": ("workflow/scripts/local_field.py", untouched),
@@ -115,11 +115,11 @@ NOTHING = {  # name: file, edit
     "comment in the config": ("config/config.yaml", lambda text: "# a remark\n" + text),
     "reordered overlay": ("tiny.yaml", reordered),
     "reordered config": ("config/config.yaml", reordered),
-    "conversion of DICOM": ("recon/intake/dicom_clean.py", more_code),
+    "conversion of DICOM": ("recon/intake/dicom/clean.py", more_code),
     "profile": (PROFILE, lambda text: text + "latency-wait: 7\n"),
     "memory in the profile": (PROFILE, lambda text: text + "default-resources: {mem_mb: 4321}\n"),
     "memory of a rule": ("workflow/rules/recon.smk", replaced("mem_mb=memory_mb", "mem_mb=4321")),
-    "memory of every rule": ("workflow/lib/resources.py", replaced("IMAGES = {", "EDITED = 1\nIMAGES = {")),
+    "memory of every rule": ("workflow/lib/jobs/resources.py", replaced("IMAGES = {", "EDITED = 1\nIMAGES = {")),
 }
 SETTINGS = {  # section: values, rules that read them
     "simulate": ({"snr": 41.0}, ["simulate_cohort", "simulate_subject", *SHOWN]),
@@ -153,16 +153,16 @@ CODE = {  # file: rules that run it
     "recon/phantom/cohort.py": ["simulate_cohort", "simulate_subject"],
     "recon/phantom/tissue.py": ["simulate_subject"],
     "recon/intake/interpolation.py": ["prepare_echoes"],
-    "recon/surface.py": ["brain_mask", "unwrap_phase", "subject_page"],
-    "recon/unwrap.py": ["unwrap_phase"],
-    "recon/field.py": ["field_mapping"],
-    "recon/sources.py": ["local_field"],
-    "recon/decay.py": ["r2star_map"],
-    "recon/tkd.py": ["dipole_inversion"],
+    "recon/mask/surface.py": ["brain_mask", "unwrap_phase", "subject_page"],
+    "recon/unwrap/stage.py": ["unwrap_phase"],
+    "recon/field/stage.py": ["field_mapping"],
+    "recon/background/sources.py": ["local_field"],
+    "recon/relaxation/decay.py": ["r2star_map"],
+    "recon/inversion/division.py": ["dipole_inversion"],
     "recon/combine.py": ["combine_echoes", "methods"],
-    "recon/t1.py": ["t1w_map"],
-    "recon/registration.py": ["locate_nuclei", "subject_page"],
-    "recon/metrics.py": ["map_accuracy"],
+    "recon/relaxation/t1.py": ["t1w_map"],
+    "recon/regions/registration.py": ["locate_nuclei", "subject_page"],
+    "recon/check/metrics.py": ["map_accuracy"],
     "workflow/scripts/slice_stack.py": ["slice_stack"],
     "qnet/baselines/glcm.py": ["region_features", "baselines"],
     "qnet/folds.py": ["folds"],
@@ -174,11 +174,11 @@ CODE = {  # file: rules that run it
     "qnet/explanation/evidence.py": ["class_activation"],
     "qnet/explanation/slice_importance.py": ["slice_importance"],
     "qnet/evaluation/tables.py": ["evaluate"],
-    "workflow/lib/checklist.py": ["checklist"],
-    "workflow/lib/model_card.py": ["model_card"],
-    "workflow/lib/report_data.py": ["report", "checklist", "cohort_figures"],
+    "workflow/lib/report/checklist.py": ["checklist"],
+    "workflow/lib/report/model_card.py": ["model_card"],
+    "workflow/lib/report/report_data.py": ["report", "checklist", "cohort_figures"],
     "workflow/scripts/derivative_description.py": ["derivative_description"],
-    "workflow/lib/run_record.py": ["run_record"],
+    "workflow/lib/record/run_record.py": ["run_record"],
 }
 TEXT = {  # file: rules that read it
     "resources/nuclei.tsv": ["simulate_cohort", "simulate_subject"],
@@ -239,7 +239,7 @@ def test_a_lost_file_is_made_again_where_it_is_needed(tiny, file):
 def test_a_lost_intermediate_is_made_again_for_what_runs_again(tiny):
     with (
         deleted(tiny / RESULTS / "work/sub-01/sub-01_desc-local_fieldmap.nii"),
-        edited(tiny / "recon/tkd.py", more_code),
+        edited(tiny / "recon/inversion/division.py", more_code),
     ):
         assert plan(tiny) == jobs(after("dipole_inversion"), SCANS) | {"local_field": 1}
 

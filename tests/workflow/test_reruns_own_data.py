@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recon.io import read_volume, write_volume
+from recon.files.io import read_volume, write_volume
 from tests.workflow.data_flow import OF_THE_FIRST_SCAN, TRUTH, after, jobs
 from tests.workflow.test_reruns import edited, replaced
 from tests.workflow.warm import command, planned_jobs

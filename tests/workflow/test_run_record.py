@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qnet.networks.precision import BFLOAT16_FLAGS
-from workflow.lib.run_record import BFLOAT16, code_state, named_inputs, processor, state, without_folders
+from workflow.lib.record.run_record import BFLOAT16, code_state, named_inputs, processor, state, without_folders
 from workflow.scripts.run_record import main
 
 CPU = """processor\t: 0

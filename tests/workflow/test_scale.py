@@ -13,11 +13,11 @@ from recon.intake.decide import PrepareEchoes
 from recon.intake.scan import Scan, Series
 from tests.workflow.conftest import snakemake
 from tests.workflow.warm import listed_jobs
-from workflow.lib import intake
-from workflow.lib.intake import take_in
-from workflow.lib.paths import Paths
-from workflow.lib.scans import diagnosed
-from workflow.lib.simulated import planned_scans
+from workflow.lib.setup.paths import Paths
+from workflow.lib.study import intake
+from workflow.lib.study.intake import take_in
+from workflow.lib.study.scans import diagnosed
+from workflow.lib.study.simulated import planned_scans
 
 SMALL, LARGE = 10, 80
 FOLDS, INPUTS = 3, 2

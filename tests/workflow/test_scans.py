@@ -2,9 +2,9 @@
 
 import pytest
 
-from recon.intake.problems import IntakeError
 from recon.intake.scan import Scan, Series
-from workflow.lib.scans import check_r2star, diagnosed, number_of_echoes
+from recon.problems import IntakeError
+from workflow.lib.study.scans import check_r2star, diagnosed, number_of_echoes
 
 
 def scan(name: str, echoes: int = 2) -> Scan:

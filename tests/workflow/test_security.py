@@ -16,17 +16,17 @@ import pytest
 import yaml
 
 from qnet.application.bundle import verified
-from recon.intake.dicom import Conversion
-from recon.intake.dicom_folders import subject_folders
+from recon.files.io import write_json
+from recon.intake.dicom.convert import Conversion
+from recon.intake.dicom.folders import subject_folders
+from recon.intake.dicom.working_folder import working_folder
 from recon.intake.index import index
-from recon.intake.working_folder import working_folder
-from recon.io import write_json
 from tests.recon.intake.raw_files import write_series
 from tests.workflow.conftest import SECRET, TRAP, Stranger
-from workflow.lib.applied import weight_files
-from workflow.lib.cohort import groups
-from workflow.lib.participants import participant_problems
-from workflow.lib.safe_paths import odd_paths
+from workflow.lib.report.cohort import groups
+from workflow.lib.study.applied import weight_files
+from workflow.lib.study.participants import participant_problems
+from workflow.lib.study.safe_paths import odd_paths
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(
@@ -194,7 +194,7 @@ sys.addaudithook(lambda event, args: opened.append(os.fspath(args[0])) if event 
                  and isinstance(args[0], (str, bytes, os.PathLike)) else None)
 from pathlib import Path
 from recon.intake.decide import PrepareEchoes
-from workflow.lib.intake import take_in
+from workflow.lib.study.intake import take_in
 bids, cache = map(Path, sys.argv[1:])
 prepare = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto")
 take_in(bids, None, prepare, cache, 1, progress=lambda *step: None)

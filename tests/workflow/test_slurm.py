@@ -20,7 +20,7 @@ HEAD = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
 from pathlib import Path
-from workflow.lib.left_over import check_queue
+from workflow.lib.jobs.left_over import check_queue
 
 onstart:
     check_queue(Path.cwd())

@@ -1,4 +1,4 @@
-from workflow.lib.stale import stale_files, tell_stale
+from workflow.lib.planning.stale import stale_files, tell_stale
 
 FILES = [
     "sub-01.html",

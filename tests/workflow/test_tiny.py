@@ -14,9 +14,9 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from recon.acquisition import Acquisition
-from recon.chain import Chain, reconstruct
-from recon.io import read_mask, read_volume
-from recon.pipeline import arm
+from recon.files.io import read_mask, read_volume
+from recon.pipeline import Chain, reconstruct
+from recon.settings import arm
 from tests.workflow.conftest import snakemake
 from tests.workflow.warm import planned_jobs
 

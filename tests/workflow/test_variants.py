@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from workflow.lib.variants import MAIN, image_run, merged, runs
+from workflow.lib.setup.variants import MAIN, image_run, merged, runs
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from recon.bids import entities
-from recon.io import Volume, read_mask, read_volume, write_mask, write_volume
+from recon.files.bids import entities
+from recon.files.io import Volume, read_mask, read_volume, write_mask, write_volume
 from tests.workflow.conftest import snakemake
 from tests.workflow.warm import planned_jobs
 

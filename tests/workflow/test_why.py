@@ -41,12 +41,12 @@ def test_a_setting_is_named_with_both_values_and_what_follows(tiny):
 
 def test_every_edit_is_named_and_the_first_stage_that_it_touches(tiny):
     with (
-        edited(tiny / "recon/tkd.py", more_code),
+        edited(tiny / "recon/inversion/division.py", more_code),
         edited(tiny / "resources/references.tsv", lambda text: text + "\n"),
         edited(tiny / "tiny.yaml", overlay(combine_echoes={"reference": "none", "power": 1})),
     ):
         text = why(tiny)
-    assert "\nthe code of recon/tkd.py changed\n    dipole_inversion 4\n" in text
+    assert "\nthe code of recon/inversion/division.py changed\n    dipole_inversion 4\n" in text
     assert "\nresource references.tsv changed\n    methods 1\n" in text
     assert "\nsetting combine_echoes.power changed (2 → 1)\nsetting combine_echoes.reference changed" in text
     assert " (whole_brain → none)\n    combine_echoes 4\n" in text

@@ -81,7 +81,7 @@ def _run(folder: str, module: str, arguments: tuple[str, ...], known: dict) -> t
     status: object = 0
     with io.StringIO() as text, redirect_stdout(text), redirect_stderr(text):
         try:
-            provenance = import_module("workflow.lib.provenance")
+            provenance = import_module("workflow.lib.record.provenance")
             provenance.fingerprint = _remembering(provenance.fingerprint, known)
             runpy.run_module(module, run_name="__main__", alter_sys=True)
         except SystemExit as stop:
@@ -95,7 +95,7 @@ def _run(folder: str, module: str, arguments: tuple[str, ...], known: dict) -> t
 @cache
 def _fingerprints(folder: str) -> dict[str, tuple[bytes, object]]:
     """Content and fingerprint of every module of a project."""
-    spec = util.spec_from_file_location("provenance_of_a_project", f"{folder}/workflow/lib/provenance.py")
+    spec = util.spec_from_file_location("provenance_of_a_project", f"{folder}/workflow/lib/record/provenance.py")
     provenance = util.module_from_spec(spec)
     spec.loader.exec_module(provenance)
     files = [str(path.relative_to(folder)) for package in PACKAGES for path in Path(folder, package).rglob("*.py")]

@@ -11,25 +11,25 @@ from snakemake.logging import logger
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from recon.combine import CombineEchoes, echo_range
-from recon.intake.problems import IntakeError
-from recon.pipeline import arm
-from workflow.lib.applied import bundle_path, differences, read_model, same_dataset, weight_files
-from workflow.lib.clock import check_clock, inputs_of
-from workflow.lib.config import check, in_order
-from workflow.lib.derivative import BESIDE
-from workflow.lib.left_over import check_queue
-from workflow.lib.model_card import NEEDED
-from workflow.lib.paths import Paths, user_uri
-from workflow.lib.provenance import code
-from workflow.lib.resources import job_mb
-from workflow.lib.run_record import state
-from workflow.lib.scans import check_r2star, diagnosed, number_of_echoes
-from workflow.lib.simulated import least_cohort, planned_images, planned_sidecars
-from workflow.lib.stale import tell_stale
-from workflow.lib.study import from_dicom, own_study, simulated_study
-from workflow.lib.variants import MAIN, image_run, runs
-from workflow.lib.verdict import failed
-from workflow.lib.watch import Watch
+from recon.problems import IntakeError
+from recon.settings import arm
+from workflow.lib.study.applied import bundle_path, differences, read_model, same_dataset, weight_files
+from workflow.lib.study.clock import check_clock, inputs_of
+from workflow.lib.setup.config import check, in_order
+from workflow.lib.record.derivative import BESIDE
+from workflow.lib.jobs.left_over import check_queue
+from workflow.lib.report.model_card import NEEDED
+from workflow.lib.setup.paths import Paths, user_uri
+from workflow.lib.record.provenance import code
+from workflow.lib.jobs.resources import job_mb
+from workflow.lib.record.run_record import state
+from workflow.lib.study.scans import check_r2star, diagnosed, number_of_echoes
+from workflow.lib.study.simulated import least_cohort, planned_images, planned_sidecars
+from workflow.lib.planning.stale import tell_stale
+from workflow.lib.study.study import from_dicom, own_study, simulated_study
+from workflow.lib.setup.variants import MAIN, image_run, runs
+from workflow.lib.study.verdict import failed
+from workflow.lib.jobs.watch import Watch
 
 gc.set_threshold(50_000, 20, 50)  # a plan makes millions of objects that stay; looking for waste took a seventh of it
 for variable in ("NO_ET", "NIPYPE_NO_ET", "NO_ALBUMENTATIONS_UPDATE"):
@@ -266,7 +266,7 @@ def made_from(wildcards):
 
 def expected():
     """Seconds of a job by rule, for the line of progress."""
-    from workflow.lib.missing import expected_seconds  # and with it pandas, which only a run that starts needs
+    from workflow.lib.planning.missing import expected_seconds  # and with it pandas, which only a run that starts needs
 
     return expected_seconds(globals())
 

@@ -4,7 +4,7 @@ from qnet.images.augment import Augmentation
 from qnet.images.data import INPUTS, participant_of, read_stack
 from qnet.images.normalise import Normalise, normalise
 from qnet.images.samples import draw_samples, samples
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(stack: str, figure: str, cfg: dict) -> None:

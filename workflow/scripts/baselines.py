@@ -9,7 +9,7 @@ from qnet.baselines.permutation import permutation_test
 from qnet.baselines.regions import read_features
 from qnet.folds import read_folds
 from qnet.images.data import participant_of, read_array
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(

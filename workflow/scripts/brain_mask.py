@@ -1,10 +1,10 @@
 """Magnitude of one echo → brain mask; the user's own mask is taken as it is."""
 
 from recon.acquisition import Acquisition
-from recon.io import Volume, read_volume, write_mask
-from recon.mask import BrainMask, choose_echo, choose_tool, extract_brain, volume_ml
-from recon.user_maps import user_mask as read_user_mask
-from workflow.lib.job import job
+from recon.files.io import Volume, read_volume, write_mask
+from recon.mask.stage import BrainMask, choose_echo, choose_tool, extract_brain, volume_ml
+from recon.regions.user_maps import user_mask as read_user_mask
+from workflow.lib.jobs.job import job
 
 
 def extracted(volume: Volume, facts: Acquisition, params: BrainMask) -> tuple:

@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from recon.tables import write_table
-from workflow.lib.checklist import checklist, facts
-from workflow.lib.html import render
-from workflow.lib.job import job
-from workflow.lib.report_data import flow_of, read_tables
-from workflow.lib.versions import versions
+from recon.files.tables import write_table
+from workflow.lib.jobs.job import job
+from workflow.lib.record.versions import versions
+from workflow.lib.report.checklist import checklist, facts
+from workflow.lib.report.html import render
+from workflow.lib.report.report_data import flow_of, read_tables
 
 
 def main(

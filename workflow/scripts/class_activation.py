@@ -9,7 +9,7 @@ from qnet.folds import held_out_labels, read_folds
 from qnet.images.data import participant_of
 from qnet.networks.model import prepare_torch
 from qnet.networks.weights import read_image_model
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(folds: str, stacks: list[str], swa_weights: list[str], figure: str, template: str, table: str,

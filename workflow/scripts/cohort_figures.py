@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from workflow.lib.cohort_figure import cohort as draw_cohort
-from workflow.lib.flow_figure import participants_flow as draw_flow
-from workflow.lib.job import job
-from workflow.lib.report_data import flow_of
+from workflow.lib.jobs.job import job
+from workflow.lib.report.cohort_figure import cohort as draw_cohort
+from workflow.lib.report.flow_figure import participants_flow as draw_flow
+from workflow.lib.report.report_data import flow_of
 
 
 def main(folds: str, cohort: str, participants_flow: str, flow: dict | None, synthetic: bool) -> None:

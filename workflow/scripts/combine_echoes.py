@@ -4,9 +4,9 @@ import numpy as np
 
 from recon.acquisition import Acquisition
 from recon.combine import CombineEchoes, combine_echoes, echo_range
-from recon.io import read_mask, read_volume, write_volume
-from recon.sidecars import provenance
-from workflow.lib.job import job
+from recon.files.io import read_mask, read_volume, write_volume
+from recon.files.sidecars import provenance
+from workflow.lib.jobs.job import job
 
 SINGLE_ECHO = "one echo gives no R2*: susceptibility alone found the structures of the inversion"
 

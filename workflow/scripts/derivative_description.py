@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from recon.io import write_json, write_text
-from recon.nuclei import nucleus_labels
-from recon.tables import write_table
-from workflow.lib.derivative import IGNORED, LABELS, README, SIDECARS
-from workflow.lib.job import job
-from workflow.lib.versions import project_version
+from recon.files.io import write_json, write_text
+from recon.files.tables import write_table
+from recon.regions.nuclei import nucleus_labels
+from workflow.lib.jobs.job import job
+from workflow.lib.record.derivative import IGNORED, LABELS, README, SIDECARS
+from workflow.lib.record.versions import project_version
 
 
 def main(description: str, links: dict[str, str], simulated: bool) -> None:

@@ -1,9 +1,9 @@
 """Local field [ppm] → susceptibility [ppm], of every echo or of all together."""
 
 from recon.acquisition import Acquisition
-from recon.inversion import DipoleInversion, dipole_inversion
-from recon.io import read_mask, read_volume, write_volume
-from workflow.lib.job import job
+from recon.files.io import read_mask, read_volume, write_volume
+from recon.inversion.stage import DipoleInversion, dipole_inversion
+from workflow.lib.jobs.job import job
 
 
 def main(

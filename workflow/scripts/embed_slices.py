@@ -8,7 +8,7 @@ from qnet.images.data import participant_of, read_stack
 from qnet.networks.features import embed_fold
 from qnet.networks.model import prepare_torch
 from qnet.networks.weights import read_image_model
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(folds: str, stacks: list[str], swa_weights: str, inner_weights: list[str], embeddings: str,

@@ -7,7 +7,7 @@ from qnet.evaluation.evaluate import evaluate, write_table
 from qnet.evaluation.figure_set import draw
 from qnet.evaluation.predictions import read_predictions
 from qnet.evaluation.settings import Evaluate, read_ceiling, read_people
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(

@@ -1,9 +1,9 @@
 """Unwrapped phase → field [ppm] of every echo or of all together, and how precise it is."""
 
 from recon.acquisition import Acquisition
-from recon.field import FieldMapping, field_mapping, field_precision
-from recon.io import read_mask, read_volume, write_volume
-from workflow.lib.job import job
+from recon.field.stage import FieldMapping, field_mapping, field_precision
+from recon.files.io import read_mask, read_volume, write_volume
+from workflow.lib.jobs.job import job
 
 
 def main(

@@ -2,7 +2,7 @@
 
 from qnet.atomic import atomic
 from qnet.folds import Folds, Participants, make_folds, read_participants
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(participants: str, folds: str, cfg: dict) -> None:

@@ -1,9 +1,9 @@
 """Total field → local field [ppm], and the mask that background removal leaves."""
 
 from recon.acquisition import Acquisition
-from recon.background import LocalField, local_field
-from recon.io import read_mask, read_volume, write_mask, write_volume
-from workflow.lib.job import job
+from recon.background.stage import LocalField, local_field
+from recon.files.io import read_mask, read_volume, write_mask, write_volume
+from workflow.lib.jobs.job import job
 
 
 def main(

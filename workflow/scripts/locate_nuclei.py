@@ -2,9 +2,10 @@
 
 import warnings
 
-from recon.bids import derivative_uri
-from recon.io import read_mask, read_volume, write_mask, write_volume
-from recon.localize import (
+from recon.files.bids import derivative_uri
+from recon.files.io import read_mask, read_volume, write_mask, write_volume
+from recon.files.tables import write_table
+from recon.regions.localize import (
     LocateNuclei,
     box_around,
     box_mask,
@@ -13,10 +14,9 @@ from recon.localize import (
     subject_labels,
     white_matter,
 )
-from recon.registration import register
-from recon.tables import write_table
-from recon.user_maps import user_labels
-from workflow.lib.job import job
+from recon.regions.registration import register
+from recon.regions.user_maps import user_labels
+from workflow.lib.jobs.job import job
 
 
 def main(

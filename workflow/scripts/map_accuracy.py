@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from recon.io import read_mask, read_volume
-from recon.metrics import nrmse_percent, regional_means, summarise
-from recon.nuclei import nucleus_labels
-from recon.tables import write_table
-from workflow.lib.job import job
+from recon.check.metrics import nrmse_percent, regional_means, summarise
+from recon.files.io import read_mask, read_volume
+from recon.files.tables import write_table
+from recon.regions.nuclei import nucleus_labels
+from workflow.lib.jobs.job import job
 
 
 def main(chi: list[str], r2star: list[str], eroded: list[str], true_chi: list[str], true_r2star: list[str],

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from recon.atomic import atomic
-from recon.io import read_json, sidecar_path
-from workflow.lib.job import job
-from workflow.lib.methods import bibtex, methods_text
-from workflow.lib.versions import versions
+from recon.files.atomic import atomic
+from recon.files.io import read_json, sidecar_path
+from workflow.lib.jobs.job import job
+from workflow.lib.record.versions import versions
+from workflow.lib.report.methods import bibtex, methods_text
 
 SCAN = re.compile(r"(sub-[^_]+(?:_ses-[^_]+)?(?:_run-[^_]+)?)_([^.]+)")  # scan, rest of the name
 

@@ -10,9 +10,9 @@ from qnet.application.run_facts import ModelCard, run_facts
 from qnet.atomic import atomic
 from qnet.evaluation.predictions import read_predictions
 from qnet.folds import read_folds
-from workflow.lib.job import job
-from workflow.lib.model_card import card_text, settings, training
-from workflow.lib.versions import versions
+from workflow.lib.jobs.job import job
+from workflow.lib.record.versions import versions
+from workflow.lib.report.model_card import card_text, settings, training
 
 
 def main(folds: str, predictions: str, table3: str, image_weights: list[str], scan_weights: list[str], bundle: str,

@@ -10,7 +10,7 @@ from qnet.networks.model import prepare_torch
 from qnet.networks.predict import image_model_rows, image_scores, prepare, scan_scores, slice_table, tidy, weigh_slices
 from qnet.networks.scan_model import read_scan_model
 from qnet.networks.weights import read_image_model
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(folds: str, stacks: list[str], weights: str, swa_weights: str, embeddings: str, scan_weights: str,

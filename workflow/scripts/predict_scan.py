@@ -8,8 +8,8 @@ from qnet.application.bundle import read_bundle
 from qnet.atomic import atomic
 from qnet.images.data import participant_of
 from qnet.networks.model import prepare_torch
-from workflow.lib.applied import age_of
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
+from workflow.lib.study.applied import age_of
 
 
 def main(stack: str, bundle: str, scores: str, threads: int, participants: str | None = None) -> None:

@@ -9,10 +9,10 @@ from qnet.application.apply_figures import evidence_picture, scores_picture, z_p
 from qnet.application.bundle import plain, read_bundle
 from qnet.application.judge import judge
 from qnet.atomic import atomic
-from workflow.lib.applied import age_of
-from workflow.lib.html import render
-from workflow.lib.job import job
-from workflow.lib.versions import project_version
+from workflow.lib.jobs.job import job
+from workflow.lib.record.versions import project_version
+from workflow.lib.report.html import render
+from workflow.lib.study.applied import age_of
 
 
 def main(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from qnet.application.normative import COLUMNS
 from qnet.atomic import atomic
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(results: list[str], predictions: str, z_scores: str, model: str) -> None:

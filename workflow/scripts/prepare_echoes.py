@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from recon.bids import raw_uri
-from recon.echoes import PrepareEchoes, prepare_echoes
+from recon.files.bids import raw_uri
+from recon.files.io import write_volume
+from recon.intake.echoes import PrepareEchoes, prepare_echoes
 from recon.intake.series import series_of
-from recon.io import write_volume
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(images: list[str], sidecars: list[str], magnitude_4d: str, phase_4d: str, acquisition: str, cfg: dict) -> None:

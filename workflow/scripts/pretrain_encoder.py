@@ -15,8 +15,8 @@ from qnet.networks.model import prepare_torch
 from qnet.networks.predict import embed
 from qnet.networks.pretrain import Pretraining, pretrain, targets_of
 from qnet.networks.weights import write_weights
-from workflow.lib.job import job
-from workflow.lib.nuclei import labels_of_nuclei
+from workflow.lib.jobs.job import job
+from workflow.lib.report.nuclei import labels_of_nuclei
 
 
 def main(stacks: list[str], truth: str, encoder: str, log: str, input_name: str, cfg: dict, threads: int) -> None:

@@ -1,9 +1,9 @@
 """Magnitude of all echoes → R2* [1/s], and how well the decay fits."""
 
 from recon.acquisition import Acquisition
-from recon.io import read_mask, read_volume, write_volume
-from recon.relaxometry import R2starMap, arlo_difference, r2star_fit
-from workflow.lib.job import job
+from recon.files.io import read_mask, read_volume, write_volume
+from recon.relaxation.stage import R2starMap, arlo_difference, r2star_fit
+from workflow.lib.jobs.job import job
 
 
 def main(magnitude: str, mask: str, acquisition: str, r2star: str, misfit: str, cfg: dict, threads: int) -> None:

@@ -1,7 +1,7 @@
 """Maps, labels of nuclei and box → features of the nuclei, one tidy table."""
 
 from qnet.baselines.regions import RegionFeatures, region_features, write_features
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(chi: str, r2star: str, t1w: str, dseg: str, box: str, stats: str, features: str, cfg: dict) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow.lib import report_data
-from workflow.lib.cohort import by_fold, by_group
-from workflow.lib.html import render
-from workflow.lib.job import job
-from workflow.lib.versions import versions
+from workflow.lib.jobs.job import job
+from workflow.lib.record.versions import versions
+from workflow.lib.report import report_data
+from workflow.lib.report.cohort import by_fold, by_group
+from workflow.lib.report.html import render
 
 
 def main(

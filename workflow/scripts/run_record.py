@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from recon.io import write_json
-from workflow.lib.checksums import raw_inputs
-from workflow.lib.job import job
-from workflow.lib.run_record import named_inputs
-from workflow.lib.versions import versions
+from recon.files.io import write_json
+from workflow.lib.jobs.checksums import raw_inputs
+from workflow.lib.jobs.job import job
+from workflow.lib.record.run_record import named_inputs
+from workflow.lib.record.versions import versions
 
 
 def main(record: str, state: dict, raw: str, user: str, folders: list[str], versions: dict[str, str]) -> None:

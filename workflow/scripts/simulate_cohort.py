@@ -2,11 +2,11 @@
 
 from dataclasses import asdict
 
-from recon.io import write_json, write_text
+from recon.files.io import write_json, write_text
+from recon.files.tables import write_table
 from recon.phantom import bids
 from recon.phantom.cohort import Simulate, bayes_limit, cohort, oracle_auc
-from recon.tables import write_table
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(

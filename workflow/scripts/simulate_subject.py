@@ -1,13 +1,13 @@
 """Simulation settings → the images of every echo of one subject, as a vendor writes them, and the true maps behind."""
 
-from recon.io import write_mask, write_stored, write_volume
+from recon.files.io import write_mask, write_stored, write_volume
 from recon.phantom import bids
 from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject_by_label
 from recon.phantom.field import forward_field, head_field, shim
 from recon.phantom.signal import acquire
 from recon.phantom.vendor import VENDORS, encode
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(images: list[str], subject: str, cfg: dict, **truth: str) -> None:

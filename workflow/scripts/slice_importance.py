@@ -5,7 +5,7 @@ import pandas as pd
 from qnet.atomic import atomic
 from qnet.explanation.slice_importance import by_height, draw, nucleus_ranges, with_heights
 from qnet.folds import read_folds
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(

@@ -1,7 +1,7 @@
 """Maps, box, nuclei, mask and echoes → stack of slices, full and cropped."""
 
 from qnet.images.data import SliceStack, slice_stack, write_stack
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(

@@ -1,13 +1,13 @@
 """Maps and intermediate images of a scan → a self-contained HTML page, its warnings, pictures for the report."""
 
-from recon.atomic import atomic
-from recon.io import read_json, read_mask, read_volume, sidecar_path, write_json
-from recon.overview import deep_pictures, echo_pictures, map_pictures
-from recon.quality import quality
-from recon.tables import read_table
-from workflow.lib.acquisition_table import acquisition_table
-from workflow.lib.html import render
-from workflow.lib.job import job
+from recon.check.overview import deep_pictures, echo_pictures, map_pictures
+from recon.check.quality import quality
+from recon.files.atomic import atomic
+from recon.files.io import read_json, read_mask, read_volume, sidecar_path, write_json
+from recon.files.tables import read_table
+from workflow.lib.jobs.job import job
+from workflow.lib.report.acquisition_table import acquisition_table
+from workflow.lib.report.html import render
 
 ONE_ECHO = "A single echo: no R2*, and the phase at TE = 0 stays in the field."
 

@@ -1,12 +1,12 @@
 """First echoes at two flip angles → T1 [s] and PD maps."""
 
 from recon.acquisition import Acquisition
-from recon.bids import raw_uri
+from recon.files.bids import raw_uri
+from recon.files.io import read_mask, read_volume, write_volume
 from recon.intake.read import first_magnitude
 from recon.intake.series import series_of
-from recon.io import read_mask, read_volume, write_volume
-from recon.t1 import t1_map
-from workflow.lib.job import job
+from recon.relaxation.t1 import t1_map
+from workflow.lib.jobs.job import job
 
 
 def main(

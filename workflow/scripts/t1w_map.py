@@ -3,9 +3,9 @@
 import numpy as np
 
 from recon.acquisition import Acquisition
-from recon.io import Volume, read_mask, read_volume, write_volume
-from recon.t1 import T1wMap, t1_weighted
-from workflow.lib.job import job
+from recon.files.io import Volume, read_mask, read_volume, write_volume
+from recon.relaxation.t1 import T1wMap, t1_weighted
+from workflow.lib.jobs.job import job
 
 
 def from_first_echo(
@@ -38,7 +38,9 @@ def main(
     """`user`: BIDS URI of `user_t1w`."""
     echoes, facts, brain = read_volume(magnitude), Acquisition.read(acquisition), read_mask(mask)
     if user_t1w:
-        from recon.user_maps import user_t1w as read_user_t1w  # loads interpolation, which nothing else needs here
+        from recon.regions.user_maps import (
+            user_t1w as read_user_t1w,  # loads interpolation, which nothing else needs here
+        )
 
         image, resampled = read_user_t1w(user_t1w, echoes, brain)
         about = {"Sources": [user], "Tool": "user", "Resampled": "linear, scanner coordinates" if resampled else "no"}

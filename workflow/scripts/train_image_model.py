@@ -10,7 +10,7 @@ from qnet.networks.loop import write_log
 from qnet.networks.model import prepare_torch
 from qnet.networks.train import ImageTraining, train_image_model, training_images
 from qnet.networks.weights import check_encoder, write_weights
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(folds: str, stacks: list[str], weights: str, swa_weights: str, log: str, fold: str, seed: str,

@@ -11,7 +11,7 @@ from qnet.networks.loop import write_log
 from qnet.networks.model import prepare_torch
 from qnet.networks.train_scan import ScanTraining, train_scan_model
 from qnet.networks.weights import write_weights
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(

@@ -1,10 +1,10 @@
 """Wrapped phase → unwrapped phase per echo, and the mask of voxels whose phase deserves trust."""
 
 from recon.acquisition import Acquisition
-from recon.io import read_mask, read_volume, write_mask, write_volume
-from recon.trim import reliable_mask
-from recon.unwrap import UnwrapPhase, unwrap_phase
-from workflow.lib.job import job
+from recon.files.io import read_mask, read_volume, write_mask, write_volume
+from recon.mask.trim import reliable_mask
+from recon.unwrap.stage import UnwrapPhase, unwrap_phase
+from workflow.lib.jobs.job import job
 
 
 def main(

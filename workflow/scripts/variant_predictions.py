@@ -3,7 +3,7 @@
 import pandas as pd
 
 from qnet.atomic import atomic
-from workflow.lib.job import job
+from workflow.lib.jobs.job import job
 
 
 def main(files: list[str], predictions: str, variant: str) -> None:

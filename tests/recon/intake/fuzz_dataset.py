@@ -14,12 +14,12 @@ import nibabel as nib
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from recon.echoes import PrepareEchoes, prepare_echoes
+from recon.files.io import write_stored
+from recon.intake.echoes import PrepareEchoes, prepare_echoes
 from recon.intake.index import index
-from recon.intake.problems import IntakeError
 from recon.intake.scan import CARTESIAN, POLAR, Series
-from recon.io import write_stored
 from recon.phantom.vendor import VARIANTS, VENDORS, Vendor, encode
+from recon.problems import IntakeError
 
 SHAPE = (20, 22, 18)
 TE_S = (0.005, 0.013, 0.021)

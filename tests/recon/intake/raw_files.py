@@ -6,7 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from recon.io import write_json
+from recon.files.io import write_json
 
 AFFINE = np.diag([2.0, 2, 2, 1])
 SHAPE = (4, 5, 6)

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
+from recon.files.io import Volume
 from recon.intake.chop import CLEAR, alternation, chop_axis, correlations
-from recon.intake.problems import IntakeError
-from recon.io import Volume
 from recon.phantom import signal
 from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject
 from recon.phantom.field import head_field
+from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from recon.intake.chop import alternation
 from recon.intake.decide import PrepareEchoes, decide
-from recon.intake.problems import IntakeError
 from recon.intake.read import read_series
 from recon.intake.scan import CARTESIAN, Image
+from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
 
 GE = {"Manufacturer": "GE MEDICAL SYSTEMS"}

@@ -12,12 +12,13 @@ import numpy as np
 import pydicom
 import pytest
 
-from recon.bids import entities
-from recon.intake import dicom, dicom_converter
-from recon.intake.dicom import Conversion, convert, main
+from recon.files.bids import entities
+from recon.files.io import read_json, read_volume, sidecar_path
+from recon.intake.dicom import convert as dicom
+from recon.intake.dicom import converter as dicom_converter
+from recon.intake.dicom.convert import Conversion, convert, main
 from recon.intake.index import index
-from recon.intake.problems import IntakeError
-from recon.io import read_json, read_volume, sidecar_path
+from recon.problems import IntakeError
 from tests.recon.intake.synthetic_dicom import (
     SECRETS,
     Protocol,

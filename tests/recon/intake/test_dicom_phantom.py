@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from recon.echoes import PrepareEchoes, prepare_echoes
-from recon.intake.dicom import convert
+from recon.files.io import Volume
+from recon.intake.dicom.convert import convert
+from recon.intake.echoes import PrepareEchoes, prepare_echoes
 from recon.intake.index import index
 from recon.intake.scan import Series
-from recon.io import Volume
-from recon.kernels import bounding_box
+from recon.maths.kernels import bounding_box
 from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject
 from recon.phantom.field import head_field

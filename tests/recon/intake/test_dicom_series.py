@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recon.intake.dicom_images import Pair, Raw
-from recon.intake.dicom_series import choose
-from recon.io import write_stored
+from recon.files.io import write_stored
+from recon.intake.dicom.images import Pair, Raw
+from recon.intake.dicom.series import choose
 
 TE_S = (0.004, 0.008, 0.012)
 POLAR_WORDS = {"mag": "M", "phase": "P"}

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from recon.intake.geometry import describe
 from recon.intake.headers import grid_problems, orientation_problems, read_facts
-from recon.intake.problems import IntakeError
+from recon.problems import IntakeError
 from tests.recon.intake.raw_files import AFFINE, SHAPE, edit_header, write_nifti
 
 

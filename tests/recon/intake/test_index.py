@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recon.files.io import write_json
 from recon.intake.index import index
-from recon.io import write_json
 from tests.recon.intake.raw_files import write_echo, write_nifti, write_series
 
 SINGLE_STEM = "sub-01/anat/sub-01"

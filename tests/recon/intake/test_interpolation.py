@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from recon.files.io import read_image
 from recon.intake.interpolation import acquired_matrix, interpolation_notes
-from recon.io import read_image
 from tests.recon.intake import echo_files as ef
 
 

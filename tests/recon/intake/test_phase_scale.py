@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from recon.files.io import read_image
 from recon.intake.phase_scale import observe, phase_scale
-from recon.intake.problems import IntakeError
-from recon.io import read_image
+from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
 
 

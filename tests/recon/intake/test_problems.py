@@ -1,4 +1,4 @@
-from recon.intake.problems import Problem
+from recon.problems import Problem
 
 
 def test_a_message_is_one_line_that_can_be_written_whatever_the_name_of_the_file():

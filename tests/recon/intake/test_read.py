@@ -4,9 +4,9 @@ import pytest
 from recon.intake.chop import alternation
 from recon.intake.decisions import Decisions
 from recon.intake.phase_scale import PhaseScale
-from recon.intake.problems import IntakeError
 from recon.intake.read import first_magnitude, load, read_series
 from recon.intake.scan import Image
+from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
 
 

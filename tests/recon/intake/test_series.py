@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from recon.acquisition import GAMMA_HZ_PER_T
-from recon.intake.problems import IntakeError
+from recon.files.io import write_json
 from recon.intake.scan import Image
 from recon.intake.series import series_of
-from recon.io import write_json
+from recon.problems import IntakeError
 from tests.recon.intake.raw_files import edit_header, sidecars, write_echo, write_nifti, write_series
 
 STEM = "sub-01"

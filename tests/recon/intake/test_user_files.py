@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from recon.files.io import write_json
 from recon.intake.index import index
-from recon.io import write_json
 from tests.recon.intake.raw_files import write_nifti, write_series
 
 MINE = "derivatives/mine/sub-01/anat/sub-01"

@@ -13,18 +13,18 @@ import numpy as np
 from scipy import ndimage
 
 from recon.acquisition import Acquisition
-from recon.chain import Maps, reconstruct
-from recon.echoes import PrepareEchoes, prepare_echoes
+from recon.files.io import Volume, write_stored
+from recon.intake.echoes import PrepareEchoes, prepare_echoes
 from recon.intake.scan import CARTESIAN, POLAR, Series
 from recon.intake.series import series_of
-from recon.io import Volume, write_stored
-from recon.kernels import bounding_box
+from recon.maths.kernels import bounding_box
 from recon.phantom import bids
 from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject
 from recon.phantom.field import head_field, shim
 from recon.phantom.signal import acquire
 from recon.phantom.vendor import VARIANTS, VENDORS, Vendor, encode, restored
+from recon.pipeline import Maps, reconstruct
 from tests.recon.arms import PAPER
 
 CFG = Simulate(

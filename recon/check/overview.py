@@ -1,0 +1,112 @@
+"""The pictures that show one subject from the echoes to the maps."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recon.check.pictures import axial_views, mosaic, orthogonal_views, robust_window
+from recon.files.io import Volume
+
+CHI_WINDOW_PPM = (-0.15, 0.15)
+R2STAR_WINDOW_HZ = (0.0, 60.0)
+WRAPPED_RAD = (-np.pi, np.pi)
+AXIAL_SLICES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A PNG with what stands below it."""
+
+    title: str
+    caption: str
+    png: bytes
+
+
+def draw(title: str, caption: str, *arguments, **overlays) -> Picture:
+    """Draw a `mosaic` into memory."""
+    stream = io.BytesIO()
+    mosaic(stream, *arguments, **overlays)
+    return Picture(title=title, caption=caption, png=stream.getvalue())
+
+
+def echo(volume: Volume, index: int) -> Volume:
+    """One echo of a (X, Y, Z, echo) volume."""
+    return Volume(data=volume.data[..., index], affine=volume.affine)
+
+
+def map_pictures(chi: Volume, r2star: Volume | None, t1w: Volume, brain: np.ndarray) -> list[Picture]:
+    """Susceptibility [ppm], R2* [1/s] if any and T1-weighted image, three planes through the middle of the brain."""
+    planes = orthogonal_views(brain, chi.affine)
+    bright = (0.0, robust_window(t1w.data, brain)[1])
+    pictures = [draw("Susceptibility χ", "Fixed ±0.15 ppm.", chi, planes, CHI_WINDOW_PPM, "ppm", frame=brain)]
+    if r2star is not None:
+        pictures.append(draw("R2*", "Fixed 0 to 60 1/s.", r2star, planes, R2STAR_WINDOW_HZ, "1/s", frame=brain))
+    return [*pictures, draw("T1-weighted", "Arbitrary units.", t1w, planes, bright, "a.u.", frame=brain)]
+
+
+def echo_pictures(
+    magnitude: Volume,
+    phase: Volume,
+    unwrapped: Volume,
+    local_field: Volume,
+    te_s: Sequence[float],
+    brain: np.ndarray,
+) -> list[Picture]:
+    """Magnitude with the brain mask, phase before and after unwrapping [rad], local field [ppm]."""
+    planes = orthogonal_views(brain, magnitude.affine)
+    last = len(te_s) - 1
+    te_ms = [f"TE {1000 * te:.1f} ms" for te in te_s]
+    strong = echo(magnitude, min(1, last))
+    window = (0.0, robust_window(strong.data, brain)[1])
+    about = f"{te_ms[min(1, last)]}, outline: brain mask."
+    pictures = [draw("Magnitude", about, strong, planes, window, "a.u.", contours=(brain,))]
+    separate = local_field.data.ndim == 4
+    field, about = (echo(local_field, last), f"{te_ms[last]}, last echo.") if separate else (local_field, "All echoes.")
+    window = robust_window(field.data, brain, symmetric=True)
+    pictures.append(draw("Local field", about, field, planes, window, "ppm", frame=brain))
+    for index in dict.fromkeys((0, last)):
+        wrapped, smooth = echo(phase, index), echo(unwrapped, index)
+        window = robust_window(smooth.data, brain, symmetric=True)
+        pictures += [
+            draw(
+                "Phase as acquired",
+                f"{te_ms[index]}. Fixed ±π.",
+                wrapped,
+                planes,
+                WRAPPED_RAD,
+                "rad",
+                frame=brain,
+            ),
+            draw("Unwrapped phase", f"{te_ms[index]}.", smooth, planes, window, "rad", frame=brain),
+        ]
+    return pictures
+
+
+def deep_pictures(chi: Volume, nuclei: np.ndarray, box: np.ndarray, brain: np.ndarray) -> list[Picture]:
+    """Box and nuclei on axial slices of the susceptibility map [ppm]."""
+    slices = axial_views(box, chi.affine, AXIAL_SLICES)
+    where = "Axial slices within the box, from below."
+    return [
+        draw(
+            "Box of the networks on χ",
+            where,
+            chi,
+            slices,
+            CHI_WINDOW_PPM,
+            "ppm",
+            contours=(box,),
+            frame=brain,
+        ),
+        draw(
+            "Nuclei on χ",
+            f"{where} Colours repeat.",
+            chi,
+            slices,
+            CHI_WINDOW_PPM,
+            "ppm",
+            regions=nuclei,
+            frame=box,
+        ),
+    ]

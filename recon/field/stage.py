@@ -1,0 +1,136 @@
+"""Phase of the echoes → field [ppm of B0]: one map an echo, or one map fitted to all of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recon.acquisition import Acquisition
+from recon.background.spikes import filled
+from recon.field.offset import odd_even, phase_offset
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldMapping:
+    """Config section `field_mapping`."""
+
+    echoes: str
+    bipolar: str
+    offset: str
+    offset_smoothing_mm: float
+
+
+def field_mapping(
+    unwrapped_rad: np.ndarray,
+    magnitude: np.ndarray,
+    mask: np.ndarray,
+    acquisition: Acquisition,
+    params: FieldMapping,
+) -> np.ndarray:
+    """Field of every echo (`echoes: separate`, the paper) or of all together (`echoes: together`).
+
+    Parameters
+    ----------
+    unwrapped_rad : (X, Y, Z, echo) float array [rad], echoes aligned
+    magnitude : (X, Y, Z, echo) float array
+    mask : (X, Y, Z) bool array
+    acquisition : Acquisition
+    params : FieldMapping
+
+    Returns
+    -------
+    field_ppm : (X, Y, Z, echo) or (X, Y, Z) float32 [ppm of B0], zero outside `mask`; voxels without signal take the
+        mean of their neighbours
+    """
+    fit = total_field if params.echoes == "together" else echo_fields
+    return fit(unwrapped_rad, magnitude, mask, acquisition, params)
+
+
+def in_line(unwrapped_rad, magnitude, mask, acquisition: Acquisition, params: FieldMapping) -> np.ndarray:
+    """Phase in which bipolar readouts leave no trace; the array itself where there are none."""
+    theta_rad = odd_even(unwrapped_rad, magnitude, mask, np.asarray(acquisition.te_s), params.bipolar)
+    if theta_rad is None:
+        return unwrapped_rad
+    sign = np.where(np.arange(len(acquisition.te_s)) % 2, -1, 1).astype(np.float32)
+    return unwrapped_rad - theta_rad[..., None] * sign
+
+
+def echo_fields(unwrapped_rad, magnitude, mask, acquisition: Acquisition, params: FieldMapping) -> np.ndarray:
+    r"""Field of each echo alone, :math:`(\phi_i - \phi_0) / (2 \pi \gamma B_0 TE_i)`; see :func:`field_mapping`."""
+    unwrapped_rad = in_line(unwrapped_rad, magnitude, mask, acquisition, params)
+    offset_rad = _smooth_offset(unwrapped_rad, magnitude, mask, acquisition, params)
+    ppm_per_rad = acquisition.ppm_per_rad().astype(np.float32)
+    field_ppm = np.zeros(unwrapped_rad.shape, np.float32)
+    for i, factor in enumerate(ppm_per_rad):
+        np.multiply(unwrapped_rad[..., i] - offset_rad, factor, out=field_ppm[..., i], where=mask)
+    silent = mask & ~(magnitude > 0).all(-1)
+    return _with_neighbours(field_ppm, mask, silent, acquisition)
+
+
+def total_field(unwrapped_rad, magnitude, mask, acquisition: Acquisition, params: FieldMapping) -> np.ndarray:
+    r"""Fit :math:`\phi_i = \phi_0 + \omega\, TE_i` with weights :math:`|S_i|^2`; see :func:`field_mapping`.
+
+    With `offset: smooth` the offset is that of :func:`recon.field.offset.phase_offset`; the line goes through it, which
+    halves the noise; with `voxel` every voxel has its own; with `none` it is zero. A second step fits the phase of the
+    complex residual :math:`S_i e^{-i (\phi_0 + \omega TE_i)}`, in which a turn of 2 pi left in an echo vanishes.
+    """
+    te_s = np.asarray(acquisition.te_s, np.float32)
+    unwrapped_rad = in_line(unwrapped_rad, magnitude, mask, acquisition, params)
+    phase = unwrapped_rad[mask] - _smooth_offset(unwrapped_rad, magnitude, mask, acquisition, params)[mask][:, None]
+    w = np.nan_to_num(magnitude[mask], posinf=0) ** 2  # (voxel, echo)
+    per_voxel = params.offset == "voxel" and len(te_s) > 1
+    intercept, slope = _line(phase, w, te_s, per_voxel)
+    phase -= intercept[:, None] + slope[:, None] * te_s
+    phase -= np.float32(2 * np.pi) * np.round(phase / np.float32(2 * np.pi))
+    slope += _line(phase, w, te_s, per_voxel)[1]  # [rad/s]
+    field_ppm = np.zeros(mask.shape, np.float32)
+    field_ppm[mask] = slope * np.float32(acquisition.ppm_per_rad()[0] * te_s[0])
+    silent = mask & ~(magnitude > 0).any(-1)
+    return _with_neighbours(field_ppm[..., None], mask, silent, acquisition)[..., 0]
+
+
+def _with_neighbours(field_ppm: np.ndarray, mask: np.ndarray, silent: np.ndarray, acquisition: Acquisition):
+    """(X, Y, Z, echo) field with the mean of the neighbours in the silent voxels."""
+    for i in range(field_ppm.shape[-1]) if silent.any() else ():
+        field_ppm[..., i] = filled(field_ppm[..., i], mask, mask & ~silent, acquisition.voxel_size_mm)
+    return field_ppm
+
+
+def field_precision(magnitude: np.ndarray, mask: np.ndarray, te_s: np.ndarray) -> np.ndarray:
+    r"""Reciprocal noise of the field that all echoes give, :math:`\sqrt{\sum_i (|S_i| TE_i)^2}`, relative.
+
+    Parameters
+    ----------
+    magnitude : (X, Y, Z, echo) float array
+    mask : (X, Y, Z) bool array
+    te_s : (echo,) [s]
+
+    Returns
+    -------
+    precision : (X, Y, Z) float32, median 1 inside `mask`, zero outside
+    """
+    inside = np.nan_to_num(magnitude[mask], posinf=0) * np.asarray(te_s, np.float32)
+    values = np.sqrt(np.einsum("ve,ve->v", inside, inside))
+    precision = np.zeros(mask.shape, np.float32)
+    precision[mask] = values / max(float(np.median(values)), np.finfo(np.float32).tiny)
+    return precision
+
+
+def _smooth_offset(unwrapped_rad, magnitude, mask, acquisition: Acquisition, params: FieldMapping) -> np.ndarray:
+    """(X, Y, Z) phase at TE = 0 [rad]; zero unless `offset: smooth` and two echoes that show it."""
+    if params.offset != "smooth" or len(acquisition.te_s) < 2:
+        return np.zeros(mask.shape, np.float32)
+    return phase_offset(
+        unwrapped_rad, magnitude, mask, acquisition.te_s, acquisition.voxel_size_mm, params.offset_smoothing_mm
+    )
+
+
+def _line(phase: np.ndarray, w: np.ndarray, te_s: np.ndarray, fit_intercept: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted least squares of `phase` (voxel, echo) on TE: intercept (zero unless fitted) and slope, (voxel,)."""
+    tiny = np.finfo(np.float32).tiny
+    total = np.maximum(w.sum(-1), tiny)
+    mean_te = (w @ te_s) / total if fit_intercept else np.zeros(len(w), np.float32)
+    dte = te_s - mean_te[:, None]
+    slope = np.einsum("ve,ve,ve->v", w, dte, phase) / np.maximum(np.einsum("ve,ve,ve->v", w, dte, dte), tiny)
+    if not fit_intercept:
+        return mean_te, slope
+    return np.einsum("ve,ve->v", w, phase) / total - slope * mean_te, slope

@@ -1,0 +1,216 @@
+"""DICOM folders to a BIDS dataset: `python -m recon.intake.dicom.convert DICOM_DIR BIDS_DIR`."""
+
+import argparse
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from recon.files.io import sidecar_path, write_json, write_text
+from recon.intake.dicom.bytes import enhanced_echo_times
+from recon.intake.dicom.clean import copy_without_texts, phase_units, sidecar
+from recon.intake.dicom.converter import find_converter, run_converter
+from recon.intake.dicom.folders import subject_folders, visits
+from recon.intake.dicom.images import Pair, read_images
+from recon.intake.dicom.series import Skipped, choose, labels, lost_echoes
+from recon.intake.dicom.working_folder import working_folder
+from recon.problems import IntakeError, Problem, printable
+
+BIDS_VERSION = "1.10.0"
+
+
+class Found(NamedTuple):
+    """One series as it was written: the start of its file names, and where it came from."""
+
+    name: str
+    numbers: tuple[int, ...]
+    parts: tuple[str, str]
+    te_s: tuple[float, ...]
+    flip_deg: float
+    units: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """What became of one subject.
+
+    Parameters
+    ----------
+    subject : `sub-01`
+    folder : name of the subject's folder in the DICOM directory
+    series : series written, none where there are problems
+    skipped : the other series and why
+    problems : why the subject was refused; then nothing of it was written
+    already_there : the subject was in the dataset before, and was left alone
+    """
+
+    subject: str
+    folder: str
+    series: tuple[Found, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    already_there: bool = False
+
+    def __str__(self) -> str:
+        return "\n".join([self._headline(), *self._details()])
+
+    def _headline(self) -> str:
+        outcome = "already there, left alone" if self.already_there else f"{len(self.series)} series"
+        return f"{self.subject} (folder {printable(self.folder)}): {'refused' if self.problems else outcome}"
+
+    def _details(self) -> list[str]:
+        found = [
+            f"  {s.name}: {_echoes(len(s.te_s))}, {' and '.join(s.parts)}, flip angle {s.flip_deg:g}°"
+            + (f", phase in {s.units} units" if s.units else "")
+            for s in self.series
+        ]
+        skipped = [f"  series {number} skipped: {reason}" for number, reason in self.skipped]
+        return [*found, *skipped, *(f"  {problem}" for problem in self.problems)]
+
+
+def _echoes(count: int) -> str:
+    return f"{count} echoes" if count > 1 else "one echo (QSM without R2*)"
+
+
+def convert(
+    dicom_dir: Path, bids_dir: Path, progress: Callable[[Conversion], None] = lambda done: None
+) -> tuple[Conversion, ...]:
+    """Convert every subject of `dicom_dir` into `bids_dir`, each whole or not at all.
+
+    Parameters
+    ----------
+    dicom_dir : folder of one folder a subject (`<label>/` or `<label>/ses-*/`), or of the DICOM files of one subject
+    bids_dir : BIDS dataset, made where absent; subjects that it holds are left alone
+    progress : called with each subject when it is done
+
+    Raises
+    ------
+    IntakeError
+        Where the folders cannot be subjects, or the converter is absent. What is wrong with one subject stands in its
+        Conversion, because the others can still be used.
+    """
+    dicom_dir, bids_dir = Path(dicom_dir), Path(bids_dir)
+    folders, converter = subject_folders(dicom_dir, bids_dir), find_converter()
+    bids_dir.mkdir(parents=True, exist_ok=True)
+    done = []
+    for label, folder in folders.items():
+        done.append(_convert_subject(label, folder, bids_dir, converter))
+        progress(done[-1])
+    if any(conversion.series for conversion in done):
+        _describe(bids_dir)
+    return tuple(done)
+
+
+def _convert_subject(label: str, folder: Path, bids_dir: Path, converter: str) -> Conversion:
+    """Convert all visits into a temporary folder of the dataset, and rename the result when all went well."""
+    subject, target = f"sub-{label}", bids_dir / f"sub-{label}"
+    if target.exists():
+        return Conversion(subject=subject, folder=folder.name, already_there=True)
+    series, skipped, problems = [], [], []
+    try:
+        with working_folder(bids_dir) as temporary:
+            series, skipped, problems = _convert_visits(subject, folder, temporary, converter)
+            if not problems:
+                os.rename(temporary / subject, target)
+    except IntakeError as error:
+        problems = list(error.problems)
+    except OSError as error:  # without its path, which may hold a name
+        problems = [
+            Problem(folder.name, "files that can be read and written", error.strerror or "an error of the disk")
+        ]
+    written = () if problems else tuple(series)
+    return Conversion(
+        subject=subject, folder=folder.name, series=written, skipped=tuple(skipped), problems=tuple(problems)
+    )
+
+
+def _convert_visits(
+    subject: str, folder: Path, temporary: Path, converter: str
+) -> tuple[list[Found], list[Skipped], list[Problem]]:
+    """Convert every visit into `temporary/sub-XX`."""
+    series, skipped, problems = [], [], []
+    for session, visit in visits(folder).items():
+        raw = temporary / f"raw{session}"
+        raw.mkdir()
+        found = _convert_visit(visit, raw, temporary / subject, f"{subject}{session}", converter)
+        for total, some in zip((series, skipped, problems), found, strict=True):
+            total += some
+        shutil.rmtree(raw)
+    return series, skipped, problems
+
+
+def _convert_visit(
+    visit: Path, raw: Path, made: Path, name: str, converter: str
+) -> tuple[list[Found], list[Skipped], list[Problem]]:
+    """Convert one visit by way of the folder `raw` into the subject's folder `made`."""
+    where = visit.name if "_ses-" not in name else f"{visit.parent.name}/{visit.name}"
+    if problems := run_converter(converter, visit, raw, where):
+        return [], [], problems
+    images, uneven = read_images(raw)
+    pairs, skipped, problems = choose(images, where)
+    problems += lost_echoes(pairs, enhanced_echo_times(visit), where)
+    used = {number for pair in pairs for number in pair.numbers}
+    expected = "evenly spaced slices, none missing (take the series away to convert the rest)"
+    problems += [Problem(f"{where}, series {number}", expected, "uneven spacing") for number in uneven & used]
+    skipped += [Skipped(number, "unevenly spaced slices") for number in uneven - used]
+    if problems:
+        return [], skipped, problems
+    return [_write(pair, f"{name}{end}", made) for pair, end in zip(pairs, labels(pairs), strict=True)], skipped, []
+
+
+def _write(pair: Pair, name: str, made: Path) -> Found:
+    """Write both parts of a series, each echo an image and its sidecar."""
+    anat = made.joinpath(*re.findall("ses-[A-Za-z0-9]+", name), "anat")
+    anat.mkdir(parents=True, exist_ok=True)
+    units = _units(pair)
+    for stack, part in zip(pair, pair.parts, strict=True):
+        for echo, raw in enumerate(stack.images, 1):
+            image = anat / f"{name}_echo-{echo}_part-{part}_MEGRE.nii.gz"
+            copy_without_texts(raw.path, image)
+            write_json(sidecar_path(image), sidecar(raw.facts, units if part == "phase" else None))
+    return Found(name, pair.numbers, pair.parts, pair.first.te_s, pair.flip_deg, units)
+
+
+def _units(pair: Pair) -> str | None:
+    """Units of the phase, `rad` only where all echoes are; None for real and imaginary."""
+    if "phase" not in pair.parts:
+        return None
+    found = {phase_units(raw.path, raw.facts) for raw in pair.second.images}
+    return "rad" if found == {"rad"} else "arbitrary"
+
+
+def _describe(bids_dir: Path) -> None:
+    """Write the dataset's description and list of participants, where the user has not written them."""
+    description, participants = bids_dir / "dataset_description.json", bids_dir / "participants.tsv"
+    if not description.exists():
+        generated = [{"Name": "dcm2niix"}, {"Name": "Q-Net", "Description": "recon.intake.dicom.convert"}]
+        content = {"Name": "Gradient echo with phase", "BIDSVersion": BIDS_VERSION, "DatasetType": "raw"}
+        write_json(description, content | {"GeneratedBy": generated})
+    # a list of names alone is ours, and grows with the dataset; anything more was added by the user
+    if not participants.exists() or participants.read_text(encoding="utf-8").split("\n")[0].strip() == "participant_id":
+        names = sorted(folder.name for folder in bids_dir.glob("sub-*") if folder.is_dir())
+        write_text(participants, "\n".join(["participant_id", *names, ""]))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; 1 where a subject was refused."""
+    parser = argparse.ArgumentParser(prog="python -m recon.intake.dicom.convert", description="DICOM folders to BIDS.")
+    parser.add_argument("dicom_dir", type=Path, help="one folder a subject, or the DICOM files of one subject")
+    parser.add_argument("bids_dir", type=Path, help="BIDS dataset to write to; its subjects are left alone")
+    arguments = parser.parse_args(argv)
+    try:
+        done = convert(
+            arguments.dicom_dir, arguments.bids_dir, progress=lambda conversion: print(conversion, flush=True)
+        )
+    except IntakeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return int(any(conversion.problems for conversion in done))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

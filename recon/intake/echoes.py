@@ -1,0 +1,60 @@
+"""Echo images of one series → magnitude and phase in radians on one grid, with the facts of the acquisition."""
+
+import numpy as np
+
+from recon.acquisition import Acquisition
+from recon.files.io import Volume
+from recon.intake.decide import PrepareEchoes, decide
+from recon.intake.facts import stated_b0_dir
+from recon.intake.read import read_series
+from recon.intake.scan import Series
+
+
+def silent_where_bad(magnitude: np.ndarray, phase_rad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(X, Y, Z, echo) magnitude and phase, zero where a voxel of any echo is not finite: no signal, no information."""
+    bad = ~(np.isfinite(magnitude).all(-1) & np.isfinite(phase_rad).all(-1))
+    if not bad.any():
+        return magnitude, phase_rad
+    return np.where(bad[..., None], 0, magnitude), np.where(bad[..., None], 0, phase_rad)
+
+
+def prepare_echoes(series: Series, params: PrepareEchoes) -> tuple[np.ndarray, np.ndarray, Acquisition, Volume]:
+    """Decide what the images of a series mean, and stack them by echo time.
+
+    Parameters
+    ----------
+    series : Series, see `recon.intake.series.series_of`
+    params : PrepareEchoes
+
+    Returns
+    -------
+    magnitude : (X, Y, Z, echo) float32, zero where a voxel of any echo is not finite
+    phase_rad : (X, Y, Z, echo) float32 in [-pi, pi], likewise; a paramagnetic source advances it
+    acquisition : Acquisition, with what was decided and why
+    grid : Volume, the first magnitude
+
+    Raises
+    ------
+    IntakeError
+        Where the images cannot be used, or what they mean is not certain.
+    """
+    decisions = decide(series, params)
+    magnitude, phase_rad, grid = read_series(series, decisions)
+    magnitude, phase_rad = silent_where_bad(magnitude, phase_rad)
+    facts = series.facts[0]
+    maker = facts.get("Manufacturer")  # any text, or anything else that JSON can hold
+    acquisition = Acquisition(
+        te_s=series.te_s,
+        b0_tesla=float(facts["MagneticFieldStrength"]),
+        b0_dir=tuple(float(b) for b in stated_b0_dir(facts) or grid.b0_dir),
+        voxel_size_mm=tuple(float(v) for v in grid.voxel_size_mm),
+        tr_s=facts.get("RepetitionTimeExcitation", facts.get("RepetitionTime")),
+        flip_angle_deg=facts.get("FlipAngle"),
+        decisions={"Form": form(series), "Manufacturer": maker and str(maker), **decisions.summary()},
+    )
+    return magnitude, phase_rad, acquisition, grid
+
+
+def form(series: Series) -> str:
+    """`mag + phase, 12 files of 6 echoes`."""
+    return f"{' + '.join(series.parts)}, {len(series.files)} files of {len(series.te_s)} echoes"

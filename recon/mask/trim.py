@@ -1,0 +1,110 @@
+"""The voxels whose phase deserves trust: coherent with their neighbours and above the noise."""
+
+import numpy as np
+from scipy import ndimage
+
+from recon.background.harmonic import CROSS
+from recon.mask.stage import choose_echo
+from recon.maths.kernels import bounding_box
+from recon.maths.parts import largest_part
+from recon.unwrap.stage import UnwrapPhase
+
+MAGNITUDE_FLOOR = 0.3  # of the median magnitude inside the mask; below it a voxel is mostly noise
+RIM_MM = 2.5  # depth of veins on the cortex; iron-rich nuclei lie deeper
+CUBE = np.ones((3, 3, 3), bool)
+
+
+def phase_coherence(phase_rad: np.ndarray) -> np.ndarray:
+    """How steadily the phase runs around each voxel: 1 for a plane wave, near 0 for noise.
+
+    Unit phasors of the differences between neighbours are averaged over 2 along and 3 x 3 across; the least of the
+    three axes counts. A steep but smooth field stays coherent.
+
+    Parameters
+    ----------
+    phase_rad : (X, Y, Z) float array, wrapped or not
+
+    Returns
+    -------
+    coherence : (X, Y, Z) float32 in [0, 1]
+    """
+    coherence = np.ones(phase_rad.shape, np.float32)
+    for axis in range(phase_rad.ndim):
+        step = np.diff(phase_rad.astype(np.float32), axis=axis)
+        mean = [_around(component(step), axis) for component in (np.cos, np.sin)]
+        np.minimum(coherence, np.hypot(*mean), out=coherence)
+    return coherence
+
+
+def _around(step: np.ndarray, axis: int) -> np.ndarray:
+    """Mean over the two steps that meet in a voxel along `axis`, and over three voxels across."""
+    ends = [(1, 1) if a == axis else (0, 0) for a in range(step.ndim)]
+    padded = np.moveaxis(np.pad(step, ends, mode="edge" if step.shape[axis] else "constant"), axis, 0)
+    both = np.moveaxis((padded[:-1] + padded[1:]) / 2, 0, axis)
+    return ndimage.uniform_filter(both, [1 if a == axis else 3 for a in range(step.ndim)], mode="nearest")
+
+
+def reliable_mask(
+    phase_rad: np.ndarray,
+    magnitude: np.ndarray,
+    mask: np.ndarray,
+    te_s: np.ndarray,
+    voxel_size_mm: np.ndarray,
+    params: UnwrapPhase,
+) -> np.ndarray:
+    """Drop the voxels at the rim and near the sinuses whose phase is noise, and the veins that line the rim.
+
+    Such voxels would spread through background removal. Holes that this leaves inside the brain are kept in the
+    mask, because every hole costs a sphere's radius of tissue around it. Strong sources on the rim, half in and half
+    out, are neither background nor local: what decays fast and reaches the rim is left outside.
+
+    Parameters
+    ----------
+    phase_rad, magnitude : (X, Y, Z, echo) float arrays
+    mask : (X, Y, Z) bool array
+    te_s : (echo,) [s]
+    voxel_size_mm : (3,) [mm]
+    params : UnwrapPhase; `trim_echo` counts from 1, `trim_coherence` = 0 returns the mask as it is,
+        `trim_r2star_hz` = None keeps the veins
+
+    Returns
+    -------
+    reliable : (X, Y, Z) bool array, within `mask`
+    """
+    if params.trim_coherence == 0:
+        return mask.copy()
+    box = bounding_box(mask)
+    signal = np.nan_to_num(magnitude[box], posinf=0).sum(-1)
+    inside = mask[box]
+    echo = choose_echo(phase_rad.shape[-1], params.trim_echo)
+    good = inside & (phase_coherence(np.nan_to_num(phase_rad[(*box, echo)])) > params.trim_coherence)
+    good &= signal > MAGNITUDE_FLOOR * np.median(signal[inside])
+    good = largest_part(ndimage.binary_opening(good, CROSS))
+    if not good.any():
+        raise ValueError(f"phase coherence: expected voxels above {params.trim_coherence} in the mask, found none")
+    good = ndimage.binary_fill_holes(ndimage.binary_closing(np.pad(good, 2), CUBE, iterations=2))[2:-2, 2:-2, 2:-2]
+    good &= inside
+    if params.trim_r2star_hz is not None:
+        rim = good & ~_deep(good, voxel_size_mm)
+        good &= ~at_the_rim(rim & decays_fast(magnitude[box], te_s, params.trim_r2star_hz), good)
+    reliable = np.zeros_like(mask)
+    reliable[box] = good
+    return reliable
+
+
+def decays_fast(magnitude: np.ndarray, te_s: np.ndarray, r2star_hz: float) -> np.ndarray:
+    r"""Where :math:`S_n < S_1 e^{-R_2^* (TE_n - TE_1)}` for a given R2*; nowhere with a single echo."""
+    return magnitude[..., -1] < magnitude[..., 0] * np.float32(np.exp(-r2star_hz * (te_s[-1] - te_s[0])))
+
+
+def _deep(mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+    """The mask less a rim of RIM_MM along each axis."""
+    size = 2 * np.ceil(RIM_MM / np.asarray(voxel_size_mm)).astype(int) + 1
+    return ndimage.minimum_filter(mask, size, mode="constant", cval=0)
+
+
+def at_the_rim(candidates: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The candidates inside `mask` that other candidates, face to face, link with its outside."""
+    outside = np.pad(~mask, 1, constant_values=True)
+    reached = ndimage.binary_propagation(outside, CROSS, mask=outside | np.pad(candidates, 1))
+    return reached[1:-1, 1:-1, 1:-1] & mask

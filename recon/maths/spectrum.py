@@ -1,0 +1,50 @@
+"""Real Fourier transforms between a box and a larger, zero-filled periodic grid."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft
+
+from recon.maths.kernels import padded_shape
+
+PAD_MM = 32.0  # zeros beside the brain, so that its dipole fields do not wrap around
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxTransform:
+    """Transforms that skip what is known to be zero before, and not wanted after.
+
+    An axis is zero-filled only when it is transformed, and cropped as soon as it is transformed back, so the axes
+    that come first are short: a third less work than `rfftn` of a padded array.
+
+    Parameters
+    ----------
+    box : (3,) shape in the image domain
+    grid : (3,) shape of the periodic grid, at least `box`
+    workers : threads
+    """
+
+    box: tuple[int, int, int]
+    grid: tuple[int, int, int]
+    workers: int = 1
+
+    @classmethod
+    def padded(
+        cls, box: tuple[int, int, int], voxel_size_mm: np.ndarray, workers: int, pad_mm: float = PAD_MM
+    ) -> "BoxTransform":
+        """A box with `pad_mm` of room in all for the dipole fields of what lies in it."""
+        return cls(box=box, grid=padded_shape(box, voxel_size_mm, pad_mm), workers=workers)
+
+    def forward(self, volume: np.ndarray) -> np.ndarray:
+        """(box) float32 → spectrum of the zero-filled volume in the layout of `scipy.fft.rfftn`."""
+        nx, ny, nz = self.grid
+        spectrum = fft.rfft(volume, nz, axis=2, workers=self.workers)
+        spectrum = fft.fft(spectrum, ny, axis=1, overwrite_x=True, workers=self.workers)
+        return fft.fft(spectrum, nx, axis=0, overwrite_x=True, workers=self.workers)
+
+    def inverse(self, spectrum: np.ndarray) -> np.ndarray:
+        """Spectrum, which is overwritten → (box) float32."""
+        bx, by, bz = self.box
+        spectrum = fft.ifft(spectrum, axis=0, overwrite_x=True, workers=self.workers)[:bx]
+        spectrum = fft.ifft(spectrum, axis=1, overwrite_x=True, workers=self.workers)[:, :by]
+        return fft.irfft(spectrum, self.grid[2], axis=2, workers=self.workers)[..., :bz]

@@ -1,0 +1,222 @@
+"""Deep grey nuclei and white matter on the subject's grid, the box of the basal ganglia, statistics per region."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recon.files.tables import read_table
+from recon.maths.kernels import slice_axis
+from recon.regions.nuclei import label_nuclei, nucleus_labels, nucleus_names
+from recon.regions.registration import read_white_matter
+
+WHITE_MATTER = "white_matter"  # its name in the statistics
+BOX_COLUMNS = ["x0", "x1", "y0", "y1", "z0", "z1"]
+
+Box = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocateNuclei:
+    """Parameters of the localisation.
+
+    Attributes
+    ----------
+    boxes : str or None
+        Path of a table of expert boxes, which take the place of the computed ones.
+    box_holds : sequence of str
+        Names of the nuclei that the computed box holds.
+    margin_mm : float
+        Margin of that box in plane, mm.
+
+    Raises
+    ------
+    ValueError
+        An unknown nucleus.
+    """
+
+    boxes: str | None
+    box_holds: tuple[str, ...]
+    margin_mm: float
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.box_holds) - set(nucleus_names())):
+            known = ", ".join(nucleus_names())
+            raise ValueError(f"locate_nuclei.box_holds: expected {known}, found {', '.join(unknown)}")
+
+
+def subject_labels(mask: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray) -> np.ndarray:
+    """Nuclei on the subject's grid: each voxel of the mask is looked up at its place in MNI space.
+
+    Parameters
+    ----------
+    mask : (X, Y, Z) bool array
+        Brain.
+    affine : (4, 4) array
+        Voxel indices to scanner coordinates, mm.
+    subject_to_mni : (4, 4) array
+        Scanner coordinates to MNI coordinates, mm.
+
+    Returns
+    -------
+    (X, Y, Z) uint8 array
+        Label of the nucleus, 0 outside.
+    """
+    labels = np.zeros(mask.shape, np.uint8)
+    labels[mask] = label_nuclei(_moved(np.argwhere(mask), subject_to_mni @ affine))
+    return labels
+
+
+def white_matter(mask: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray) -> np.ndarray:
+    """The core of white matter on the subject's grid; arguments as in :func:`subject_labels`.
+
+    Returns
+    -------
+    (X, Y, Z) bool array
+        Part of `mask`; see :func:`recon.regions.registration.read_white_matter`.
+    """
+    template = read_white_matter()
+    to_template = np.linalg.inv(template.affine) @ subject_to_mni @ affine
+    index = np.rint(_moved(np.argwhere(mask), to_template)).astype(int)
+    index = np.clip(index, 0, np.array(template.data.shape) - 1)  # to its rim, which holds no white matter
+    core = np.zeros(mask.shape, bool)
+    core[mask] = template.data[tuple(index.T)] > 0
+    return core
+
+
+def _moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(N, 3) points under a (4, 4) affine map."""
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxel_size_mm) -> Box:
+    """Smallest box around some nuclei, with a margin in plane and none across slices.
+
+    Parameters
+    ----------
+    labels : (X, Y, Z) uint8 array
+        Nuclei.
+    nuclei : sequence of str
+        Names of those that count.
+    margin_mm : float
+        Margin in plane, mm.
+    voxel_size_mm : (3,) sequence
+        Edge lengths of a voxel; the slices are normal to the largest.
+
+    Returns
+    -------
+    tuple of three slices
+
+    Raises
+    ------
+    ValueError
+        Where none of the nuclei lies in the image.
+    """
+    wanted = [label for label, (name, _) in nucleus_labels().items() if name in nuclei]
+    position = np.argwhere(np.isin(labels, wanted))
+    if len(position) == 0:
+        raise ValueError(f"nuclei: expected {', '.join(nuclei)} in the brain, found none of them")
+    margin = np.ceil(margin_mm / np.asarray(voxel_size_mm, float) - 1e-6).astype(int)
+    margin[slice_axis(voxel_size_mm)] = 0
+    start = np.maximum(position.min(axis=0) - margin, 0)
+    stop = np.minimum(position.max(axis=0) + margin + 1, labels.shape)
+    return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+
+
+def expert_box(path: str | Path, scan: str, shape: tuple[int, int, int]) -> Box | None:
+    """Box of one scan in a table of expert boxes.
+
+    Parameters
+    ----------
+    path : str or Path
+        Table with the columns ``participant_id x0 x1 y0 y1 z0 z1``: names with the prefix ``sub-``, voxels of
+        the native axes, half open.
+    scan : str
+        ``sub-01`` or ``sub-01_ses-02``; where the table does not list the visit, the subject's row holds for it.
+    shape : tuple of int
+        Shape of the scan's image.
+
+    Returns
+    -------
+    tuple of three slices, or None where the table lists neither
+
+    Raises
+    ------
+    ValueError
+        Where columns are missing, the scan is listed twice, or the box is empty or leaves the image.
+    """
+    table = read_table(path)
+    missing = [column for column in ["participant_id", *BOX_COLUMNS] if column not in table]
+    if missing:
+        raise ValueError(f"{path}: expected the columns {missing}, found {list(table.columns)}")
+    ids = table["participant_id"].astype(str)
+    if not ids.str.startswith("sub-").all():
+        raise ValueError(f"{path}: participant_id: expected names that begin with sub-, found {ids.tolist()}")
+    listed = [name for name in (scan, scan.split("_")[0]) if (ids == name).any()]
+    if not listed:
+        return None
+    rows = table[ids == listed[0]]
+    if len(rows) > 1:
+        raise ValueError(f"{path}: expected one row for {listed[0]}, found {len(rows)}")
+    values = rows[BOX_COLUMNS].to_numpy(float).reshape(3, 2)
+    start, stop = values.T
+    if not np.all((np.rint(values) == values) & (values >= 0)) or np.any((start >= stop) | (stop > shape)):
+        raise ValueError(
+            f"{path}: {listed[0]}: expected whole voxels with 0 <= start < stop <= {tuple(shape)}, "
+            f"found {values.tolist()}"
+        )
+    return tuple(slice(int(a), int(b)) for a, b in values)
+
+
+def box_mask(shape: tuple[int, int, int], box: Box) -> np.ndarray:
+    """(X, Y, Z) bool array that is True inside the box."""
+    mask = np.zeros(shape, bool)
+    mask[box] = True
+    return mask
+
+
+def region_statistics(
+    labels: np.ndarray, white: np.ndarray, maps: dict[str, np.ndarray], voxel_size_mm
+) -> pd.DataFrame:
+    """Size, susceptibility and relaxation of each nucleus, and of white matter to compare with.
+
+    Parameters
+    ----------
+    labels : (X, Y, Z) uint8 array
+        Nuclei.
+    white : (X, Y, Z) bool array
+        White matter; what is labelled as a nucleus does not count.
+    maps : dict
+        Quantity with its unit (``chi_ppm``, ``r2star_hz``) → (X, Y, Z) array; a voxel that is zero or not finite
+        was not measured and does not count.
+    voxel_size_mm : (3,) sequence
+        Edge lengths of a voxel.
+
+    Returns
+    -------
+    DataFrame
+        One row a nucleus, also where it holds no voxel, then ``white_matter`` with index 0: ``index name hemisphere
+        voxels volume_mm3`` and for each map ``_mean``, ``_sd`` (of the voxels, n - 1), ``_median``, missing where
+        nothing was measured.
+    """
+    regions = {label: (*names, labels == label) for label, names in nucleus_labels().items()}
+    regions[0] = (WHITE_MATTER, None, white & (labels == 0))
+    rows = []
+    for index, (name, hemisphere, where) in regions.items():
+        voxels = int(np.count_nonzero(where))
+        volume_mm3 = voxels * float(np.prod(voxel_size_mm))
+        row = {"index": index, "name": name, "hemisphere": hemisphere, "voxels": voxels, "volume_mm3": volume_mm3}
+        rows.append(row | {key: v for quantity, data in maps.items() for key, v in _summary(quantity, data[where])})
+    return pd.DataFrame(rows)
+
+
+def _summary(quantity: str, values: np.ndarray) -> list[tuple[str, float]]:
+    """Mean, standard deviation and median of the voxels that were measured."""
+    values = values[np.isfinite(values) & (values != 0)].astype(float)
+    return [
+        (f"{quantity}_mean", values.mean() if values.size else np.nan),
+        (f"{quantity}_sd", values.std(ddof=1) if values.size > 1 else np.nan),
+        (f"{quantity}_median", np.median(values) if values.size else np.nan),
+    ]

@@ -1,0 +1,5 @@
+"""Where the project's own files lie: rules, configuration, resources."""
+
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parents[2]

@@ -1,0 +1,65 @@
+"""What stands around every job: its log, and a watch over the files that it reads and writes.
+
+Nothing here changes what a job computes.
+"""
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+
+from recon.files.atomic import left_over
+from workflow.lib.jobs.checksums import forget, remember, verified
+
+MOST = 2000  # characters of settings in the first line of a log
+
+
+@contextmanager
+def job(snakemake) -> Iterator[None]:
+    """Log a job, refuse inputs that were altered since they were written, and record the checksums of its files.
+
+    Parameters
+    ----------
+    snakemake : what Snakemake gives a script; its `log`, `rule`, `wildcards`, `params`, `input` and `output` are used
+
+    Raises
+    ------
+    AlteredFileError, FileNotFoundError
+        See `checksums.verified`.
+    """
+    log, outputs = snakemake.log[0], list(snakemake.output)
+    with job_log(log):
+        print(heading(snakemake))
+        forget(log, outputs)
+        for path in {path for output in outputs for path in left_over(output)}:
+            path.unlink(missing_ok=True)
+        inputs = verified(snakemake.input)
+        yield
+        remember(log, snakemake.rule, inputs, outputs)
+
+
+def heading(snakemake) -> str:
+    """What runs, for which scan or fold and with which settings: the first line of a log."""
+    names = " ".join(f"{key}={value}" for key, value in snakemake.wildcards.items() if value)
+    settings = json.dumps(snakemake.params.get("cfg", {}), default=str, sort_keys=True)
+    return " · ".join(filter(None, (snakemake.rule, names, settings[:MOST])))
+
+
+def _message(kind: type[BaseException], error: BaseException, _) -> None:
+    print(f"{kind.__name__}: {error}", file=sys.stderr)
+
+
+@contextmanager
+def job_log(path: str) -> Iterator[None]:
+    """Send what a job prints and warns to its log; a failure leaves its traceback there and its message on stderr."""
+    with open(path, "w", buffering=1, encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+        logging.captureWarnings(True)
+        logging.basicConfig(stream=log, level=logging.INFO, format="%(message)s", force=True)
+        try:
+            yield
+        except Exception:
+            traceback.print_exc()
+            sys.excepthook = _message
+            raise

@@ -1,0 +1,180 @@
+"""What a job costs: seconds and disk as straight lines over the size of what it works on, `resources/costs.tsv`.
+
+Each row of the table is a line, `fixed + per_unit x`, for one quantity of one rule. The driver `x` is what the
+quantity grows with: voxels, voxels of all echoes, pixels that pass a network. `benchmarks/costs.py` fits it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from workflow.lib.home import HOME
+
+SECONDS = "cpu_s"
+DISK = ("rawdata_mb", "work_mb", "derivatives_mb", "qnet_mb", "other_mb")
+TABLE = HOME / "resources" / "costs.tsv"
+STEP = 0.05  # million pixels that take as long as what every step costs whatever its batch: ResNet18 and Adam, CPU
+FAR = 3.0  # times the largest measured size: the line is no longer a measurement
+SEPARATE, TOGETHER, ANY = "separate", "together", "any"  # a field of every echo, one of all, or no matter
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a job works on.
+
+    Parameters
+    ----------
+    voxels : of one echo [million]
+    echoes, flips : of the scan
+    together : one field is made from all echoes
+    scans : that are diagnosed
+    slices, side : of a stack; side [pixels]
+    folds : of the cross-validation
+    trainings : inputs x seeds x folds
+    batch : slices of one step of the image models
+    image_epochs, scan_epochs, pretrain_epochs : of the trainings
+    """
+
+    voxels: float
+    echoes: int
+    flips: int = 1
+    together: bool = False
+    scans: int = 0
+    slices: int = 0
+    side: int = 0
+    folds: int = 1
+    trainings: int = 1
+    batch: int = 1
+    image_epochs: int = 0
+    scan_epochs: int = 0
+    pretrain_epochs: int = 0
+
+    @property
+    def stack(self) -> float:
+        """Pixels of all slices [million]."""
+        return self.scans * self.slices * self.side**2 / 1e6
+
+    @property
+    def learns(self) -> float:
+        """Share of the scans that a fold learns from."""
+        return 1 - 1 / self.folds
+
+    @property
+    def pass_of_training(self) -> float:
+        """Work of one epoch over all scans, in pixels that pass a network [million]; steps count as pixels."""
+        return self.stack + STEP * ceil(self.scans * self.slices / self.batch)
+
+
+DRIVERS: dict[str, Callable[[Size], float]] = {
+    "none": lambda size: 0.0,
+    "voxels": lambda size: size.voxels,
+    "samples": lambda size: size.voxels * size.echoes,
+    "images": lambda size: size.voxels * size.echoes * size.flips,
+    "cohort": lambda size: size.voxels * size.scans,
+    "scans": lambda size: float(size.scans),
+    "trainings": lambda size: float(size.scans * size.trainings),
+    "stack": lambda size: size.stack,
+    "tested": lambda size: size.stack / size.folds,
+    "trained": lambda size: size.pass_of_training * size.learns * size.image_epochs,
+    "pretrained": lambda size: size.pass_of_training * size.pretrain_epochs,
+    "sequences": lambda size: size.scans * size.slices * size.learns * size.scan_epochs / 1000,
+}
+
+DRIVER_OF = {
+    "simulate_subject": "images",
+    "prepare_echoes": "samples",
+    "brain_mask": "voxels",
+    "unwrap_phase": "samples",
+    "field_mapping": "samples",
+    "local_field": "samples",
+    "r2star_map": "samples",
+    "dipole_inversion": "samples",
+    "combine_echoes": "samples",
+    "t1w_map": "voxels",
+    "t1_map": "voxels",
+    "locate_nuclei": "voxels",
+    "slice_stack": "voxels",
+    "region_features": "voxels",
+    "subject_page": "samples",
+    "map_accuracy": "cohort",
+    "train_image_model": "trained",
+    "train_inner_model": "trained",
+    "pretrain_encoder": "pretrained",
+    "embed_slices": "stack",
+    "train_scan_model": "sequences",
+    "predict_fold": "tested",
+    "class_activation": "stack",
+    "baselines": "trainings",
+    "evaluate": "trainings",
+    "model_card": "scans",
+    "report": "scans",
+}  # any other rule costs the same whatever it works on
+OF_ONE_FIELD = {"local_field": "voxels", "dipole_inversion": "voxels"}  # where it is made from all echoes
+MAPS_OF_ONE_FIELD = {"field_mapping": "voxels", "combine_echoes": "voxels", **OF_ONE_FIELD}
+WEIGHTS = dict.fromkeys(("train_image_model", "train_inner_model", "pretrain_encoder", "train_scan_model"), "none")
+BY_ARM = frozenset(MAPS_OF_ONE_FIELD)
+LIKE = {"train_inner_model": "train_image_model", "pretrain_encoder": "train_image_model"}
+
+
+def driver_of(rule: str, together: bool, quantity: str = SECONDS) -> str:
+    """Name of the driver that a quantity of a rule grows with."""
+    one_field, other = (OF_ONE_FIELD, {}) if quantity == SECONDS else (MAPS_OF_ONE_FIELD, WEIGHTS)
+    return (one_field if together else {}).get(rule) or other.get(rule) or DRIVER_OF.get(rule, "none")
+
+
+def arm_of(rule: str, together: bool) -> str:
+    """Which lines of a rule are meant."""
+    return (TOGETHER if together else SEPARATE) if rule in BY_ARM else ANY
+
+
+class Line(NamedTuple):
+    """Cost over a driver, measured between `low` and `high`."""
+
+    fixed: float
+    per_unit: float
+    driver: str
+    low: float
+    high: float
+
+    def at(self, size: Size) -> float:
+        """The cost of a job of this size."""
+        return self.fixed + self.per_unit * DRIVERS[self.driver](size)
+
+    def far(self, size: Size) -> float:
+        """How many times the largest measured size this is; 0 where the size does not matter."""
+        return DRIVERS[self.driver](size) / self.high if self.per_unit and self.high else 0.0
+
+
+class Costs(NamedTuple):
+    """Lines by rule, arm and quantity, and what they were measured on."""
+
+    lines: dict[tuple[str, str, str], Line]
+    machine: str
+
+    def line(self, rule: str, together: bool, quantity: str = SECONDS) -> Line | None:
+        """The line of a rule, or of the rule that computes the same; None where neither was measured."""
+        key = arm_of(rule, together), quantity
+        found = self.lines.get((rule, *key)) or self.lines.get((LIKE.get(rule, rule), *key))
+        return found and found._replace(driver=driver_of(rule, together, quantity) if found.per_unit else "none")
+
+
+def read_costs(path: Path = TABLE) -> Costs:
+    """The shipped costs; comment lines of the file say on what they were measured.
+
+    Raises
+    ------
+    ValueError
+        The table lacks a column or names a driver that does not exist.
+    """
+    text = path.read_text(encoding="utf-8").splitlines()
+    machine = " ".join(line.removeprefix("#").strip() for line in text if line.startswith("#"))
+    table = pd.read_csv(path, sep="\t", comment="#")
+    wanted = ["rule", "arm", "quantity", "fixed", "per_unit", "driver", "low", "high"]
+    if missing := sorted(set(wanted) - set(table.columns)) or sorted(set(table["driver"]) - set(DRIVERS)):
+        raise ValueError(f"{path}: expected columns {wanted} and drivers {list(DRIVERS)}, found no {missing}")
+    rows = table[wanted].itertuples(index=False)
+    return Costs({(rule, arm, quantity): Line(*line) for rule, arm, quantity, *line in rows}, machine)

@@ -1,0 +1,195 @@
+"""The checklists TRIPOD+AI and CLAIM, filled as far as a run can know; the rest is left to the authors, by name.
+
+TRIPOD+AI: Collins 2024, 10.1136/bmj-2023-078378. CLAIM, update of 2024: Tejani 2024, 10.1148/ryai.240300. The items are
+paraphrased in resources/tripod_ai.tsv and resources/claim.tsv; the answers there are sentences with places for facts.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from qnet.evaluation.names import NETWORKS
+from workflow.lib.home import HOME
+from workflow.lib.report.cohort import describe
+from workflow.lib.report.html import number, p_value, percent
+from workflow.lib.report.report_data import Rows, flags, kind, known
+
+RESOURCES = HOME / "resources"
+GUIDELINES = {"TRIPOD+AI": "tripod_ai.tsv", "CLAIM 2024": "claim.tsv"}
+ABSENT = "not computed in this run"
+COLUMNS = ["guideline", "item", "section", "asks_for", "filled", "run", "authors"]
+
+
+def checklist(facts: dict[str, str]) -> pd.DataFrame:
+    """All items of both guidelines with their answers.
+
+    Returns
+    -------
+    DataFrame
+        guideline, item, section, asks_for, filled (`run`, `partly` or `authors`), run, authors
+    """
+    parts = []
+    for guideline, file in GUIDELINES.items():
+        table = pd.read_csv(RESOURCES / file, sep="\t", dtype=str, keep_default_na=False, na_values=["n/a"]).fillna("")
+        run = table["run"].map(lambda text: " ".join(text.format(**facts).split()))
+        parts.append(table.assign(guideline=guideline, run=run, filled=_filled(run, table["authors"])))
+    return pd.concat(parts, ignore_index=True)[COLUMNS]
+
+
+def _filled(run: pd.Series, authors: pd.Series) -> pd.Series:
+    """Who answers an item."""
+    return pd.Series("partly", run.index).mask(authors == "", "run").mask(run == "", "authors")
+
+
+def facts(
+    cfg: dict, people: pd.DataFrame, flow: dict, tables: dict[str, Rows], versions: dict[str, str], synthetic: bool
+) -> dict[str, str]:
+    """Everything that the sentences of the checklists ask of a run.
+
+    Parameters
+    ----------
+    cfg : configuration
+    people : rows of folds.tsv
+    flow : see `workflow.lib.report.cohort.flow`
+    tables : rows of the evaluation's tables by name, see `workflow.lib.report.report_data.read_tables`
+    versions : software → version
+    synthetic : whether the cohort is simulated
+    """
+    return (
+        _of_data(cfg, people, flow, synthetic)
+        | _of_methods(cfg, people, versions)
+        | _of_results(tables, cfg["evaluate"]["confidence"])
+    )
+
+
+def settings(section: dict) -> str:
+    """The settings of a section in words: `epochs 100, batch size 64`."""
+    return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in section.items())
+
+
+def _value(value: object) -> str:
+    return f"({settings(value)})" if isinstance(value, dict) else number(value, 6)
+
+
+def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> dict[str, str]:
+    """Who took part, and where their images come from."""
+    groups = ", ".join(f"{n} {group}" for group, n in people["group"].value_counts().sort_index().items())
+    sizes = people["fold"].value_counts()
+    simulate = cfg["simulate"]
+    simulated = f"Simulated cohort: preset {simulate['preset']}, seed {simulate['seed']}."
+    half = 1.96 * (0.8 * 0.2 / len(people)) ** 0.5
+    steps = [f"{step['name']}: {sum(step['counts'].values())} ({_counts(step['counts'])})" for step in flow["steps"]]
+    return {
+        "positive": cfg["participants"]["positive_label"],
+        "negative": cfg["participants"]["negative_label"],
+        "n": str(len(people)),
+        "groups": groups,
+        "demographics": "; ".join(_who(name, part) for name, part in people.groupby("group")) + ".",
+        "flow": "; ".join(steps) + ".",
+        "folds": f"Cross-validation: {people['fold'].nunique()} folds of whole subjects, stratified by group, age "
+        f"tercile and sex (seed {cfg['folds']['seed']}); tested on one fold, trained on the others.",
+        "fold_sizes": f"test folds of {sizes.min()} to {sizes.max()} subjects",
+        "source": simulated if synthetic else f"A BIDS dataset of the user, called {cfg['dataset']} here.",
+        "persons": "No person took part: the cohort is simulated." if synthetic else "",
+        "data_sharing": "The cohort can be simulated again from settings and seed." if synthetic else "",
+        "identification": "Simulated; nobody to identify." if synthetic else
+        "DICOM conversion keeps no name, date or number of a person; other images are used as they come.",
+        "precision": f"{groups}. At an accuracy of 80 %, {len(people)} subjects give a 95 % interval of "
+        f"± {100 * half:.0f} points: smaller differences cannot be resolved.",
+        "missing": "No value is imputed: subjects without usable images, group, age or sex are left out and named in "
+        f"the flow of participants ({_lost(flow)} here).",
+    }  # fmt: skip
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {group}" for group, n in counts.items())
+
+
+def _who(group: str, members: pd.DataFrame) -> str:
+    """`HH: 49 subjects, age 56.1 ± 13.2 (21 to 84), 18 F, 31 M`."""
+    about = describe(members)
+    return f"{group}: {about['n']} subjects, age {about['age']} years, {about['sex']}"
+
+
+def _lost(flow: dict) -> int:
+    """How many of those who were found were not diagnosed."""
+    return sum(flow["steps"][0]["counts"].values()) - sum(flow["steps"][-1]["counts"].values())
+
+
+def _of_methods(cfg: dict, people: pd.DataFrame, versions: dict[str, str]) -> dict[str, str]:
+    """How maps, networks and statistics were made."""
+    image, scan, evaluate = cfg["train_image_model"], cfg["train_scan_model"], cfg["evaluate"]
+    seeds = cfg["runs"]["seeds"]
+    augmentation = settings(image.get("augmentation", {}))
+    schedule = {name: value for name, value in image.items() if name not in ("augmentation", "weights")}
+    head = {name: value for name, value in scan.items() if name in ("head", "hidden_size")}
+    choosing = "scan model and baselines choose theirs" if scan.get("choices") else "baselines choose theirs"
+    architectures = "ResNet18 on single slices, with and without averaging of weights; a scan model over its embeddings"
+    return {
+        "preparation": f"Reconstruction by the arm '{cfg['pipeline']}': methods.md.",
+        "channels": "Three channels a slice: susceptibility, R2*, T1-weighted.",
+        "slices": f"{cfg['slice_stack']['slices']} slices through the basal ganglia of each scan, found by "
+        f"registration; of a subject with several scans the {cfg['participants']['scan']}.",
+        "own_boxes": ", boxes come from the user's table" if cfg["locate_nuclei"]["boxes"] else "",
+        "normalise": f"Intensities: {settings(cfg['normalise'])}." if "normalise" in cfg else "",
+        "architectures": architectures + ".",
+        "models": f"{architectures} (Q-Net; {settings(head)}).",
+        "initial": f"Image model: {Path(image['weights']).name}; scan model: random.",
+        "schedule": f"Image model: {settings(schedule)}. Scan model: {settings(scan)}.",
+        "augmentation": f"Augmentation: {augmentation}." if augmentation else "",
+        "tuning": "The run chooses nothing by its test folds: fixed settings, last epoch; "
+        f"{choosing} inside the training folds.",
+        "n_seeds": f"{len(seeds)} {'run' if len(seeds) == 1 else 'runs'} (seeds {', '.join(map(str, seeds))})",
+        "threshold": f"a score of {evaluate['threshold']}",
+        "metrics": "Accuracy, sensitivity, specificity, F1 (mean of both groups by size) and AUC, by slice and by "
+        "scan; Brier score, calibration slope and intercept, reliability curve; net benefit.",
+        "statistics": f"{percent(evaluate['confidence'], 0)} % intervals: Wilson, DeLong, {evaluate['bootstrap']} "
+        "resamples of whole subjects; DeLong test clustered by subject, exact McNemar test, Holm adjustment.",
+        "primary_names": _primary_names(evaluate.get("primary", [])),
+        "software": ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
+    }  # fmt: skip
+
+
+def _primary_names(primary: list[dict]) -> str:
+    return " against ".join(f"{one['model']} ({one['input']})" for one in primary) or "none"
+
+
+def _of_results(tables: dict[str, Rows], confidence: float) -> dict[str, str]:
+    """What came out, in short."""
+    table3 = tables["table3"]
+    networks = [row for row in table3 if row["model"] in NETWORKS]
+    others = dict.fromkeys(row["model"] for row in table3 if row["model"] not in NETWORKS and kind(row) != "Limits")
+    primary = [row for row in tables["contrasts"] if row["role"] == "primary"]
+    variants = dict.fromkeys(row["variant"] for row in tables["ablation"] if row["variant"] != "main")
+    level = percent(confidence, 0)
+    wrong = [f"{_name(row)} {number(row['fn'] + row['fp'])} of {number(row['subjects'])}" for row in networks]
+    return {
+        "results": f"AUC by scan ({level} % interval): {'; '.join(map(_auc, networks)) or ABSENT}.",
+        "comparisons": ", ".join(others) or ABSENT,
+        "primary": f"Primary contrast: {'; '.join(map(_difference, primary)) or ABSENT}.",
+        "confounds": _confounds(tables["confounds"]),
+        "ablation": ", ".join(variants) or ABSENT,
+        "failures": f"Subjects judged wrongly: {'; '.join(wrong) or ABSENT}. Which ones: qnet/predictions.tsv.",
+    }
+
+
+def _name(row: dict) -> str:
+    return f"{row['model']} ({row['input']})" if known(row.get("input")) else row["model"]
+
+
+def _auc(row: dict) -> str:
+    """`Q-Net (crop) 0.871 (0.802 to 0.940)`."""
+    interval = f" ({row['auc_low']:.3f} to {row['auc_high']:.3f})" if known(row["auc_low"]) else ""
+    return f"{_name(row)} {row['auc']:.3f}{interval}"
+
+
+def _difference(row: dict) -> str:
+    """The contrast of two models in one sentence."""
+    interval = f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}"
+    return f"difference in AUC {row['difference']:+.3f} ({interval}), p = {p_value(row['p'])}"
+
+
+def _confounds(confounds: Rows) -> str:
+    if not confounds:
+        return ABSENT
+    return f"tables/confounds.tsv, {len(flags(confounds))} flags"

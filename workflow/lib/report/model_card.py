@@ -1,0 +1,95 @@
+"""The model card of a trained run, in Markdown, from its bundle (Mitchell et al. 2019, doi:10.1145/3287560.3287596)."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from workflow.lib.report.cohort import by_fold, by_group
+from workflow.lib.report.html import filled_markdown, number
+from workflow.lib.study.applied import SECTIONS, preprocessing
+
+LEARNING = ("folds", "runs", "train_image_model", "train_scan_model")  # sections told, but not compared
+NEEDED = ("dataset", "participants", "evaluate", "model_card", *LEARNING, *SECTIONS)  # of the configuration
+USE = (
+    "Research on two-group studies with quantitative maps that were made with the same settings.",
+    "Input: multi-echo gradient echo images that this software turns into susceptibility, R2* and T1-weighted maps.",
+    "Output: P({positive}) against {negative}, its spread over the networks, and regional z-scores against the "
+    "training controls.",
+)
+LIMITS = (
+    "Research use only: not a medical device, not for diagnosis. Nobody has tested it on patients to come.",
+    "It only knows {positive} and {negative}. A person with any other condition gets a probability all the same.",
+    "Groups were compared in the proportion of the study ({share} % {positive}); a probability holds for that "
+    "proportion, not for a population.",
+    "The metrics are of networks on subjects of the same study that they had not seen. A new study averages the "
+    "networks of all folds, which itself was never tested; another scanner, protocol or population may fare worse.",
+    "{n} subjects: the intervals of the metrics are wide, and rare kinds of scans are not among them.",
+    "The out-of-distribution check finds scans that are unlike the training scans as a whole, not everything odd.",
+    "z-scores compare with {controls} controls of the study, not with a reference population.",
+)
+PERMUTED = "Trained on groups exchanged at random: a negative control, of no use for anything else."
+SYNTHETIC = "Trained on SYNTHETIC subjects: its output says nothing about a real person."
+
+
+def settings(cfg: Mapping) -> dict:
+    """What a bundle says of the configuration: groups, threshold, preprocessing, learning."""
+    return {
+        "dataset": cfg["dataset"],
+        "classes": {sign: cfg["participants"][f"{sign}_label"] for sign in ("negative", "positive")},
+        "threshold": cfg["evaluate"]["threshold"],
+        "preprocessing": preprocessing(cfg),
+        "learning": {section: cfg[section] for section in LEARNING},
+    }
+
+
+def training(cfg: Mapping, people: pd.DataFrame, synthetic: bool) -> dict:
+    """Who the networks learnt from, by group and by fold, and what follows for their use, in sentences.
+
+    Parameters
+    ----------
+    cfg : configuration
+    people : folds.tsv with participant_id, label, group, age, sex, fold
+    synthetic : whether the subjects are simulated
+    """
+    facts = {
+        **settings(cfg)["classes"],
+        "n": len(people),
+        "controls": int((people["label"] == 0).sum()),
+        "share": f"{100 * people['label'].mean():.0f}",
+    }
+    permuted = cfg["runs"]["labels"] == "permuted"
+    first = [text for text, holds in ((SYNTHETIC, synthetic), (PERMUTED, permuted)) if holds]
+    return {
+        "synthetic": synthetic,
+        "data": {"groups": by_group(people), "folds": by_fold(people)},
+        "intended_use": [text.format(**facts) for text in USE],
+        "limits": first + [text.format(**facts) for text in LIMITS],
+    }
+
+
+def card_text(bundle: Mapping) -> str:
+    """The model card of a bundle."""
+    return filled_markdown("model_card.md.j2", bundle=bundle, metrics=_metrics(bundle["metrics"]))
+
+
+def _metrics(rows: list[Mapping]) -> list[dict[str, str]]:
+    """Rows of table 3 in words; what a row lacks is a dash."""
+    return [
+        {
+            "input": row.get("input") or "—",
+            "model": row["model"],
+            "subjects": number(row.get("subjects")).replace("n/a", "—"),
+            **{name: _interval(row, name) for name in ("accuracy", "sensitivity", "specificity")},
+            "AUC": _interval(row, "auc", 1, 3),
+        }
+        for row in rows
+    ]
+
+
+def _interval(row: Mapping, name: str, factor: float = 100, digits: int = 1) -> str:
+    """`82.1 (73.2 to 88.5)`, in per cent unless told otherwise."""
+    values = [row.get(key) for key in (name, f"{name}_low", f"{name}_high")]
+    if values[0] is None or values[0] != values[0]:
+        return "—"
+    value, *limits = (None if v is None or v != v else f"{factor * v:.{digits}f}" for v in values)
+    return f"{value} ({limits[0]} to {limits[1]})" if all(limits) else value

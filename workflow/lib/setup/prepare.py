@@ -1,0 +1,135 @@
+"""What a run needs that a computer without network cannot fetch, and whether it is here."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterable
+from importlib.metadata import distributions
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from recon.files.atomic import atomic
+from workflow.lib.jobs.checksums import sha256
+
+WEIGHTS_URL = "https://download.pytorch.org/models/resnet18-f37072fd.pth"  # torchvision's ResNet18 on ImageNet
+WEIGHTS_SHA256 = "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"
+TEMPLATE = "datasets/data/mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
+MAPS = ("t1", "gm", "wm")
+
+
+class Item(NamedTuple):
+    """One thing that a run needs: `state` is ready, missing or not needed; `detail` says where, or what to do."""
+
+    what: str
+    state: str
+    detail: str
+
+
+def packages(lock: str) -> Item:
+    """Compare the packages of this environment with the text of requirements.lock.
+
+    A package of the lock with a condition (another system, another Python) may be absent.
+    """
+    installed = {_normal(found.metadata["Name"]): found.version for found in distributions()}
+    pins = re.findall(r"^([a-z0-9-]+)==([^\s;\\]+)( ;)?", lock, re.M)
+    allowed: dict[str, set[str]] = {}
+    for name, version, _ in pins:
+        allowed.setdefault(name, set()).add(version)
+    absent = {name for name, _, condition in pins if not condition and name not in installed}
+    other = {name for name, version in installed.items() if name in allowed and version not in allowed[name]}
+    if wrong := sorted(absent | other):
+        shown = ", ".join(f"{name} {installed.get(name, 'absent')}" for name in wrong[:3])
+        return Item("packages", "missing", f"{len(wrong)} not as in requirements.lock, e.g. {shown}: make venv")
+    return Item("packages", "ready", f"{len(installed.keys() & allowed.keys())} as in requirements.lock")
+
+
+def template() -> Item:
+    """The MNI152 template, which ships with nilearn."""
+    package = find_spec("nilearn")
+    folder = Path(package.submodule_search_locations[0]) if package else Path("nilearn")
+    absent = [path for name in MAPS if not (path := folder / TEMPLATE.format(name)).is_file()]
+    if absent:
+        return Item("template", "missing", f"expected {absent[0]}: install nilearn again")
+    return Item("template", "ready", str(folder / "datasets/data"))
+
+
+def fonts() -> Item:
+    """The list of fonts that matplotlib keeps, made now and not by many jobs at once."""
+    import matplotlib
+    from matplotlib import font_manager
+
+    folder = Path(matplotlib.get_cachedir())
+    path = folder / f"fontlist-v{font_manager.FontManager.__version__}.json"
+    if path.is_file():
+        return Item("list of fonts", "ready", str(path))
+    return Item("list of fonts", "missing", f"{folder} cannot be written: set MPLCONFIGDIR to a folder that can")
+
+
+def conda_environments(project: Path) -> Item:
+    """The environments of all rules, made where they are not there yet; what Snakemake says is shown."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--use-conda", "--conda-create-envs-only"]
+    done = subprocess.run(command, cwd=project, check=False).returncode == 0
+    found = len(list((project / ".snakemake/conda").glob("*.env_setup_done")))
+    if done:
+        return Item("conda environments", "ready", f"{found} in {project / '.snakemake/conda'}")
+    return Item("conda environments", "missing", "see the message of Snakemake above")
+
+
+def weights_path() -> Path:
+    """Where torch keeps the ImageNet weights that it has downloaded; found without importing torch."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("TORCH_HOME", f"{cache}/torch")
+    return Path(home).expanduser() / "hub/checkpoints" / WEIGHTS_URL.rsplit("/", 1)[-1]
+
+
+def weights(wanted: bool) -> Item:
+    """The ImageNet weights, their SHA-256 checked."""
+    path = weights_path()
+    if path.is_file() and sha256(path) == WEIGHTS_SHA256:
+        return Item("ImageNet weights", "ready", str(path))
+    if path.is_file():
+        return Item("ImageNet weights", "missing", f"{path} is another file, by its SHA-256: put {WEIGHTS_URL} there")
+    if wanted:
+        return Item("ImageNet weights", "missing", f"put {WEIGHTS_URL} at {path}, or --download")
+    return Item("ImageNet weights", "not needed", "unless weights: imagenet is set; name your overlay by --configfile")
+
+
+def wants_imagenet(files: Iterable[Path]) -> bool:
+    """Whether config files, the last word counting, ask for the ImageNet weights."""
+    settings: dict = {}
+    for file in files:
+        settings |= (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("train_image_model", {})
+    return settings.get("weights") == "imagenet"
+
+
+def download(path: Path) -> None:
+    """Fetch the ImageNet weights.
+
+    Raises
+    ------
+    OSError
+        The network cannot be reached, or the folder cannot be written.
+    ValueError
+        What came has another SHA-256; nothing is kept.
+    """
+    with atomic(path) as part:
+        with urllib.request.urlopen(WEIGHTS_URL, timeout=60) as source, open(part, "wb") as target:
+            shutil.copyfileobj(source, target)
+        if (found := sha256(part)) != WEIGHTS_SHA256:
+            raise ValueError(f"{WEIGHTS_URL}: expected the SHA-256 {WEIGHTS_SHA256}, found {found}; nothing was kept")
+
+
+def table(items: list[Item]) -> str:
+    """The items as aligned lines."""
+    what, state = (max(len(item[column]) for item in items) for column in (0, 1))
+    return "\n".join(f"{item.what:{what}}  {item.state:{state}}  {item.detail}" for item in items)
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

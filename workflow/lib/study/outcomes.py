@@ -1,0 +1,114 @@
+"""What only the voxels of a scan tell, and a small JSON file a scan that remembers it.
+
+A file is true as long as its key is: a hash of the scan's files with size and time, the settings and the code.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from recon.files.io import read_image, read_json, write_json
+from recon.intake.decide import PrepareEchoes, decide
+from recon.intake.scan import Scan
+from recon.problems import IntakeError, Problem
+from workflow.lib.record.provenance import code
+from workflow.lib.study.check_facts import decided, found
+
+ONE_ECHO = "a single echo: susceptibility, but no R2*, and the phase at TE = 0 stays in the field"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the voxels of a scan told, as text that a JSON file can hold; see `check_table.Record`."""
+
+    facts: dict[str, str]
+    reasons: dict[str, str]
+    notes: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def unexpected(where: str, error: Exception) -> Problem:
+    """A failure that nobody foresaw, told with its kind so that it can be reported."""
+    return Problem(where, "an input that can be examined", f"{type(error).__name__}: {error}")
+
+
+def look(scan: Scan, prepare: PrepareEchoes, cache: Path) -> Outcome:
+    """Decide from the voxels of a scan, and remember it. A failure that nobody foresaw is told, but not remembered."""
+    before = key(scan, prepare)
+    try:
+        outcome = _decide(scan, prepare)
+    except Exception as error:
+        return Outcome(facts={}, reasons={}, notes=(), problems=(unexpected(scan.series.files[0], error),))
+    write_json(cache / f"{scan.name}.json", {"key": before, **asdict(outcome)})
+    return outcome
+
+
+def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
+    """The outcome of both series; the one that is reconstructed has the last word."""
+    facts, reasons, problems = found(scan), {}, []
+    notes = [ONE_ECHO] if len(scan.series.te_s) == 1 else []
+    for series in filter(None, (scan.low_flip, scan.series)):
+        try:
+            decisions = decide(series, prepare)
+        except IntakeError as error:
+            problems += error.problems
+        else:
+            facts |= decided(decisions)
+            reasons = dict(decisions.reasons)
+            notes += decisions.notes
+    problems += _user_problems(scan)
+    return Outcome(facts=facts, reasons=reasons, notes=tuple(dict.fromkeys(notes)), problems=tuple(problems))
+
+
+def _user_problems(scan: Scan) -> list[Problem]:
+    """What is wrong with the voxels of the user's own mask and labels."""
+    from recon.regions.user_maps import (  # SciPy, which a dataset that was checked before does not need
+        user_labels,
+        user_mask,
+    )
+
+    problems = []
+    for read, path in ((user_mask, scan.mask), (user_labels, scan.nuclei)):
+        try:
+            if path:
+                read(path, read_image(*scan.series.images[0][0]))
+        except IntakeError as error:
+            problems += error.problems
+        except ValueError as error:
+            problems.append(Problem(path, "an image that can be read", str(error)))
+    return problems
+
+
+def remembered(cache: Path, scan: Scan, wanted: str | None) -> Outcome | None:
+    """What the cache knows of a scan under the key `wanted`, or under any key; None where nothing can be read."""
+    try:
+        content = read_json(cache / f"{scan.name}.json")
+        if wanted not in (None, content.pop("key")):
+            return None
+        problems = tuple(Problem(**problem) for problem in content.pop("problems"))
+        return Outcome(notes=tuple(content.pop("notes")), problems=problems, **content)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def key(scan: Scan, prepare: PrepareEchoes) -> str:
+    """A hash of everything that an outcome depends on: files with size and time, settings, code."""
+    files = [path for part in (scan.series, scan.low_flip) if part for path in (*part.files, *part.sidecars)]
+    files += filter(None, (scan.mask, scan.nuclei, scan.t1w))
+    parts = {
+        "files": [(path, *_size_and_time(path)) for path in files],
+        "scan": asdict(scan),
+        "prepare": asdict(prepare),
+        "code": code("workflow/lib/study/outcomes.py"),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _size_and_time(path: str) -> tuple[int, int]:
+    """Size [bytes] and time of the last change [ns]; zeros for a file that has gone, which reading it will tell."""
+    try:
+        about = Path(path).stat()
+    except OSError:
+        return 0, 0
+    return about.st_size, about.st_mtime_ns

@@ -1,0 +1,30 @@
+"""What the workflow asks of all scans together: one number of echoes, and which of them is diagnosed."""
+
+from collections.abc import Collection
+
+from recon.intake.scan import Scan
+from recon.problems import IntakeError, Problem
+
+
+def number_of_echoes(scans: Collection[Scan], where: str) -> int:
+    """Echoes of every scan; they write a map each, so IntakeError unless all scans of dataset `where` agree."""
+    counts = {scan.name: len(scan.series.te_s) for scan in scans}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise IntakeError([Problem(where, "one number of echoes in all scans", found)])
+    return next(iter(counts.values()))
+
+
+def check_r2star(n_echoes: int, method: str, where: str) -> None:
+    """IntakeError unless the method of `r2star_map` can work with that many echoes of dataset `where`."""
+    if method == "arlo" and n_echoes == 2:
+        raise IntakeError([Problem(where, "three echoes for r2star_map.method arlo (irls takes two)", "two")])
+
+
+def diagnosed(scans: Collection[Scan], which: str) -> dict[str, str]:
+    """Subject → name of the scan that is diagnosed: the `first` or the `last` of the subject's scans by name."""
+    names: dict[str, list[str]] = {}
+    for scan in scans:
+        names.setdefault(scan.subject, []).append(scan.name)
+    pick = {"first": min, "last": max}[which]
+    return {subject: pick(names[subject]) for subject in sorted(names)}

@@ -1,0 +1,66 @@
+"""The files that a simulated cohort will have, known before it is simulated."""
+
+from recon.intake.facts import of_both_parts
+from recon.intake.scan import Image, Scan, Series
+from recon.phantom import bids
+from recon.phantom.cohort import Simulate
+from recon.phantom.vendor import VENDORS
+from workflow.lib.setup.paths import Paths
+
+
+def flip_labels(simulate: dict) -> list[str | None]:
+    """The `acq` label of each flip angle, ascending; a single flip angle needs none."""
+    angles = sorted(simulate["flip_angles_deg"])
+    return [f"fa{angle:02.0f}" for angle in angles] if len(angles) > 1 else [None]
+
+
+def planned_images(simulate: dict, paths: Paths) -> list[str]:
+    """Echo images by flip angle, echo and part; the wildcards of `paths` stay."""
+    echoes = range(1, len(simulate["te_s"]) + 1)
+    parts = VENDORS[simulate["vendor"]].parts
+    return [paths.raw_image(part, echo, label) for label in flip_labels(simulate) for echo in echoes for part in parts]
+
+
+def sidecar_of(image: str) -> str:
+    """The JSON file beside an image."""
+    return image.replace(".nii.gz", ".json")
+
+
+def planned_sidecars(simulate: dict, paths: Paths) -> list[str]:
+    """The sidecars of all echo images."""
+    return [sidecar_of(image) for image in planned_images(simulate, paths)]
+
+
+def planned_series(simulate: dict, paths: Paths, name: str, flip: int) -> Series:
+    """The series at the flip angle number `flip`, ascending."""
+    settings = Simulate(**simulate | {"flip_angles_deg": [sorted(simulate["flip_angles_deg"])[flip]]})
+    vendor, label = VENDORS[settings.vendor], flip_labels(simulate)[flip]
+    te_s, echoes = zip(*sorted(zip(settings.te_s, range(1, len(settings.te_s) + 1), strict=True)), strict=True)
+    files = [
+        [paths.raw_image(part, echo, label).format(folder=name, scan=name) for echo in echoes] for part in vendor.parts
+    ]
+    first, second = (bids.sidecars(settings, vendor, part) for part in vendor.parts)
+    return Series(
+        parts=vendor.parts,
+        images=tuple(tuple(Image(file) for file in of_part) for of_part in files),
+        te_s=te_s,
+        facts=tuple(of_both_parts(first[echo - 1], second[echo - 1]) for echo in echoes),
+        sidecars=tuple(sidecar_of(file) for of_part in files for file in of_part),
+    )
+
+
+def planned_scans(simulate: dict, paths: Paths) -> dict[str, Scan]:
+    """Scans by name, as `recon.intake.index` finds them in a dataset that exists."""
+    two = len(simulate["flip_angles_deg"]) > 1
+
+    def scan(name: str) -> Scan:
+        low_flip = planned_series(simulate, paths, name, 0) if two else None
+        return Scan(name=name, series=planned_series(simulate, paths, name, -1), low_flip=low_flip)
+
+    return {name: scan(name) for name in (f"sub-{i:02d}" for i in range(1, simulate["subjects"] + 1))}
+
+
+def least_cohort(simulate: dict, subject: str) -> dict:
+    """Settings of the smallest cohort that holds `subject`, so that adding subjects changes no other's settings."""
+    number = int(subject)
+    return {**simulate, "subjects": number + number % 2}

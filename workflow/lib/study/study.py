@@ -1,0 +1,104 @@
+"""The data of a run as the rules see them: usable scans, who can be diagnosed, what was left out and why."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recon.intake.decide import PrepareEchoes
+from recon.intake.dicom.convert import Conversion, convert
+from recon.intake.scan import Scan
+from recon.problems import IntakeError, Problem
+from workflow.lib.report.cohort import flow, groups
+from workflow.lib.setup.paths import Paths
+from workflow.lib.study.check_table import Record, text, write_all
+from workflow.lib.study.intake import take_in, with_problems
+from workflow.lib.study.participants import participant_problems, tells_groups
+from workflow.lib.study.simulated import planned_scans
+from workflow.lib.study.verdict import exclude, in_study, in_words, must_stop
+
+
+class CheckError(ValueError):
+    """The text of a check that found what stops a run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What the rules are made from.
+
+    Parameters
+    ----------
+    scans : the scans to reconstruct, by name
+    unfit : problems of the participants table by subject, or under "" of the whole table
+    records : rows of the check table
+    flow : subjects found, left out and diagnosed, see `cohort.flow`
+    """
+
+    scans: dict[str, Scan]
+    unfit: dict[str, list[Problem]]
+    records: list[Record]
+    flow: dict | None
+
+
+def simulated_study(cfg: dict, paths: Paths) -> Study:
+    """A cohort that is simulated: nothing can be wrong with it."""
+    return Study(scans=planned_scans(cfg["simulate"], paths), unfit={}, records=[], flow=None)
+
+
+def own_study(
+    cfg: dict,
+    paths: Paths,
+    bids_dir: Path,
+    chi_echoes: Callable[[int], Sequence[int]],
+    workers: int,
+    first_look: bool,
+    refused: dict[str, list[Problem]],
+) -> Study:
+    """Check the user's dataset, write the check's table, and keep what can be used.
+
+    Parameters
+    ----------
+    cfg : the whole configuration
+    paths : Paths
+    bids_dir : folder of the dataset
+    chi_echoes : number of echoes → those that susceptibility is computed from
+    workers : threads that read images
+    first_look : False in the processes that a running workflow starts: these trust the check and write nothing
+    refused : problems by subject that became no part of the dataset, see `from_dicom`
+
+    Raises
+    ------
+    CheckError
+        With the whole table, where `on_error` does not allow to go on.
+    """
+    derivatives = Path(cfg["derivatives"]) if cfg["derivatives"] else None
+    cache, prepare = Path(paths.root, "check"), PrepareEchoes(**cfg["prepare_echoes"])
+    taken = with_problems(take_in(bids_dir, derivatives, prepare, cache, workers, trust=not first_look), refused)
+    scans, left_out = exclude(taken)
+    table, columns = bids_dir / "participants.tsv", cfg["participants"]
+    subjects = sorted({scan.subject for scan in scans.values()})
+    unfit = participant_problems(table, subjects, columns, cfg["folds"]["folds"])
+    known = unfit if tells_groups(table) else {}  # the maps need no table
+    group = groups(table, columns["group_column"])
+    records = in_study(taken, group, known, chi_echoes, cfg["on_error"])
+    if first_look:
+        write_all(records, Path(paths.root), cfg["dataset"])
+        if must_stop(taken, cfg["on_error"]):
+            raise CheckError(text(records))
+        for name, reasons in left_out.items():
+            print(f"left out: {name}: {'; '.join(reasons)}", file=sys.stderr)
+    return Study(scans=scans, unfit=unfit, records=records, flow=flow(group, scans, left_out, in_words(known)))
+
+
+def from_dicom(dicom_dir: Path, bids_dir: Path) -> dict[str, list[Problem]]:
+    """Convert the subjects of a DICOM folder that `bids_dir` does not hold yet; problems by subject (`sub-01`)."""
+    try:
+        done = convert(dicom_dir, bids_dir, _tell)
+    except IntakeError as error:
+        return {"": list(error.problems)}
+    return {conversion.subject: list(conversion.problems) for conversion in done if conversion.problems}
+
+
+def _tell(conversion: Conversion) -> None:
+    if not conversion.already_there:
+        print(f"dicom: {conversion}", file=sys.stderr, flush=True)

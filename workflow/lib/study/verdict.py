@@ -1,0 +1,72 @@
+"""What the check means for the run: which scans take part, which are left out and why, whether anything may start."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from recon.intake.scan import Scan
+from recon.problems import Problem, printable
+from workflow.lib.study.check_table import Record, status
+from workflow.lib.study.intake import Intake
+
+
+def in_words(problems: dict[str, list[Problem]]) -> dict[str, list[str]]:
+    """Reasons by name, as a page or a terminal can show them."""
+    return {name: [printable(str(problem)) for problem in found] for name, found in problems.items()}
+
+
+def exclude(intake: Intake) -> tuple[dict[str, Scan], dict[str, list[str]]]:
+    """The good scans, and for everything else the reasons in words."""
+    return intake.scans, in_words(intake.problems)
+
+
+def must_stop(intake: Intake, on_error: str) -> bool:
+    """Whether no job may run: any problem with `stop`; with `skip` one of the whole dataset, or nothing left to do."""
+    return bool(intake.problems) if on_error == "stop" else "" in intake.problems or not intake.scans
+
+
+def in_study(
+    intake: Intake,
+    groups: dict[str, str],
+    table_problems: dict[str, list[Problem]],
+    chi_echoes: Callable[[int], Sequence[int]],
+    on_error: str,
+) -> list[Record]:
+    """The rows of the check table, with what the study makes of each scan.
+
+    Parameters
+    ----------
+    intake : Intake
+    groups : group by subject
+    table_problems : of the participants table, by subject or under "" of the whole table
+    chi_echoes : number of echoes → those that susceptibility is computed from, consecutive
+    on_error : `stop` or `skip`
+    """
+    records = {record.name: record for record in intake.records}
+    subjects = {name.split("_")[0] for name in records}
+    records |= {name: Record(name=name) for name in table_problems if name not in subjects}
+
+    def completed(record: Record) -> Record:
+        subject = record.name.split("_")[0]
+        echoes = (
+            {"chi_echoes": _span(chi_echoes(int(record.facts["echoes"])))}
+            if record.facts and not record.problems
+            else {}
+        )
+        known = replace(
+            record,
+            group=groups.get(subject, ""),
+            facts=record.facts | echoes,
+            table_problems=tuple(table_problems.get(subject, ())),
+        )
+        return replace(known, status=status(known, on_error))
+
+    return [completed(records[name]) for name in sorted(records)]
+
+
+def _span(echoes: Sequence[int]) -> str:
+    return f"{echoes[0]} to {echoes[-1]}" if len(echoes) > 1 else str(echoes[0])
+
+
+def failed(records: list[Record]) -> bool:
+    """Whether the check found what stops a run: then its command must not succeed."""
+    return any(record.status == "ERROR" for record in records)
