@@ -5,10 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recon.files.io import write_json
-from workflow.lib.planning.costs import read_costs
-from workflow.lib.planning.measured import finished_jobs
-from workflow.lib.planning.missing import missing
-from workflow.lib.planning.plan import free_mb, make_plan
+from workflow.lib.planning.plan import free_mb, plan_of
 from workflow.lib.planning.plan_text import text
 
 
@@ -17,10 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m workflow.plan", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the plan to this file as well")
     chosen, of_snakemake = parser.parse_known_args(arguments)
-    found = missing(of_snakemake)
-    runs = sorted(path.parent for path in found.dataset.parent.glob("*/benchmarks"))
-    measured = {run.name: finished_jobs(run, found.rules) for run in runs}
-    plan, free = make_plan(found, read_costs(), measured), free_mb(found.dataset)
+    plan = plan_of(of_snakemake)
+    free = free_mb(Path(plan.dataset))
     if chosen.json:
         content = plan._asdict() | {"rows": [row._asdict() for row in plan.rows], "free_mb": free}
         write_json(chosen.json, content)

@@ -49,7 +49,11 @@ def hashed(files):
     return hash(tuple(files))
 
 
-job_mb, scan_of, files_of = (counted(f.__name__, f) for f in (job_mb, scan_of, files_of))
+from workflow.lib.setup import inputs
+
+inputs.job_mb = counted("job_mb", inputs.job_mb)
+for name in ("scan_of", "files_of"):
+    setattr(Inputs, name, counted(name, getattr(Inputs, name)))
 Namedlist.__hash__ = hashed
 loaded = lambda: sorted({"nibabel", "pydicom", "scipy", "torch"} & sys.modules.keys())
 atexit.register(lambda: Path("calls.json").write_text(json.dumps(CALLS | {"loaded": loaded()})))

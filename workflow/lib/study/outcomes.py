@@ -14,6 +14,7 @@ from recon.intake.scan import Scan
 from recon.problems import IntakeError, Problem
 from workflow.lib.record.provenance import code
 from workflow.lib.study.check_facts import decided, found
+from workflow.lib.study.scans import files_of
 
 ONE_ECHO = "a single echo: susceptibility, but no R2*, and the phase at TE = 0 stays in the field"
 
@@ -94,10 +95,8 @@ def remembered(cache: Path, scan: Scan, wanted: str | None) -> Outcome | None:
 
 def key(scan: Scan, prepare: PrepareEchoes) -> str:
     """A hash of everything that an outcome depends on: files with size and time, settings, code."""
-    files = [path for part in (scan.series, scan.low_flip) if part for path in (*part.files, *part.sidecars)]
-    files += filter(None, (scan.mask, scan.nuclei, scan.t1w))
     parts = {
-        "files": [(path, *_size_and_time(path)) for path in files],
+        "files": [(path, *_size_and_time(path)) for path in files_of(scan)],
         "scan": asdict(scan),
         "prepare": asdict(prepare),
         "code": code("workflow/lib/study/outcomes.py"),
