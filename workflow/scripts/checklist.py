@@ -3,6 +3,7 @@
 import pandas as pd
 
 from recon.files.tables import write_table
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
 from workflow.lib.report.checklist import checklist, facts
@@ -23,11 +24,10 @@ def main(
 
 if __name__ == "__main__":
     with job(snakemake):
-        tables = snakemake.input.tables
         params = {name: snakemake.params[name] for name in ("cfg", "synthetic", "flow")}
         main(
             snakemake.input.folds,
-            [tables] if isinstance(tables, str) else list(tables),
+            listed(snakemake.input.tables),
             **snakemake.output,
             **params,
             versions=versions(),

@@ -2,6 +2,7 @@
 
 from recon.files.atomic import atomic
 from recon.files.io import read_json, sidecar_path
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
 from workflow.lib.report.methods import bibtex, methods_text
@@ -24,6 +25,6 @@ def main(
 
 if __name__ == "__main__":
     with job(snakemake):
-        files = {name: [found] if isinstance(found, str) else list(found) for name, found in snakemake.input.items()}
+        files = {name: listed(found) for name, found in snakemake.input.items()}
         params = snakemake.params
         main(**files, **snakemake.output, cfg=params.cfg, synthetic=params.synthetic, versions=versions())
