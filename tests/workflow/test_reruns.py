@@ -118,7 +118,7 @@ NOTHING = {  # name: file, edit
     "conversion of DICOM": ("recon/intake/dicom/clean.py", more_code),
     "profile": (PROFILE, lambda text: text + "latency-wait: 7\n"),
     "memory in the profile": (PROFILE, lambda text: text + "default-resources: {mem_mb: 4321}\n"),
-    "memory of a rule": ("workflow/rules/recon.smk", replaced("mem_mb=memory_mb", "mem_mb=4321")),
+    "memory of a rule": ("workflow/rules/recon.smk", replaced("mem_mb=INPUTS.memory_mb", "mem_mb=4321")),
     "memory of every rule": ("workflow/lib/jobs/resources.py", replaced("IMAGES = {", "EDITED = 1\nIMAGES = {")),
 }
 SETTINGS = {  # section: values, rules that read them
