@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 DATACLASSES = {
-    "participants": "qnet.folds.Participants",
+    "participants": "workflow.lib.study.participants.Participants",
     "simulate": "recon.phantom.cohort.Simulate",
     "prepare_echoes": "recon.intake.echoes.PrepareEchoes",
     "brain_mask": "recon.mask.stage.BrainMask",

@@ -16,6 +16,7 @@ from recon.settings import arm
 from workflow.lib.study.applied import bundle_path, differences, read_model, same_dataset, weight_files
 from workflow.lib.study.clock import check_clock, inputs_of
 from workflow.lib.setup.config import check, in_order
+from workflow.lib.setup.labels import with_names
 from workflow.lib.record.derivative import BESIDE
 from workflow.lib.jobs.left_over import check_queue
 from workflow.lib.report.model_card import NEEDED
@@ -41,7 +42,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 try:
     if workflow.is_main_process:  # its jobs need not look again
         check(config)
-    RUNS = {place: in_order(settings) for place, settings in runs(arm(config)).items()}  # by folder
+    RUNS = {place: in_order(with_names(settings)) for place, settings in runs(arm(config)).items()}  # by folder
     if workflow.is_main_process:
         check(*RUNS.values())  # with the values of the other arm, preprocessing and variant in place
 except ValueError as error:
@@ -112,7 +113,7 @@ TWO_FLIPS = [name for name, scan in SCANS.items() if scan.low_flip]
 DIAGNOSED = {
     subject: name
     for subject, name in diagnosed(SCANS.values(), CFG["participants"]["scan"]).items()
-    if subject not in STUDY.unfit
+    if subject not in STUDY.unfit.keys() | STUDY.maps_only
 }  # subject → scan
 APPLIED = list(
     diagnosed(SCANS.values(), CFG["participants"]["scan"]).values()

@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-import pandas as pd
-
+from qnet.folds import read_folds
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
 from workflow.lib.report import report_data
@@ -17,7 +16,7 @@ def main(
     report: str,
     cfg: dict, synthetic: bool, flow: dict | None, beside: list[str], versions: dict[str, str],
 ) -> None:  # fmt: skip
-    people = pd.read_csv(folds, sep="\t", dtype={"participant_id": str})
+    people = read_folds(folds)
     render(
         "report.html.j2",
         report,
