@@ -113,7 +113,7 @@ TWO_FLIPS = [name for name, scan in SCANS.items() if scan.low_flip]
 DIAGNOSED = {
     subject: name
     for subject, name in diagnosed(SCANS.values(), CFG["participants"]["scan"]).items()
-    if subject not in STUDY.unfit.keys() | STUDY.maps_only
+    if subject not in STUDY.unfit and subject not in STUDY.maps_only
 }  # subject → scan
 APPLIED = list(
     diagnosed(SCANS.values(), CFG["participants"]["scan"]).values()

@@ -2,10 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
 
+from qnet.folds import read_folds
+
 NO_GROUP = "no group"
+
+
+def read_people(folds: str | Path) -> pd.DataFrame:
+    """Who was diagnosed: the table of folds, with names of groups as text."""
+    return read_folds(folds)
 
 
 def flow(
