@@ -132,7 +132,7 @@ def test_any_text_may_be_a_label(tmp_path, path, label):
 
 def test_a_number_of_the_file_is_compared_as_it_is_written(path):
     path.write_text(TABLE.replace("HC", "0").replace("HH", "1.0"))
-    assert "found 2 0, 2 1.0" in told(path, positive_label=1, negative_label=0)
+    assert "found 0 (2), 1.0 (2)" in told(path, positive_label=1, negative_label=0)
 
 
 def test_several_labels_may_count_as_one_group(tmp_path, path):
@@ -176,11 +176,11 @@ def test_yaml_words_that_are_no_text_are_refused(label):
 def test_a_third_group_is_told_once_with_what_to_write(path):
     path.write_text(TABLE + "sub-05\t70\tF\tPD\n")
     assert told(path) == (
-        f"{path}: expected the two groups HC and HH in column `group`, found 2 HC, 2 HH, 1 PD: name two groups, or "
+        f"{path}: expected the two groups HC and HH in column `group`, found HC (2), HH (2), PD (1): name two groups, or "
         "list which labels count; all others take part in the maps alone, "
         'for example --config "participants={negative_labels: [HC], positive_labels: [HH]}"'
     )
-    assert told(path, "sub-05") == ""
+    assert told(path, "sub-05") == "" and not found(path, subjects=[*SUBJECTS, "sub-05"]).maps_only
 
 
 @pytest.mark.parametrize(
@@ -249,11 +249,11 @@ def test_a_row_without_a_name_is_a_problem_of_the_table(path):
 
 def test_a_subject_with_a_problem_does_not_fill_a_group(path):
     path.write_text(TABLE.replace("60", "n/a"))
-    assert "expected at least 2 usable subjects in each group (folds), found 2 HC, 1 HH" in told(path, folds=2)
+    assert "expected at least 2 usable subjects in each group (folds), found HC (2), HH (1)" in told(path, folds=2)
 
 
 def test_too_few_for_the_folds(path):
-    assert "expected at least 3 usable subjects in each group (folds), found 2 HC, 2 HH" in told(path, folds=3)
+    assert "expected at least 3 usable subjects in each group (folds), found HC (2), HH (2)" in told(path, folds=3)
 
 
 @pytest.mark.parametrize(

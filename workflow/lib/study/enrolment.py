@@ -99,8 +99,8 @@ def _of_rows(
     )
     if wrong:
         problems[""] = problems.get("", []) + wrong
-    scanned = table[aside & table["participant_id"].isin(set(subjects) - problems.keys())]
-    notes = {row.participant_id: f"group {row.group} is in neither list of labels" for row in scanned.itertuples()}
+    others = set(table["participant_id"][aside]) - set(problems) if columns.lists else set()
+    notes = {s: f"group {labels[s]} is in neither list of labels" for s in subjects if s in others}
     return Enrolment(problems=problems, maps_only=notes, labels=labels)
 
 
@@ -141,7 +141,7 @@ def _cell(text: str | None) -> str:
 def _unknown_groups(path: Path, table: pd.DataFrame, columns: Participants) -> Problem:
     """More or other groups than the two that are diagnosed: which there are, and what to write."""
     sizes = table["group"].value_counts().sort_index()
-    found = ", ".join(f"{size} {label}" for label, size in sizes.items())
+    found = ", ".join(f"{label} ({size})" for label, size in sizes.items())
     expected = f"the two groups {' and '.join(columns.sides)} in column `{columns.group_column}`"
     return Problem(str(path), expected, f"{found}{_advice(list(sizes.index), columns)}")
 
@@ -176,5 +176,5 @@ def _few(path: Path, usable: pd.DataFrame, groups: tuple[Group, Group], folds: i
     sizes = {group.name: int(usable["group"].isin(group.labels).sum()) for group in groups}
     if min(sizes.values()) >= folds:
         return []
-    found = ", ".join(f"{size} {name}" for name, size in sizes.items())
+    found = ", ".join(f"{name} ({size})" for name, size in sizes.items())
     return [Problem(str(path), f"at least {folds} usable subjects in each group (folds)", found)]
