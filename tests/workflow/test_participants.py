@@ -3,7 +3,9 @@
 import pytest
 import yaml
 
+from benchmarks.planning import bids
 from recon.problems import IntakeError
+from tests.workflow.conftest import TINY, snakemake
 from workflow.lib.home import HOME
 from workflow.lib.setup.config import check
 from workflow.lib.setup.labels import with_names
@@ -170,14 +172,26 @@ def test_yaml_words_that_are_no_text_are_refused(label):
         check(CONFIG | {"participants": SETTINGS | {"positive_label": label}})
 
 
+def test_a_run_takes_groups_that_are_coded_by_numbers(project, tmp_path):
+    data = bids(tmp_path, 4)
+    table = data / "participants.tsv"
+    table.write_text(table.read_text().replace("HC", "0").replace("HH", "1"))
+    overlay = TINY | {"dataset": "coded", "participants": {"positive_label": 1, "negative_label": 0}}
+    (project / "coded.yaml").write_text(yaml.safe_dump(overlay | {"bids_dir": str(data)}))
+    snakemake(project, "--configfile", "coded.yaml", "--", "folds")
+    assert "Check: 4 OK" in (project / "results/coded/check.txt").read_text()
+    folds = (project / "results/coded/qnet/folds.tsv").read_text().splitlines()
+    assert [line.split("\t")[1:3] for line in folds[1:]] == [["0", "0"], ["1", "1"]] * 2
+
+
 # other groups in the table
 
 
 def test_a_third_group_is_told_once_with_what_to_write(path):
     path.write_text(TABLE + "sub-05\t70\tF\tPD\n")
     assert told(path) == (
-        f"{path}: expected the two groups HC and HH in column `group`, found HC (2), HH (2), PD (1): name two groups, or "
-        "list which labels count; all others take part in the maps alone, "
+        f"{path}: expected the two groups HC and HH in column `group`, found HC (2), HH (2), PD (1): name two groups, "
+        "or list which labels count; all others take part in the maps alone, "
         'for example --config "participants={negative_labels: [HC], positive_labels: [HH]}"'
     )
     assert told(path, "sub-05") == "" and not found(path, subjects=[*SUBJECTS, "sub-05"]).maps_only
