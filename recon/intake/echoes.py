@@ -6,7 +6,7 @@ from recon.acquisition import Acquisition
 from recon.files.io import Volume
 from recon.intake.decide import PrepareEchoes, decide
 from recon.intake.facts import stated_b0_dir
-from recon.intake.read import read_series
+from recon.intake.read import StoredEcho, stacked
 from recon.intake.scan import Series
 
 
@@ -38,8 +38,9 @@ def prepare_echoes(series: Series, params: PrepareEchoes) -> tuple[np.ndarray, n
     IntakeError
         Where the images cannot be used, or what they mean is not certain.
     """
-    decisions = decide(series, params)
-    magnitude, phase_rad, grid = read_series(series, decisions)
+    echoes: list[StoredEcho] = []
+    decisions = decide(series, params, keep=echoes.append)
+    magnitude, phase_rad, grid = stacked(echoes, decisions)
     magnitude, phase_rad = silent_where_bad(magnitude, phase_rad)
     facts = series.facts[0]
     maker = facts.get("Manufacturer")  # any text, or anything else that JSON can hold

@@ -10,7 +10,8 @@ import numpy as np
 from recon.acquisition import GAMMA_HZ_PER_T
 from recon.files.bids import applicable_sidecars
 from recon.files.io import read_json
-from recon.problems import Problem
+from recon.intake.vendors import KEYS
+from recon.problems import Problem, ProblemError
 
 LONGEST_TE_S = 0.5  # of any gradient echo; beyond it the value is in milliseconds
 LONGEST_TR_S = 10.0
@@ -19,7 +20,7 @@ B0_RANGE_T = (0.0, 25.0)
 B0_DISAGREEMENT = 0.1  # relative; a nominal 3 T is 2.89 T by its frequency
 UNIT_LENGTH = 1e-3  # slack of a vector's length
 CONSTANT = ("MagneticFieldStrength", "FlipAngle", "Manufacturer", "B0_dir")  # the same in all echoes of a series
-OF_THE_IMAGE = ("Units", "ImageType", "BidsGuess", "Philips", "Rescale")  # keys that speak of one part's stored values
+OF_THE_IMAGE = ("Units", "ImageType", "BidsGuess", "Rescale", *KEYS)  # keys that describe the values of one part
 
 
 class Told(NamedTuple):
@@ -37,10 +38,9 @@ def read_all(images: Iterable[str], sidecars: Iterable[str]) -> tuple[list[Told]
     for path in sorted({path for chain in chains.values() for path in chain}):
         try:
             contents[path] = read_json(path)
-        except ValueError as error:
+        except ProblemError as error:
             contents[path] = {}
-            found = str(error).removeprefix(path).split("found", 1)[-1].lstrip(": ")
-            problems.append(Problem(path, "a JSON file that holds an object", found))
+            problems += error.problems
     told = [Told(image, _merged(contents[path] for path in chain)) for image, chain in chains.items()]
     return told, tuple(contents), problems
 

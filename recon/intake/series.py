@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from recon.files.nifti_header import Header
 from recon.intake.facts import (
     TE_ROUNDING_S,
     Told,
@@ -18,7 +19,7 @@ from recon.intake.facts import (
     read_all,
     stated_b0_dir,
 )  # fmt: skip
-from recon.intake.headers import Header, grid_problems, orientation_problems, read_facts
+from recon.intake.headers import checked_header, grid_problems, orientation_problems
 from recon.intake.layout import layout
 from recon.intake.scan import Image, Series
 from recon.problems import IntakeError, Problem
@@ -88,7 +89,7 @@ def _headers(images: Iterable[str]) -> tuple[dict[str, Header], list[Problem]]:
     headers, problems = {}, []
     for image in images:
         try:
-            headers[image] = read_facts(image)
+            headers[image] = checked_header(image)
         except IntakeError as error:
             problems += error.problems
     return headers, problems
@@ -173,7 +174,7 @@ def _condensed(problems: Iterable[Problem]) -> list[Problem]:
     """The same problem of several files once: it names two, and of more the first and their number."""
     files: dict[tuple[str, str], list[str]] = {}
     for problem in problems:
-        files.setdefault((problem.expected, problem.found), []).append(problem.where)
+        files.setdefault((problem.expected, problem.found), []).append(problem.file)
     return [Problem(_together(where), expected, found) for (expected, found), where in files.items()]
 
 

@@ -24,7 +24,7 @@ def path(tmp_path):
 def told(path, key, subjects=SUBJECTS, folds=1) -> str:
     """All that is told of a subject, or with an empty key of the table."""
     problems = participant_problems(path, subjects, COLUMNS, folds)
-    assert all(problem.where == str(path) for found in problems.values() for problem in found)
+    assert all(problem.file == str(path) for found in problems.values() for problem in found)
     return "\n".join(str(problem) for problem in problems.get(key, []))
 
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recon.files.io import read_header, sidecar_path
+from recon.files.io import sidecar_path
+from recon.files.nifti_header import Header, read_header
 
 # how the converter names its files: series number, series, study, then what it found
 NAME_FORMAT = "%s_%j_%k"
@@ -42,8 +43,8 @@ class Raw:
     facts: dict
 
     @cached_property
-    def header(self) -> tuple[tuple[int, ...], np.ndarray]:
-        """Shape and affine."""
+    def header(self) -> Header:
+        """Of the image; shape and affine are needed again and again."""
         return read_header(self.path)
 
     @property
@@ -95,13 +96,13 @@ class Stack:
     @property
     def grid(self) -> tuple:
         """Shape and voxel size [mm], as far as a protocol fixes them."""
-        shape, affine = self.first.header
-        return shape[:3], tuple(np.linalg.norm(affine[:3, :3], axis=0).round(3).tolist())
+        header = self.first.header
+        return header.shape[:3], tuple(np.linalg.norm(header.affine[:3, :3], axis=0).round(3).tolist())
 
     @property
     def volumes(self) -> int:
         """Number of 3-D images."""
-        return sum(int(np.prod(image.header[0][3:])) for image in self.images)
+        return sum(image.header.volumes for image in self.images)
 
 
 class Pair(NamedTuple):
