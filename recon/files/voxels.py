@@ -118,7 +118,7 @@ def _last_unpacked(header: Header, shape: tuple[int, ...], stream: BufferedIOBas
 
 def _fill(header: Header, stream: BufferedIOBase, target: np.ndarray) -> None:
     """Read as many bytes as the (n,) uint8 array `target` has."""
-    room, filled = memoryview(target), 0
+    room, filled = target.data, 0
     with _packed_file(header):
         while filled < len(room):
             count = stream.readinto(room[filled:])

@@ -119,7 +119,7 @@ def _examine_image(examined: _Examined, part: str, where: str, data: np.ndarray)
     examined.problems += problems
     examined.notes += value_notes(basename(where), data)  # into sidecars, which tell no machine's folders
     if not problems:  # empty images are no copies of each other
-        examined.digests[where] = hashlib.blake2b(memoryview(np.ravel(data, order="F"))).digest()
+        examined.digests[where] = hashlib.blake2b(np.ravel(data, order="F").data).digest()
 
 
 def _examine_phase(

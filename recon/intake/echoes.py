@@ -1,5 +1,7 @@
 """Echo images of one series → magnitude and phase in radians on one grid, with the facts of the acquisition."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from recon.acquisition import Acquisition
@@ -47,13 +49,18 @@ def prepare_echoes(series: Series, params: PrepareEchoes) -> tuple[np.ndarray, n
     acquisition = Acquisition(
         te_s=series.te_s,
         b0_tesla=float(facts["MagneticFieldStrength"]),
-        b0_dir=tuple(float(b) for b in stated_b0_dir(facts) or grid.b0_dir),
-        voxel_size_mm=tuple(float(v) for v in grid.voxel_size_mm),
+        b0_dir=_three(stated_b0_dir(facts) or grid.b0_dir),
+        voxel_size_mm=_three(grid.voxel_size_mm),
         tr_s=facts.get("RepetitionTimeExcitation", facts.get("RepetitionTime")),
         flip_angle_deg=facts.get("FlipAngle"),
         decisions={"Form": form(series), "Manufacturer": maker and str(maker), **decisions.summary()},
     )
     return magnitude, phase_rad, acquisition, grid
+
+
+def _three(values: Iterable[float]) -> tuple[float, float, float]:
+    x, y, z = map(float, values)
+    return x, y, z
 
 
 def form(series: Series) -> str:

@@ -3,7 +3,7 @@
 import math
 import reprlib
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -34,7 +34,8 @@ def read_all(images: Iterable[str], sidecars: Iterable[str]) -> tuple[list[Told]
     """Merge the sidecars of each image; with them the files that were read, and those that are no JSON."""
     sidecars = list(sidecars)
     chains = {image: [str(s) for s in applicable_sidecars(image, sidecars)] for image in images}
-    contents, problems = {}, []
+    contents: dict[str, dict] = {}
+    problems: list[Problem] = []
     for path in sorted({path for chain in chains.values() for path in chain}):
         try:
             contents[path] = read_json(path)
@@ -58,7 +59,7 @@ def of_both_parts(first: dict, second: dict) -> dict:
     return {key: value for key, value in first.items() if not key.startswith(OF_THE_IMAGE)} | second
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a JSON value is a finite number; true and false are none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
@@ -87,17 +88,17 @@ def echo_time_problems(image: str, value: object, volumes: int | None) -> list[P
     return []
 
 
-def echo_times(value: object) -> list[float]:
+def echo_times(value: float | list[float]) -> list[float]:
     """Echo times [s] of a checked EchoTime."""
     return [float(te_s) for te_s in (value if isinstance(value, list) else [value])]
 
 
 def field_strength(facts: dict) -> float | None:
     """MagneticFieldStrength [T], else what the ImagingFrequency [MHz] of dcm2niix amounts to; None where neither is."""
-    if "MagneticFieldStrength" in facts or not is_number(facts.get("ImagingFrequency")):
-        value = facts.get("MagneticFieldStrength")
+    value, frequency_mhz = facts.get("MagneticFieldStrength"), facts.get("ImagingFrequency")
+    if "MagneticFieldStrength" in facts or not is_number(frequency_mhz):
         return float(value) if is_number(value) else None
-    return facts["ImagingFrequency"] * 1e6 / GAMMA_HZ_PER_T
+    return frequency_mhz * 1e6 / GAMMA_HZ_PER_T
 
 
 def field_strength_problems(image: str, facts: dict) -> list[Problem]:

@@ -209,7 +209,8 @@ def _scan(name: str, images: list[str], visit: Visit, offered: list[str]) -> Sca
 
 
 def _all_series(groups: Iterable[list[str]], sidecars: list[str]) -> list[Series]:
-    series, problems = [], []
+    series: list[Series] = []
+    problems: list[Problem] = []
     for group in groups:
         try:
             series.append(series_of(group, sidecars))

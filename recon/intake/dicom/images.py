@@ -114,7 +114,9 @@ class Pair(NamedTuple):
     @property
     def parts(self) -> tuple[str, str]:
         """Names of the parts, as BIDS calls them."""
-        return self.first.first.part, self.second.first.part
+        first, second = self.first.first.part, self.second.first.part
+        assert first and second  # pairs are made by their parts
+        return first, second
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -135,10 +137,12 @@ def read_images(folder: Path) -> tuple[list[Raw], set[int]]:
     images, uneven = [], set()
     for path in sorted(folder.glob("*.nii")):
         match, facts = NAME.fullmatch(path.stem), _facts(sidecar_path(path))
-        if "_Eq" in match["marks"] or facts is None:
-            uneven.add(int(match["number"]))
+        assert match  # the converter was told how to name its files
+        number, uid, study, marks = match.group("number", "uid", "study", "marks")
+        if "_Eq" in marks or facts is None:
+            uneven.add(int(number))
         else:
-            images.append(Raw(path=path, facts=facts, **match.groupdict() | {"number": int(match["number"])}))
+            images.append(Raw(path=path, number=int(number), uid=uid, study=study, marks=marks, facts=facts))
     return _with_magnitudes(images), uneven
 
 
