@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from recon.files.bids import entities
 from recon.intake.facts import is_number, shown
-from recon.intake.headers import grid_problems, read_facts
+from recon.intake.headers import checked_header, grid_problems
 from recon.intake.layout import BIDS_NAME
 from recon.intake.scan import Scan, Series
 from recon.intake.series import series_of
@@ -209,7 +209,8 @@ def _scan(name: str, images: list[str], visit: Visit, offered: list[str]) -> Sca
 
 
 def _all_series(groups: Iterable[list[str]], sidecars: list[str]) -> list[Series]:
-    series, problems = [], []
+    series: list[Series] = []
+    problems: list[Problem] = []
     for group in groups:
         try:
             series.append(series_of(group, sidecars))
@@ -243,7 +244,7 @@ def _flip_problems(series: Sequence[Series]) -> list[Problem]:
 
 def _pair_problems(low: Series, high: Series) -> list[Problem]:
     """Problems where two flip angles cannot be compared voxel by voxel."""
-    problems = grid_problems(read_facts(low.files[0]), read_facts(high.files[0]))
+    problems = grid_problems(checked_header(low.files[0]), checked_header(high.files[0]))
     if abs(low.te_s[0] - high.te_s[0]) > TE_TOLERANCE_S:
         expected = f"the first EchoTime of {high.files[0]}, {high.te_s[0]:g} s"
         problems.append(Problem(low.files[0], expected, f"{low.te_s[0]:g} s"))

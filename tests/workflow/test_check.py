@@ -173,7 +173,7 @@ def test_a_job_of_a_running_workflow_trusts_the_memory(study):
 def test_a_failure_that_nobody_foresaw_is_told_but_not_remembered(study):
     study.answers["sub-02"] = ZeroDivisionError("division by zero")
     problem = study.take_in().problems["sub-02"][0]
-    assert problem.where == study.scans["sub-02"].series.files[0]
+    assert problem.file == study.scans["sub-02"].series.files[0]
     assert problem.found == "ZeroDivisionError: division by zero"
     study.answers.clear()
     assert study.take_in().problems == {}

@@ -36,7 +36,7 @@ def found(path, folds=1, subjects=SUBJECTS, **settings) -> Enrolment:
 def told(path, key="", **options) -> str:
     """All that is told of a subject, or with an empty key of the table."""
     problems = found(path, **options).problems
-    assert all(problem.where.startswith(str(path)) for several in problems.values() for problem in several)
+    assert all(problem.file.startswith(str(path)) for several in problems.values() for problem in several)
     return "\n".join(str(problem) for problem in problems.get(key, []))
 
 

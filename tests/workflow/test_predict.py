@@ -163,7 +163,7 @@ def test_each_other_setting_is_named_with_both_values(bundle, section, key, valu
 
 
 def test_maps_of_the_other_arm_are_refused(bundle):
-    named = {problem.where for problem in differences(read_bundle(bundle), arm(config() | {"pipeline": "consensus"}))}
+    named = {problem.file for problem in differences(read_bundle(bundle), arm(config() | {"pipeline": "consensus"}))}
     assert {"config, local_field.method", "config, dipole_inversion.method"} <= named
 
 

@@ -16,7 +16,7 @@ from recon.intake.index import index
 from recon.intake.scan import Scan
 from recon.problems import Problem
 from workflow.lib.study.check_table import Record, status
-from workflow.lib.study.outcomes import Outcome, key, look, remembered, unexpected
+from workflow.lib.study.outcomes import Outcome, examine, key, remembered, unexpected
 from workflow.lib.study.safe_paths import odd_paths
 
 
@@ -148,8 +148,8 @@ def _outcomes(
     known = {name: remembered(cache, scan, None if trust else key(scan, prepare)) for name, scan in scans.items()}
     waiting = [name for name, outcome in known.items() if outcome is None]
     with ThreadPoolExecutor(workers) as pool:
-        looks = pool.map(lambda name: look(scans[name], prepare, cache), waiting)
-        for done, (name, outcome) in enumerate(zip(waiting, looks, strict=True), 1):
+        examined = pool.map(lambda name: examine(scans[name], prepare, cache), waiting)
+        for done, (name, outcome) in enumerate(zip(waiting, examined, strict=True), 1):
             known[name] = outcome
             progress(done, len(waiting), name)
     return known
