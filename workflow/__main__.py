@@ -48,11 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     if words and words[0] in COMMANDS:
         command = COMMANDS[words[0]]
         return import_module(command.module).main(words if command.named else words[1:]) or 0
-    if words == ["--version"]:
-        print(f"q-net {import_module('workflow.lib.record.versions').project_version()}")
-        return 0
     listed = {name: command.help for name, command in COMMANDS.items()}
-    return import_module("workflow.cli.bids_app").main(words, listed)
+    return import_module("workflow.cli.bids_app").main(words, listed) or 0
 
 
 if __name__ == "__main__":

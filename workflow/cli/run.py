@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from workflow.cli.snakemake import SNAKEFILE, says_where, start
+from workflow.cli.snakemake import ALL_CORES, SNAKEFILE, says_where, start
 
-ALL_CORES = ("--cores", "all")
 QUIET = ("--quiet", "rules", "host", "reason", "progress")  # the check prints a table of its own
 FIRST = {"run": (), "check": ("check", *QUIET), "predict": ("predict",)}
-HELP = """usage: q-net {command} {targets}[--config KEY=VALUE …] [--configfile FILE …] [--cores N] [ARGUMENTS OF SNAKEMAKE]
+HELP = """usage: q-net {command} {targets}[ARGUMENTS OF SNAKEMAKE]
 
 Results go to results/<dataset>/ in the current folder; without --cores, all cores are used.
 Every argument is Snakemake's own: `snakemake --help` lists them. Those most used:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from workflow.lib.home import HOME
 
 SNAKEFILE = ("--snakefile", str(HOME / "workflow" / "Snakefile"))
+ALL_CORES = ("--cores", "all")
 
 
 def with_snakefile(words: Sequence[str]) -> list[str]:

@@ -74,8 +74,9 @@ def fonts() -> Item:
 
 def conda_environments(folder: Path) -> Item:
     """The environments of all rules, made in the folder of a run where they are not there yet; Snakemake is heard."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(HOME / "workflow/Snakefile"), "--cores", "1"]
-    done = subprocess.run([*command, "--use-conda", "--conda-create-envs-only"], cwd=folder, check=False).returncode == 0
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(HOME / "workflow/Snakefile"), "--cores", "1"]
+    command = [*snakemake, "--use-conda", "--conda-create-envs-only"]
+    done = subprocess.run(command, cwd=folder, check=False).returncode == 0
     found = len(list((folder / ".snakemake/conda").glob("*.env_setup_done")))
     if done:
         return Item("conda environments", "ready", f"{found} in {folder / '.snakemake/conda'}")
