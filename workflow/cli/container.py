@@ -5,6 +5,7 @@ q-net container > q-net.def && apptainer build q-net.sif q-net.def
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from workflow.lib.home import HOME
 from workflow.lib.setup.container import definition
@@ -16,4 +17,6 @@ def main(words: Sequence[str]) -> None:
         prog="q-net container", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.parse_args(words)
-    print(definition((HOME / "requirements.lock").read_bytes()), end="")
+    lock, here = HOME / "requirements.lock", Path.cwd()
+    file = lock.relative_to(here) if lock.is_relative_to(here) else lock
+    print(definition(lock.read_bytes(), str(file)), end="")
