@@ -9,6 +9,28 @@ from workflow.lib.home import HOME
 
 SNAKEFILE = ("--snakefile", str(HOME / "workflow" / "Snakefile"))
 ALL_CORES = ("--cores", "all")
+HELP = """usage: q-net {command} [TARGETS] [ARGUMENTS OF SNAKEMAKE]
+
+Results are those below results/<dataset>/ in the current folder; without --cores, a run uses all cores.
+Every argument is Snakemake's own: `snakemake --help` lists them. Those most used:
+
+  --config bids_dir=FOLDER dataset=NAME   your data; without bids_dir a cohort is simulated
+  --configfile FILE …                     your own values of config.yaml
+  --cores N                               processor cores to use
+  --dry-run                               list the jobs, run none
+  --use-conda                             every rule in its own conda environment
+  --workflow-profile slurm                on a SLURM cluster
+
+targets: all (default), maps (stop after the maps; needs no groups), simulate (only write the simulated cohort)
+"""
+
+
+def helped(command: str, words: Sequence[str]) -> bool:
+    """Whether words ask for help, which has then been printed: Snakemake's own would drown it."""
+    asked = bool({"-h", "--help"} & set(words))
+    if asked:
+        print(HELP.format(command=command), end="")
+    return asked
 
 
 def with_snakefile(words: Sequence[str]) -> list[str]:
