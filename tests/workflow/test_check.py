@@ -65,7 +65,7 @@ class Study:
         self.folder, self.calls, self.answers = folder, [], {}
         self.scans = {name: make_scan(folder, name) for name in ("sub-01", "sub-02", "sub-03")}
         self.problems: dict[str, list[Problem]] = {}
-        monkeypatch.setattr(intake, "index", lambda bids_dir, derivatives: (dict(self.scans), dict(self.problems)))
+        monkeypatch.setattr(intake, "index", lambda *_: (dict(self.scans), dict(self.problems)))
         monkeypatch.setattr(outcomes, "decide", self.decide)
 
     def decide(self, series: Series, params: PrepareEchoes) -> SimpleNamespace:
@@ -215,7 +215,7 @@ def test_a_problem_of_a_subject_is_one_of_each_of_its_scans(study):
 
 
 def test_an_index_that_fails_becomes_a_problem_of_the_dataset(study, monkeypatch):
-    def broken(bids_dir, derivatives):
+    def broken(*_):
         raise PermissionError("not for you")
 
     monkeypatch.setattr(intake, "index", broken)

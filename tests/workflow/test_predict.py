@@ -130,8 +130,8 @@ def test_a_run_is_found_by_its_name_its_folder_and_its_path(bundle):
 
 def test_a_model_is_not_applied_to_the_run_that_trained_it(bundle):
     results = bundle.parents[2]
-    assert same_dataset(read_bundle(bundle), bundle, "NEW", results) == []
-    assert len(same_dataset(read_bundle(bundle), bundle, "RUN", results)) == 1
+    assert same_dataset(read_bundle(bundle), bundle, "NEW", results / "NEW") == []
+    assert len(same_dataset(read_bundle(bundle), bundle, "RUN", results / "RUN")) == 1
 
 
 def test_the_same_preprocessing_is_accepted_whatever_else_differs(bundle):

@@ -175,10 +175,10 @@ def test_rules_quote_what_they_hand_to_a_shell(repository):
     "name", ["a b", f"$(touch {TRAP})", f"$(shell touch {TRAP})", f'\'";touch {TRAP};"', "`touch trap`"]
 )
 def test_make_hands_folders_on_as_they_are(repository, tmp_path, name):
-    """A stand-in for Snakemake prints its arguments."""
+    """A stand-in for Python prints its arguments."""
     (tmp_path / "env/bin").mkdir(parents=True)
-    (tmp_path / "env/bin/snakemake").write_text("#!/bin/sh\nprintf '%s\\0' \"$@\" > arguments\n")
-    (tmp_path / "env/bin/snakemake").chmod(0o755)
+    (tmp_path / "env/bin/python").write_text("#!/bin/sh\nprintf '%s\\0' \"$@\" > arguments\n")
+    (tmp_path / "env/bin/python").chmod(0o755)
     for file in ("Makefile", "requirements.lock"):
         shutil.copy(repository / file, tmp_path)
     (tmp_path / "env/.synced").touch()

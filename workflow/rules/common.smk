@@ -20,7 +20,7 @@ from workflow.lib.setup.labels import with_names
 from workflow.lib.record.derivative import BESIDE
 from workflow.lib.jobs.left_over import check_queue
 from workflow.lib.report.model_card import NEEDED
-from workflow.lib.setup.paths import Paths, user_uri
+from workflow.lib.setup.paths import Paths, bids_uri, user_datasets
 from workflow.lib.record.provenance import code
 from workflow.lib.jobs.resources import job_mb
 from workflow.lib.record.run_record import state
@@ -49,10 +49,10 @@ except ValueError as error:
     raise WorkflowError(f"config: {error}")
 
 CFG = RUNS[MAIN]
-P = Paths(CFG["dataset"])
+P = Paths(CFG["dataset"], CFG["output_dir"])
 SIMULATED = CFG["bids_dir"] is None and CFG["dicom_dir"] is None
 BIDS_DIR = CFG["bids_dir"] or (P.converted() if CFG["dicom_dir"] else P.raw("").rstrip("/"))
-USER_FILES = CFG["derivatives"] or f"{BIDS_DIR}/derivatives"  # masks, labels and T1w of the user
+USER_DATASETS = user_datasets(CFG["derivatives"], BIDS_DIR)  # masks, labels and T1w of the user
 PARTICIPANTS = f"{BIDS_DIR}/participants.tsv"
 FOLDS = range(CFG["folds"]["folds"])
 SEPARATE = CFG["field_mapping"]["echoes"] == "separate"
@@ -98,7 +98,7 @@ def trained_model():
         return None
     path = bundle_path(CFG["model"])
     bundle = read_model(path)
-    found = same_dataset(bundle, path, CFG["dataset"]) + differences(bundle, CFG)
+    found = same_dataset(bundle, path, CFG["dataset"], P.root) + differences(bundle, CFG)
     refuse({"model": found} if found else {})
     return path, bundle
 
@@ -123,7 +123,7 @@ SEEDS = CFG["runs"]["seeds"]
 BOXES = [CFG["locate_nuclei"]["boxes"]] if CFG["locate_nuclei"]["boxes"] else []
 LINKS = {"raw": Path(BIDS_DIR).resolve().as_uri() if CFG["bids_dir"] else f"../../{Path(BIDS_DIR).name}"}
 if any(scan.mask or scan.nuclei or scan.t1w for scan in SCANS.values()):
-    LINKS["user"] = Path(USER_FILES).resolve().as_uri()
+    LINKS |= {name: Path(folder).resolve().as_uri() for name, folder in USER_DATASETS.items()}
 
 
 wildcard_constraints:
@@ -198,7 +198,7 @@ def user_link(kind):
 
     def link(wildcards):
         file = getattr(scan_of(wildcards), kind)
-        return user_uri(file, USER_FILES, BIDS_DIR) if file else None
+        return bids_uri(file, USER_DATASETS | {"raw": BIDS_DIR}) if file else None
 
     return link
 
@@ -259,8 +259,7 @@ def made_from(wildcards):
     """Param function: a change in any of this makes the record anew."""
     return {
         "state": state(in_order(config), workflow.overwrite_configfiles, targets(), len(SCANS)),
-        "raw": BIDS_DIR,
-        "user": USER_FILES,
+        "datasets": USER_DATASETS | {"raw": BIDS_DIR},
         "folders": sorted({scan.folder for scan in SCANS.values()}),
     }
 

@@ -78,9 +78,9 @@ def differences(bundle: Mapping, cfg: Mapping) -> list[Problem]:
     return found
 
 
-def same_dataset(bundle: Mapping, path: Path, dataset: str, results: str | Path = "results") -> list[Problem]:
-    """A problem if a model would be applied to the run that trained it: its subjects are not unseen."""
-    if path.resolve().parent != Path(results, dataset, "qnet").resolve():
+def same_dataset(bundle: Mapping, path: Path, dataset: str, root: str | Path) -> list[Problem]:
+    """A problem if a model would be applied to the run that trained it, in `root`: its subjects are not unseen."""
+    if path.resolve().parent != Path(root, "qnet").resolve():
         return []
     expected = f"a name other than {bundle['dataset']!r}, whose subjects the model has seen"
     return [Problem("config, dataset", expected, f"{dataset!r}")]

@@ -1,8 +1,8 @@
 """Checks of participants.tsv before any job: every diagnosed subject has a row, an age, a sex and one of two groups."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -61,6 +61,12 @@ def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int) ->
     if missing:
         return Enrolment(problems={"": missing}, labels=labels, has_groups=has_groups)
     return _of_rows(path, table, subjects, columns, folds, labels)
+
+
+def of_subjects(enrolment: Enrolment, wanted: Callable[[str], bool]) -> Enrolment:
+    """The same without what is said of subjects that the run is not about."""
+    problems = {name: found for name, found in enrolment.problems.items() if not name or wanted(name)}
+    return replace(enrolment, problems=problems)
 
 
 def _labels(table: pd.DataFrame) -> dict[str, str]:

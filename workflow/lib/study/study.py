@@ -8,11 +8,12 @@ from pathlib import Path
 from recon.intake.decide import PrepareEchoes
 from recon.intake.dicom.convert import Conversion, convert
 from recon.intake.scan import Scan
+from recon.intake.select import EVERYTHING, Select
 from recon.problems import IntakeError, Problem
 from workflow.lib.report.cohort import flow
-from workflow.lib.setup.paths import Paths
+from workflow.lib.setup.paths import Paths, user_datasets
 from workflow.lib.study.check_table import Record, text, write_all
-from workflow.lib.study.enrolment import Enrolment, enrol
+from workflow.lib.study.enrolment import Enrolment, enrol, of_subjects
 from workflow.lib.study.intake import take_in, with_problems
 from workflow.lib.study.participants import Participants
 from workflow.lib.study.simulated import planned_scans
@@ -45,6 +46,8 @@ class Study:
 
 def simulated_study(cfg: dict, paths: Paths) -> Study:
     """A cohort that is simulated: nothing can be wrong with it."""
+    if Select(**cfg["select"]) != EVERYTHING:
+        raise IntakeError([Problem("config, select", "a dataset to select from (bids_dir)", "a simulated cohort")])
     return Study(scans=planned_scans(cfg["simulate"], paths), unfit={}, maps_only={}, records=[], flow=None)
 
 
@@ -74,12 +77,15 @@ def own_study(
     CheckError
         With the whole table, where `on_error` does not allow to go on.
     """
-    derivatives = Path(cfg["derivatives"]) if cfg["derivatives"] else None
+    own = [Path(folder) for folder in user_datasets(cfg["derivatives"], bids_dir).values()]
+    derivatives, select = own if cfg["derivatives"] else None, Select(**cfg["select"])
     cache, prepare = Path(paths.root, "check"), PrepareEchoes(**cfg["prepare_echoes"])
-    taken = with_problems(take_in(bids_dir, derivatives, prepare, cache, workers, trust=not first_look), refused)
+    taken = take_in(bids_dir, derivatives, prepare, cache, workers, trust=not first_look, select=select)
+    taken = with_problems(taken, {name: found for name, found in refused.items() if select.takes_subject(name)})
     scans, left_out = exclude(taken)
     subjects = sorted({scan.subject for scan in scans.values()})
     table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], cfg["folds"]["folds"])
+    table = of_subjects(table, select.takes_subject)
     records = in_study(taken, table, chi_echoes, cfg["on_error"])
     if first_look:
         write_all(records, Path(paths.root), cfg["dataset"])
