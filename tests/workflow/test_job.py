@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from recon.problems import IntakeError, Problem
-from workflow import verify
+from workflow.cli import verify
 from workflow.lib.jobs.checksums import AlteredFileError, raw_inputs
 from workflow.lib.jobs.error_record import kind_of
 from workflow.lib.jobs.job import job

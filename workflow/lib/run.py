@@ -11,7 +11,8 @@ from recon.combine import CombineEchoes, echo_range
 from recon.intake.scan import Scan
 from recon.settings import arm
 from workflow.lib.setup.config import check, in_order
-from workflow.lib.setup.paths import Paths
+from workflow.lib.setup.labels import with_names
+from workflow.lib.setup.paths import Paths, user_datasets
 from workflow.lib.setup.variants import MAIN, runs
 from workflow.lib.study.applied import trained_model
 from workflow.lib.study.clock import check_clock
@@ -61,7 +62,9 @@ class Run:
         if first_look:
             table = f"{bids_dir_of(cfg)}/participants.tsv"
             check_clock([table, *(file for scan in study.scans.values() for file in files_of(scan))])
-        return cls(config=config, runs=settings, study=study, n_echoes=n_echoes, model=trained_model(cfg))
+        return cls(
+            config=config, runs=settings, study=study, n_echoes=n_echoes, model=trained_model(cfg, paths_of(cfg).root)
+        )
 
     @property
     def cfg(self) -> dict:
@@ -71,7 +74,7 @@ class Run:
     @cached_property
     def paths(self) -> Paths:
         """Where files lie."""
-        return Paths(self.cfg["dataset"])
+        return paths_of(self.cfg)
 
     @property
     def simulated(self) -> bool:
@@ -94,9 +97,14 @@ class Run:
         return bids_dir_of(self.cfg)
 
     @property
-    def user_files(self) -> str:
-        """Folder with masks, labels and T1w images of the user."""
-        return self.cfg["derivatives"] or f"{self.bids_dir}/derivatives"
+    def user_datasets(self) -> dict[str, str]:
+        """Folders with masks, labels and T1w images of the user, by the name of the dataset."""
+        return user_datasets(self.cfg["derivatives"], self.bids_dir)
+
+    @property
+    def datasets(self) -> dict[str, str]:
+        """All folders that are read, by the name that BIDS URIs give them; of nested ones the inner comes first."""
+        return self.user_datasets | {"raw": self.bids_dir}
 
     @property
     def participants(self) -> str:
@@ -147,7 +155,11 @@ class Run:
     @cached_property
     def diagnosed(self) -> dict[str, str]:
         """Subject → name of the scan that is diagnosed, where the participants table allows it."""
-        return {subject: name for subject, name in self._chosen.items() if subject not in self.study.unfit}
+        return {
+            subject: name
+            for subject, name in self._chosen.items()
+            if subject not in self.study.unfit and subject not in self.study.maps_only
+        }
 
     @cached_property
     def _chosen(self) -> dict[str, str]:
@@ -161,12 +173,17 @@ class Run:
 
     @cached_property
     def links(self) -> dict[str, str]:
-        """Where the datasets `raw` and, if any, `user` of the sidecars' Sources lie."""
+        """Where the datasets of the sidecars' Sources lie: `raw` and, if their files are used, the user's."""
         own = Path(self.bids_dir).resolve().as_uri()
         found = {"raw": own if self.cfg["bids_dir"] else f"../../{Path(self.bids_dir).name}"}
         if any(scan.mask or scan.nuclei or scan.t1w for scan in self.scans.values()):
-            found["user"] = Path(self.user_files).resolve().as_uri()
+            found |= {name: Path(folder).resolve().as_uri() for name, folder in self.user_datasets.items()}
         return found
+
+
+def paths_of(cfg: Mapping[str, Any]) -> Paths:
+    """Where the files of a run lie."""
+    return Paths(cfg["dataset"], cfg["output_dir"])
 
 
 def is_simulated(cfg: Mapping[str, Any]) -> bool:
@@ -176,7 +193,7 @@ def is_simulated(cfg: Mapping[str, Any]) -> bool:
 
 def bids_dir_of(cfg: Mapping[str, Any]) -> str:
     """Folder of the raw dataset: the user's, what DICOM becomes, or what is simulated."""
-    paths = Paths(cfg["dataset"])
+    paths = paths_of(cfg)
     return cfg["bids_dir"] or (paths.converted() if cfg["dicom_dir"] else paths.raw("").rstrip("/"))
 
 
@@ -185,7 +202,7 @@ def settings_of_runs(config: Mapping[str, Any], first_look: bool) -> dict[str, d
     try:
         if first_look:
             check(config)
-        found = {place: in_order(settings) for place, settings in runs(arm(config)).items()}
+        found = {place: in_order(with_names(settings)) for place, settings in runs(arm(config)).items()}
         if first_look:
             check(*found.values())  # with the values of the other arm, preprocessing and variant in place
     except ValueError as error:
@@ -195,7 +212,7 @@ def settings_of_runs(config: Mapping[str, Any], first_look: bool) -> dict[str, d
 
 def study_of(cfg: Mapping[str, Any], first_look: bool, workers: int) -> Study:
     """The data: simulated, or the user's own, converted first where they are DICOM."""
-    paths = Paths(cfg["dataset"])
+    paths = paths_of(cfg)
     if is_simulated(cfg):
         return simulated_study(cfg, paths)
     return own_data(cfg, paths, Path(bids_dir_of(cfg)), partial(chi_echoes, cfg), workers, first_look)

@@ -49,6 +49,7 @@ rule predict_scan:
         mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/predict_scan.py"),
+        age_column=RUN.cfg["participants"]["age_column"],
     script:
         "../scripts/predict_scan.py"
 
@@ -83,6 +84,7 @@ rule prediction_page:
             "workflow/report/base.html.j2",
             "workflow/report/prediction.html.j2",
         ),
+        age_column=RUN.cfg["participants"]["age_column"],
         synthetic=RUN.simulated,
     script:
         "../scripts/prediction_page.py"

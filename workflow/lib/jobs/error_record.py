@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from recon.files.atomic import atomic
+from recon.problems import Problem
 
 DATA, MEMORY, DISK, CANCELLED, CODE = "data", "memory", "disk", "cancelled", "code"
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -40,7 +41,7 @@ class ErrorRecord:
     def sentence(self) -> str:
         """The problems, a line each; else name and text of the exception."""
         if self.problems:
-            return "\n".join("{file}: expected {expected}, found {found}".format(**one) for one in self.problems)
+            return "\n".join(str(Problem(**problem)) for problem in self.problems)
         return f"{self.error}: {self.message}" if self.message else self.error
 
 
@@ -59,10 +60,7 @@ def kind_of(error: BaseException) -> str:
 
 def record_of(error: BaseException, rule: str, wildcards: dict[str, str]) -> ErrorRecord:
     """The record of an exception that a job raised; `problems` of the exception are taken over."""
-    problems = [
-        {"file": problem.where, "expected": problem.expected, "found": problem.found}
-        for problem in getattr(error, "problems", ())
-    ]
+    problems = [problem.as_dict() for problem in getattr(error, "problems", ())]
     name, message = type(error).__name__, str(error)
     return ErrorRecord(
         rule=rule, wildcards=wildcards, kind=kind_of(error), error=name, message=message, problems=problems

@@ -14,7 +14,7 @@ from workflow.lib.jobs.resources import job_mb
 from workflow.lib.record.run_record import state
 from workflow.lib.run import Run
 from workflow.lib.setup.config import in_order
-from workflow.lib.setup.paths import user_uri
+from workflow.lib.setup.paths import bids_uri
 from workflow.lib.study.applied import weight_files
 from workflow.lib.study.simulated import least_cohort
 
@@ -85,7 +85,7 @@ class Inputs:
 
         def link(wildcards):
             file = getattr(self.scan_of(wildcards), kind)
-            return user_uri(file, self.run.user_files, self.run.bids_dir) if file else None
+            return bids_uri(file, self.run.datasets) if file else None
 
         return link
 
@@ -159,8 +159,7 @@ def made_from(run: Run, workflow: Any) -> Callable[[Wildcards], Mapping[str, Any
     def parts(wildcards):
         return {
             "state": state(in_order(run.config), workflow.overwrite_configfiles, targets(workflow), len(run.scans)),
-            "raw": run.bids_dir,
-            "user": run.user_files,
+            "datasets": run.datasets,
             "folders": sorted({scan.folder for scan in run.scans.values()}),
         }
 
