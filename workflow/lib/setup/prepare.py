@@ -15,6 +15,7 @@ import yaml
 
 from recon.files.atomic import atomic
 from recon.regions.template import KINDS, template_path
+from workflow.lib.home import HOME
 from workflow.lib.jobs.checksums import sha256
 
 WEIGHTS_URL = "https://download.pytorch.org/models/resnet18-f37072fd.pth"  # torchvision's ResNet18 on ImageNet
@@ -67,13 +68,14 @@ def fonts() -> Item:
     return Item("list of fonts", "missing", f"{folder} cannot be written: set MPLCONFIGDIR to a folder that can")
 
 
-def conda_environments(project: Path) -> Item:
-    """The environments of all rules, made where they are not there yet; what Snakemake says is shown."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--use-conda", "--conda-create-envs-only"]
-    done = subprocess.run(command, cwd=project, check=False).returncode == 0
-    found = len(list((project / ".snakemake/conda").glob("*.env_setup_done")))
+def conda_environments(folder: Path) -> Item:
+    """The environments of all rules, made in the folder of a run where they are not there yet; Snakemake is heard."""
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(HOME / "workflow/Snakefile"), "--cores", "1"]
+    command = [*snakemake, "--use-conda", "--conda-create-envs-only"]
+    done = subprocess.run(command, cwd=folder, check=False).returncode == 0
+    found = len(list((folder / ".snakemake/conda").glob("*.env_setup_done")))
     if done:
-        return Item("conda environments", "ready", f"{found} in {project / '.snakemake/conda'}")
+        return Item("conda environments", "ready", f"{found} in {folder / '.snakemake/conda'}")
     return Item("conda environments", "missing", "see the message of Snakemake above")
 
 
