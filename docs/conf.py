@@ -1,5 +1,6 @@
 """The site of the documentation: `make docs` builds it into docs/_build/html; neither build nor page uses a network."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,7 +11,17 @@ from sphinx.application import Sphinx
 from sphinx.ext.apidoc import main as apidoc
 
 DOCS = Path(__file__).resolve().parent
-sys.path.insert(0, str(DOCS.parent))
+ROOT = DOCS.parent
+sys.path.insert(0, str(ROOT))
+
+PAGES = {  # pages of the site that are kept elsewhere
+    "changelog": ROOT / "CHANGELOG.md",
+    "contributing": ROOT / "CONTRIBUTING.md",
+    "explanation/benchmarks": ROOT / "benchmarks/README.md",
+    "reference/configuration": ROOT / "config/README.md",
+    "reference/resources": ROOT / "resources/README.md",
+}
+LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]+)(#[^)]*)?\)")
 
 project = "Q-Net"
 author = "the Q-Net developers"
@@ -71,15 +82,41 @@ def for_sphinx(app, what, name: str, obj, options, lines: list[str]) -> None:
         lines[index] = re.sub(r"\[(\d+)\]", rf"[#{place}-\1]", line) if re.search(r"\]_|^\.\. \[", line) else line
 
 
+def pages_from_elsewhere(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Links are those of the files in the repository; on the site they lead to its pages."""
+    file = PAGES.get(docname)
+    if file:
+        source[0] = file.read_text(encoding="utf-8")
+        app.env.note_dependency(str(file))
+    if file or (DOCS / f"{docname}.md").exists():
+        here = (file or DOCS / docname).parent
+        source[0] = LINK.sub(lambda link: on_site(link, here, (DOCS / docname).parent), source[0])
+
+
+def on_site(link: re.Match, here: Path, there: Path) -> str:
+    """A link of a file in folder `here` as a page in folder `there` needs it; a folder of the repository has no page."""
+    text, target, anchor = link[1], link[2], link[3] or ""
+    if ":" in target:
+        return link[0]
+    path = (here / target).resolve()
+    kept = next((page for page, file in PAGES.items() if file == path), None)
+    if kept:
+        path = DOCS / f"{kept}.md"
+    if path.is_dir():
+        return text
+    return f"[{text}]({os.path.relpath(path, there)}{anchor})"
+
+
 def write_api(app: Sphinx) -> None:
     """A page per package of `recon` and `qnet`, from what is there at the moment of the build."""
     for package in ("recon", "qnet"):
         options = ["--force", "--no-toc", "--module-first", "--maxdepth", "2", f"--templatedir={DOCS / '_templates'}"]
-        apidoc([*options, "--output-dir", str(DOCS / "reference/api" / package), str(DOCS.parent / package)])
+        apidoc([*options, "--output-dir", str(DOCS / "reference/api" / package), str(ROOT / package)])
 
 
 def setup(app: Sphinx) -> None:
     """Register the formulas and the generated pages."""
     app.add_html_math_renderer("mathml", (inline_formula, None), (block_formula, None))
     app.connect("autodoc-process-docstring", for_sphinx)
+    app.connect("source-read", pages_from_elsewhere)
     app.connect("builder-inited", write_api)

@@ -22,7 +22,7 @@ FETCH = ("fetch_", "download", "urlopen", "urlretrieve", "load_state_dict_from_u
 AT_REQUEST = {
     "workflow/prepare.py",
     "workflow/lib/setup/prepare.py",
-}  # a user's command before a run, see docs/cluster.md
+}  # a user's command before a run, see docs/how-to/cluster.md
 PREPARE = re.compile(r"^from workflow\.lib import .*\bprepare\b|^(?:from|import) workflow\.(?:lib\.)?prepare\b", re.M)
 QUIET = ("NO_ET", "NIPYPE_NO_ET", "NO_ALBUMENTATIONS_UPDATE")  # see rules/common.smk and the Makefile
 

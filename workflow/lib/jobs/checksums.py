@@ -16,7 +16,7 @@ from recon.files.atomic import atomic
 FOLDER = "checksums"
 ADVICE = (
     "Delete {file} and run again: it will be made anew. Masks, labels and T1w images of your own belong into "
-    "`derivatives`, see docs/input.md"
+    "`derivatives`, see docs/reference/input.md"
 )
 
 
