@@ -37,7 +37,7 @@ default_role = "code"  # docstrings mark names with single backticks
 # a function that its package exports again has two names; a reference may belong to the whole function
 suppress_warnings = ["ref.python", "ref.footnote"]
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 
 napoleon_numpy_docstring = True
@@ -45,7 +45,7 @@ napoleon_google_docstring = False
 napoleon_use_param = True
 napoleon_use_rtype = False
 napoleon_preprocess_types = False  # "(X, Y, Z) float32 [ppm]" is no Python type
-autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": False}
+autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
@@ -94,7 +94,7 @@ def pages_from_elsewhere(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def on_site(link: re.Match, here: Path, there: Path) -> str:
-    """A link of a file in folder `here` as a page in folder `there` needs it; a folder of the repository has no page."""
+    """A link of a file in folder `here` as a page in folder `there` needs it; folders of the repository have no page."""
     text, target, anchor = link[1], link[2], link[3] or ""
     if ":" in target:
         return link[0]
