@@ -94,7 +94,7 @@ def pages_from_elsewhere(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def on_site(link: re.Match, here: Path, there: Path) -> str:
-    """A link of a file in folder `here` as a page in folder `there` needs it; folders of the repository have no page."""
+    """A link of a file in folder `here` as a page in `there` needs it; folders of the repository have no page."""
     text, target, anchor = link[1], link[2], link[3] or ""
     if ":" in target:
         return link[0]

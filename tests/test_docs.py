@@ -238,7 +238,7 @@ def test_the_prediction_is_planned(place):
     dry_snakemake(shlex.split(printed), place)
 
 
-@pytest.mark.parametrize(("page", "content"), blocks("python"))
+@pytest.mark.parametrize(("page", "content"), list(blocks("python")))
 def test_a_printed_example_runs(page, content):
     done = subprocess.run([sys.executable, "-c", content], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{page}:\n{done.stderr}"
