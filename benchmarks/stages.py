@@ -16,7 +16,7 @@ from recon.field.stage import FieldMapping, field_mapping
 from recon.inversion.stage import DipoleInversion, dipole_inversion
 from recon.inversion.total_variation import FIRST_ITERATIONS
 from recon.mask.stage import BrainExtraction, BrainMask, extract_brain
-from recon.maths.kernels import bounding_box
+from recon.maths.boxes import bounding_box
 from recon.pipeline import Chain, Maps, reconstruct
 from recon.relaxation.stage import R2starMap, r2star_map
 from recon.unwrap.stage import UnwrapPhase, unwrap_phase

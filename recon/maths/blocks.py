@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from recon.grid import Vector
+
 
 def block_sum(volume: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """Sum over blocks of `size` voxels; the last block of an axis may be cut short.
@@ -41,7 +43,7 @@ def expand(coarse: np.ndarray, size: tuple[int, ...], shape: tuple[int, ...]) ->
     return np.ascontiguousarray(volume)
 
 
-def coarser(voxel_size_mm: np.ndarray) -> np.ndarray:
+def coarser(voxel_size_mm: Vector) -> np.ndarray:
     """(3,) voxels to join along each axis: to a nearly isotropic grid first, then in twos."""
     factor = np.round(np.max(voxel_size_mm) / np.asarray(voxel_size_mm)).astype(int)
     return factor if factor.max() > 1 else np.full(3, 2)

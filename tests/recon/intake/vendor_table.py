@@ -17,7 +17,7 @@ from recon.files.io import Volume, write_stored
 from recon.intake.echoes import PrepareEchoes, prepare_echoes
 from recon.intake.scan import CARTESIAN, POLAR, Series
 from recon.intake.series import series_of
-from recon.maths.kernels import bounding_box
+from recon.maths.boxes import bounding_box
 from recon.phantom import bids
 from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject
