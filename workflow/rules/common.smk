@@ -10,8 +10,9 @@ from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from recon.combine import CombineEchoes, echo_range
+from recon.combine import echo_range
 from recon.problems import IntakeError
+from recon.registry import taken
 from recon.settings import arm
 from workflow.lib.study.applied import bundle_path, differences, read_model, same_dataset, weight_files
 from workflow.lib.study.clock import check_clock, inputs_of
@@ -67,7 +68,7 @@ def refuse(problems):
 def chi_echoes(n_echoes):
     """The echoes that susceptibility is computed from."""
     every = range(1, n_echoes + 1)
-    return every[echo_range(CombineEchoes(**CFG["combine_echoes"]), n_echoes)] if SEPARATE else every
+    return every[echo_range(n_echoes, **taken(echo_range, CFG["combine_echoes"]))] if SEPARATE else every
 
 
 def own():
