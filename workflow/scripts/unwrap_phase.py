@@ -16,9 +16,7 @@ def main(
     facts = Acquisition.read(acquisition)
     trimming = taken(reliable_mask, cfg)
     trusted = reliable_mask(volume.data, echoes, read_mask(mask), facts.te_s, facts.grid, **trimming)
-    phase_rad = unwrap_phase(
-        volume.data, trusted, facts.te_s, magnitude=echoes, workers=threads, **STAGE.chosen(cfg)
-    )
+    phase_rad = unwrap_phase(volume.data, trusted, facts.te_s, magnitude=echoes, workers=threads, **STAGE.chosen(cfg))
     write_volume(unwrapped, phase_rad, like=volume)
     write_mask(reliable, trusted, like=volume)
 
