@@ -128,7 +128,7 @@ def field_mapping(
     >>> scan = Acquisition(te_s=(0.01, 0.02), b0_tesla=3.0, b0_dir=(0, 0, 1), voxel_size_mm=(1, 1, 1))
     >>> phase_rad = 0.1 / scan.ppm_per_rad() * np.ones((2, 2, 2, 1))  # of 0.1 ppm
     >>> field_ppm = field_mapping(phase_rad, np.ones((2, 2, 2, 2)), np.ones((2, 2, 2), bool), scan, echoes="together")
-    >>> float(field_ppm.mean().round(4))
+    >>> round(float(field_ppm.mean()), 4)
     0.1
     """
     return STAGE.run(echoes, unwrapped_rad, magnitude, mask, acquisition, settings=settings)
