@@ -21,6 +21,7 @@ from recon.background.stage import local_field
 from recon.field.stage import field_precision, total_field
 from recon.files.home import HOME
 from recon.files.io import Volume, read_json, read_mask, read_volume, write_mask, write_volume
+from recon.grid import Grid
 from recon.inversion.stage import STAGE as DIPOLE_INVERSION
 from recon.inversion.stage import dipole_inversion
 from recon.mask.stage import brain_mask
@@ -80,7 +81,7 @@ class Folder:
             te_s=tuple(np.atleast_1d(content["TE"]).astype(float)),
             b0_tesla=float(content["B0"]),
             b0_dir=tuple(b0_dir / np.linalg.norm(b0_dir)),
-            voxel_size_mm=tuple(float(v) for v in content["voxel_size"]),
+            voxel_size_mm=Grid(content["voxel_size"]).voxel_size_mm,
         )
 
 
@@ -136,9 +137,10 @@ def run_dipole(source: Folder, out: Path, config: dict) -> None:
     if source.has("magnitude"):
         magnitude = source.echoes("magnitude").data
         precision = field_precision(magnitude, mask, acquisition.te_s)
-    inputs = {"precision": precision, "magnitude": magnitude, "workers": CORES}
     chosen = DIPOLE_INVERSION.chosen(config["dipole_inversion"])
-    chi_ppm = dipole_inversion(field.data, mask, acquisition.grid, **inputs, **chosen)
+    chi_ppm = dipole_inversion(
+        field.data, mask, acquisition.grid, precision=precision, magnitude=magnitude, workers=CORES, **chosen
+    )
     write_volume(out / "chimap.nii.gz", chi_ppm, field)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,8 +54,8 @@ class Acquisition:
     @classmethod
     def read(cls, path: str | Path) -> "Acquisition":
         """Read the JSON file that `write` made."""
-        content = read_json(path)
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+        facts: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in read_json(path).items()}
+        return cls(**facts)
 
     def write(self, path: str | Path) -> None:
         """Write to a JSON file."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from recon.grid import Times
 from recon.registry import look_up
 from recon.settings import defaults
 
@@ -21,7 +22,7 @@ def echo_range(
     return slice(min(first_echo, n_echoes) - 1, min(last_echo, n_echoes))
 
 
-def echo_weights(magnitude: np.ndarray, te_s: np.ndarray, power: int) -> np.ndarray:
+def echo_weights(magnitude: np.ndarray, te_s: Times, power: int) -> np.ndarray:
     r""":math:`w_i = (|S_i| TE_i)^p / \sum_j (|S_j| TE_j)^p`, for p = 2 the inverse variance of each echo's map.
 
     Parameters
@@ -43,7 +44,7 @@ def combine_echoes(
     chi_ppm: np.ndarray,
     magnitude: np.ndarray,
     mask: np.ndarray,
-    te_s: np.ndarray,
+    te_s: Times,
     *,
     first_echo: int = DEFAULT["first_echo"],
     last_echo: int = DEFAULT["last_echo"],

@@ -1,11 +1,13 @@
 """The grid of an image: how large its voxels are, and how the main field lies in it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 Vector = tuple[float, float, float] | np.ndarray  # one number an axis
+Times = Sequence[float] | np.ndarray  # one number an echo [s]
 
 
 @dataclass(frozen=True, init=False)

@@ -61,10 +61,9 @@ def lbv_sources(
     """
     box = bounding_box(mask)
     inside = _peeled(field_ppm, mask, grid, box)
-    contrasts = () if magnitude is None else tissue_contrasts(magnitude[box], inside, grid.voxel_size_mm)
     remove = _told_by_sources(inside, grid, workers)
-    if len(contrasts):
-        remove = _beside_tissue(remove, inside, grid, contrasts, workers)
+    if magnitude is not None:
+        remove = _beside_tissue(remove, inside, grid, magnitude[box], workers)
     kept = _without_rim(inside, grid.voxel_size_mm)
     return remove_from_echoes(field_ppm, inside, grid, box=box, kept=kept, remove=remove)
 
@@ -79,8 +78,11 @@ def _told_by_sources(inside: np.ndarray, grid: Grid, workers: int) -> Removal:
     return remove
 
 
-def _beside_tissue(removed: Removal, inside: np.ndarray, grid: Grid, contrasts: np.ndarray, workers: int) -> Removal:
-    """A removal of the field less that of what the contrasts explain, which is added again."""
+def _beside_tissue(removed: Removal, inside: np.ndarray, grid: Grid, magnitude: np.ndarray, workers: int) -> Removal:
+    """A removal of the field less that of what the contrasts explain, which is added again; as it is without any."""
+    contrasts = tissue_contrasts(magnitude, inside, grid.voxel_size_mm)
+    if not len(contrasts):
+        return removed
     transform = BoxTransform.padded(inside.shape, grid.voxel_size_mm, workers)
     D = dipole_kernel(transform.grid, grid)
 

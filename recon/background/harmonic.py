@@ -81,7 +81,7 @@ def _start(h: np.ndarray, known: np.ndarray, unknown: np.ndarray, voxel_size_mm:
     mean = block_sum(h, factor) / np.maximum(count, 1)
     coarse_known = count > 0
     coarse_unknown = (block_sum(unknown.astype(np.float32), factor) > 0) & ~coarse_known
-    coarse = _extend(mean, coarse_known, coarse_unknown, voxel_size_mm * factor)
+    coarse = _extend(mean, coarse_known, coarse_unknown, np.asarray(voxel_size_mm) * factor)
     return expand(coarse, factor, h.shape)[unknown]
 
 

@@ -3,16 +3,14 @@
 import numpy as np
 from scipy import ndimage
 
-from recon.grid import Vector
+from recon.grid import Times, Vector
 from recon.maths.blocks import block_sum, expand
 from recon.maths.boxes import bounding_box
 
 RIDGE = 1e-3  # of sigma^2: holds the slope where voxels lie in one plane
 
 
-def line_offset(
-    unwrapped_rad: np.ndarray, magnitude: np.ndarray | None, te_s: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def line_offset(unwrapped_rad: np.ndarray, magnitude: np.ndarray | None, te_s: Times) -> tuple[np.ndarray, np.ndarray]:
     """Where each voxel's weighted straight line through its echoes meets TE = 0.
 
     Parameters
@@ -83,7 +81,7 @@ def phase_offset(
     unwrapped_rad: np.ndarray,
     magnitude: np.ndarray | None,
     mask: np.ndarray,
-    te_s: np.ndarray,
+    te_s: Times,
     voxel_size_mm: Vector,
     *,
     sigma_mm: float,
@@ -128,9 +126,8 @@ def phase_offset(
     total = block_sum(weight, size).astype(float)
     share = 1 / np.maximum(total, 1e-30)
     value = block_sum(weight * offset, size) * share
-    index = [
-        (n - (s - 1) / 2) / s for n, s in zip(np.indices(inside.shape, np.float32, sparse=True), size, strict=True)
-    ]
+    voxel: tuple[np.ndarray, ...] = np.indices(inside.shape, np.float32, sparse=True)
+    index = [(n - (s - 1) / 2) / s for n, s in zip(voxel, size, strict=True)]
     position = [block_sum(weight * x, size) * share for x in index]
     sigma = sigma_mm / (np.asarray(voxel_size_mm) * size)
     fitted = expand(local_linear(value, total, position, sigma), size, inside.shape)

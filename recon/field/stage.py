@@ -7,6 +7,7 @@ import numpy as np
 
 from recon.acquisition import Acquisition
 from recon.field.offset import phase_offset
+from recon.grid import Times
 from recon.maths.neighbours import filled
 from recon.maths.wrap import wrap
 from recon.registry import Method, Stage, look_up
@@ -173,7 +174,7 @@ def _with_neighbours(
     return field_ppm
 
 
-def field_precision(magnitude: np.ndarray, mask: np.ndarray, te_s: np.ndarray) -> np.ndarray:
+def field_precision(magnitude: np.ndarray, mask: np.ndarray, te_s: Times) -> np.ndarray:
     r"""Reciprocal noise of the field that all echoes give, :math:`\sqrt{\sum_i (|S_i| TE_i)^2}`, relative.
 
     Parameters

@@ -208,7 +208,7 @@ def iterative_tkd(
         structure_r2star_hz=structure_r2star_hz,
     )
     for i in range(maps.shape[-1]):
-        maps[(*box, i)] = np.where(inside, _refine(maps[(*box, i)], M, cone, iterations, transform), 0)
+        maps[box + (i,)] = np.where(inside, _refine(maps[box + (i,)], M, cone, iterations, transform), 0)
     return chi_ppm
 
 
@@ -228,11 +228,11 @@ def _divide(
     fields, maps = (v[..., None] if v.ndim == 3 else v for v in (field_ppm, chi_ppm))
     weights = []
     for i in range(fields.shape[-1]):
-        field = np.where(inside & np.isfinite(fields[(*box, i)]), fields[(*box, i)], 0).astype(np.float32)
+        field = np.where(inside & np.isfinite(fields[box + (i,)]), fields[box + (i,)], 0).astype(np.float32)
         weights.append(1 / max(field_noise(field, inside), 1e-6) ** 2 if fields.shape[-1] > 1 else 1.0)
         X = transform.forward(field)
         X *= G
-        maps[(*box, i)] = np.where(inside, transform.inverse(X), 0)
+        maps[box + (i,)] = np.where(inside, transform.inverse(X), 0)
     return chi_ppm, weights, cone, transform
 
 

@@ -229,8 +229,8 @@ def tv(
     fields, maps = (v[..., None] if v.ndim == 3 else v for v in (field_ppm, chi_ppm))
     centre = (slice(MARGIN, -MARGIN),) * 3
     for i in range(fields.shape[-1]):
-        field = np.pad(fields[(*box, i)].astype(np.float32, copy=False), MARGIN)
-        maps[(*box, i)] = np.where(mask[box], _invert(field, precision, contrasts, model, solver)[centre], 0)
+        field = np.pad(fields[box + (i,)].astype(np.float32, copy=False), MARGIN)
+        maps[box + (i,)] = np.where(mask[box], _invert(field, precision, contrasts, model, solver)[centre], 0)
     return chi_ppm
 
 
@@ -256,8 +256,15 @@ def _invert(
     noise_ppm = field_noise(field_ppm, known)
 
     def solve(field: np.ndarray, iterations: int) -> np.ndarray:
-        limits = {"iterations": iterations, "tolerance": solver.tolerance}
-        return admm(field, weight, model, regularisation=regularisation, outside=solver.outside, **limits)
+        return admm(
+            field,
+            weight,
+            model,
+            regularisation=regularisation,
+            iterations=iterations,
+            tolerance=solver.tolerance,
+            outside=solver.outside,
+        )
 
     tissue = None
     if len(contrasts):

@@ -84,7 +84,7 @@ def remove_islands(mask: np.ndarray, grid: Grid, *, minimum_mm3: float) -> np.nd
     -------
     (X, Y, Z) bool array
     """
-    minimum_voxels = minimum_mm3 / np.prod(grid.voxel_size_mm)
+    minimum_voxels = minimum_mm3 / float(np.prod(grid.voxel_size_mm))
     return ~large_parts(~large_parts(np.asarray(mask, bool), minimum_voxels), minimum_voxels)
 
 

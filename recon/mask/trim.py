@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from recon.acquisition import choose_echo
-from recon.grid import Grid, Vector
+from recon.grid import Grid, Times, Vector
 from recon.maths.boxes import bounding_box
 from recon.maths.neighbours import CROSS, CUBE
 from recon.maths.parts import largest_part
@@ -49,7 +49,7 @@ def reliable_mask(
     phase_rad: np.ndarray,
     magnitude: np.ndarray,
     mask: np.ndarray,
-    te_s: np.ndarray,
+    te_s: Times,
     grid: Grid,
     *,
     trim_coherence: float = DEFAULT["trim_coherence"],
@@ -82,7 +82,7 @@ def reliable_mask(
     signal = np.nan_to_num(magnitude[box], posinf=0).sum(-1)
     inside = mask[box]
     echo = choose_echo(phase_rad.shape[-1], trim_echo)
-    good = inside & (phase_coherence(np.nan_to_num(phase_rad[(*box, echo)])) > trim_coherence)
+    good = inside & (phase_coherence(np.nan_to_num(phase_rad[box + (echo,)])) > trim_coherence)
     good &= signal > MAGNITUDE_FLOOR * np.median(signal[inside])
     good = largest_part(ndimage.binary_opening(good, CROSS))
     if not good.any():
@@ -97,7 +97,7 @@ def reliable_mask(
     return reliable
 
 
-def decays_fast(magnitude: np.ndarray, te_s: np.ndarray, r2star_hz: float) -> np.ndarray:
+def decays_fast(magnitude: np.ndarray, te_s: Times, r2star_hz: float) -> np.ndarray:
     r"""Where :math:`S_n < S_1 e^{-R_2^* (TE_n - TE_1)}` for a given R2*; nowhere with a single echo."""
     return magnitude[..., -1] < magnitude[..., 0] * np.float32(np.exp(-r2star_hz * (te_s[-1] - te_s[0])))
 

@@ -4,8 +4,10 @@ import numpy as np
 
 from recon.grid import Vector
 
+Sizes = tuple[int, ...] | np.ndarray  # of a block along each axis [voxels]
 
-def block_sum(volume: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+
+def block_sum(volume: np.ndarray, size: Sizes) -> np.ndarray:
     """Sum over blocks of `size` voxels; the last block of an axis may be cut short.
 
     Parameters
@@ -35,7 +37,7 @@ def to_voxels(n: int, step: int) -> np.ndarray:
     return weights
 
 
-def expand(coarse: np.ndarray, size: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+def expand(coarse: np.ndarray, size: Sizes, shape: tuple[int, ...]) -> np.ndarray:
     """Interpolate values at the centres of blocks to (X, Y, Z) voxels, trilinear, float32."""
     volume = coarse.astype(np.float32)
     for axis, (step, n) in enumerate(zip(size, shape, strict=True)):

@@ -52,7 +52,7 @@ def tissue_contrasts(magnitude: np.ndarray, mask: np.ndarray, voxel_size_mm: Vec
 def _logarithm(echoes: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Logarithm of the mean echo over its median in the mask; zero outside."""
     mean = np.where(mask, np.nan_to_num(echoes, posinf=0, neginf=0).mean(-1), 0).astype(np.float32)
-    median = max(float(np.median(mean[mask])), np.finfo(np.float32).tiny)
+    median = max(float(np.median(mean[mask])), float(np.finfo(np.float32).tiny))
     return np.where(mask, np.log(np.maximum(mean / np.float32(median), DARK)), 0)
 
 

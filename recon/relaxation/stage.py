@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import gammaincinv
 
+from recon.grid import Times
 from recon.registry import Method, Stage
 from recon.relaxation.decay import Line, arlo_line, irls_line, r2star_arlo, residual, scaled
 from recon.settings import defaults
@@ -35,13 +36,13 @@ class R2starFit(NamedTuple):
     noise: float
 
 
-def uniform(te_s: np.ndarray) -> bool:
+def uniform(te_s: Times) -> bool:
     """Are there at least three echo times, with equal steps?"""
     dte = np.diff(te_s)
     return len(dte) > 1 and np.ptp(dte) <= 1e-3 * dte[0]
 
 
-def since_first(te_s: np.ndarray) -> np.ndarray:
+def since_first(te_s: Times) -> np.ndarray:
     """Echo times [s] after the earliest: (echo, 1) float32."""
     te_s = np.asarray(te_s)
     return (te_s - te_s.min()).astype(np.float32)[:, None]
@@ -53,9 +54,7 @@ def sample(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return volume[np.unravel_index(voxels[:: 1 + len(voxels) // SAMPLE_VOXELS], mask.shape)].astype(np.float32)
 
 
-def noise_level(
-    magnitude: np.ndarray, mask: np.ndarray, te_s: np.ndarray, *, iterations: int, maximum_hz: float
-) -> float:
+def noise_level(magnitude: np.ndarray, mask: np.ndarray, te_s: Times, *, iterations: int, maximum_hz: float) -> float:
     r"""Noise standard deviation from the residuals of the fit, which need no air around the head.
 
     Where one exponential describes the decay, the squared residual over :math:`\sigma^2` follows a chi-squared
@@ -112,7 +111,7 @@ def slabs(shape: tuple[int, int, int]) -> Iterator[slice]:
 def irls(
     magnitude: np.ndarray,
     mask: np.ndarray,
-    te_s: np.ndarray,
+    te_s: Times,
     *,
     iterations: int = DEFAULT["iterations"],
     maximum_hz: float = DEFAULT["maximum_hz"],
@@ -139,7 +138,7 @@ def irls(
 def arlo(
     magnitude: np.ndarray,
     mask: np.ndarray,
-    te_s: np.ndarray,
+    te_s: Times,
     *,
     iterations: int = DEFAULT["iterations"],
     maximum_hz: float = DEFAULT["maximum_hz"],
@@ -177,7 +176,7 @@ def arlo(
 def _fit_slabs(
     magnitude: np.ndarray,
     mask: np.ndarray,
-    te_s: np.ndarray,
+    te_s: Times,
     *,
     noise: float,
     fit: LineFit,
@@ -223,7 +222,7 @@ STAGE = Stage(section="r2star_map", methods=METHODS)
 def r2star_fit(
     magnitude: np.ndarray,
     mask: np.ndarray,
-    te_s: np.ndarray,
+    te_s: Times,
     *,
     method: str = DEFAULT["method"],
     workers: int = 1,
@@ -258,7 +257,7 @@ def r2star_fit(
 def r2star_map(
     magnitude: np.ndarray,
     mask: np.ndarray,
-    te_s: np.ndarray,
+    te_s: Times,
     *,
     method: str = DEFAULT["method"],
     workers: int = 1,
@@ -276,7 +275,7 @@ def r2star_map(
     return r2star_fit(magnitude, mask, te_s, method=method, workers=workers, **settings).r2star_hz
 
 
-def arlo_difference(magnitude: np.ndarray, mask: np.ndarray, te_s: np.ndarray, r2star_hz: np.ndarray) -> float | None:
+def arlo_difference(magnitude: np.ndarray, mask: np.ndarray, te_s: Times, r2star_hz: np.ndarray) -> float | None:
     """Cross-check: median over the mask of (ARLO - R2*) / R2*, or None where the echoes are not uniform.
 
     Parameters

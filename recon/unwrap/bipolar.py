@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recon.grid import Times
 from recon.maths.wrap import in_rad, wrap
 from recon.registry import look_up
 from recon.unwrap.edge_cost import weighted_cost
@@ -61,9 +62,7 @@ def alternations(
     return angle, np.minimum(np.minimum(signal[:, :-2], signal[:, 1:-1]), signal[:, 2:]) ** 2
 
 
-def bipolar_offset(
-    phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, te_s: np.ndarray
-) -> np.ndarray:
+def bipolar_offset(phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, te_s: Times) -> np.ndarray:
     r"""The plane by which bipolar readouts raise the 1st, 3rd … echo and lower the 2nd, 4th …
 
     .. math:: \phi_i = \phi_0 + \omega TE_i + (-1)^i \theta, \qquad \theta = c + g \cdot x, \qquad i = 0, 1, \dots
@@ -106,7 +105,7 @@ def bipolar_offset(
 
 
 def odd_even(
-    phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, te_s: np.ndarray, bipolar: str
+    phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, te_s: Times, bipolar: str
 ) -> np.ndarray | None:
     """What bipolar readouts add to even and take from odd echoes, (X, Y, Z) [rad]; None where there is nothing.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from recon.grid import Times
 from recon.maths.wrap import in_rad, nearest_turn, turns_rad
 from recon.unwrap.bipolar import odd_even
 from recon.unwrap.edge_cost import typical, weighted_cost
@@ -25,7 +26,7 @@ def echo_weights(magnitude: np.ndarray | None, reference: float, n_voxels: int) 
 
 
 def unwrap_series(
-    phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, te_s: np.ndarray
+    phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, te_s: Times
 ) -> Iterator[np.ndarray]:
     """Unwrap the first echo in space and the others after it in time, bipolar readouts brought in line meanwhile.
 
@@ -44,7 +45,7 @@ def unwrap_series(
     first_magnitude = None if magnitude is None else clean(magnitude[..., 0])
     wrapped = np.where(mask, phase_rad[..., 0], 0).astype(np.float32)
     in_space = in_rad(unwrap_in_space(wrapped, first_magnitude, mask, weighted_cost)[mask])
-    reference = 1.0 if magnitude is None else typical(first_magnitude[mask])
+    reference = 1.0 if first_magnitude is None else typical(first_magnitude[mask])
 
     def echo(i: int) -> Echo:
         wrapped = phase_rad[..., i][mask].astype(np.float32, copy=False)
@@ -61,7 +62,7 @@ def unwrap_series(
         yield unwrapped - step_rad if step_rad is not None and i % 2 else unwrapped
 
 
-def align_echoes(unwrapped_rad: np.ndarray, mask: np.ndarray, te_s: np.ndarray) -> np.ndarray:
+def align_echoes(unwrapped_rad: np.ndarray, mask: np.ndarray, te_s: Times) -> np.ndarray:
     """Shift whole echoes by the 2 pi n that makes the phase run straight over TE.
 
     Echo 2 is predicted by TE2/TE1 of echo 1, later ones by the line through the two before, which cancels the

@@ -125,7 +125,8 @@ def unwrap_along_tree(
     start[..., 1:] &= ~joined
     run = (np.cumsum(start, dtype=np.int32) - np.int32(1)).reshape(mask.shape)
     edges = [cut_edges(run, rows, row_cost, cut)] + [best_edges(run, rows, cost(ax), mask, ax) for ax in (0, 1)]
-    turns, component = tree_turns(tuple(np.concatenate(e) for e in zip(*edges, strict=True)), int(run.flat[-1]) + 1)
+    a, b, costs, between = (np.concatenate(part) for part in zip(*edges, strict=True))
+    turns, component = tree_turns((a, b, costs, between), int(run.flat[-1]) + 1)
     rows += turns[run] << 16
     inside = run[mask]
     turns = level_components(rows[mask], component[inside])[component]

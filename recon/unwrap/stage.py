@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from recon.grid import Times
 from recon.maths.boxes import bounding_box
 from recon.registry import Method, Stage, always
 from recon.settings import defaults
@@ -20,7 +21,7 @@ DEFAULT = defaults("unwrap_phase")
 def weighted(
     phase_rad: np.ndarray,
     mask: np.ndarray,
-    te_s: np.ndarray,
+    te_s: Times,
     *,
     magnitude: np.ndarray | None = None,
     align_echoes: bool = DEFAULT["align_echoes"],
@@ -51,7 +52,7 @@ def weighted(
 def best_path(
     phase_rad: np.ndarray,
     mask: np.ndarray,
-    te_s: np.ndarray,
+    te_s: Times,
     *,
     align_echoes: bool = DEFAULT["align_echoes"],
     workers: int = 1,
@@ -129,7 +130,7 @@ STAGE = Stage(section="unwrap_phase", methods=METHODS)
 def unwrap_phase(
     phase_rad: np.ndarray,
     mask: np.ndarray,
-    te_s: np.ndarray,
+    te_s: Times,
     *,
     method: str = DEFAULT["method"],
     magnitude: np.ndarray | None = None,
