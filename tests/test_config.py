@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 DATACLASSES = {
-    "participants": "qnet.folds.Participants",
+    "select": "recon.intake.select.Select",
+    "participants": "workflow.lib.study.participants.Participants",
     "simulate": "recon.phantom.cohort.Simulate",
     "prepare_echoes": "recon.intake.echoes.PrepareEchoes",
     "locate_nuclei": "recon.regions.localize.LocateNuclei",
@@ -42,7 +43,9 @@ KEYWORDS = {  # section: functions whose keyword-only parameters are its setting
     "t1w_map": [t1_weighted],
 }
 SECTIONS = set(DATACLASSES) | set(KEYWORDS) | set(STAGES)
-CHOICES = {"dataset", "bids_dir", "dicom_dir", "derivatives", "on_error", "pipeline", "preprocessing", "model"}
+CHOICES = {
+    "dataset", "bids_dir", "dicom_dir", "derivatives", "output_dir", "on_error", "pipeline", "preprocessing", "model",
+}  # fmt: skip
 NOT_A_STAGE = CHOICES | {"consensus", "runs", "quantitative", "pretrain", "variants"}
 
 

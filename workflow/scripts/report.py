@@ -3,12 +3,11 @@
 import os
 from pathlib import Path
 
-import pandas as pd
-
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
 from workflow.lib.report import report_data
-from workflow.lib.report.cohort import by_fold, by_group
+from workflow.lib.report.cohort import by_fold, by_group, read_people
 from workflow.lib.report.html import render
 
 
@@ -17,7 +16,7 @@ def main(
     report: str,
     cfg: dict, synthetic: bool, flow: dict | None, beside: list[str], versions: dict[str, str],
 ) -> None:  # fmt: skip
-    people = pd.read_csv(folds, sep="\t", dtype={"participant_id": str})
+    people = read_people(folds)
     render(
         "report.html.j2",
         report,
@@ -40,8 +39,6 @@ def main(
 if __name__ == "__main__":
     with job(snakemake):
         files = dict(snakemake.input.items())
-        for name in ("tables", "figures", "pages", "example", "warnings"):  # none, one file as plain text, or several
-            found = files.get(name, [])
-            files[name] = [found] if isinstance(found, str) else list(found)
+        files |= {name: listed(files.get(name)) for name in ("tables", "figures", "pages", "example", "warnings")}
         params = {name: snakemake.params[name] for name in ("cfg", "synthetic", "flow", "beside")}
         main(**files, **snakemake.output, **params, versions=versions())

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from recon.files.io import read_header
+from recon.files.nifti_header import read_header
 from workflow.lib.planning.costs import Size
-from workflow.lib.planning.stale import SCAN
+from workflow.lib.study.names import scan_among_words
 
 OFTEN_S, OFTEN = 0.5, 31  # Snakemake looks that often at first,
 SELDOM_S = 30.0  # and so seldom afterwards
@@ -49,7 +49,7 @@ def read_benchmark(path: Path) -> tuple[float, float] | None:
 
 def rule_and_scan(name: str, rules: frozenset[str]) -> tuple[str, str] | None:
     """The rule and the scan that the name of a benchmark file tells; None where no such rule exists."""
-    scan = (re.findall(rf"(?:^|_)({SCAN.pattern})(?:_|$)", name) or [""])[0]
+    scan = scan_among_words(name) or ""
     fits = [rule for rule in rules if re.search(rf"(?:^|_){rule}(?:_|$)", name.replace(scan, "") if scan else name)]
     return (max(fits, key=len), scan) if fits else None
 
@@ -83,7 +83,7 @@ def scan_size(maps: Path, scan: str) -> Size | None:
     decay, anat = folder.with_name(f"{scan}_R2starmap.json"), folder.parent
     echoes = len(json.loads(decay.read_text(encoding="utf-8"))["EchoTimes"]) if decay.is_file() else 1
     return Size(
-        voxels=prod(read_header(folder)[0][:3]) / 1e6,
+        voxels=prod(read_header(folder).shape[:3]) / 1e6,
         echoes=echoes,
         flips=2 if (anat / f"{scan}_T1map.nii.gz").is_file() else 1,
         together=not any(anat.glob(f"{scan}_desc-echo*_Chimap.nii.gz")),

@@ -4,9 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
-
-from recon.problems import Problem
+from recon.problems import IntakeError, Problem
 
 FORMAT = "Q-Net model bundle"
 SECTIONS = (
@@ -41,6 +39,28 @@ def read_model(path: Path) -> dict:
     if not isinstance(bundle, dict) or not str(bundle.get("format")).startswith(FORMAT):
         raise ValueError(f"{path}: expected a {FORMAT}, found another file")
     return bundle
+
+
+def trained_model(cfg: Mapping, root: str) -> tuple[Path, dict] | None:
+    """Path and content of the bundle that `model` names; None where the configuration names none.
+
+    Parameters
+    ----------
+    cfg : the whole configuration
+    root : folder of the run that the model is applied in
+
+    Raises
+    ------
+    ValueError
+        There is no such bundle, it is of the same dataset, or its maps were made in another way.
+    """
+    if cfg["model"] is None:
+        return None
+    path = bundle_path(cfg["model"])
+    bundle = read_model(path)
+    if found := same_dataset(bundle, path, cfg["dataset"], root) + differences(bundle, cfg):
+        raise IntakeError(found)
+    return path, bundle
 
 
 def weight_files(bundle: Mapping, path: Path) -> list[str]:
@@ -80,9 +100,9 @@ def differences(bundle: Mapping, cfg: Mapping) -> list[Problem]:
     return found
 
 
-def same_dataset(bundle: Mapping, path: Path, dataset: str, results: str | Path = "results") -> list[Problem]:
-    """A problem if a model would be applied to the run that trained it: its subjects are not unseen."""
-    if path.resolve().parent != Path(results, dataset, "qnet").resolve():
+def same_dataset(bundle: Mapping, path: Path, dataset: str, root: str | Path) -> list[Problem]:
+    """A problem if a model would be applied to the run that trained it, in `root`: its subjects are not unseen."""
+    if path.resolve().parent != Path(root, "qnet").resolve():
         return []
     expected = f"a name other than {bundle['dataset']!r}, whose subjects the model has seen"
     return [Problem("config, dataset", expected, f"{dataset!r}")]
@@ -90,18 +110,3 @@ def same_dataset(bundle: Mapping, path: Path, dataset: str, results: str | Path 
 
 def _text(value: object) -> str:
     return value if value is MISSING else json.dumps(value)
-
-
-def age_of(participants: str | Path | None, subject: str) -> float | None:
-    """Age of a subject in years as far as a participants table tells; None where there is none or it is no number."""
-    if not participants:
-        return None
-    table = pd.read_csv(participants, sep="\t", dtype=str, keep_default_na=False)
-    if "age" not in table or "participant_id" not in table:
-        return None
-    ages = pd.to_numeric(table.loc[table["participant_id"] == subject, "age"], errors="coerce").dropna().unique()
-    if len(ages) > 1:
-        raise ValueError(
-            f"{participants}: expected one age of {subject}, found {', '.join(f'{age:g}' for age in ages)}"
-        )
-    return float(ages[0]) if len(ages) else None
