@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from recon.files.tables import read_table
-from recon.grid import Grid
+from recon.grid import Grid, Vector
 from recon.maths.boxes import slice_axis
 from recon.problems import Problem, ProblemError
 from recon.regions.nuclei import label_nuclei, nucleus_labels, nucleus_names
@@ -93,7 +93,7 @@ def _moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxel_size_mm) -> Box:
+def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxel_size_mm: Vector) -> Box:
     """Smallest box around some nuclei, with a margin in plane and none across slices.
 
     Parameters
@@ -181,7 +181,7 @@ def box_mask(shape: tuple[int, int, int], box: Box) -> np.ndarray:
 
 
 def region_statistics(
-    labels: np.ndarray, white: np.ndarray, maps: dict[str, np.ndarray], voxel_size_mm
+    labels: np.ndarray, white: np.ndarray, maps: dict[str, np.ndarray], voxel_size_mm: Vector
 ) -> pd.DataFrame:
     """Size, susceptibility and relaxation of each nucleus, and of white matter to compare with.
 
