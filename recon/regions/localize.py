@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from recon.files.tables import read_table
-from recon.maths.kernels import slice_axis
+from recon.grid import Grid, Vector
+from recon.maths.boxes import slice_axis
 from recon.problems import Problem, ProblemError
 from recon.regions.nuclei import label_nuclei, nucleus_labels, nucleus_names
 from recon.regions.registration import read_white_matter
@@ -92,7 +93,7 @@ def _moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxel_size_mm) -> Box:
+def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxel_size_mm: Vector) -> Box:
     """Smallest box around some nuclei, with a margin in plane and none across slices.
 
     Parameters
@@ -120,7 +121,7 @@ def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxe
     if len(position) == 0:
         raise ValueError(f"nuclei: expected {', '.join(nuclei)} in the brain, found none of them")
     margin = np.ceil(margin_mm / np.asarray(voxel_size_mm, float) - 1e-6).astype(int)
-    margin[slice_axis(voxel_size_mm)] = 0
+    margin[slice_axis(Grid(voxel_size_mm))] = 0
     start = np.maximum(position.min(axis=0) - margin, 0)
     stop = np.minimum(position.max(axis=0) + margin + 1, labels.shape)
     x, y, z = (slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
@@ -180,7 +181,7 @@ def box_mask(shape: tuple[int, int, int], box: Box) -> np.ndarray:
 
 
 def region_statistics(
-    labels: np.ndarray, white: np.ndarray, maps: dict[str, np.ndarray], voxel_size_mm
+    labels: np.ndarray, white: np.ndarray, maps: dict[str, np.ndarray], voxel_size_mm: Vector
 ) -> pd.DataFrame:
     """Size, susceptibility and relaxation of each nucleus, and of white matter to compare with.
 
