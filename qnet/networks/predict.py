@@ -7,9 +7,8 @@ from torch import Tensor
 
 from qnet.images.augment import Augmentation, centre_crop
 from qnet.images.normalise import Normalise, normalise
-from qnet.networks.measured_model import MeasuredModel
+from qnet.networks.heads.base import ScanModel
 from qnet.networks.model import ImageModel
-from qnet.networks.scan_model import ScanModel
 
 COLUMNS = ["participant_id", "slice", "label", "model", "level", "score", "input", "seed", "fold"]
 
@@ -53,7 +52,7 @@ def embed(model: ImageModel, images: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
-def scan_scores(model: ScanModel | MeasuredModel, embeddings: np.ndarray, age: float) -> tuple[np.ndarray, float]:
+def scan_scores(model: ScanModel, embeddings: np.ndarray, age: float) -> tuple[np.ndarray, float]:
     """Embeddings (T, 512) of one scan and age [years], NaN if unknown → P(positive) of its images (T,), of the scan."""
     batch = _batch_of_one(model, embeddings)
     images, scan = model(batch, None, batch.new_tensor([age]))
@@ -61,12 +60,12 @@ def scan_scores(model: ScanModel | MeasuredModel, embeddings: np.ndarray, age: f
 
 
 @torch.inference_mode()
-def weigh_slices(model: ScanModel | MeasuredModel, embeddings: np.ndarray) -> np.ndarray:
+def weigh_slices(model: ScanModel, embeddings: np.ndarray) -> np.ndarray:
     """Embeddings (T, 512) of one scan → weights (T,) of its slices, as `ScanModel.slice_weights` defines them."""
     return model.slice_weights(_batch_of_one(model, embeddings))[0].cpu().numpy()
 
 
-def _batch_of_one(model: ScanModel | MeasuredModel, embeddings: np.ndarray) -> Tensor:
+def _batch_of_one(model: ScanModel, embeddings: np.ndarray) -> Tensor:
     return torch.from_numpy(embeddings).to(model.scan_head.weight.device)[None]
 
 

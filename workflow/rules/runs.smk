@@ -1,5 +1,7 @@
 # What a trained run is made of: its settings and its files. No rule stands here.
 
+from qnet.networks.heads.registry import encoder_heads
+
 SHARED = ("precision", "augment_on", "augmentation")  # of stage 1, which pre-training takes over
 PRETRAINING = {
     "normalise": CFG["normalise"],
@@ -21,8 +23,7 @@ def initial_weights(wildcards):
 def encoder(wildcards):
     """Input function: the same where the scan model reads it."""
     stage = RUNS[wildcards.variant]["train_scan_model"]
-    heads = {choice.get("head", stage["head"]) for choice in [{}, *stage["choices"]]}
-    return initial_weights(wildcards) if "measured" in heads else []
+    return initial_weights(wildcards) if encoder_heads(stage) else []
 
 
 def image_stage(wildcards):

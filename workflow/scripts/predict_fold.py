@@ -6,9 +6,9 @@ from safetensors.numpy import load_file
 from qnet.atomic import atomic
 from qnet.folds import ages, held_out_labels, read_folds
 from qnet.images.data import participant_of, read_stack
+from qnet.networks.heads.models import read_scan_model
 from qnet.networks.model import prepare_torch
 from qnet.networks.predict import image_model_rows, image_scores, prepare, scan_scores, slice_table, tidy, weigh_slices
-from qnet.networks.scan_model import read_scan_model
 from qnet.networks.weights import read_image_model
 from workflow.lib.jobs.job import job
 

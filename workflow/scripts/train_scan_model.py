@@ -18,7 +18,7 @@ def main(
     folds: str, embeddings: str, weights: str, log: str, fold: str, seed: str, cfg: dict, threads: int,
     encoder: str | None = None,
 ) -> None:  # fmt: skip
-    """`encoder`: the weights that stage 1 started from, which head `measured` reads."""
+    """`encoder`: the weights that stage 1 started from, where the head reads them."""
     table, shuffled_by = read_folds(folds), int(seed) if cfg["labels"] == "permuted" else None
     labels, years = training_labels(table, int(fold), shuffled_by), ages(table)
     features = load_file(embeddings)

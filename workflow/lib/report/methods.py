@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from qnet.networks.heads.registry import head_of
 from recon.combine import CombineEchoes, echo_range
 from workflow.lib.report.acquisition_table import milliseconds, obliquity_deg, plain, reasons, voxel
 from workflow.lib.report.html import TEMPLATES, filled_markdown
@@ -109,6 +110,7 @@ def methods_text(cfg: dict, acquisitions: list[dict], versions: dict[str, str], 
         "methods.md.j2",
         {"n": lambda value: plain([value], 6)[0]},
         cfg=cfg, data=cohort(cfg, acquisitions), versions=versions, synthetic=synthetic, cite=cite,
+        head=head_of(cfg["train_scan_model"]["head"]),
     )  # fmt: skip
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     table = references()
