@@ -9,17 +9,12 @@ from qnet.evaluation import figure_set
 from qnet.evaluation import forest_figure as figures_forest
 from qnet.evaluation.contrasts import comparison_table
 from qnet.evaluation.evaluate import evaluate, write_table
+from qnet.evaluation.manifest import EVALUATE, TABLES, figures_of
 from qnet.evaluation.predictions import LEVELS, read_predictions, split_cases
 from qnet.evaluation.settings import Evaluate, read_ceiling, read_people
 from qnet.home import HOME
 
 CONFIG = HOME / "config" / "config.yaml"
-NEEDS = {  # table → what it needs beyond predictions
-    "contrasts": "both rows of evaluate.primary",
-    "confounds": "--participants",
-    "paper_comparison": "--participants with the groups HH and HC, and inputs and models named as in the paper",
-    "ablation": "--variants",
-}
 
 
 def settings(changes: list[str]) -> Evaluate:
@@ -44,14 +39,12 @@ def run_evaluate(options: argparse.Namespace) -> None:
         read_people(options.participants) if options.participants else None,
         read_predictions(*options.variants) if options.variants else None,
     )
-    skipped = [name for name, need in NEEDS.items() if tables[name].empty]
+    skipped = tuple(name for name, table in tables.items() if TABLES[name].needs and table.empty)
     for name in skipped:
-        print(f"{name}: skipped, needs {NEEDS[name]}")
+        print(f"{name}: skipped, needs {TABLES[name].needs}")
     for name in tables.keys() - set(skipped):
         write_table(options.out / f"{name}.tsv", tables[name])
-    paths = {name: options.out / f"{name}.png" for name in figure_set.FIGURES}
-    if "ablation" in skipped:
-        del paths["ablation_forest"]
+    paths = {name: options.out / f"{name}.png" for name in figures_of(EVALUATE, skipped)}
     figure_set.draw(paths, predictions, tables, params, options.synthetic or options.ceiling is not None)
 
 

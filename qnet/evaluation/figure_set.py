@@ -11,17 +11,6 @@ from qnet.evaluation import reliability_figure as figures_reliability
 from qnet.evaluation import roc_figures as figures
 from qnet.evaluation.settings import Evaluate
 
-FIGURES = (
-    "roc_image_inputs",
-    "roc_image",
-    "auc_boxplot",
-    "roc_scan_inputs",
-    "roc_scan",
-    "reliability_curves",
-    "decision_curves",
-    "ablation_forest",
-)
-
 
 def draw(
     paths: Mapping[str, str | Path],
@@ -30,7 +19,7 @@ def draw(
     params: Evaluate,
     synthetic: bool,
 ) -> None:
-    """Draw those of `FIGURES` that have a path.
+    """Draw the figures of the manifest that have a path.
 
     Parameters
     ----------
@@ -51,6 +40,5 @@ def draw(
         ),
         "ablation_forest": partial(figures_forest.ablation, table=tables["ablation"]),
     }
-    for name in FIGURES:
-        if name in paths:
-            draw_one[name](paths[name], synthetic=synthetic)
+    for name in paths:
+        draw_one[name](paths[name], synthetic=synthetic)

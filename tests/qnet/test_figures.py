@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from qnet.evaluation import forest_figure as figures_forest
 from qnet.evaluation.contrasts import comparison_table
 from qnet.evaluation.evaluate import evaluate
-from qnet.evaluation.figure_set import FIGURES, draw
+from qnet.evaluation.figure_set import draw
+from qnet.evaluation.manifest import figures_of
 from qnet.evaluation.predictions import read_predictions, split_cases
 from qnet.evaluation.roc_figures import looks
 from tests.qnet.made_predictions import PARAMS, baselines, networks
@@ -49,7 +50,7 @@ def texts(monkeypatch) -> dict[str, list[str]]:
 
 
 def draw_all(folder: Path, predictions, tables, synthetic: bool = False) -> dict[str, Path]:
-    paths = {name: folder / f"{name}.png" for name in FIGURES}
+    paths = {name: folder / f"{name}.png" for name in figures_of("evaluate")}
     draw(paths, predictions, tables, PARAMS, synthetic)
     return paths
 

@@ -20,7 +20,7 @@ def main(
     ceiling: str | None = None,
     **outputs: str,
 ) -> None:
-    """`outputs`: a path for each table and figure that is wanted, by its name."""
+    """`outputs`: a path for each table, and for each figure that is wanted, by its name in the manifest."""
     params = Evaluate(**cfg)
     scores = read_predictions(*predictions, *baselines)
     truth = read_ceiling(Path(ceiling).parent) if ceiling else None
@@ -28,8 +28,8 @@ def main(
     tables = evaluate(scores, params, truth, people, read_predictions(*variants) if variants else None)
     with atomic(merged) as part:
         scores.to_csv(part, sep="\t", index=False)  # every digit: confident scores differ late
-    for name in tables.keys() & outputs.keys():
-        write_table(outputs[name], tables[name])
+    for name, table in tables.items():
+        write_table(outputs.pop(name), table)
     draw(outputs, scores, tables, params, synthetic=truth is not None)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
-from workflow.lib.report import report_data
+from workflow.lib.report import cells, report_data
 from workflow.lib.report.cohort import by_fold, by_group
 from workflow.lib.report.html import render
 
@@ -17,13 +17,16 @@ def main(
     report: str,
     cfg: dict, synthetic: bool, flow: dict | None, beside: list[str], versions: dict[str, str],
 ) -> None:  # fmt: skip
-    people = pd.read_csv(folds, sep="\t", dtype={"participant_id": str})
+    people, shown = pd.read_csv(folds, sep="\t", dtype={"participant_id": str}), report_data.read_tables(tables)
     render(
         "report.html.j2",
         report,
-        tables=report_data.read_tables(tables),
-        figures=report_data.by_name(figures),
+        tables=shown,
+        figures=report_data.pictures_of(figures, cfg),
+        explanations=report_data.explanations(figures, shown, cfg),
+        captions=report_data.captions_of(cfg),
         data=report_data,
+        cells=cells,
         example=example,
         groups=by_group(people),
         folds=by_fold(people),

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from workflow.lib.report.cohort_figure import STYLE, save
+from workflow.lib.words import counts
 
 WIDTH = 7.0  # inches, as all lengths here: one unit of the axes is an inch
 LINE, PAD, GAP = 0.19, 0.16, 0.35
@@ -19,9 +20,9 @@ FOLDS_A_ROW = 5
 MOST_REASONS = 4
 
 
-def counted(name: str, counts: dict[str, int]) -> str:
+def counted(name: str, of_groups: dict[str, int]) -> str:
     """`Diagnosed: n = 95` and the numbers of each group below."""
-    return f"{name}: n = {sum(counts.values())}\n" + ", ".join(f"{n} {group}" for group, n in counts.items())
+    return f"{name}: n = {sum(of_groups.values())}\n{counts(of_groups)}"
 
 
 def why(reasons: dict[str, list[str]]) -> str:

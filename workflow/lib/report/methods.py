@@ -7,8 +7,9 @@ import pandas as pd
 
 from qnet.networks.heads.registry import head_of
 from recon.combine import CombineEchoes, echo_range
-from workflow.lib.report.acquisition_table import milliseconds, obliquity_deg, plain, reasons, voxel
+from workflow.lib.report.acquisition_table import milliseconds, obliquity_deg, reasons, voxel
 from workflow.lib.report.html import TEMPLATES, filled_markdown
+from workflow.lib.words import plain
 
 REFERENCES = TEMPLATES.parents[1] / "resources" / "references.tsv"
 MOST = 4  # different values that a sentence lists
