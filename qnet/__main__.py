@@ -5,14 +5,15 @@ from pathlib import Path
 
 import yaml
 
-from qnet.evaluation import figure_set
-from qnet.evaluation import forest_figure as figures_forest
+from qnet.evaluation import figure_set, forest_figure
+from qnet.evaluation.cases import split_cases
 from qnet.evaluation.contrasts import comparison_table
-from qnet.evaluation.evaluate import evaluate, write_table
+from qnet.evaluation.evaluate import evaluate
 from qnet.evaluation.manifest import EVALUATE, TABLES, figures_of
-from qnet.evaluation.predictions import LEVELS, read_predictions, split_cases
 from qnet.evaluation.settings import Evaluate, read_ceiling, read_people
 from qnet.home import HOME
+from qnet.predictions import LEVELS, read_predictions
+from qnet.tables import write_table
 
 CONFIG = HOME / "config" / "config.yaml"
 
@@ -56,7 +57,7 @@ def run_compare(options: argparse.Namespace) -> None:
     ]
     table = comparison_table(*runs, tuple(options.names), settings(options.changes))
     write_table(options.out / "comparison.tsv", table)
-    figures_forest.comparison(options.out / "comparison.png", table, options.synthetic)
+    forest_figure.comparison(options.out / "comparison.png", table, options.synthetic)
 
 
 def parser() -> argparse.ArgumentParser:

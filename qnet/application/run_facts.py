@@ -43,7 +43,7 @@ def run_facts(
     Parameters
     ----------
     people : result of `qnet.folds.read_folds`
-    predictions : result of `qnet.evaluation.predictions.read_predictions`
+    predictions : result of `qnet.predictions.read_predictions`
     stats, stacks, acquisitions : paths
         Statistics per nucleus, slices and `acquisition.json` of every subject.
     embeddings : paths

@@ -32,8 +32,8 @@ import pandas as pd
 from qnet.baselines.classifiers import Recipe, predict
 from qnet.baselines.regions import BOX
 from qnet.folds import held_out_labels, training_labels
+from qnet.predictions import COLUMNS
 
-COLUMNS = ["participant_id", "slice", "label", "model", "level", "score", "input", "seed", "fold"]
 REFERENCE = "putamen"  # of Lee 2020
 THUMBNAIL = 32  # pixels along a side that the background is averaged to
 

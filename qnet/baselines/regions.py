@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from qnet.atomic import atomic
 from qnet.baselines.glcm import cooccurrence, grey_levels, texture
 from qnet.baselines.radiomics import SHAPE_UNITS, first_order, shape
 from qnet.images.data import read_canonical
@@ -171,11 +170,6 @@ def _of_shape(region: str, sides: list[Side], voxel_size_mm: np.ndarray) -> Iter
     for feature, unit in SHAPE_UNITS.items():
         value = np.mean([of_side[feature] for of_side in whole]) if whole else np.nan
         yield _row("mask", "shape", feature, region, "both", unit, value)
-
-
-def write_features(path: str | Path, table: pd.DataFrame) -> None:
-    with atomic(path) as part:
-        table.to_csv(part, sep="\t", index=False, na_rep="n/a")
 
 
 def read_features(paths: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:

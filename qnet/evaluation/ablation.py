@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from qnet.evaluation.cases import split_cases
 from qnet.evaluation.contrasts import Row, adjusted, paired
-from qnet.evaluation.predictions import LEVELS, by_variant, split_cases
 from qnet.evaluation.settings import Evaluate
 from qnet.evaluation.statistics import auc_interval
+from qnet.predictions import LEVELS, by_variant
 
 MAIN = "main"
 COMPARED = (("image", "ResNetSWA"), ("image", "Q-Net"), ("scan", "ResNetSWA mean P"), ("scan", "Q-Net"))

@@ -9,8 +9,7 @@ from qnet.images.augment import Augmentation, centre_crop
 from qnet.images.normalise import Normalise, normalise
 from qnet.networks.heads.base import ScanModel
 from qnet.networks.model import ImageModel
-
-COLUMNS = ["participant_id", "slice", "label", "model", "level", "score", "input", "seed", "fold"]
+from qnet.predictions import COLUMNS
 
 
 def prepare(images: np.ndarray, about: dict) -> np.ndarray:

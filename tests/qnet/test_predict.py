@@ -11,7 +11,6 @@ from qnet.images.augment import centre_crop
 from qnet.images.normalise import normalise
 from qnet.networks.heads.models import new_model
 from qnet.networks.predict import (
-    COLUMNS,
     image_model_rows,
     positive_probability,
     prepare,
@@ -21,6 +20,7 @@ from qnet.networks.predict import (
     vote_score,
     weigh_slices,
 )
+from qnet.predictions import COLUMNS
 from tests.qnet.settings import PAPER, WINDOW
 
 CONSTANT = {"participant_id": "sub-01", "label": 1, "input": "crop", "seed": 0, "fold": 2}

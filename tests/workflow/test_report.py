@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from qnet.evaluation.manifest import tables_of
-from qnet.evaluation.predictions import read_predictions
+from qnet.predictions import read_predictions
 from recon.files.io import Volume, write_json, write_mask, write_volume
 from workflow.lib.report.cohort import flow
 from workflow.lib.words import number, p_value, percent

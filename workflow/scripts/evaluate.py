@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from qnet.atomic import atomic
-from qnet.evaluation.evaluate import evaluate, write_table
+from qnet.evaluation.evaluate import evaluate
 from qnet.evaluation.figure_set import draw
-from qnet.evaluation.predictions import read_predictions
 from qnet.evaluation.settings import Evaluate, read_ceiling, read_people
+from qnet.predictions import read_predictions, write_predictions
+from qnet.tables import write_table
 from workflow.lib.jobs.job import job
 
 
@@ -26,8 +26,7 @@ def main(
     truth = read_ceiling(Path(ceiling).parent) if ceiling else None
     people = read_people(folds) if folds else None
     tables = evaluate(scores, params, truth, people, read_predictions(*variants) if variants else None)
-    with atomic(merged) as part:
-        scores.to_csv(part, sep="\t", index=False)  # every digit: confident scores differ late
+    write_predictions(merged, scores)
     for name, table in tables.items():
         write_table(outputs.pop(name), table)
     draw(outputs, scores, tables, params, synthetic=truth is not None)

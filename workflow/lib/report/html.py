@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jinja2
 
+from qnet.labels import RESEARCH_USE, SYNTHETIC
 from recon.files.atomic import atomic
 from workflow.lib.home import HOME
 from workflow.lib.words import number, p_value, percent
@@ -57,5 +58,6 @@ def _environment(**options: object) -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(TEMPLATES)
     strict = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     environment = jinja2.Environment(loader=loader, **strict, **options)
+    environment.globals |= {"SYNTHETIC": SYNTHETIC, "RESEARCH_USE": RESEARCH_USE}
     environment.filters |= {"data_uri": data_uri, "number": number, "percent": percent, "p_value": p_value}
     return environment

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from qnet.evaluation.manifest import TABLES
+from qnet.labels import RESEARCH_USE, SYNTHETIC
 from workflow.lib.report.cells import NO_INTERVAL, Cell, cell
 from workflow.lib.report.cohort import by_fold, by_group
 from workflow.lib.report.html import filled_markdown
@@ -19,7 +20,7 @@ USE = (
     "training controls.",
 )
 LIMITS = (
-    "Research use only: not a medical device, not for diagnosis. Nobody has tested it on patients to come.",
+    f"{RESEARCH_USE} Nobody has tested it on patients to come.",
     "It only knows {positive} and {negative}. A person with any other condition gets a probability all the same.",
     "Groups were compared in the proportion of the study ({share} % {positive}); a probability holds for that "
     "proportion, not for a population.",
@@ -30,7 +31,7 @@ LIMITS = (
     "z-scores compare with {controls} controls of the study, not with a reference population.",
 )
 PERMUTED = "Trained on groups exchanged at random: a negative control, of no use for anything else."
-SYNTHETIC = "Trained on SYNTHETIC subjects: its output says nothing about a real person."
+SIMULATED = f"Trained on {SYNTHETIC}: its output says nothing about a real person."
 
 
 def settings(cfg: Mapping) -> dict:
@@ -60,7 +61,7 @@ def training(cfg: Mapping, people: pd.DataFrame, synthetic: bool) -> dict:
         "share": f"{100 * people['label'].mean():.0f}",
     }
     permuted = cfg["runs"]["labels"] == "permuted"
-    first = [text for text, holds in ((SYNTHETIC, synthetic), (PERMUTED, permuted)) if holds]
+    first = [text for text, holds in ((SIMULATED, synthetic), (PERMUTED, permuted)) if holds]
     return {
         "synthetic": synthetic,
         "data": {"groups": by_group(people), "folds": by_fold(people)},

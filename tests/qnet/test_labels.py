@@ -1,0 +1,48 @@
+"""One wording says that data are simulated and that nothing here is for patients."""
+
+import re
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from qnet.figures import save
+from qnet.labels import RESEARCH_USE, SYNTHETIC
+from recon.phantom import bids
+from workflow.lib.record import derivative
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(
+    p for folder in ("recon", "qnet", "workflow") for e in ("py", "j2", "smk") for p in (ROOT / folder).rglob(f"*.{e}")
+)
+WORDINGS = {  # what is looked for, and how it must go on
+    r"research use only": re.escape(RESEARCH_USE.removeprefix("Research use only")),
+    r"\bSYNTHETIC\b": r"(?: DATA\b|[\s\"},]|: SYNTHETIC|$)",
+}
+
+
+@pytest.mark.parametrize("wording", WORDINGS)
+def test_there_is_one_wording(wording):
+    flags = re.IGNORECASE if wording.islower() else 0
+    other = re.compile(f"({wording})(?!{WORDINGS[wording]})", flags)
+    text_of = {str(p.relative_to(ROOT)): " ".join(p.read_text(encoding="utf-8").split()) for p in FILES}
+    assert {name: found for name, text in text_of.items() if (found := other.findall(text))} == {}
+
+
+@pytest.mark.parametrize("text", [bids.README, derivative.README, derivative.ABOUT])
+def test_datasets_say_what_they_are_for(text):
+    assert RESEARCH_USE in text
+
+
+@pytest.mark.parametrize("name", [bids.RAW_DESCRIPTION["Name"], bids.README, derivative.name_of(simulated=True)])
+def test_simulated_datasets_say_so_first(name):
+    assert name.removeprefix("# ").startswith(f"{SYNTHETIC}: ")
+
+
+@pytest.mark.parametrize("title", ["", "Weight of slices"])
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_every_figure_says_what_it_is(tmp_path, title, synthetic):
+    figure = Figure(layout="constrained")
+    save(tmp_path / "a.png", figure, synthetic, title, note=title)
+    assert (SYNTHETIC in figure.get_suptitle()) == synthetic
+    assert RESEARCH_USE in figure.get_supxlabel()
