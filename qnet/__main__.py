@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+import jsonschema
 import yaml
 
 from qnet.evaluation import figure_set, forest_figure
@@ -16,16 +17,22 @@ from qnet.predictions import LEVELS, read_predictions
 from qnet.tables import write_table
 
 CONFIG = HOME / "config" / "config.yaml"
+SCHEMA = HOME / "workflow" / "schemas" / "config.schema.yaml"
 
 
 def settings(changes: list[str]) -> Evaluate:
-    """Section `evaluate` of the shipped configuration with KEY=VALUE changes."""
+    """Section `evaluate` of the shipped configuration with KEY=VALUE changes, as its schema allows."""
     section = yaml.safe_load(CONFIG.read_text())["evaluate"]
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals or key not in section:
             raise ValueError(f"--set: expected KEY=VALUE with KEY one of {', '.join(section)}, found '{change}'")
         section[key] = yaml.safe_load(value)
+    try:
+        jsonschema.validate(section, yaml.safe_load(SCHEMA.read_text())["properties"]["evaluate"])
+    except jsonschema.ValidationError as error:
+        place = ".".join(["evaluate", *map(str, error.absolute_path)])
+        raise ValueError(f"--set {place}: expected what {SCHEMA.name} allows, found {error.message}") from None
     return Evaluate(**section)
 
 
@@ -51,11 +58,12 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 def run_compare(options: argparse.Namespace) -> None:
     """Write comparison.tsv and comparison.png: two runs on the same subjects."""
-    runs = [
+    first, second = (
         [cases for level in LEVELS for cases in split_cases(read_predictions(path), level)]
         for path in (options.first, options.second)
-    ]
-    table = comparison_table(*runs, tuple(options.names), settings(options.changes))
+    )
+    one, two = options.names
+    table = comparison_table(first, second, (one, two), settings(options.changes))
     write_table(options.out / "comparison.tsv", table)
     forest_figure.comparison(options.out / "comparison.png", table, options.synthetic)
 

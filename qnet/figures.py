@@ -13,7 +13,7 @@ from qnet.labels import RESEARCH_USE, SYNTHETIC
 BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 GROUPS = (BLUE, VERMILION, GREEN, PURPLE)  # negative, positive, and others where there are any
 DPI = 130
-STYLE: dict[str, Any] = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": DPI}
+STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": DPI}
 
 
 def nothing(ax: Axes) -> None:
@@ -23,7 +23,7 @@ def nothing(ax: Axes) -> None:
 
 
 def save(path: str | Path, figure: Figure, synthetic: bool, title: str = "", note: str = "") -> None:
-    """Label a figure (simulated data, research use only) and write it; the same figure gives the same bytes.
+    """Write a figure with its labels (see `qnet.labels`); the same figure gives the same bytes.
 
     Parameters
     ----------

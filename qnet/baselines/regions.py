@@ -168,7 +168,7 @@ def _of_shape(region: str, sides: list[Side], voxel_size_mm: np.ndarray) -> Iter
     """Rows of the shape of one nucleus: the mean of the sides that lie wholly in the volume."""
     whole = [shape(side.inside, voxel_size_mm) for side in sides if not side.cut]
     for feature, unit in SHAPE_UNITS.items():
-        value = np.mean([of_side[feature] for of_side in whole]) if whole else np.nan
+        value = float(np.mean([of_side[feature] for of_side in whole])) if whole else np.nan
         yield _row("mask", "shape", feature, region, "both", unit, value)
 
 
@@ -192,7 +192,7 @@ def read_features(paths: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     ValueError
         Tables list different features, or two are of one subject.
     """
-    tables = {}
+    tables: dict[str, pd.DataFrame] = {}
     for path in paths:
         participant = Path(path).name.split("_")[0]
         table = pd.read_csv(path, sep="\t", na_values=["n/a"]).set_index("name")

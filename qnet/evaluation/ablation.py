@@ -32,7 +32,7 @@ def ablation_row(variant: str, key: Key, row: Row, params: Evaluate) -> dict[str
     level, input_, model = key
     cases = row[0]
     auc = auc_interval(cases.labels, cases.score(model), params.confidence, cases.subjects)
-    about = {"variant": variant, "input": input_, "level": level, "model": model}
+    about: dict[str, object] = {"variant": variant, "input": input_, "level": level, "model": model}
     about |= {"subjects": len(cases.participants), "cases": len(cases.labels)}
     return about | dict(zip(("auc", "auc_low", "auc_high"), auc, strict=True))
 

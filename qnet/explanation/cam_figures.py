@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -77,7 +78,7 @@ def montage(path: str | Path, cases: Sequence[Evidence], groups: tuple[str, str]
     save(path, figure, synthetic, title, _wrapped(figure, note))
 
 
-def _pair(axes: Sequence[Axes], case: Evidence, limit: float) -> tuple[AxesImage, AxesImage]:
+def _pair(axes: np.ndarray, case: Evidence, limit: float) -> tuple[AxesImage, AxesImage]:
     """The middle slice of a subject, and the same below its evidence."""
     middle = len(case.maps) // 2
     qsm_ppm, (low, high) = case.images()[middle, 0], QSM_WINDOW_PPM
@@ -123,7 +124,7 @@ def template_figure(
         ax.set_title(f"z = {template.grid.axis_mm(2)[level]:.0f} mm", fontsize=9)
     bars = [(0, 1, "QSM [ppm]"), (1, 2, "T1W / mean"), (2, 4, _evidence_label(groups)), (4, 5, "difference [logit]")]
     for first, last, label in bars:
-        style = {"label": label, "extend": "both", "shrink": 0.8, "aspect": 15}
+        style: dict[str, Any] = {"label": label, "extend": "both", "shrink": 0.8, "aspect": 15}
         figure.colorbar(drawn[first], ax=axes[first:last].ravel().tolist(), **style)
     note = (
         f"Held-out subjects in MNI space, voxels of {VOXEL_MM:g} mm, where at least half of them have a slice. "
@@ -146,7 +147,7 @@ def _plane(ax: Axes, template: Template, level: int, under, window, evidence, li
     extent = (x[-1] + half, x[0] - half, y[0] - half, y[-1] + half)
     image = ax.imshow(under[::-1, ::-1, level].T, extent=extent, cmap="gray", vmin=window[0], vmax=window[1])
     if evidence is not None:
-        style = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "alpha": 0.5}
+        style: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "alpha": 0.5}
         image = ax.imshow(evidence[::-1, ::-1, level].T, extent=extent, **style)
     for share in template.nuclei.values():
         if share[..., level].max() > 0.5:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qnet.explanation.enrichment import interval
-from qnet.figures import GROUPS, save
+from qnet.figures import GROUPS, STYLE, save
 from qnet.home import HOME
 from qnet.images.data import participant_of, read_array
 
@@ -88,14 +88,14 @@ def nucleus_ranges(stacks: Sequence[str], input_name: str) -> dict[str, tuple[fl
 
     As far as the slices show: what of a nucleus reaches beyond the first or last slice does not count.
     """
-    z_mm, labels = [], []
+    heights_mm, of_pixels = [], []
     for path in stacks:
         nuclei, to_mni = read_array(path, f"{input_name}_nuclei"), read_array(path, f"{input_name}_to_mni")
         t, row, column = np.nonzero(nuclei)
         pixels = np.stack([column, row, np.zeros(len(t)), np.ones(len(t))], -1)
-        z_mm.append((to_mni[t, 2] * pixels).sum(1))
-        labels.append(nuclei[t, row, column])
-    z_mm, labels = np.concatenate(z_mm), np.concatenate(labels)
+        heights_mm.append((to_mni[t, 2] * pixels).sum(1))
+        of_pixels.append(nuclei[t, row, column])
+    z_mm, labels = np.concatenate(heights_mm), np.concatenate(of_pixels)
     names = pd.read_csv(LABELS, sep="\t").drop_duplicates("label").set_index("label")["name"]
     found = {}
     for name in names.unique():
@@ -105,7 +105,7 @@ def nucleus_ranges(stacks: Sequence[str], input_name: str) -> dict[str, tuple[fl
     return found
 
 
-@matplotlib.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
+@matplotlib.rc_context(STYLE)
 def draw(
     path: str | Path, table: pd.DataFrame, nuclei: dict[str, tuple[float, float]], groups: tuple[str, str], title: str,
     synthetic: bool,
@@ -122,7 +122,7 @@ def draw(
     synthetic : bool
         Whether to mark the subjects as simulated.
     """
-    figure = Figure(figsize=(7.6, 4.6), dpi=130, layout="constrained")
+    figure = Figure(figsize=(7.6, 4.6), layout="constrained")
     ax, side = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for group, colour in zip(groups, GROUPS[:2], strict=True):
         own = table[table["group"] == group].sort_values("z_mm")

@@ -1,5 +1,7 @@
 """Trained networks → scores of images and scans, and weights of slices: tidy tables."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
@@ -88,7 +90,9 @@ def vote_score(scores: np.ndarray) -> float:
     return float(((scores >= 0.5).sum() + scores.mean()) / (len(scores) + 1))
 
 
-def tidy(model: str, slices: np.ndarray, images: np.ndarray, scan: float, **constant) -> pd.DataFrame:
+def tidy(
+    model: str, slices: Sequence[int] | np.ndarray, images: Sequence[float] | np.ndarray, scan: float, **constant
+) -> pd.DataFrame:
     """Rows of one model and one subject: T at level image, one at level scan, which has no slice.
 
     `slices` and `images` are empty for a model that speaks of scans only.
