@@ -27,6 +27,7 @@ class Column:
         Behind the decimal point.
     interval, spread, count : bool
         Whether `<name>_low` to `<name>_high`, ± `<name>_sd` and `<name>_count` are shown beside it.
+    limits_of : what the columns of its interval begin with, if not with its own name
     stars : name of the column with its marks of significance
     group : title above several columns
     """
@@ -38,6 +39,7 @@ class Column:
     interval: bool = False
     spread: bool = False
     count: bool = False
+    limits_of: str | None = None
     stars: str = ""
     group: str = ""
 
@@ -45,6 +47,12 @@ class Column:
     def numeric(self) -> bool:
         """Whether it is set flush right."""
         return self.form not in ("text", "name")
+
+    @property
+    def limits(self) -> tuple[str, str]:
+        """Names of the columns of its interval."""
+        start = f"{self.name}_" if self.limits_of is None else self.limits_of
+        return f"{start}low", f"{start}high"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +213,7 @@ TABLES = {
             Column(name="stratum", title="Stratum"),
             Column(name="subjects", title="Subjects", form="number"),
             Column(name="statistic", title="Statistic"),
-            Column(name="value", title="Value", form="decimals", interval=True),
+            Column(name="value", title="Value", form="decimals", interval=True, limits_of=""),
         ),
         caption="AUC of a diagnosis by age, by sex, by both, and by the image outside the brain: 0.5 is chance, and "
         "all of them should be near it. A score that reads disease keeps its AUC inside groups of similar age and of "

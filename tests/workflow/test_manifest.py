@@ -50,7 +50,7 @@ def test_what_is_computed_is_in_the_manifest_and_the_other_way_round(tables):
 def test_columns_that_a_reader_is_shown_are_computed(tables, name):
     shown = [column for column in TABLES[name].columns if column.name != "pair"]
     wanted = {column.name for column in shown} | {
-        f"{c.name}_{end}" for c in shown if c.interval for end in ("low", "high")
+        limit for column in shown if column.interval for limit in column.limits
     }
     wanted |= {f"{c.name}_sd" for c in shown if c.spread} | {f"{c.name}_count" for c in shown if c.count}
     wanted |= {column.stars for column in shown if column.stars}

@@ -58,7 +58,7 @@ def _interval(column: Column, row: Mapping) -> str:
     """`73.2 to 88.5`, or that there is none; nothing for a value that is no estimate, as it has no subjects."""
     if not column.interval or not known(row.get("subjects", 1)):
         return ""
-    limits = [row.get(f"{column.name}_{end}") for end in ("low", "high")]
+    limits = [row.get(name) for name in column.limits]
     if not all(map(known, limits)):
         return NO_INTERVAL
     return " to ".join(_written(limit, column, column.digits) for limit in limits)
