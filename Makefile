@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 PEERS := benchmarks/.venv
 UV := uv==0.13.9
+QNET := $(BIN)/python -m workflow
 CORES ?= all
 # names as they were typed, whatever they hold: expanded neither by make nor, within "$$BIDS", by the shell
 override BIDS := $(value BIDS)
@@ -34,40 +35,45 @@ $(STAMP): requirements.lock
 
 .PHONY: demo
 demo: $(STAMP) ## simulated cohort: raw echoes to report, results/simulated/report.html
-	$(BIN)/snakemake --cores $(CORES)
+	$(QNET) run --cores $(CORES)
 
 .PHONY: check
 check: $(STAMP) ## look at your data before a run: make check BIDS=folder [DATASET=name]
-	$(BIN)/snakemake check --cores $(CORES) --quiet rules host reason progress $(STUDY)
+	$(QNET) check --cores $(CORES) $(STUDY)
 
 .PHONY: plan
 plan: $(STAMP) ## jobs, core-hours, memory and disk that a run would need: make plan [BIDS=folder DATASET=name] [ARGS="--configfile config/paper.yaml"]
-	$(BIN)/python -m workflow.plan --cores $(CORES) $(STUDY) $(ARGS)
+	$(QNET) plan --cores $(CORES) $(STUDY) $(ARGS)
 
 .PHONY: why
 why: $(STAMP) ## what would run and why, in words: make why [BIDS=folder DATASET=name] [ARGS=…]
-	$(BIN)/python -m workflow.why $(STUDY) $(ARGS)
+	$(QNET) why $(STUDY) $(ARGS)
 
 .PHONY: verify
 verify: $(STAMP) ## compare results with the checksums of their jobs: make verify [RUN=results/name]
-	$(BIN)/python -m workflow.verify $(if $(RUN),"$$RUN")
+	$(QNET) verify $(if $(RUN),"$$RUN")
 
 .PHONY: prepare
 prepare: $(STAMP) ## make ready for nodes without network: make prepare [CONFIG=config/paper.yaml] [DOWNLOAD=1]
-	$(BIN)/python -m workflow.prepare $(if $(CONFIG),--configfile "$$CONFIG") $(if $(DOWNLOAD),--download)
+	$(QNET) prepare $(if $(CONFIG),--configfile "$$CONFIG") $(if $(DOWNLOAD),--download)
 
 .PHONY: container
 container: $(STAMP) ## q-net.def, an Apptainer definition of the locked environment; built where apptainer is installed
-	$(BIN)/python -m workflow.container > q-net.def
+	$(QNET) container > q-net.def
 	if command -v apptainer; then apptainer build q-net.sif q-net.def; else echo "q-net.def written; apptainer is not here"; fi
 
 .PHONY: test
-test: $(STAMP) ## linters and tests
+test: $(STAMP) ## linters, types and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+	$(BIN)/mypy recon qnet
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+
+.PHONY: wheel
+wheel: $(STAMP) ## the package, dist/q_net-*.whl: pip install it, then q-net from any folder
+	$(BIN)/python -m hatchling build -t wheel
 
 .PHONY: bench
 bench: $(STAMP) $(PEERS)/.synced ## time, memory and accuracy of every stage, to benchmarks/results/
@@ -92,7 +98,7 @@ config-readme: ## write config/README.md from the config and its schema
 
 .PHONY: clean
 clean: ## remove the simulated results and caches, keep .venv and results of your own data
-	rm -rf results/simulated .snakemake .pytest_cache .ruff_cache
+	rm -rf results/simulated .snakemake .pytest_cache .ruff_cache .mypy_cache .coverage dist
 
 .PHONY: clean-work
 clean-work: ## remove stage outputs (work/) of all results; maps, models, tables and reports stay

@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("predictions", type=Path, help="TSV: participant_id slice label model level score")
     one.add_argument("out", type=Path, help="folder to write to")
     one.add_argument("--ceiling", type=Path, help="folder with ceiling.json and cohort.tsv of a simulation")
-    one.add_argument("--participants", type=Path, help="folds.tsv or participants.tsv: age and sex, for confounds")
+    one.add_argument("--participants", type=Path, help="folds.tsv of the run: age and sex, for confounds")
     one.add_argument("--variants", type=Path, nargs="+", help="predictions with a column variant, for the ablation")
     one.set_defaults(run=run_evaluate)
     two = commands.add_parser("compare", help="compare two runs on the same subjects")

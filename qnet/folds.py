@@ -17,28 +17,7 @@ class Folds:
     seed: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Participants:
-    """Where the diagnosis stands in participants.tsv, and which scan of a subject is diagnosed (`first` or `last`)."""
-
-    group_column: str
-    positive_label: str
-    negative_label: str
-    scan: str
-
-
-def read_participants(path: str | Path, subjects: list[str]) -> pd.DataFrame:
-    """Rows of a BIDS participants.tsv for `subjects`, as text, `n/a` as missing."""
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, na_values=["n/a", ""])
-    if "participant_id" not in table:
-        raise ValueError(f"{path}: expected a column participant_id, found {list(table.columns)}")
-    absent = sorted(set(subjects) - set(table["participant_id"]))
-    if absent:
-        raise ValueError(f"{path}: expected a row for every subject with images, found none for {absent}")
-    return table[table["participant_id"].isin(subjects)].reset_index(drop=True)
-
-
-def make_folds(table: pd.DataFrame, params: Folds, participants: Participants) -> pd.DataFrame:
+def make_folds(table: pd.DataFrame, params: Folds) -> pd.DataFrame:
     """Deal subjects into folds.
 
     Within a group, subjects are sorted by age tercile and sex, shuffled inside each of these strata, and
@@ -48,23 +27,42 @@ def make_folds(table: pd.DataFrame, params: Folds, participants: Participants) -
     Parameters
     ----------
     table : DataFrame
-        participant_id, age, sex and the group column; one row per subject.
+        participant_id, label (1 for the positive group, 0 for the other), group (its name), age [years, text or
+        number] and sex; one row per subject.
     params : Folds
-    participants : Participants
 
     Returns
     -------
     DataFrame
-        participant_id, label (1 for the positive group), group, age, sex, fold (0…), sorted by participant.
+        participant_id, label, group, age, sex, fold (0…), sorted by participant.
 
     Raises
     ------
     ValueError
-        A column or value is missing, a participant occurs twice, a group is unknown or empty, or a fold would
+        A column or value is missing, a participant occurs twice, a group is empty, or a fold would
         lack a group.
     """
-    needed = ["participant_id", participants.group_column, "age", "sex"]
-    for column in needed:
+    _check(table)
+    age = pd.to_numeric(table["age"], errors="coerce")
+    if age.isna().any():
+        strange = table.loc[age.isna(), "age"].tolist()
+        raise ValueError(f"participants: expected numbers of years in column 'age', found {strange}")
+    sizes = table["label"].value_counts()
+    if set(sizes.index) != {0, 1}:
+        found = sorted(set(table["group"]))
+        raise ValueError(f"participants: expected subjects of two groups, labels 0 and 1, found {found}")
+    smaller = int(sizes.min())
+    if not 2 <= params.folds <= smaller:
+        raise ValueError(f"folds: expected 2 to {smaller}, the subjects of the smaller group, found {params.folds}")
+
+    folds = table.assign(age=age, label=table["label"].astype(int))
+    folds["fold"] = _deal(folds, params.folds, np.random.default_rng(params.seed))
+    return folds.sort_values("participant_id", ignore_index=True)[COLUMNS]
+
+
+def _check(table: pd.DataFrame) -> None:
+    """ValueError unless every subject stands once and has all that folds are stratified by."""
+    for column in COLUMNS[:-1]:
         if column not in table:
             raise ValueError(f"participants: expected a column {column!r}, found {list(table.columns)}")
         if table[column].isna().any():
@@ -73,33 +71,6 @@ def make_folds(table: pd.DataFrame, params: Folds, participants: Participants) -
     if table["participant_id"].duplicated().any():
         twice = table.loc[table["participant_id"].duplicated(), "participant_id"].tolist()
         raise ValueError(f"participants: expected one row per subject, found more for {twice}")
-    age = pd.to_numeric(table["age"], errors="coerce")
-    if age.isna().any():
-        strange = table.loc[age.isna(), "age"].tolist()
-        raise ValueError(f"participants: expected numbers of years in column 'age', found {strange}")
-
-    labels = {str(participants.negative_label): 0, str(participants.positive_label): 1}
-    group = table[participants.group_column].astype(str)
-    if len(labels) != 2 or set(group) != set(labels):
-        raise ValueError(
-            f"participants: expected the two groups {sorted(labels)} in column "
-            f"{participants.group_column!r}, found {sorted(set(group))}"
-        )
-    smaller = int(group.value_counts().min())
-    if not 2 <= params.folds <= smaller:
-        raise ValueError(f"folds: expected 2 to {smaller}, the subjects of the smaller group, found {params.folds}")
-
-    folds = pd.DataFrame(
-        {
-            "participant_id": table["participant_id"],
-            "label": group.map(labels),
-            "group": group,
-            "age": age,
-            "sex": table["sex"],
-        }
-    )
-    folds["fold"] = _deal(folds, params.folds, np.random.default_rng(params.seed))
-    return folds.sort_values("participant_id", ignore_index=True)[COLUMNS]
 
 
 def _deal(table: pd.DataFrame, folds: int, rng: np.random.Generator) -> np.ndarray:

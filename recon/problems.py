@@ -1,7 +1,7 @@
-"""What is wrong with the input: where, what was expected, what was found."""
+"""What is wrong with the input: which file, what was expected, what was found. The one error type of the project."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 def printable(text: str) -> str:
@@ -11,19 +11,40 @@ def printable(text: str) -> str:
 
 @dataclass(frozen=True)
 class Problem:
-    """One reason why an input cannot be used; `where` names the file or the folder."""
+    """One reason why an input cannot be used; `file` names the file, the folder or the setting."""
 
-    where: str
+    file: str
     expected: str
     found: str
 
     def __str__(self) -> str:
-        return printable(f"{self.where}: expected {self.expected}, found {self.found}")
+        return printable(f"{self.file}: expected {self.expected}, found {self.found}")
+
+    def as_dict(self) -> dict[str, str]:
+        """Plain JSON: `file`, `expected` and `found`."""
+        return asdict(self)
 
 
-class IntakeError(ValueError):
-    """Problems of a dataset, a line each."""
+class ProblemError(ValueError):
+    """Input that cannot be used; the message says why, a line for each problem."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(["the input cannot be used:", *(f"  - {p}" for p in self.problems)]))
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+    def as_dict(self) -> dict[str, list[dict[str, str]]]:
+        """Plain JSON: `problems`, each with `file`, `expected` and `found`."""
+        return {"problems": [problem.as_dict() for problem in self.problems]}
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.problems,)  # errors cross processes; the default would pass the message
+
+
+class IntakeError(ProblemError):
+    """Problems of a dataset: a headline, then a line for each."""
+
+    def _message(self) -> str:
+        return "\n".join(["the input cannot be used:", *(f"  - {problem}" for problem in self.problems)])

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 DATACLASSES = {
-    "participants": "qnet.folds.Participants",
+    "select": "recon.intake.select.Select",
+    "participants": "workflow.lib.study.participants.Participants",
     "simulate": "recon.phantom.cohort.Simulate",
     "prepare_echoes": "recon.intake.echoes.PrepareEchoes",
     "brain_mask": "recon.mask.stage.BrainMask",
@@ -37,7 +38,9 @@ DATACLASSES = {
     "evaluate": "qnet.evaluation.evaluate.Evaluate",
     "model_card": "qnet.application.run_facts.ModelCard",
 }
-CHOICES = {"dataset", "bids_dir", "dicom_dir", "derivatives", "on_error", "pipeline", "preprocessing", "model"}
+CHOICES = {
+    "dataset", "bids_dir", "dicom_dir", "derivatives", "output_dir", "on_error", "pipeline", "preprocessing", "model",
+}  # fmt: skip
 NOT_A_STAGE = CHOICES | {"consensus", "runs", "quantitative", "pretrain", "variants"}
 
 

@@ -115,7 +115,8 @@ def driver_files() -> list[str]:
     """Modules that the Snakefile imports, and those that are commands."""
     text = "\n".join(path.read_text() for path in SNAKEFILES)
     imported = {f"{name.replace('.', '/')}.py" for name in re.findall(r"^from ((?:recon|workflow)[\w.]+)", text, re.M)}
-    commands = [path.relative_to(ROOT).as_posix() for path in (ROOT / "workflow").glob("*.py")]
+    folders = (ROOT / "workflow", ROOT / "workflow" / "cli")
+    commands = [path.relative_to(ROOT).as_posix() for folder in folders for path in folder.glob("*.py")]
     return sorted({"recon/__main__.py", "qnet/__main__.py", *imported, *commands})
 
 

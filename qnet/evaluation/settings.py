@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from qnet.folds import read_folds
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
@@ -52,14 +54,14 @@ def read_people(path: str | Path) -> pd.DataFrame:
 
     Parameters
     ----------
-    path : folds.tsv or a BIDS participants.tsv; columns participant_id, age [years], sex, and group if known
+    path : folds.tsv, or a table like it: participant_id, age [years], sex, and group if known
 
     Raises
     ------
     ValueError
         A column is missing, or a participant occurs twice.
     """
-    people = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    people = read_folds(path)
     for column in ("participant_id", "age", "sex"):
         if column not in people:
             raise ValueError(f"{path}, column '{column}': expected in the header, found {list(people.columns)}")

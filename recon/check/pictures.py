@@ -4,7 +4,7 @@ Radiological convention: the patient's right is on the left of axial and coronal
 """
 
 from itertools import permutations
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ MARGIN_MM = 10.0  # around a frame
 REGION_COLOURS = ListedColormap(["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2"])
 CONTOUR_COLOURS = ("#ffd400", "#00c8ff")
 OUTLINED = [withStroke(linewidth=2.0, foreground="black")]
-MARK = {"color": "white", "fontsize": 9, "fontweight": "bold", "path_effects": OUTLINED}
+MARK: dict[str, Any] = {"color": "white", "fontsize": 9, "fontweight": "bold", "path_effects": OUTLINED}
 
 View = tuple[str, int]  # plane and slice number on the RAS grid
 
@@ -107,8 +107,8 @@ def mosaic(
     """
     if volume.data.ndim != 3:
         raise ValueError(f"picture of {unit}: expected a 3-D map, found shape {volume.data.shape}")
-    for overlay in filter(lambda given: given is not None, (*contours, regions, frame)):
-        if overlay.shape != volume.data.shape:
+    for overlay in (*contours, regions, frame):
+        if overlay is not None and overlay.shape != volume.data.shape:
             raise ValueError(f"overlay: expected the shape of the map, {volume.data.shape}, found {overlay.shape}")
     data, size_mm = canonical(volume.data, volume.affine)
     outlines = [canonical(contour, volume.affine)[0] for contour in contours]
@@ -172,8 +172,10 @@ def section(data: np.ndarray, plane: str, index: int, box: list[tuple[int, int]]
 
 def _mark(ax: Axes, letters: str) -> None:
     """Write the side letters and hide the axes."""
-    places = ((0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"))
-    places += ((0.5, 0.99, "center", "top"), (0.5, 0.01, "center", "bottom"))
+    places = (
+        (0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"),
+        (0.5, 0.99, "center", "top"), (0.5, 0.01, "center", "bottom"),
+    )  # fmt: skip
     for letter, (x, y, ha, va) in zip(letters, places, strict=True):
         ax.text(x, y, letter, ha=ha, va=va, transform=ax.transAxes, **MARK)
     ax.set_axis_off()

@@ -16,7 +16,8 @@ def entities(path: str | Path) -> dict[str, str]:
 @lru_cache(maxsize=10_000)  # an index asks for the same names again and again
 def _labels(name: str) -> tuple[tuple[str, str], ...]:
     *pairs, suffix = name.split(".")[0].split("_")
-    return (*(tuple(pair.split("-", 1)) for pair in pairs if "-" in pair), ("suffix", suffix))
+    labels = (pair.partition("-") for pair in pairs if "-" in pair)
+    return (*((key, label) for key, _, label in labels), ("suffix", suffix))
 
 
 def applicable_sidecars(image: str | Path, sidecars: Iterable[str | Path]) -> list[Path]:

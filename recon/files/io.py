@@ -1,18 +1,16 @@
 """Files in and out: NIfTI volumes, masks and JSON. The only place of `recon` that knows nibabel."""
 
-import errno
-import gzip
 import json
-import os
-import stat
-import zlib
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from recon.files.atomic import atomic
-from recon.files.nifti_header import HEADERS
+from recon.files.nifti_header import no_pipe
+from recon.files.voxels import StoredImage, stored_images, stored_whole
+from recon.problems import Problem, ProblemError
 
 GZIP_LEVEL = 1  # float maps hardly shrink further; level 1 writes five times faster than the default
 
@@ -52,90 +50,32 @@ def _nibabel():
     return nibabel
 
 
-def read_header(path: str | Path) -> tuple[tuple[int, ...], np.ndarray]:
-    """Shape and (4, 4) affine of a NIfTI file, without its voxels; ValueError names a file that is not NIfTI."""
-    try:
-        image = _nibabel().load(path)
-    except Exception as error:  # of many kinds where a file is broken
-        raise ValueError(f"{path}: expected a readable NIfTI image, found: {error}") from None
-    return image.shape, image.affine
-
-
-def _no_pipe(path: str | Path) -> None:
-    """Raise OSError where reading might never end: a pipe, a socket or a device."""
-    kind = os.stat(path).st_mode
-    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-        raise OSError(errno.EINVAL, "a pipe or a device instead of a file", str(path))
-
-
-def header_fields(path: str | Path) -> np.void:
-    """The header of a NIfTI-1 or NIfTI-2 file, its fields as stored: nothing is checked, nothing repaired.
+def read_volume(path: str | Path, volume: int | None = None) -> Volume:
+    """Read a NIfTI image as float32, or the one 3-D image `volume` of a 4-D file.
 
     Raises
     ------
-    OSError, EOFError, zlib.error
-        Where the file cannot be opened.
-    ValueError
-        Where it does not begin with such a header.
+    ProblemError
+        Names a file that is no NIfTI image or cannot be read whole.
     """
-    _no_pipe(path)
-    opener = gzip.open if str(path).endswith(".gz") else open
-    with opener(path, "rb") as file:
-        start = file.read(max(HEADERS))
-    for order in "<>":
-        header = HEADERS.get(int(np.frombuffer(start[:4].ljust(4, b"\0"), f"{order}i4")[0]))
-        if header is not None and len(start) >= np.dtype(header).itemsize:
-            return np.frombuffer(start, np.dtype(header).newbyteorder(order), count=1)[0]
-    raise ValueError("no NIfTI header" if start else "an empty file")
+    image = stored_whole(path) if volume is None else _nth(path, volume)
+    return Volume(data=image.values(), affine=image.header.affine)
 
 
-def read_volume(path: str | Path) -> Volume:
-    """Read a NIfTI image as float32; ValueError names a file that cannot be read whole."""
-    _, affine = read_header(path)
-    try:
-        data = np.asarray(_nibabel().load(path).dataobj, dtype=np.float32)
-    except Exception as error:
-        raise ValueError(f"{path}: expected a complete NIfTI image, found: {error}") from None
-    return Volume(data=data, affine=affine)
-
-
-def read_image(path: str | Path, volume: int | None = None) -> Volume:
-    """Read one 3-D image as float32, `volume` of a 4-D file; ValueError names a file that cannot be read whole."""
-    shape, affine = read_header(path)
-    try:
-        stored = _nibabel().load(path).dataobj
-        with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold becomes Inf
-            data = np.asarray(stored if volume is None else stored[..., volume], dtype=np.float32)
-        data = data.reshape(shape[:3], order="A")  # a fourth axis of one image
-    except Exception as error:
-        raise ValueError(f"{path}: expected a complete NIfTI image, found: {error}") from None
-    return Volume(data=data, affine=affine)
-
-
-def stored_dtype(path: str | Path) -> np.dtype:
-    """Type of the voxels in a NIfTI file, before slope and intercept; ValueError names a file that is not NIfTI."""
-    read_header(path)
-    return _nibabel().load(path).get_data_dtype()
-
-
-def check_gzip(path: str | Path) -> None:
-    """Read a compressed file to its end, where its checksum stands; ValueError names a file that was altered."""
-    try:
-        with gzip.open(path) as file:
-            while file.read(2**20):
-                pass
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: expected a complete gzip file, found: {error}") from None
+def _nth(path: str | Path, volume: int) -> StoredImage:
+    image = next(islice(stored_images(path), volume, None), None)
+    if image is None:
+        raise ProblemError([Problem(str(path), f"at least {volume + 1} volumes", "fewer")])
+    return image
 
 
 def read_mask(path: str | Path) -> np.ndarray:
-    """Read a mask: (X, Y, Z) bool; ValueError where it is not 3-D or selects nothing."""
+    """Read a mask: (X, Y, Z) bool; ProblemError where it is not 3-D or selects nothing."""
     data = read_volume(path).data
     mask = np.nan_to_num(data) > 0.5
     if mask.ndim != 3 or not mask.any():
-        raise ValueError(
-            f"{path}: expected a 3-D mask that is not empty, found shape {data.shape}, {mask.sum()} voxels"
-        )
+        found = f"shape {data.shape}, {mask.sum()} voxels"
+        raise ProblemError([Problem(str(path), "a 3-D mask that is not empty", found)])
     return mask
 
 
@@ -181,14 +121,14 @@ def _unique(pairs: list[tuple[str, object]]) -> dict:
 
 
 def read_json(path: str | Path) -> dict:
-    """Read a JSON object; ValueError names a file that is none."""
+    """Read a JSON object; ProblemError names a file that is none."""
     try:
-        _no_pipe(path)
+        no_pipe(path)
         content = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected a JSON file, found: {error}") from None
+        raise ProblemError([Problem(str(path), "a JSON file", str(error))]) from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a JSON object, found {type(content).__name__}")
+        raise ProblemError([Problem(str(path), "a JSON object", type(content).__name__)])
     return content
 
 

@@ -1,11 +1,36 @@
-"""How a NIfTI header lies in its file: the fields that are read here, and their place.
+"""The header of a NIfTI-1 or NIfTI-2 file: where its fields lie, and what they mean. Nothing is checked or repaired.
 
 References
 ----------
 https://nifti.nimh.nih.gov: nifti1.h and nifti2.h.
 """
 
+import errno
+import gzip
+import math
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Literal
+
 import numpy as np
+
+from recon.problems import Problem, ProblemError
+
+DATATYPES = {  # NIfTI code: type of a voxel that is a number
+    2: "uint8", 4: "int16", 8: "int32", 16: "float32", 64: "float64", 256: "int8", 512: "uint16", 768: "uint32",
+    1024: "int64", 1280: "uint64",
+}  # fmt: skip
+NOT_NUMBERS = {1: "bits", 32: "complex64", 128: "RGB", 1536: "float128", 1792: "complex128", 2048: "complex256",
+               2304: "RGBA"}  # fmt: skip
+IN_THE_SCANNER = (1, 2)  # codes of scanner and of aligned coordinates; 3 to 5 are a template's, in which B0 is lost
+ORDERS: tuple[Literal["<"], Literal[">"]] = ("<", ">")
 
 
 def _layout(size: int, fields: dict[str, tuple[str, int]]) -> np.dtype:
@@ -36,4 +61,159 @@ NIFTI_2 = _layout(
         "srow_x": ("4f8", 400), "srow_y": ("4f8", 432), "srow_z": ("4f8", 464), "xyzt_units": ("i4", 500),
     },
 )  # fmt: skip
-HEADERS = {layout.itemsize: layout for layout in (NIFTI_1, NIFTI_2)}  # by sizeof_hdr, their first field
+LAYOUTS = {layout.itemsize: layout for layout in (NIFTI_1, NIFTI_2)}  # by sizeof_hdr, their first field
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Header:
+    """One NIfTI header.
+
+    Parameters
+    ----------
+    path : the file
+    fields : as they are stored, see NIFTI_1 and NIFTI_2
+    """
+
+    path: str
+    fields: np.void
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(X, Y, Z) or (X, Y, Z, volume)."""
+        return tuple(int(n) for n in self.fields["dim"][1 : 1 + int(self.fields["dim"][0])])
+
+    @property
+    def volumes(self) -> int:
+        """Number of 3-D images."""
+        return math.prod(self.shape[3:])
+
+    @property
+    def voxel_size_mm(self) -> tuple[float, float, float]:
+        """Edge lengths of a voxel."""
+        x, y, z = self.fields["pixdim"][1:4].tolist()
+        return x, y, z
+
+    @property
+    def kind(self) -> str:
+        """Type of the stored values by its name, which NumPy understands where they are numbers."""
+        code = int(self.fields["datatype"])
+        return (DATATYPES | NOT_NUMBERS).get(code, f"datatype code {code}")
+
+    @property
+    def slope(self) -> float:
+        """Real value = slope * stored value + intercept; 1 where the header tells none."""
+        return float(self.fields["scl_slope"]) if self._scaled else 1.0
+
+    @property
+    def intercept(self) -> float:
+        """See `slope`; 0 where the header tells none."""
+        return float(self.fields["scl_inter"]) if self._scaled else 0.0
+
+    @property
+    def _scaled(self) -> bool:
+        return math.isfinite(self.fields["scl_slope"]) and self.fields["scl_slope"] != 0
+
+    @property
+    def qform_code(self) -> int:
+        """Zero where there is no qform."""
+        return int(self.fields["qform_code"])
+
+    @property
+    def sform_code(self) -> int:
+        """Zero where there is no sform."""
+        return int(self.fields["sform_code"])
+
+    @cached_property
+    def forms(self) -> dict[str, np.ndarray]:
+        """The forms that are set, by name, that which gives the affine first: (4, 4) each."""
+        makers = {"sform": _sform, "qform": _qform}
+        with np.errstate(all="ignore"):  # whatever the fields hold
+            return {name: make(self.fields) for name, make in makers.items() if self.fields[f"{name}_code"]}
+
+    @property
+    def affine(self) -> np.ndarray:
+        """(4, 4), voxel indices to scanner coordinates [mm]: the sform where it is set, else the qform."""
+        return next(iter(self.forms.values())) if self.forms else _unplaced(self.shape, self.voxel_size_mm)
+
+    @property
+    def in_the_scanner(self) -> bool:
+        """Whether a form gives scanner coordinates, so that the direction of B0 is known."""
+        return self.qform_code in IN_THE_SCANNER or self.sform_code in IN_THE_SCANNER
+
+
+def _sform(fields: np.void) -> np.ndarray:
+    return np.array([*(fields[f"srow_{name}"] for name in "xyz"), [0, 0, 0, 1]], dtype=float)
+
+
+def _qform(fields: np.void) -> np.ndarray:
+    """The affine of the quaternion, as exact as nibabel's; not finite where it is none.
+
+    References
+    ----------
+    NIfTI-1 standard, method 2: a = sqrt(1 - b² - c² - d²), R(a, b, c, d), third axis times qfac (pixdim[0]).
+    """
+    x, y, z = vector = np.array([fields[f"quatern_{name}"] for name in "bcd"], dtype=np.longdouble)
+    w2, slack = 1 - vector @ vector, 3 * np.finfo(fields["quatern_b"].dtype).eps
+    affine = np.eye(4)
+    if not w2 > -slack:
+        return np.full((4, 4), np.nan)
+    w = np.sqrt(w2) if w2 >= slack else np.longdouble(0)
+    s = 2 / (w * w + x * x + y * y + z * z)
+    wx, wy, wz, xx, xy, xz = w * (x * s), w * (y * s), w * (z * s), x * (x * s), x * (y * s), x * (z * s)
+    yy, yz, zz = y * (y * s), y * (z * s), z * (z * s)
+    rotation = np.array([[1 - (yy + zz), xy - wz, xz + wy], [xy + wz, 1 - (xx + zz), yz - wx],
+                         [xz - wy, yz + wx, 1 - (xx + yy)]])  # fmt: skip
+    affine[:3, :3] = rotation * fields["pixdim"][1:4] * [1, 1, -1 if fields["pixdim"][0] == -1 else 1]
+    affine[:3, 3] = [fields[f"qoffset_{name}"] for name in "xyz"]
+    return affine
+
+
+def _unplaced(shape: tuple[int, ...], edges_mm: tuple[float, float, float]) -> np.ndarray:
+    """The affine that readers (nibabel) assume where no form is set: centred, the first axis to the left."""
+    scale = np.diag([-1.0, 1, 1]) * edges_mm
+    return np.block([[scale, -scale @ (np.array(shape[:3])[:, None] - 1) / 2], [np.zeros(3), 1]])
+
+
+def no_pipe(path: str | Path) -> None:
+    """Raise OSError where reading might never end: a pipe, a socket or a device."""
+    kind = os.stat(path).st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise OSError(errno.EINVAL, "a pipe or a device instead of a file", str(path))
+
+
+def read_header(path: str | Path) -> Header:
+    """Read the header of a NIfTI file and no voxel; ProblemError where it does not begin with one."""
+    with open_at_voxels(path) as (header, _):
+        return header
+
+
+@contextmanager
+def open_at_voxels(path: str | Path) -> Iterator[tuple[Header, BufferedIOBase]]:
+    """Open a NIfTI file, packed or not: its header, and the stream behind the header's last field.
+
+    Raises
+    ------
+    ProblemError
+        Where the file cannot be opened, or does not begin with a header.
+    """
+    path = str(path)
+    opener = gzip.open if path.endswith(".gz") else open
+    with ExitStack() as stack:
+        try:
+            no_pipe(path)
+            stream = stack.enter_context(opener(path, "rb"))
+            header = Header(path=path, fields=_fields(stream))
+        except (OSError, EOFError, ValueError, zlib.error) as error:
+            found = f"a folder instead of a file ({error})" if os.path.isdir(path) else getattr(error, "strerror", None)
+            raise ProblemError([Problem(path, "a readable NIfTI image", found or str(error))]) from None
+        yield header, stream
+
+
+def _fields(stream: BufferedIOBase) -> np.void:
+    """The fields at the beginning of a stream."""
+    start = stream.read(min(LAYOUTS))
+    for order in ORDERS:
+        size = int(np.frombuffer(start[:4].ljust(4, b"\0"), f"{order}i4")[0])
+        if size in LAYOUTS and len(start := start + stream.read(size - len(start))) == size:
+            return np.frombuffer(start, LAYOUTS[size].newbyteorder(order), count=1)[0]
+    raise ValueError("no NIfTI header" if start else "an empty file")

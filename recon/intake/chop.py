@@ -12,6 +12,8 @@ scan, 3 mm), 0.92 (phantom, 3 mm), 0.82 (5 mm, oblique, SNR 5), 0.51 (5 mm, 7 T,
 
 import numpy as np
 
+from recon.intake.decisions import Decision
+from recon.intake.vendors import Vendor, chopping_vendors
 from recon.problems import IntakeError, Problem
 
 CLEAR = 0.4  # |C| above which the sign of C is believed
@@ -30,56 +32,57 @@ def correlations(signal: np.ndarray) -> tuple[float, ...]:
     return tuple(found)
 
 
-def alternation(shape: tuple[int, int, int], axis: int) -> np.ndarray:
+def alternation(shape: tuple[int, ...], axis: int) -> np.ndarray:
     """+1, -1, +1 … along `axis` of three, to be broadcast to `shape`: float32."""
     signs = 1 - 2 * (np.arange(shape[axis]) % 2).astype(np.float32)
     return np.expand_dims(signs, [other for other in range(3) if other != axis])
 
 
-def chop_axis(
-    found: tuple[float, ...], setting: str, vendor: str | None, where: str
-) -> tuple[int | None, str, tuple[str, ...]]:
-    """The axis along which slices alternate, the reason, and notes.
+def chop_axis(found: tuple[float, ...], setting: str, vendor: Vendor | None, where: str) -> Decision[int | None]:
+    """The axis along which slices alternate, or None.
 
     Parameters
     ----------
     found : correlation between neighbouring slices along each axis, see `correlations`
     setting : "auto", "always" or "never", config `prepare_echoes.slice_chop`
-    vendor : see `recon.intake.manufacturer`
+    vendor : see `recon.intake.vendors.vendor_of`
     where : file for messages
 
     Raises
     ------
     IntakeError
-        Where slices alternate along several axes, or the scanner is GE's and the correlation does not tell.
+        Where slices alternate along several axes, or the vendor's usually do and the correlation shows neither.
     """
     evidence = "correlation of neighbouring slices " + ", ".join(f"{c:+.2f}" for c in found)
     lowest = int(np.argmin(found))
     if setting == "never":
-        return None, f"slices left as they are: config prepare_echoes.slice_chop never ({evidence})", ()
+        return Decision(None, f"slices left as they are: config prepare_echoes.slice_chop never ({evidence})")
     if setting == "always":
         axis = lowest if found[lowest] < 0 else 2
-        return axis, f"every second slice along axis {axis} negated: prepare_echoes.slice_chop always ({evidence})", ()
+        reason = f"every second slice along axis {axis} negated: prepare_echoes.slice_chop always ({evidence})"
+        return Decision(axis, reason)
+    chopped = vendor is not None and vendor.chopped
     negative = [axis for axis, c in enumerate(found) if c < -CLEAR]
     if len(negative) > 1:
         raise IntakeError([Problem(where, "slices that alternate in sign along one axis at most", evidence)])
     if negative:
-        note = () if vendor == "GE" else (f"slices alternate in sign, which only GE is known for ({evidence})",)
-        return lowest, f"every second slice along axis {lowest} negated: {evidence}", note
+        note = f"slices alternate in sign; so far only those of {chopping_vendors()} are known to do this ({evidence})"
+        reason = f"every second slice along axis {lowest} negated: {evidence}"
+        return Decision(lowest, reason, () if chopped else (note,))
     if found[lowest] > CLEAR:
-        return None, f"slices do not alternate: {evidence}", _corrected_before(vendor)
-    if vendor == "GE":
+        return Decision(None, f"slices do not alternate: {evidence}", _corrected_before(vendor))
+    if chopped:
         expected = "slices whose correlation shows whether they alternate, or prepare_echoes.slice_chop always or never"
         raise IntakeError([Problem(where, expected, evidence)])
     note = f"whether slices alternate in sign is not clear ({evidence}); they are left as they are"
-    return None, f"slices left as they are: not clear ({evidence})", (note,)
+    return Decision(None, f"slices left as they are: not clear ({evidence})", (note,))
 
 
-def _corrected_before(vendor: str | None) -> tuple[str, ...]:
-    """A note on GE images without alternation: tools that undo it turn the sign of the phase, too."""
-    if vendor != "GE":
+def _corrected_before(vendor: Vendor | None) -> tuple[str, ...]:
+    """A note where slices of this vendor should alternate: tools that undo it turn the sign of the phase, too."""
+    if vendor is None or not vendor.chopped:
         return ()
     return (
-        "slices of GE usually alternate in sign and these do not; if another tool corrected them, "
+        f"slices of {vendor.name} usually alternate in sign and these do not; if another tool corrected them, "
         "it may have turned the sign of the phase as well: see prepare_echoes.phase_sign",
     )

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from recon.files.nifti_header import DATATYPES
 from recon.problems import Problem
 
 NEGATIVE = 1e-3  # of the largest magnitude, that rounding or resampling may leave below zero
@@ -17,12 +18,12 @@ LEAST_LIKE = 0.1  # correlation of neighbours; measured: 0.8 to 0.97 in heads, 0
 GROWTH = 1.05  # of the signal from one echo to the next, beyond which their order is doubted
 
 
-def dtype_problems(where: str, dtype: np.dtype) -> list[Problem]:
-    """Problems of the stored type of voxels: complex, colour, boolean or eight bits."""
-    if dtype.kind in "iuf" and dtype.itemsize > 1:
+def kind_problems(where: str, kind: str) -> list[Problem]:
+    """Problems of the stored type of voxels, see `Header.kind`: complex, colour, boolean or eight bits."""
+    if kind in DATATYPES.values() and np.dtype(kind).itemsize > 1:
         return []
     expected = "voxels of one real number of at least 16 bits (real and imaginary parts in two files)"
-    return [Problem(where, expected, "colours" if dtype.names else str(dtype))]
+    return [Problem(where, expected, kind)]
 
 
 def value_problems(where: str, part: str, data: np.ndarray) -> list[Problem]:

@@ -1,36 +1,22 @@
 """Everything that only the voxels of a series tell: units, chopping, sign, and what is wrong with the images."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from os.path import basename
 
 import numpy as np
 
-from recon.files.io import Volume, check_gzip, stored_dtype
+from recon.files.io import Volume
 from recon.intake.chop import alternation, chop_axis, correlations
-from recon.intake.contents import (
-    copy_problems,
-    cut_problems,
-    dtype_problems,
-    order_notes,
-    value_notes,
-    value_problems,
-)  # fmt: skip
-from recon.intake.decisions import Decisions
+from recon.intake.contents import copy_problems, cut_problems, order_notes, value_notes, value_problems
+from recon.intake.decisions import Decision, Decisions, PhaseScale
 from recon.intake.interpolation import interpolation_notes
-from recon.intake.manufacturer import manufacturer
-from recon.intake.phase_scale import (
-    Observed,
-    PhaseScale,
-    exchanged_problems,
-    observe,
-    phase_scale,
-    wraps_like_phase,
-)  # fmt: skip
-from recon.intake.read import as_problem, complex_signal, load_echo, name_of, polar
+from recon.intake.phase_scale import Observed, exchanged_problems, observe, phase_scale, wraps_like_phase
+from recon.intake.read import StoredEcho, complex_signal, name_of, polar, stored_echoes
 from recon.intake.scan import POLAR, Series
 from recon.intake.sign import phase_sign
+from recon.intake.vendors import vendor_of
 from recon.problems import IntakeError, Problem
 
 
@@ -49,7 +35,7 @@ class PrepareEchoes:
 
 
 @dataclass(kw_only=True)
-class _Seen:
+class _Examined:
     """What a pass over the echoes collects."""
 
     problems: list[Problem] = field(default_factory=list)
@@ -57,121 +43,114 @@ class _Seen:
     digests: dict[str, bytes] = field(default_factory=dict)
     signal: list[float] = field(default_factory=list)
     phases: list[Observed] = field(default_factory=list)
-    wrapped: list[str] = field(default_factory=list)  # magnitudes that look like phase
+    wrapping_magnitudes: list[str] = field(default_factory=list)
     usable: np.ndarray | None = None  # (X, Y, Z) bool, finite in every image and with signal in the first
 
 
-def decide(series: Series, params: PrepareEchoes) -> Decisions:
-    """Decide how the voxels of a series become magnitude and phase. One echo is in memory at a time.
+def decide(
+    series: Series, params: PrepareEchoes, keep: Callable[[StoredEcho], None] = lambda stored: None
+) -> Decisions:
+    """Decide how the voxels of a series become magnitude and phase. Every file is read once.
 
     Parameters
     ----------
     series : Series, whose headers are in order
     params : PrepareEchoes
+    keep : called with each echo as it is stored; where it does nothing, the first echo and one more are in memory
 
     Raises
     ------
     IntakeError
         With every problem that was found.
     """
-    _check_files(series)
-    seen = _look(series, params)
-    scale, units, notes = _units(series, seen, params)
-    magnitude, phase_rad, affine = polar(series, scale, 0)
-    signal = complex_signal(magnitude, phase_rad)
-    where, vendor = name_of(series.images[1][0]), manufacturer(series.facts[0])
-    axis, chop, chop_notes = chop_axis(correlations(signal), params.slice_chop, vendor, where)
-    sign, convention, sign_notes = phase_sign(params.phase_sign, vendor)
-    if axis is not None:
-        signal *= alternation(signal.shape, axis)
-    filled = interpolation_notes(signal, Volume(data=signal, affine=affine).voxel_size_mm)
+    examined, first = _examine_series(series, params, keep)
+    units = _phase_units(series, examined, params)
+    chop, filled = _slices(series, first, units.value, params)
+    sign = phase_sign(params.phase_sign, vendor_of(series.facts[0]))
     return Decisions(
-        scale=scale,
-        chop_axis=axis,
-        phase_sign=sign,
-        reasons={"PhaseUnits": units, "SliceChop": chop, "PhaseSign": convention},
-        notes=(*seen.notes, *notes, *chop_notes, *sign_notes, *filled),
+        scale=units.value,
+        chop_axis=chop.value,
+        phase_sign=sign.value,
+        reasons={"PhaseUnits": units.reason, "SliceChop": chop.reason, "PhaseSign": sign.reason},
+        notes=(*examined.notes, *units.notes, *chop.notes, *sign.notes, *filled),
     )
 
 
-def _check_files(series: Series) -> None:
-    """Raise IntakeError with the files that are damaged or hold voxels of a wrong type."""
-    problems = []
-    for path in series.files:
-        try:
-            problems += dtype_problems(path, stored_dtype(path))
-            if path.endswith(".gz"):
-                check_gzip(path)
-        except ValueError as error:
-            problems.append(as_problem(error))
-    if problems:
-        raise IntakeError(problems)
-
-
-def _look(series: Series, params: PrepareEchoes) -> _Seen:
-    """One pass over all echoes; raises IntakeError with all problems of what they contain."""
-    seen = _Seen()
-    for echo in range(len(series.te_s)):
-        try:
-            parts = load_echo(series, echo)
-        except IntakeError as error:
-            seen.problems += error.problems
-            continue
-        for part, images, volume in zip(series.parts, series.images, parts, strict=True):
-            _look_at_image(seen, part, name_of(images[echo]), volume.data)
-        _look_at_echo(seen, series, echo, *(volume.data for volume in parts), params)
-    seen.problems += copy_problems(seen.digests)
-    if not seen.problems and not seen.usable.any():
+def _examine_series(
+    series: Series, params: PrepareEchoes, keep: Callable[[StoredEcho], None]
+) -> tuple[_Examined, StoredEcho]:
+    """One pass over all echoes, and the first of them; raises IntakeError with all problems of what they contain."""
+    examined, first = _Examined(), None
+    for stored in stored_echoes(series):
+        first = first or stored
+        _examine_echo(examined, series, stored, params)
+        keep(stored)
+    problems = examined.problems + copy_problems(examined.digests)
+    if not problems and (examined.usable is None or not examined.usable.any()):
         found = "none: NaN, infinity or zero in one image or another"
-        seen.problems.append(Problem(series.files[0], "voxels with signal and finite in every echo", found))
-    if not seen.problems:
-        seen.problems += exchanged_problems(seen.wrapped, seen.phases)
-    if seen.problems:
-        raise IntakeError(seen.problems)
-    seen.notes += order_notes([basename(name_of(image)) for image in series.images[0]], seen.signal)
-    return seen
+        problems = [Problem(series.files[0], "voxels with signal and finite in every echo", found)]
+    problems = problems or exchanged_problems(examined.wrapping_magnitudes, examined.phases)
+    if problems or first is None:
+        raise IntakeError(problems)
+    examined.notes += order_notes([basename(name_of(image)) for image in series.images[0]], examined.signal)
+    return examined, first
 
 
-def _look_at_image(seen: _Seen, part: str, where: str, data: np.ndarray) -> None:
-    """Contents of one image."""
-    problems = value_problems(where, part, data)
-    seen.problems += problems
-    seen.notes += value_notes(basename(where), data)  # into sidecars, which tell no machine's folders
-    if not problems:  # empty images are no copies of each other
-        seen.digests[where] = hashlib.blake2b(np.ravel(data, order="F")).digest()
-
-
-def _look_at_echo(
-    seen: _Seen, series: Series, echo: int, first: np.ndarray, second: np.ndarray, params: PrepareEchoes
-) -> None:
-    """Contents of both parts of one echo together."""
+def _examine_echo(examined: _Examined, series: Series, stored: StoredEcho, params: PrepareEchoes) -> None:
+    """Contents of both images of an echo, each for itself and together."""
+    names = [name_of(images[stored.echo]) for images in series.images]
+    first, second = stored.first.values(), stored.second.values()
+    for part, name, data in zip(series.parts, names, (first, second), strict=True):
+        _examine_image(examined, part, name, data)
     finite = np.isfinite(first) & np.isfinite(second)
-    if seen.usable is None:
-        seen.usable = (first != 0) & (finite if series.parts == POLAR else True)
-    seen.usable &= finite
+    if examined.usable is None:
+        examined.usable = (first != 0) & (finite if series.parts == POLAR else True)
+    examined.usable &= finite
     with np.errstate(invalid="ignore", over="ignore"):
         strength = np.abs(first) if series.parts == POLAR else np.hypot(first, second)
-        seen.signal.append(float(np.sum(strength, where=finite, dtype=float)))
+        examined.signal.append(float(np.sum(strength, where=finite, dtype=float)))
     if series.parts == POLAR:
-        where = [name_of(images[echo]) for images in series.images]
-        _look_at_phase(seen, where, first, second, params)
+        _examine_phase(examined, names, first, second, params)
 
 
-def _look_at_phase(
-    seen: _Seen, where: Sequence[str], magnitude: np.ndarray, phase: np.ndarray, params: PrepareEchoes
+def _examine_image(examined: _Examined, part: str, where: str, data: np.ndarray) -> None:
+    """Contents of one image."""
+    problems = value_problems(where, part, data)
+    examined.problems += problems
+    examined.notes += value_notes(basename(where), data)  # into sidecars, which tell no machine's folders
+    if not problems:  # empty images are no copies of each other
+        examined.digests[where] = hashlib.blake2b(np.ravel(data, order="F").data).digest()
+
+
+def _examine_phase(
+    examined: _Examined, where: Sequence[str], magnitude: np.ndarray, phase: np.ndarray, params: PrepareEchoes
 ) -> None:
     """What phase and magnitude look like where they have no problems so far; `where` names both files."""
-    if where[1] not in seen.digests:
+    if where[1] not in examined.digests:
         return
-    seen.phases.append(observe(phase, where[1], params.phase_range))
-    if where[0] in seen.digests:
-        seen.problems += cut_problems(where[1], phase, magnitude)
+    examined.phases.append(observe(phase, where[1], params.phase_range))
+    if where[0] in examined.digests:
+        examined.problems += cut_problems(where[1], phase, magnitude)
         if wraps_like_phase(magnitude):
-            seen.wrapped.append(where[0])
+            examined.wrapping_magnitudes.append(where[0])
 
 
-def _units(series: Series, seen: _Seen, params: PrepareEchoes) -> tuple[PhaseScale | None, str, tuple[str, ...]]:
-    """Scale of the phase, the reason and notes."""
+def _phase_units(series: Series, examined: _Examined, params: PrepareEchoes) -> Decision[PhaseScale | None]:
+    """Scale of the phase; None where the parts are real and imaginary."""
     if series.parts != POLAR:
-        return None, "real and imaginary parts: the phase is that of the complex signal, in radians", ()
-    return phase_scale(seen.phases, series.facts, params.phase_range)
+        return Decision(None, "real and imaginary parts: the phase is that of the complex signal, in radians")
+    scale = phase_scale(examined.phases, series.facts, params.phase_range)
+    return Decision(scale.value, scale.reason, scale.notes)
+
+
+def _slices(
+    series: Series, first: StoredEcho, scale: PhaseScale | None, params: PrepareEchoes
+) -> tuple[Decision[int | None], tuple[str, ...]]:
+    """The axis along which slices alternate in sign, and notes on zero-filled axes, from the first echo."""
+    signal = complex_signal(*polar(first, scale))
+    where, vendor = name_of(series.images[1][0]), vendor_of(series.facts[0])
+    chop = chop_axis(correlations(signal), params.slice_chop, vendor, where)
+    if chop.value is not None:
+        signal *= alternation(signal.shape, chop.value)
+    voxel_size_mm = Volume(data=signal, affine=first.first.header.affine).voxel_size_mm
+    return chop, interpolation_notes(signal, voxel_size_mm.tolist())

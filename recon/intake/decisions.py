@@ -1,8 +1,25 @@
 """What the intake decided about a series, and why."""
 
 from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
-from recon.intake.phase_scale import PhaseScale
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Decision(Generic[T]):
+    """A value, the sentence that gives the reason for it, and what a user must see besides."""
+
+    value: T
+    reason: str
+    notes: tuple[str, ...] = ()
+
+
+class PhaseScale(NamedTuple):
+    """Phase [rad] = slope * raw + intercept."""
+
+    slope: float
+    intercept: float
 
 
 @dataclass(frozen=True, kw_only=True)

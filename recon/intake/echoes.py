@@ -1,12 +1,14 @@
 """Echo images of one series → magnitude and phase in radians on one grid, with the facts of the acquisition."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from recon.acquisition import Acquisition
 from recon.files.io import Volume
 from recon.intake.decide import PrepareEchoes, decide
 from recon.intake.facts import stated_b0_dir
-from recon.intake.read import read_series
+from recon.intake.read import StoredEcho, stacked
 from recon.intake.scan import Series
 
 
@@ -38,21 +40,27 @@ def prepare_echoes(series: Series, params: PrepareEchoes) -> tuple[np.ndarray, n
     IntakeError
         Where the images cannot be used, or what they mean is not certain.
     """
-    decisions = decide(series, params)
-    magnitude, phase_rad, grid = read_series(series, decisions)
+    echoes: list[StoredEcho] = []
+    decisions = decide(series, params, keep=echoes.append)
+    magnitude, phase_rad, grid = stacked(echoes, decisions)
     magnitude, phase_rad = silent_where_bad(magnitude, phase_rad)
     facts = series.facts[0]
     maker = facts.get("Manufacturer")  # any text, or anything else that JSON can hold
     acquisition = Acquisition(
         te_s=series.te_s,
         b0_tesla=float(facts["MagneticFieldStrength"]),
-        b0_dir=tuple(float(b) for b in stated_b0_dir(facts) or grid.b0_dir),
-        voxel_size_mm=tuple(float(v) for v in grid.voxel_size_mm),
+        b0_dir=_three(stated_b0_dir(facts) or grid.b0_dir),
+        voxel_size_mm=_three(grid.voxel_size_mm),
         tr_s=facts.get("RepetitionTimeExcitation", facts.get("RepetitionTime")),
         flip_angle_deg=facts.get("FlipAngle"),
         decisions={"Form": form(series), "Manufacturer": maker and str(maker), **decisions.summary()},
     )
     return magnitude, phase_rad, acquisition, grid
+
+
+def _three(values: Iterable[float]) -> tuple[float, float, float]:
+    x, y, z = map(float, values)
+    return x, y, z
 
 
 def form(series: Series) -> str:

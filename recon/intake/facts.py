@@ -3,14 +3,15 @@
 import math
 import reprlib
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
 from recon.acquisition import GAMMA_HZ_PER_T
 from recon.files.bids import applicable_sidecars
 from recon.files.io import read_json
-from recon.problems import Problem
+from recon.intake.vendors import KEYS
+from recon.problems import Problem, ProblemError
 
 LONGEST_TE_S = 0.5  # of any gradient echo; beyond it the value is in milliseconds
 LONGEST_TR_S = 10.0
@@ -19,7 +20,7 @@ B0_RANGE_T = (0.0, 25.0)
 B0_DISAGREEMENT = 0.1  # relative; a nominal 3 T is 2.89 T by its frequency
 UNIT_LENGTH = 1e-3  # slack of a vector's length
 CONSTANT = ("MagneticFieldStrength", "FlipAngle", "Manufacturer", "B0_dir")  # the same in all echoes of a series
-OF_THE_IMAGE = ("Units", "ImageType", "BidsGuess", "Philips", "Rescale")  # keys that speak of one part's stored values
+OF_THE_IMAGE = ("Units", "ImageType", "BidsGuess", "Rescale", *KEYS)  # keys that describe the values of one part
 
 
 class Told(NamedTuple):
@@ -33,14 +34,14 @@ def read_all(images: Iterable[str], sidecars: Iterable[str]) -> tuple[list[Told]
     """Merge the sidecars of each image; with them the files that were read, and those that are no JSON."""
     sidecars = list(sidecars)
     chains = {image: [str(s) for s in applicable_sidecars(image, sidecars)] for image in images}
-    contents, problems = {}, []
+    contents: dict[str, dict] = {}
+    problems: list[Problem] = []
     for path in sorted({path for chain in chains.values() for path in chain}):
         try:
             contents[path] = read_json(path)
-        except ValueError as error:
+        except ProblemError as error:
             contents[path] = {}
-            found = str(error).removeprefix(path).split("found", 1)[-1].lstrip(": ")
-            problems.append(Problem(path, "a JSON file that holds an object", found))
+            problems += error.problems
     told = [Told(image, _merged(contents[path] for path in chain)) for image, chain in chains.items()]
     return told, tuple(contents), problems
 
@@ -58,7 +59,7 @@ def of_both_parts(first: dict, second: dict) -> dict:
     return {key: value for key, value in first.items() if not key.startswith(OF_THE_IMAGE)} | second
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a JSON value is a finite number; true and false are none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
@@ -87,17 +88,17 @@ def echo_time_problems(image: str, value: object, volumes: int | None) -> list[P
     return []
 
 
-def echo_times(value: object) -> list[float]:
+def echo_times(value: float | list[float]) -> list[float]:
     """Echo times [s] of a checked EchoTime."""
     return [float(te_s) for te_s in (value if isinstance(value, list) else [value])]
 
 
 def field_strength(facts: dict) -> float | None:
     """MagneticFieldStrength [T], else what the ImagingFrequency [MHz] of dcm2niix amounts to; None where neither is."""
-    if "MagneticFieldStrength" in facts or not is_number(facts.get("ImagingFrequency")):
-        value = facts.get("MagneticFieldStrength")
+    value, frequency_mhz = facts.get("MagneticFieldStrength"), facts.get("ImagingFrequency")
+    if "MagneticFieldStrength" in facts or not is_number(frequency_mhz):
         return float(value) if is_number(value) else None
-    return facts["ImagingFrequency"] * 1e6 / GAMMA_HZ_PER_T
+    return frequency_mhz * 1e6 / GAMMA_HZ_PER_T
 
 
 def field_strength_problems(image: str, facts: dict) -> list[Problem]:

@@ -4,6 +4,7 @@ from itertools import permutations, product
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from recon.files.io import Volume
 
@@ -17,31 +18,6 @@ class Geometry(NamedTuple):
     axes: str
     obliquity_deg: float
     b0_dir: tuple[float, float, float]
-
-
-def quaternion_affine(fields: np.void) -> np.ndarray:
-    """The qform of a NIfTI header as (4, 4) affine; not finite where the quaternion is none.
-
-    References
-    ----------
-    NIfTI-1 standard, method 2: a = sqrt(1 - b² - c² - d²), R(a, b, c, d), third axis times qfac (pixdim[0]).
-    """
-    b, c, d = vector = np.array([fields[f"quatern_{name}"] for name in "bcd"], dtype=float)
-    a_squared = 1 - vector @ vector
-    affine = np.eye(4)
-    if not a_squared > -3 * np.finfo(np.float32).eps:  # as much as nibabel lets pass
-        return np.full((4, 4), np.nan)
-    a = np.sqrt(max(a_squared, 0))
-    cross = np.array([[0, -d, c], [d, 0, -b], [-c, b, 0]])
-    rotation = (a * a - vector @ vector) * np.eye(3) + 2 * (np.outer(vector, vector) + a * cross)
-    affine[:3, :3] = rotation * fields["pixdim"][1:4] * [1, 1, -1 if fields["pixdim"][0] == -1 else 1]
-    affine[:3, 3] = [fields[f"qoffset_{name}"] for name in "xyz"]
-    return affine
-
-
-def matrix_affine(fields: np.void) -> np.ndarray:
-    """The sform of a NIfTI header as (4, 4) affine."""
-    return np.array([*(fields[f"srow_{name}"] for name in "xyz"), [0, 0, 0, 1]], dtype=float)
 
 
 def is_regular(affine: np.ndarray) -> bool:
@@ -63,10 +39,10 @@ def b0_direction(affine: np.ndarray) -> np.ndarray:
     return Volume(data=np.empty(0), affine=affine).b0_dir
 
 
-def angle_deg(one: np.ndarray, other: np.ndarray) -> float:
+def angle_deg(one: ArrayLike, other: ArrayLike) -> float:
     """Angle between two lines [degree]: a field along -z magnetises as one along +z."""
-    one, other = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
-    return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(one, other)), abs(one @ other))))
+    a, b = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b)), abs(a @ b))))
 
 
 def describe(affine: np.ndarray, stated_b0: tuple[float, float, float] | None = None) -> Geometry:

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from recon.files.bids import entities
 from recon.intake.facts import is_number, shown
-from recon.intake.headers import grid_problems, read_facts
+from recon.intake.headers import checked_header, grid_problems
 from recon.intake.layout import BIDS_NAME
 from recon.intake.scan import Scan, Series
+from recon.intake.select import EVERYTHING, Select
 from recon.intake.series import series_of
 from recon.intake.user_files import derivative_datasets, offered_files, user_files
 from recon.problems import IntakeError, Problem
@@ -33,7 +34,9 @@ class Visit(NamedTuple):
     sidecars: list[str]
 
 
-def index(bids_dir: Path, derivatives: Path | None = None) -> tuple[dict[str, Scan], Problems]:
+def index(
+    bids_dir: Path, derivatives: Sequence[Path] | None = None, select: Select = EVERYTHING
+) -> tuple[dict[str, Scan], Problems]:
     """Find the scans of a dataset.
 
     A scan is a run of a session of a subject: `anat/*_MEGRE` images, or `*_VFA` where there are none, of one series or
@@ -42,8 +45,9 @@ def index(bids_dir: Path, derivatives: Path | None = None) -> tuple[dict[str, Sc
     Parameters
     ----------
     bids_dir : folder of the dataset
-    derivatives : folder with the user's masks, labels and T1-weighted images: a dataset or a folder of datasets;
+    derivatives : folders with the user's masks, labels and T1-weighted images, each a dataset or a folder of datasets;
         `derivatives` in bids_dir where None
+    select : the participants, sessions and images that count
 
     Returns
     -------
@@ -52,40 +56,53 @@ def index(bids_dir: Path, derivatives: Path | None = None) -> tuple[dict[str, Sc
     """
     bids_dir = Path(bids_dir)
     try:
-        folders, sidecars = _dataset(bids_dir)
+        folders, sidecars = _dataset(bids_dir, select)
         datasets = _datasets(bids_dir, derivatives)
     except IntakeError as error:
         return {}, {"": list(error.problems)}
     scans: dict[str, Scan] = {}
     problems: Problems = {}
     for folder in folders:
-        found, wrong = _subject(folder, sidecars, datasets)
+        found, wrong = _subject(folder, sidecars, datasets, select)
         scans |= found
         problems |= wrong
     return scans, problems
 
 
-def _dataset(bids_dir: Path) -> tuple[list[str], list[str]]:
-    """The subjects' folders, and the sidecars that apply to all of them."""
+def _dataset(bids_dir: Path, select: Select) -> tuple[list[str], list[str]]:
+    """The wanted subjects' folders, and the sidecars that apply to all of them."""
     if not bids_dir.is_dir():
         raise IntakeError([Problem(str(bids_dir), "a BIDS folder (config bids_dir)", "none")])
     names = _names(bids_dir)
     folders = [p for name in names if name.startswith("sub-") and os.path.isdir(p := os.path.join(bids_dir, name))]
     if not folders:
         raise IntakeError([Problem(str(bids_dir), "sub-* folders", "none")])
-    return folders, _sidecars(str(bids_dir), names)
+    wanted = [folder for folder in folders if select.takes_subject(os.path.basename(folder))]
+    sessions = _sessions(wanted) if select.sessions else []
+    select.check(bids_dir, map(os.path.basename, folders), sessions)
+    return wanted, _sidecars(str(bids_dir), names)
 
 
-def _datasets(bids_dir: Path, derivatives: Path | None) -> list[Path]:
-    folder = bids_dir / "derivatives" if derivatives is None else Path(derivatives)
-    if folder.is_dir():
-        try:
-            return derivative_datasets(folder)
-        except OSError as error:
-            raise IntakeError([Problem(str(folder), "a folder that can be read", str(error.strerror))]) from None
+def _sessions(folders: Iterable[str]) -> list[str]:
+    """The sessions that any of some subjects has."""
+    return [name for folder in folders for name in _names(folder) if name.startswith("ses-")]
+
+
+def _datasets(bids_dir: Path, derivatives: Sequence[Path] | None) -> list[Path]:
+    """The derivative datasets in the named folders, or in that of the raw dataset, which need not be there."""
     if derivatives is None:
-        return []
-    raise IntakeError([Problem(str(folder), "the folder of the user's derivatives", "none")])
+        folder = bids_dir / "derivatives"
+        return _datasets_in(folder) if folder.is_dir() else []
+    return list(dict.fromkeys(dataset for folder in derivatives for dataset in _datasets_in(Path(folder))))
+
+
+def _datasets_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise IntakeError([Problem(str(folder), "the folder of the user's derivatives", "none")])
+    try:
+        return derivative_datasets(folder)
+    except OSError as error:
+        raise IntakeError([Problem(str(folder), "a folder that can be read", str(error.strerror))]) from None
 
 
 def _names(folder: str | Path) -> list[str]:
@@ -100,17 +117,20 @@ def _sidecars(folder: str, names: Iterable[str]) -> list[str]:
     return [os.path.join(folder, name) for name in names if SIDECAR.fullmatch(name)]
 
 
-def _subject(folder: str, sidecars: list[str], datasets: list[Path]) -> tuple[dict[str, Scan], Problems]:
+def _subject(
+    folder: str, sidecars: list[str], datasets: list[Path], select: Select
+) -> tuple[dict[str, Scan], Problems]:
     """Scans and problems of one subject's folder."""
     subject = os.path.basename(folder)
     if not SAFE.fullmatch(subject):
         return {}, {subject: [Problem(folder, "a subject label of letters and digits", repr(subject))]}
     try:
-        visits = _visits(folder, sidecars)
+        visits = _visits(folder, sidecars, select)
     except IntakeError as error:
         return {}, {subject: list(error.problems)}
     if not any(visit.images for visit in visits):
-        return {}, {subject: [Problem(folder, "images anat/*_MEGRE.nii.gz (or *_VFA.nii.gz)", "none")]}
+        chosen = " that `select` takes" if select != EVERYTHING else ""
+        return {}, {subject: [Problem(folder, f"images anat/*_MEGRE.nii.gz (or *_VFA.nii.gz){chosen}", "none")]}
     offered = offered_files(datasets, subject)
     scans: dict[str, Scan] = {}
     problems: Problems = {}
@@ -125,27 +145,29 @@ def _subject(folder: str, sidecars: list[str], datasets: list[Path]) -> tuple[di
     return {name: scan for name, scan in scans.items() if name not in problems}, problems
 
 
-def _visits(folder: str, inherited: list[str]) -> list[Visit]:
-    """The sessions of a subject, and the subject itself where it has images outside of sessions."""
+def _visits(folder: str, inherited: list[str], select: Select) -> list[Visit]:
+    """The wanted sessions of a subject, and the subject itself where it has images outside of sessions."""
     names, subject = _names(folder), os.path.basename(folder)
     sidecars = inherited + _sidecars(folder, names)
-    visits = [_visit(subject, folder, names, sidecars)] if "anat" in names else []
-    for session in (name for name in names if name.startswith("ses-")):
+    outside = "anat" in names and select.takes_session(None)
+    visits = [_visit(subject, folder, names, sidecars, select)] if outside else []
+    for session in (name for name in names if name.startswith("ses-") and select.takes_session(name)):
         inside = os.path.join(folder, session)
         if not SAFE.fullmatch(session):
             raise IntakeError([Problem(inside, "a session label of letters and digits", repr(session))])
         names_inside = _names(inside)
         if "anat" in names_inside:
             more = sidecars + _sidecars(inside, names_inside)
-            visits.append(_visit(f"{subject}_{session}", inside, names_inside, more))
+            visits.append(_visit(f"{subject}_{session}", inside, names_inside, more, select))
     return visits
 
 
-def _visit(name: str, folder: str, names: Iterable[str], inherited: list[str]) -> Visit:
+def _visit(name: str, folder: str, names: Iterable[str], inherited: list[str], select: Select) -> Visit:
     anat = os.path.join(folder, "anat")
     names = _names(anat)
     paths = {suffix: [os.path.join(anat, n) for n in names if n.endswith(_image_ends(suffix))]
              for suffix in SUFFIXES}  # fmt: skip
+    paths = {suffix: list(filter(select.takes_image, images)) for suffix, images in paths.items()}
     images = next((paths[suffix] for suffix in SUFFIXES if paths[suffix]), [])
     return Visit(name, anat, images, inherited + _sidecars(anat, names))
 
@@ -209,7 +231,8 @@ def _scan(name: str, images: list[str], visit: Visit, offered: list[str]) -> Sca
 
 
 def _all_series(groups: Iterable[list[str]], sidecars: list[str]) -> list[Series]:
-    series, problems = [], []
+    series: list[Series] = []
+    problems: list[Problem] = []
     for group in groups:
         try:
             series.append(series_of(group, sidecars))
@@ -243,7 +266,7 @@ def _flip_problems(series: Sequence[Series]) -> list[Problem]:
 
 def _pair_problems(low: Series, high: Series) -> list[Problem]:
     """Problems where two flip angles cannot be compared voxel by voxel."""
-    problems = grid_problems(read_facts(low.files[0]), read_facts(high.files[0]))
+    problems = grid_problems(checked_header(low.files[0]), checked_header(high.files[0]))
     if abs(low.te_s[0] - high.te_s[0]) > TE_TOLERANCE_S:
         expected = f"the first EchoTime of {high.files[0]}, {high.te_s[0]:g} s"
         problems.append(Problem(low.files[0], expected, f"{low.te_s[0]:g} s"))

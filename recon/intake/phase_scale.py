@@ -7,56 +7,23 @@ to voxel, as wrapped phase does and a magnitude or a map in other units does not
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
+from recon.intake.decisions import Decision, PhaseScale
 from recon.intake.facts import shown
-from recon.intake.manufacturer import manufacturer
+from recon.intake.vendors import MILLIRADIANS, RADIANS, VENDORS, Range, vendor_of
 from recon.problems import IntakeError, Problem
 
-
-class PhaseScale(NamedTuple):
-    """Phase [rad] = slope * raw + intercept."""
-
-    slope: float
-    intercept: float
-
-
-class Range(NamedTuple):
-    """Raw values of one turn."""
-
-    low: float
-    high: float
-
-    @property
-    def span(self) -> float:
-        """Raw values that make 2 pi."""
-        return self.high - self.low
-
-    def __str__(self) -> str:
-        return f"{self.low:.6g} to {self.high:.6g}"
-
-
-RADIANS, POSITIVE_RADIANS = Range(-np.pi, np.pi), Range(0, 2 * np.pi)
-MILLIRADIANS, POSITIVE_MILLIRADIANS = Range(-1000 * np.pi, 1000 * np.pi), Range(0, 2000 * np.pi)
-PIXELS, SIGNED = Range(0, 4096), Range(-4096, 4096)
-PHILIPS_PIXELS = Range(0, 4095)
-VENDORS = {
-    # Pixels 0..4095 are -pi..pi (shimming-toolbox/shimming-toolbox issue 499); with the rescale slope 2 and intercept
-    # -4096 they are -4096..4094 (rordenlab/dcm2niix issue 406, MRtrix3/mrtrix3 issue 3009, CMRR-C2P/MB issue 238).
-    "Siemens": (PIXELS, SIGNED),
-    # Pixels 0..4095 with the rescale slope 1.53455 and intercept -3142 are milliradians, dcm2niix's "display" values;
-    # its "precise" values are radians (rordenlab/dcm2niix issues 463 and 975, neurolabusc/dcm_qa_philips_enh).
-    "Philips": (PHILIPS_PIXELS, MILLIRADIANS, RADIANS),
-    # Milliradians without rescale (the readers of QSMxT/QSMxT and of the MEDI toolbox).
-    "GE": (MILLIRADIANS,),
-}
+POSITIVE_RADIANS, POSITIVE_MILLIRADIANS = Range(0, 2 * np.pi), Range(0, 2000 * np.pi)
 UNITS = {  # BIDS unit: radians in one, and what wrapped phase then fills
     "rad": (1.0, (RADIANS, POSITIVE_RADIANS)),
     "mrad": (1e-3, (MILLIRADIANS, POSITIVE_MILLIRADIANS)),
 }
-KNOWN = frozenset(sum(VENDORS.values(), ()) + sum((turns for _, turns in UNITS.values()), ()))
+KNOWN = frozenset(
+    [turn for vendor in VENDORS.values() for turn in vendor.phase_ranges]
+    + [turn for _, turns in UNITS.values() for turn in turns]
+)
 
 SLACK = 0.002  # of a turn, by which rounded files pass the ends
 REACH = 0.98  # of a turn, between the lowest and the highest value; measured: 0.9997 (Philips) and more
@@ -167,8 +134,8 @@ def pooled(echoes: Sequence[Observed]) -> Observed:
 
 def phase_scale(
     echoes: Sequence[Observed], facts: Sequence[Mapping], phase_range: Sequence[float] | None
-) -> tuple[PhaseScale, str, tuple[str, ...]]:
-    """Scale of a series' phase, the evidence as a sentence, and notes.
+) -> Decision[PhaseScale]:
+    """Scale of a series' phase, with the evidence.
 
     Parameters
     ----------
@@ -195,7 +162,7 @@ def phase_scale(
     if problems := [_odd(echo, turn, evidence) for echo in echoes if _is_odd(echo, turn)]:
         raise IntakeError(problems)
     share = min(whole.fill(turn), 1.0)
-    return candidates[turn], f"{turn} is one turn: {evidence}; the values fill {share:.1%} of it", notes
+    return Decision(candidates[turn], f"{turn} is one turn: {evidence}; the values fill {share:.1%} of it", notes)
 
 
 def _scale(turn: Range) -> PhaseScale:
@@ -212,16 +179,17 @@ def _from_config(phase_range: Sequence[float]) -> tuple[dict[Range, PhaseScale],
 def _from_sidecar(facts: Sequence[Mapping]) -> tuple[dict[Range, PhaseScale], str]:
     """Ranges that `Units` or the vendor allow, none where neither is known, and which of the two said so."""
     said = {shown(fact.get("Units")): fact.get("Units") for fact in facts}
-    makers = {manufacturer(fact) for fact in facts}
+    vendors = [vendor_of(fact) for fact in facts]
+    makers = {vendor.name if vendor else "None" for vendor in vendors}
     if len(said) > 1 or len(makers) > 1:
-        both = f"Units {', '.join(sorted(said))} and Manufacturer {', '.join(sorted(map(str, makers)))}"
+        both = f"Units {', '.join(sorted(said))} and Manufacturer {', '.join(sorted(makers))}"
         return {}, f"{both} in one series"
-    (units,), (maker,) = said.values(), makers
+    (units,), vendor = said.values(), vendors[0]
     if isinstance(units, str) and units in UNITS:
         rad, turns = UNITS[units]
         return dict.fromkeys(turns, PhaseScale(rad, 0.0)), f"Units {units}"
-    if maker in VENDORS and units in (None, "arbitrary"):
-        return {turn: _scale(turn) for turn in VENDORS[maker]}, f"Manufacturer {maker}"
+    if vendor and vendor.phase_ranges and units in (None, "arbitrary"):
+        return {turn: _scale(turn) for turn in vendor.phase_ranges}, f"Manufacturer {vendor.name}"
     return {}, f"Units {shown(units)} and Manufacturer {shown(facts[0].get('Manufacturer'))}"
 
 

@@ -1,13 +1,27 @@
-"""Voxels of a series, one echo at a time: raw parts, complex signal, magnitude and phase."""
+"""Voxels of a series, one echo at a time: as stored, as a complex signal, as magnitude and phase."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice, repeat
+from typing import NamedTuple
 
 import numpy as np
 
-from recon.files.io import Volume, read_image
+from recon.files.io import Volume, read_volume
+from recon.files.nifti_header import open_at_voxels
+from recon.files.voxels import StoredImage, images_behind
 from recon.intake.chop import alternation
-from recon.intake.decisions import Decisions
-from recon.intake.phase_scale import PhaseScale
+from recon.intake.contents import kind_problems
+from recon.intake.decisions import Decisions, PhaseScale
 from recon.intake.scan import POLAR, Image, Series
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, ProblemError
+
+
+class StoredEcho(NamedTuple):
+    """Both parts of one echo as the files hold them, and its place in the series."""
+
+    echo: int
+    first: StoredImage
+    second: StoredImage
 
 
 def name_of(image: Image) -> str:
@@ -15,25 +29,44 @@ def name_of(image: Image) -> str:
     return image.path if image.volume is None else f"{image.path} (volume {image.volume + 1})"
 
 
-def as_problem(error: ValueError) -> Problem:
-    """The parts of a message of `recon.files.io`: file, expected, found."""
-    where, _, rest = str(error).partition(": expected ")
-    expected, _, found = rest.partition(", found")
-    return Problem(where, expected, found.lstrip(": "))
+def stored_echoes(series: Series) -> Iterator[StoredEcho]:
+    """The echoes of a series in order; every file is opened and read once, when its turn comes.
+
+    Raises
+    ------
+    IntakeError
+        After the last echo, with all files that are damaged or hold voxels of a wrong kind. Their echoes are left out.
+    """
+    damaged: list[Problem] = []
+    first, second = (_images_of_part(images, damaged) for images in series.images)
+    for echo, (a, b) in enumerate(zip(first, second, strict=True)):
+        if a is not None and b is not None:
+            yield StoredEcho(echo, a, b)
+    if damaged:
+        raise IntakeError(list(dict.fromkeys(damaged)))
 
 
-def load(image: Image) -> Volume:
-    """One (X, Y, Z) image as float32; IntakeError names a file that cannot be read whole."""
-    try:
-        return read_image(*image)
-    except ValueError as error:
-        raise IntakeError([as_problem(error)]) from None
+def _images_of_part(images: Sequence[Image], damaged: list[Problem]) -> Iterator[StoredImage | None]:
+    """The images of one part; None for those that cannot be read, whose problems are added to `damaged`."""
+    for path, of_file in groupby(images, key=lambda image: image.path):
+        wanted = len(list(of_file))
+        missing = wanted
+        try:
+            for image in islice(_images_of_file(path), wanted):
+                missing -= 1
+                yield image
+        except ProblemError as error:
+            damaged += error.problems
+        else:
+            damaged += [Problem(path, f"{wanted} images", f"{wanted - missing}")] if missing else []
+        yield from repeat(None, missing)
 
 
-def load_echo(series: Series, echo: int) -> tuple[Volume, Volume]:
-    """Both parts of an echo, as stored."""
-    first, second = (load(images[echo]) for images in series.images)
-    return first, second
+def _images_of_file(path: str) -> Iterator[StoredImage]:
+    with open_at_voxels(path) as (header, stream):
+        if problems := kind_problems(path, header.kind):
+            raise ProblemError(problems)
+        yield from images_behind(header, stream)
 
 
 def wrapped(phase_rad: np.ndarray) -> np.ndarray:
@@ -42,20 +75,23 @@ def wrapped(phase_rad: np.ndarray) -> np.ndarray:
     return np.mod(phase_rad + np.float32(np.pi), turn) - np.float32(np.pi)
 
 
-def polar(series: Series, scale: PhaseScale | None, echo: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Magnitude and phase [rad] of an echo, neither chopping nor sign corrected, and the affine.
+def polar(stored: StoredEcho, scale: PhaseScale | None) -> tuple[np.ndarray, np.ndarray]:
+    """Magnitude and phase [rad] of an echo, neither chopping nor sign corrected.
+
+    Parameters
+    ----------
+    stored : StoredEcho
+    scale : of the phase; None where the parts are real and imaginary
 
     Returns
     -------
     magnitude, phase_rad : (X, Y, Z) float32; NaN and Inf stay
-    affine : (4, 4)
     """
-    first, second = load_echo(series, echo)
+    first, second = stored.first.values(), stored.second.values()
     with np.errstate(invalid="ignore", over="ignore"):  # Inf
-        if series.parts == POLAR:
-            phase_rad = wrapped(np.float32(scale.slope) * second.data + np.float32(scale.intercept))
-            return first.data, phase_rad, first.affine
-        return np.hypot(first.data, second.data), np.arctan2(second.data, first.data), first.affine
+        if scale is not None:
+            return first, wrapped(np.float32(scale.slope) * second + np.float32(scale.intercept))
+        return np.hypot(first, second), np.arctan2(second, first)
 
 
 def complex_signal(magnitude: np.ndarray, phase_rad: np.ndarray) -> np.ndarray:
@@ -68,42 +104,48 @@ def complex_signal(magnitude: np.ndarray, phase_rad: np.ndarray) -> np.ndarray:
     return signal
 
 
-def read_series(series: Series, decisions: Decisions) -> tuple[np.ndarray, np.ndarray, Volume]:
-    """Stack the echoes.
+def stacked(echoes: list[StoredEcho], decisions: Decisions) -> tuple[np.ndarray, np.ndarray, Volume]:
+    """Magnitude and phase of all echoes on one grid.
 
     Parameters
     ----------
-    series : Series
-    decisions : what `recon.intake.decide` decided about it
+    echoes : in order; emptied, so that no echo is held twice
+    decisions : what `recon.intake.decide` decided about them
 
     Returns
     -------
     magnitude : (X, Y, Z, echo) float32; NaN and Inf stay
     phase_rad : (X, Y, Z, echo) float32 in [-pi, pi], likewise; a paramagnetic source advances it
     grid : Volume, the first magnitude
-
-    Raises
-    ------
-    IntakeError
-        Names a file that cannot be read whole.
     """
-    magnitude = phase_rad = affine = None
-    for echo in range(len(series.te_s)):
-        m, phi, place = polar(series, decisions.scale, echo)
-        if magnitude is None:
-            shape, affine = (*m.shape, len(series.te_s)), place
-            magnitude, phase_rad = (np.empty(shape, np.float32, order="F") for _ in range(2))  # as files hold them
+    header = echoes[0].first.header
+    shape = (*header.shape[:3], len(echoes))
+    magnitude, phase_rad = (np.empty(shape, np.float32, order="F") for _ in range(2))  # as files hold them
+    while echoes:
+        stored = echoes.pop(0)
+        m, phi = polar(stored, decisions.scale)
         if decisions.chop_axis is not None:
             with np.errstate(invalid="ignore", over="ignore"):
                 phi = wrapped(phi + _half_turns(m.shape, decisions.chop_axis))
-        magnitude[..., echo] = m
-        phase_rad[..., echo] = decisions.phase_sign * phi
-    return magnitude, phase_rad, Volume(data=magnitude[..., 0], affine=affine)
+        magnitude[..., stored.echo] = m
+        phase_rad[..., stored.echo] = decisions.phase_sign * phi
+    return magnitude, phase_rad, Volume(data=magnitude[..., 0], affine=header.affine)
 
 
-def _half_turns(shape: tuple[int, int, int], axis: int) -> np.ndarray:
+def _half_turns(shape: tuple[int, ...], axis: int) -> np.ndarray:
     """0, pi, 0 … along `axis`: the phase of `alternation`."""
     return np.where(alternation(shape, axis) < 0, np.float32(np.pi), np.float32(0))
+
+
+def load(image: Image) -> Volume:
+    """One (X, Y, Z) image as float32; IntakeError names a file that cannot be read whole."""
+    try:
+        volume = read_volume(*image)
+    except ProblemError as error:
+        raise IntakeError(error.problems) from None
+    if volume.data.shape[3:] not in ((), (1,)):
+        raise IntakeError([Problem(image.path, "a 3-D image", f"shape {volume.data.shape}")])
+    return Volume(data=volume.data.reshape(volume.data.shape[:3], order="A"), affine=volume.affine)
 
 
 def first_magnitude(series: Series) -> Volume:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from recon.files.nifti_header import Header
 from recon.intake.facts import (
     TE_ROUNDING_S,
     Told,
@@ -18,7 +19,7 @@ from recon.intake.facts import (
     read_all,
     stated_b0_dir,
 )  # fmt: skip
-from recon.intake.headers import Header, grid_problems, orientation_problems, read_facts
+from recon.intake.headers import checked_header, grid_problems, orientation_problems
 from recon.intake.layout import layout
 from recon.intake.scan import Image, Series
 from recon.problems import IntakeError, Problem
@@ -85,10 +86,11 @@ def _ordered(parts: tuple[str, str], echoes: list[Echo], sidecars: tuple[str, ..
 
 def _headers(images: Iterable[str]) -> tuple[dict[str, Header], list[Problem]]:
     """The readable headers by file, and what is wrong with the others."""
-    headers, problems = {}, []
+    headers: dict[str, Header] = {}
+    problems: list[Problem] = []
     for image in images:
         try:
-            headers[image] = read_facts(image)
+            headers[image] = checked_header(image)
         except IntakeError as error:
             problems += error.problems
     return headers, problems
@@ -106,7 +108,7 @@ def _echoes(
 ) -> tuple[list[Echo], list[Problem]]:
     """The echoes of a pair of files, one or, of 4-D files, several; none where their times are wrong."""
     known = [headers[image.path] for image in pair if image.path in headers]
-    count = 1 if number is not None else next(map(_volumes, known), None)
+    count = 1 if number is not None else next((header.volumes for header in known), None)
     facts = of_both_parts(pair[0].facts, pair[1].facts)
     problems = [
         *(p for header in known for p in _volume_problems(number, header, known[0])),
@@ -118,27 +120,24 @@ def _echoes(
         return [], problems + wrong
     facts["MagneticFieldStrength"] = field_strength(facts)
     echoes = [
-        Echo(te_s, tuple(Image(p.path, _place(headers.get(p.path), i)) for p in pair), facts | {"EchoTime": te_s})
+        Echo(te_s, (_image(pair[0], headers, i), _image(pair[1], headers, i)), facts | {"EchoTime": te_s})
         for i, te_s in enumerate(echo_times(facts["EchoTime"]))
     ]
     return echoes, problems
 
 
-def _volumes(header: Header) -> int:
-    return header.shape[3] if len(header.shape) == 4 else 1
-
-
-def _place(header: Header | None, volume: int) -> int | None:
-    return volume if header is not None and len(header.shape) == 4 else None
+def _image(of: Told, headers: dict[str, Header], volume: int) -> Image:
+    header = headers.get(of.path)
+    return Image(of.path, volume if header is not None and len(header.shape) == 4 else None)
 
 
 def _volume_problems(number: int | None, header: Header, partner: Header) -> list[Problem]:
     """Problems of a fourth axis that the name excludes, or that the other part does not have."""
-    if number is not None and _volumes(header) > 1:
+    if number is not None and header.volumes > 1:
         return [Problem(header.path, "a 3-D image, as its name has an echo-", f"shape {header.shape}")]
-    if number is None and _volumes(header) != _volumes(partner):
-        expected = f"as many volumes as {partner.path}, {_volumes(partner)}"
-        return [Problem(header.path, expected, f"{_volumes(header)} (shape {header.shape})")]
+    if number is None and header.volumes != partner.volumes:
+        expected = f"as many volumes as {partner.path}, {partner.volumes}"
+        return [Problem(header.path, expected, f"{header.volumes} (shape {header.shape})")]
     return []
 
 
@@ -173,7 +172,7 @@ def _condensed(problems: Iterable[Problem]) -> list[Problem]:
     """The same problem of several files once: it names two, and of more the first and their number."""
     files: dict[tuple[str, str], list[str]] = {}
     for problem in problems:
-        files.setdefault((problem.expected, problem.found), []).append(problem.where)
+        files.setdefault((problem.expected, problem.found), []).append(problem.file)
     return [Problem(_together(where), expected, found) for (expected, found), where in files.items()]
 
 

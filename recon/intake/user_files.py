@@ -6,7 +6,8 @@ from pathlib import Path
 
 from recon.files.bids import entities
 from recon.files.io import read_json
-from recon.intake.headers import Header, grid_problems, read_facts
+from recon.files.nifti_header import Header
+from recon.intake.headers import checked_header, grid_problems
 from recon.intake.scan import Series
 from recon.problems import IntakeError, Problem
 
@@ -92,8 +93,8 @@ def _several(kind: str, found: list[str]) -> Problem:
 def _unfit(kind: str, file: str, echo: str) -> list[Problem]:
     """Problems of one chosen file's header."""
     try:
-        header = read_facts(file)
-        reference = read_facts(echo)
+        header = checked_header(file)
+        reference = checked_header(echo)
     except IntakeError as error:
         return list(error.problems)
     if len(header.shape) != 3:

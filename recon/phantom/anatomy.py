@@ -5,18 +5,17 @@ are shapes in MNI coordinates [mm]. Everything is evaluated at the deformed coor
 so the only interpolation is that of the template.
 """
 
-import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
-from recon.files.io import Volume, read_volume
+from recon.files.io import Volume
 from recon.phantom import tissue
 from recon.phantom.cohort import Subject
 from recon.phantom.shapes import ellipsoid, random_texture, random_waves, share, tube, within
 from recon.regions.nuclei import nearest_nucleus, nucleus_labels, nucleus_names
+from recon.regions.template import read_template
 
 FOV_MM = (192.0, 228.0, 168.0)
 FOV_CENTRE_MM = (0.0, -4.0, 10.0)  # world coordinates, origin at the anterior commissure
@@ -79,7 +78,8 @@ class Anatomy:
 
 def slab(voxel_size_mm: tuple[float, float, float], tilt_deg: float) -> tuple[tuple[int, int, int], np.ndarray]:
     """Shape and affine of an acquisition slab about the head, turned by `tilt_deg` about the left-right axis."""
-    shape = tuple(2 * round(fov / v / 2) for fov, v in zip(FOV_MM, voxel_size_mm, strict=True))
+    nx, ny, nz = (2 * round(fov / v / 2) for fov, v in zip(FOV_MM, voxel_size_mm, strict=True))
+    shape = nx, ny, nz
     c, s = np.cos(np.deg2rad(tilt_deg)), np.sin(np.deg2rad(tilt_deg))
     affine = np.eye(4)
     affine[:3, :3] = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) * np.asarray(voxel_size_mm)
@@ -94,9 +94,9 @@ def mni_coordinates(shape: tuple[int, int, int], affine: np.ndarray, person: Sub
     size = HEAD_SIZE[person.sex] * (1 + rng.normal(0, 0.02, 3))
     turn = np.eye(3)
     for axis, angle in enumerate(angles):
-        i, j = [k for k in range(3) if k != axis]
+        a, b = [other for other in range(3) if other != axis]
         step = np.eye(3)
-        step[[i, i, j, j], [i, j, i, j]] = np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)
+        step[[a, a, b, b], [a, b, a, b]] = np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)
         turn = step @ turn
     to_mni = np.diag(1 / size) @ turn @ affine[:3, :3]
     offset = np.diag(1 / size) @ turn @ (affine[:3, 3] + rng.normal(0, 2, 3))
@@ -115,12 +115,6 @@ def mni_coordinates(shape: tuple[int, int, int], affine: np.ndarray, person: Sub
     return coordinates
 
 
-def _template(kind: str) -> Volume:
-    package = importlib.util.find_spec("nilearn")  # located, not imported: that would take a second
-    folder = Path(package.submodule_search_locations[0]) / "datasets" / "data"
-    return read_volume(folder / f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz")
-
-
 def _sample(data: np.ndarray, affine: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
     """Trilinear values of a template map with a diagonal affine at MNI coordinates, clamped to its border."""
     scale, offset = np.diag(affine)[:3].astype(np.float32), affine[:3, 3].astype(np.float32)
@@ -130,7 +124,7 @@ def _sample(data: np.ndarray, affine: np.ndarray, coordinates: np.ndarray) -> np
 
 def surface_distance(coordinates: np.ndarray) -> np.ndarray:
     """Signed distance [mm] to the surface of the template's brain, negative inside."""
-    t1 = _template("t1")
+    t1 = read_template("t1")
     inside = t1.data[::2, ::2, ::2] > 0
     spacing = (2, 2, 2)
     distance = distance_transform_edt(~inside, spacing) - distance_transform_edt(inside, spacing)
@@ -204,7 +198,8 @@ def anatomy(person: Subject, voxel_size_mm: tuple[float, float, float], tilt_deg
     edge = float(np.prod(voxel_size_mm) ** (1 / 3))
     coordinates = mni_coordinates(shape, affine, person)
     distance = surface_distance(coordinates)
-    grey, white = (_sample(t.data / 255, t.affine, coordinates).ravel() for t in (_template("gm"), _template("wm")))
+    tissues = read_template("gm"), read_template("wm")
+    grey, white = (_sample(t.data / 255, t.affine, coordinates).ravel() for t in tissues)
     points, d = coordinates.reshape(3, -1), distance.ravel()
     rng = person.rng(2)
     maps = np.tile(tissue.AIR.array()[:, None], d.size)

@@ -4,8 +4,8 @@ from itertools import product
 
 import pandas as pd
 
+from recon.intake.vendors import Vendor
 from recon.phantom.cohort import Simulate, Subject, oracle_score
-from recon.phantom.vendor import Vendor
 from recon.regions.nuclei import nucleus_names
 
 BIDS_VERSION = "1.10.0"
@@ -70,9 +70,9 @@ def sidecars(cfg: Simulate, vendor: Vendor, part: str) -> list[dict]:
             "FlipAngle": flip_angle_deg,
             "RepetitionTimeExcitation": cfg.tr_s,
             "MagneticFieldStrength": cfg.b0_tesla,
-            "Manufacturer": vendor.manufacturer,
+            "Manufacturer": vendor.name,
             "ManufacturersModelName": "simulated",
-            **vendor.scale(part).facts,
+            **vendor.pixels(part).facts,
             "MRAcquisitionType": "3D",
             "PulseSequenceType": "spoiled multi-echo gradient echo",
             "Units": vendor.units if part == "phase" else "arbitrary",

@@ -16,7 +16,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from recon.phantom.vendor import VENDORS
+from recon.intake.vendors import VENDORS
 from recon.regions.nuclei import nucleus_names
 
 AGE_MEAN, AGE_SD, AGE_RANGE = 55.0, 14.0, (20, 85)  # years

@@ -30,7 +30,7 @@ def forward_field(chi_ppm: np.ndarray, voxel_size_mm: np.ndarray, b0_dir: np.nda
     return convolve(chi_ppm.astype(np.float32, copy=False), dipole_kernel(shape, voxel_size_mm, b0_dir), shape)
 
 
-def outer_kernel(shape: tuple[int, int, int], voxel_size_mm: np.ndarray, b0_dir: np.ndarray) -> np.ndarray:
+def outer_kernel(shape: tuple[int, ...], voxel_size_mm: np.ndarray, b0_dir: np.ndarray) -> np.ndarray:
     r"""Field of a voxel at all others as that of a point dipole, :math:`V (3 \cos^2\theta - 1) / (4 \pi r^3)`.
 
     The sampled k-space dipole rings: it cuts the spectrum of a sharp edge, and for an oblique B0 it jumps where the
@@ -64,7 +64,7 @@ def outer_kernel(shape: tuple[int, int, int], voxel_size_mm: np.ndarray, b0_dir:
     return fft.rfftn(kernel).real.astype(np.float32)
 
 
-def _gaussian(shape: tuple[int, int, int], voxel_size_mm: np.ndarray, sigma_mm: float) -> np.ndarray:
+def _gaussian(shape: tuple[int, ...], voxel_size_mm: np.ndarray, sigma_mm: float) -> np.ndarray:
     """Transform of a Gaussian of unit sum, in rfft layout."""
     kx, ky, kz = (
         frequencies(n, v)

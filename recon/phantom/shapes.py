@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter
 
 Array = np.ndarray
@@ -22,7 +23,7 @@ def within(points_mm: Array, low: Array, high: Array) -> Array:
     return np.flatnonzero(inside)
 
 
-def ellipsoid(points_mm: Array, centre_mm: Array, semi_axes_mm: Array) -> Array:
+def ellipsoid(points_mm: Array, centre_mm: ArrayLike, semi_axes_mm: ArrayLike) -> Array:
     """Signed distance of (3, N) points to an axis-parallel ellipsoid, to first order at its surface: (N,)."""
     semi = np.asarray(semi_axes_mm, np.float32)[:, None]
     u = (points_mm - np.asarray(centre_mm, np.float32)[:, None]) / semi

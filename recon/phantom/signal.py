@@ -12,9 +12,10 @@ from recon.phantom.shapes import random_waves
 
 WHITE_MATTER_SIGNAL = 1000.0  # magnitude of white matter at TE = 0 and the largest flip angle
 PHASE_OFFSET_RAD = 0.3  # standard deviation over the head of the receive phase
+FloatLike = np.ndarray | np.float32
 
 
-def steady_state(pd: np.ndarray, t1_s: np.ndarray, flip_angle_deg: float, tr_s: float) -> np.ndarray:
+def steady_state(pd: FloatLike, t1_s: FloatLike, flip_angle_deg: float, tr_s: float) -> np.ndarray:
     r"""Spoiled gradient echo at TE = 0: :math:`M_0 \sin\alpha (1 - E_1) / (1 - E_1 \cos\alpha)`, E1 = exp(-TR / T1)."""
     alpha = np.deg2rad(flip_angle_deg)
     E1 = np.exp(-np.float32(tr_s) / t1_s)

@@ -122,7 +122,8 @@ def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxe
     margin[slice_axis(voxel_size_mm)] = 0
     start = np.maximum(position.min(axis=0) - margin, 0)
     stop = np.minimum(position.max(axis=0) + margin + 1, labels.shape)
-    return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+    x, y, z = (slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+    return x, y, z
 
 
 def expert_box(path: str | Path, scan: str, shape: tuple[int, int, int]) -> Box | None:
@@ -167,7 +168,8 @@ def expert_box(path: str | Path, scan: str, shape: tuple[int, int, int]) -> Box 
             f"{path}: {listed[0]}: expected whole voxels with 0 <= start < stop <= {tuple(shape)}, "
             f"found {values.tolist()}"
         )
-    return tuple(slice(int(a), int(b)) for a, b in values)
+    x, y, z = (slice(int(a), int(b)) for a, b in values)
+    return x, y, z
 
 
 def box_mask(shape: tuple[int, int, int], box: Box) -> np.ndarray:
@@ -201,7 +203,9 @@ def region_statistics(
         voxels volume_mm3`` and for each map ``_mean``, ``_sd`` (of the voxels, n - 1), ``_median``, missing where
         nothing was measured.
     """
-    regions = {label: (*names, labels == label) for label, names in nucleus_labels().items()}
+    regions: dict[int, tuple[str, str | None, np.ndarray]] = {
+        label: (name, hemisphere, labels == label) for label, (name, hemisphere) in nucleus_labels().items()
+    }
     regions[0] = (WHITE_MATTER, None, white & (labels == 0))
     rows = []
     for index, (name, hemisphere, where) in regions.items():

@@ -64,7 +64,7 @@ def nearest_nucleus(points_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     label = np.zeros(len(points), np.uint8)
     distance = np.full(len(points), np.inf, np.float32)
     table = _table()
-    centres, axes = (np.stack([table[f"{axis}_mm"] for axis in names], -1) for names in ("xyz", "abc"))
+    centres, axes = (np.stack([table[f"{axis}_mm"] for axis in names], axis=-1) for names in ("xyz", "abc"))
     reach = axes.max(1, keepdims=True) + REACH_MM
     low, high = (centres - reach).min(0), (centres + reach).max(0)
     near = np.flatnonzero(((points > low) & (points < high)).all(1))  # the deep brain, once for all
@@ -101,6 +101,6 @@ def template_labels(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarr
     -------
     (X, Y, Z) uint8
     """
-    index = np.stack(np.indices(shape, dtype=np.float32), -1)
+    index = np.stack(list(np.indices(shape, dtype=np.float32)), axis=-1)
     affine = np.asarray(affine, np.float32)
     return label_nuclei(index @ affine[:3, :3].T + affine[:3, 3])

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
 
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from recon.files.io import Volume, read_volume
+from recon.files.io import Volume
+from recon.regions.template import read_template
 
-TEMPLATE = "datasets/data/mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 CORE_PROBABILITY = 0.9  # of white matter, from which a voxel of the template is surely that
 CORE_DEPTH_MM = 2  # what is shaved off white matter, so that a small misregistration does not leave it
 GRID_MM = 3.0
@@ -61,10 +60,8 @@ class Registration:
 
 
 @cache
-def read_template(kind: str = "t1") -> Volume:
-    """The MNI152 2009a symmetric template, 1 mm: `t1`, brain only, or the probability of `wm`, up to 255."""
-    with as_file(files("nilearn") / TEMPLATE.format(kind)) as path:
-        return read_volume(path)
+def _target() -> Volume:
+    return read_template("t1")
 
 
 @cache
@@ -160,7 +157,7 @@ def register(image: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> Registr
     subject, origin_mm = _on_grid(brain, affine, order=1)
     inside_brain = np.nan_to_num(_on_grid(mask.astype(np.float32), affine, order=1)[0]) > 0.5
     in_view = np.isfinite(subject)
-    template = read_template()
+    template = _target()
     moving, moving_origin_mm = _on_grid(template.data, template.affine, order=1)
     moving = np.nan_to_num(moving)
     sampled = in_view & (ndimage.distance_transform_edt(~inside_brain) * GRID_MM <= SURROUND_MM)

@@ -7,16 +7,12 @@ import pytest
 from qnet.folds import (
     COLUMNS,
     Folds,
-    Participants,
     held_out_labels,
     inner_folds,
     make_folds,
     read_folds,
-    read_participants,
     training_labels,
 )
-
-STUDY = Participants(group_column="group", positive_label="HH", negative_label="HC", scan="first")
 
 
 def cohort(positive=52, negative=47, seed=0) -> pd.DataFrame:
@@ -27,11 +23,11 @@ def cohort(positive=52, negative=47, seed=0) -> pd.DataFrame:
         "age": rng.integers(20, 86, count).astype(str),
         "sex": rng.choice(["F", "M"], count, p=[0.33, 0.67]),
         "group": rng.permutation(["HH"] * positive + ["HC"] * negative),
-    })  # fmt: skip
+    }).assign(label=lambda table: (table["group"] == "HH").astype(int))  # fmt: skip
 
 
 def dealt(folds=10, seed=0, **numbers) -> pd.DataFrame:
-    return make_folds(cohort(**numbers), Folds(folds=folds, seed=seed), STUDY)
+    return make_folds(cohort(**numbers), Folds(folds=folds, seed=seed))
 
 
 def test_every_subject_in_one_fold():
@@ -78,15 +74,12 @@ def test_round_trip_through_tsv(tmp_path):
     pd.testing.assert_frame_equal(read_folds(tmp_path / "folds.tsv"), folds, check_dtype=False)
 
 
-def test_participants_are_read_as_text_and_kept_by_name(tmp_path):
-    path = tmp_path / "participants.tsv"
-    path.write_text("participant_id\tage\tsex\tgroup\nsub-01\t40\tF\t1\nsub-02\tn/a\tM\t0\n")
-    table = read_participants(path, ["sub-02"])
-    assert table["participant_id"].tolist() == ["sub-02"]
-    assert table["age"].isna().all()
-    assert table["group"].tolist() == ["0"]
-    with pytest.raises(ValueError, match=r"participants\.tsv.*sub-09"):
-        read_participants(path, ["sub-01", "sub-09"])
+@pytest.mark.parametrize("names", [("0", "1"), ("NA", "None"), ("01", "1.0")])
+def test_names_of_groups_stay_text_in_the_file(tmp_path, names):
+    table = cohort().assign(group=lambda t: t["label"].map(dict(enumerate(names))))
+    make_folds(table, Folds(folds=5, seed=0)).to_csv(tmp_path / "folds.tsv", sep="\t", index=False)
+    found = read_folds(tmp_path / "folds.tsv")
+    assert dict(zip(found["label"], found["group"], strict=True)) == dict(enumerate(names))
 
 
 @pytest.mark.parametrize(
@@ -95,14 +88,13 @@ def test_participants_are_read_as_text_and_kept_by_name(tmp_path):
         (lambda t: t.drop(columns="sex"), "column 'sex'"),
         (lambda t: t.assign(age=t["age"].where(t["participant_id"] != "sub-03")), "'age'.*sub-03"),
         (lambda t: t.assign(age="old"), "numbers of years.*old"),
-        (lambda t: t.assign(group="HH"), "two groups.*found .'HH'."),
-        (lambda t: t.assign(group=["PD", *t["group"][1:]]), "found .*'PD'"),
+        (lambda t: t[t["label"] == 1], "two groups.*found .'HH'."),
         (lambda t: t.assign(participant_id="sub-01"), "one row per subject"),
     ],
 )
 def test_bad_tables_are_refused(spoil, message):
     with pytest.raises(ValueError, match=message):
-        make_folds(spoil(cohort()), Folds(folds=5, seed=0), STUDY)
+        make_folds(spoil(cohort()), Folds(folds=5, seed=0))
 
 
 def test_no_more_folds_than_subjects_of_a_group():

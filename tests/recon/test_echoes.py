@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from recon.acquisition import Acquisition
 from recon.intake.echoes import PrepareEchoes, form, prepare_echoes
+from recon.intake.scan import Image
 from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
 
@@ -69,6 +71,20 @@ def test_the_sign_of_the_config_turns_the_phase(signals, tmp_path):
     series = rad_files(tmp_path, signals)
     turned = prepare_echoes(series, PrepareEchoes(phase_sign=-1, phase_range=None, slice_chop="never"))[1]
     np.testing.assert_allclose(turned, -prepare_echoes(series, ef.AUTO)[1])
+
+
+@pytest.mark.parametrize("one_file", [False, True])
+def test_every_file_is_opened_and_unpacked_once(signals, tmp_path, monkeypatch, one_file):
+    parts = [[np.rint(np.abs(z)) for z in signals], [np.angle(z) for z in signals]]
+    series = ef.files(tmp_path, *parts, Units="rad", Manufacturer="Simulated")
+    if one_file:
+        paths = [ef.write(tmp_path / f"{i}.nii.gz", np.stack(part, -1)) for i, part in enumerate(parts)]
+        images = tuple(tuple(Image(path, echo) for echo in range(len(signals))) for path in paths)
+        series = ef.series(images, Units="rad", Manufacturer="Simulated")
+    opened, unpack = [], gzip.open
+    monkeypatch.setattr(gzip, "open", lambda path, *args: opened.append(path) or unpack(path, *args))
+    prepare_echoes(series, ef.AUTO)
+    assert sorted(opened) == sorted(series.files)
 
 
 def test_doubt_is_refused(signals, tmp_path):

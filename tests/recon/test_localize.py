@@ -16,7 +16,8 @@ from recon.regions.localize import (
     white_matter,
 )
 from recon.regions.nuclei import nucleus_labels, template_labels
-from recon.regions.registration import read_template, register
+from recon.regions.registration import register
+from recon.regions.template import read_template
 
 BASAL_GANGLIA = ("caudate", "putamen", "pallidum", "thalamus")
 

@@ -7,6 +7,7 @@ import pytest
 from scipy.special import ndtr
 
 from recon.acquisition import GAMMA_HZ_PER_T
+from recon.intake.vendors import VENDORS
 from recon.phantom import bids, tissue
 from recon.phantom.anatomy import anatomy, slab
 from recon.phantom.cohort import (
@@ -24,7 +25,6 @@ from recon.phantom.cohort import (
 )
 from recon.phantom.field import forward_field, head_field, shim
 from recon.phantom.signal import WHITE_MATTER_SIGNAL, acquire, echo, steady_state
-from recon.phantom.vendor import VENDORS
 from recon.regions.nuclei import nucleus_labels, nucleus_names, template_labels
 
 CFG = Simulate(

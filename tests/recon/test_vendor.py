@@ -8,7 +8,8 @@ import yaml
 
 from recon.files.io import Volume, read_volume, write_stored
 from recon.intake.series import series_of
-from recon.phantom.vendor import VARIANTS, VENDORS, encode, exported, restored
+from recon.intake.vendors import VENDORS
+from recon.phantom.vendor import VARIANTS, encode, exported, restored
 from workflow.lib.setup.paths import Paths
 from workflow.lib.study.simulated import planned_images, planned_scans, planned_sidecars
 from workflow.scripts.simulate_subject import main as simulate_subject
@@ -21,8 +22,8 @@ TRUTH = ("chi", "r2star", "t1", "total_field", "local_field", "brain_mask", "nuc
 
 def seen(signal, vendor, part):
     """What a NIfTI reader gets."""
-    scale = vendor.scale(part)
-    return scale.slope * encode(signal, vendor, part).astype(np.float64) + scale.intercept
+    stored = vendor.pixels(part)
+    return stored.slope * encode(signal, vendor, part).astype(np.float64) + stored.intercept
 
 
 @pytest.fixture

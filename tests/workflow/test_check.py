@@ -18,6 +18,7 @@ from recon.problems import IntakeError, Problem
 from workflow.lib.report import cohort
 from workflow.lib.study import intake, outcomes
 from workflow.lib.study.check_table import Record, row, text, write_html, write_text, write_tsv
+from workflow.lib.study.enrolment import Enrolment
 from workflow.lib.study.intake import take_in
 from workflow.lib.study.verdict import exclude, failed, in_study, must_stop
 
@@ -64,7 +65,7 @@ class Study:
         self.folder, self.calls, self.answers = folder, [], {}
         self.scans = {name: make_scan(folder, name) for name in ("sub-01", "sub-02", "sub-03")}
         self.problems: dict[str, list[Problem]] = {}
-        monkeypatch.setattr(intake, "index", lambda bids_dir, derivatives: (dict(self.scans), dict(self.problems)))
+        monkeypatch.setattr(intake, "index", lambda *_: (dict(self.scans), dict(self.problems)))
         monkeypatch.setattr(outcomes, "decide", self.decide)
 
     def decide(self, series: Series, params: PrepareEchoes) -> SimpleNamespace:
@@ -92,9 +93,15 @@ def study(tmp_path, monkeypatch) -> Study:
     return Study(tmp_path, monkeypatch)
 
 
-def records_of(taken: intake.Intake, on_error: str = "stop", table_problems: dict | None = None) -> list[Record]:
-    groups = {"sub-01": "HC", "sub-02": "HH", "sub-03": "HH"}
-    return in_study(taken, groups, table_problems or {}, lambda echoes: range(1, echoes + 1), on_error)
+def records_of(
+    taken: intake.Intake,
+    on_error: str = "stop",
+    table_problems: dict | None = None,
+    maps_only: dict | None = None,
+) -> list[Record]:
+    labels = {"sub-01": "HC", "sub-02": "HH", "sub-03": "HH"}
+    table = Enrolment(problems=table_problems or {}, labels=labels, maps_only=maps_only or {})
+    return in_study(taken, table, lambda echoes: range(1, echoes + 1), on_error)
 
 
 def by_name(records: list[Record]) -> dict[str, Record]:
@@ -166,7 +173,7 @@ def test_a_job_of_a_running_workflow_trusts_the_memory(study):
 def test_a_failure_that_nobody_foresaw_is_told_but_not_remembered(study):
     study.answers["sub-02"] = ZeroDivisionError("division by zero")
     problem = study.take_in().problems["sub-02"][0]
-    assert problem.where == study.scans["sub-02"].series.files[0]
+    assert problem.file == study.scans["sub-02"].series.files[0]
     assert problem.found == "ZeroDivisionError: division by zero"
     study.answers.clear()
     assert study.take_in().problems == {}
@@ -208,7 +215,7 @@ def test_a_problem_of_a_subject_is_one_of_each_of_its_scans(study):
 
 
 def test_an_index_that_fails_becomes_a_problem_of_the_dataset(study, monkeypatch):
-    def broken(bids_dir, derivatives):
+    def broken(*_):
         raise PermissionError("not for you")
 
     monkeypatch.setattr(intake, "index", broken)
@@ -273,12 +280,12 @@ def test_the_flow_counts_subjects_of_each_group(study):
     assert flow["steps"][2]["reasons"] == {"sub-04": ["no age"]}
 
 
-def test_groups_are_read_where_a_table_can_be_read(tmp_path):
-    path = tmp_path / "participants.tsv"
-    assert cohort.groups(path, "group") == {}
-    path.write_text("participant_id\tgroup\nsub-01\tHC\nsub-02\tn/a\n")
-    assert cohort.groups(path, "group") == {"sub-01": "HC"}
-    assert cohort.groups(path, "diagnosis") == {}
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_a_group_that_does_not_count_gets_maps_and_a_note(study, on_error):
+    records = records_of(study.take_in(), on_error, maps_only={"sub-02": "group HH is in neither list of labels"})
+    assert by_name(records)["sub-02"].status == "maps only" and not failed(records)
+    assert row(by_name(records)["sub-02"])["notes"] == "group HH is in neither list of labels"
+    assert "sub-02: maps only\n    - group HH is in neither list of labels" in text(records)
 
 
 # the table

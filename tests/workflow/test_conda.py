@@ -32,7 +32,7 @@ def prepared(stand_in, project, tmp_path_factory) -> Path:
     """A copy of the project in which all environments were made ahead, by `make prepare` for conda."""
     copy = tmp_path_factory.mktemp("with_conda") / "project"
     shutil.copytree(project, copy, ignore=shutil.ignore_patterns("results", ".snakemake"))
-    command = [sys.executable, "-m", "workflow.prepare", "--use-conda"]
+    command = [sys.executable, "-m", "workflow", "prepare", "--use-conda"]
     run = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert re.search(r"conda environments +ready +4 in", run.stdout)

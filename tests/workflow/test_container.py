@@ -28,7 +28,7 @@ def pairs(section: str, separator: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def parts() -> dict[str, str]:
-    command = [sys.executable, "-m", "workflow.container"]
+    command = [sys.executable, "-m", "workflow", "container"]
     return sections(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
 
@@ -73,7 +73,7 @@ def test_what_builds_sources_is_taken_from_the_lock(parts, tmp_path):
 
 def test_a_definition_made_from_another_lock_builds_nothing(tmp_path):
     (tmp_path / "requirements.lock").write_bytes(LOCK)
-    post = sections(definition(b"an older lock"))["post"].replace("/opt/q-net", str(tmp_path))
+    post = sections(definition(b"an older lock", "requirements.lock"))["post"].replace("/opt/q-net", str(tmp_path))
     run = subprocess.run(["sh", "-e"], input=post, text=True, capture_output=True, check=False)
     assert run.returncode
     assert "requirements.lock: FAILED" in run.stdout

@@ -128,7 +128,7 @@ def test_a_corrupted_intermediate_is_refused_and_made_anew_by_a_late_clock(finis
     assert done(text) == {}
     assert re.search(rf"{CHI_OF_ECHOES}: expected SHA-256 \w+… as rule dipole_inversion wrote it, found", text)
     assert f"Delete {CHI_OF_ECHOES} and run again" in text
-    verify = [sys.executable, "-m", "workflow.verify", str(RUN)]
+    verify = [sys.executable, "-m", "workflow", "verify", str(RUN)]
     found = subprocess.run(verify, cwd=finished, capture_output=True, text=True, check=False)
     assert found.returncode == 1 and f"altered: {CHI_OF_ECHOES}" in found.stdout
 

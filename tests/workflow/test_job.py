@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from workflow import verify
+from workflow.cli import verify
 from workflow.lib.jobs.checksums import AlteredFileError, raw_inputs
 from workflow.lib.jobs.job import job
 from workflow.lib.study.clock import check_clock

@@ -20,10 +20,11 @@ REACH_OUT = {
 }  # fmt: skip
 FETCH = ("fetch_", "download", "urlopen", "urlretrieve", "load_state_dict_from_url", "snapshot_download")
 AT_REQUEST = {
-    "workflow/prepare.py",
+    "workflow/cli/prepare.py",
     "workflow/lib/setup/prepare.py",
 }  # a user's command before a run, see docs/cluster.md
-PREPARE = re.compile(r"^from workflow\.lib import .*\bprepare\b|^(?:from|import) workflow\.(?:lib\.)?prepare\b", re.M)
+ROOMS = r"workflow\.(?:cli|lib\.setup)"
+PREPARE = re.compile(rf"^from {ROOMS} import .*\bprepare\b|^(?:from|import) {ROOMS}\.prepare\b", re.M)
 QUIET = ("NO_ET", "NIPYPE_NO_ET", "NO_ALBUMENTATIONS_UPDATE")  # see rules/common.smk and the Makefile
 
 

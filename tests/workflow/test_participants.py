@@ -1,12 +1,20 @@
-"""A participants table that cannot carry the diagnosis is told before any job: by subject, or as a whole."""
-
-from pathlib import Path
+"""participants.tsv: one reader, labels of any coding, and problems that are told before any job."""
 
 import pytest
+import yaml
 
-from workflow.lib.study.participants import participant_problems, tells_groups
+from benchmarks.planning import bids
+from recon.problems import IntakeError
+from tests.workflow.conftest import TINY, snakemake
+from workflow.lib.home import HOME
+from workflow.lib.setup.config import check
+from workflow.lib.setup.labels import with_names
+from workflow.lib.study.enrolment import Enrolment, enrol
+from workflow.lib.study.participants import Participants, label_text, read_participants, to_diagnose
+from workflow.scripts import folds as folds_script
 
-COLUMNS = {"group_column": "group", "positive_label": "HH", "negative_label": "HC"}
+CONFIG = yaml.safe_load((HOME / "config/config.yaml").read_text())
+SETTINGS = CONFIG["participants"]
 SUBJECTS = ["sub-01", "sub-02", "sub-03", "sub-04"]
 TABLE = (
     "participant_id\tage\tsex\tgroup\n"
@@ -21,88 +29,309 @@ def path(tmp_path):
     return path
 
 
-def told(path, key, subjects=SUBJECTS, folds=1) -> str:
+def found(path, folds=1, subjects=SUBJECTS, **settings) -> Enrolment:
+    return enrol(path, subjects, SETTINGS | settings, folds)
+
+
+def told(path, key="", **options) -> str:
     """All that is told of a subject, or with an empty key of the table."""
-    problems = participant_problems(path, subjects, COLUMNS, folds)
-    assert all(problem.where == str(path) for found in problems.values() for problem in found)
+    problems = found(path, **options).problems
+    assert all(problem.file.startswith(str(path)) for several in problems.values() for problem in several)
     return "\n".join(str(problem) for problem in problems.get(key, []))
 
 
+def dealt(path, out, **settings) -> dict[str, int]:
+    """Group → label in the folds that a run makes from the table, after the check."""
+    section = with_names(CONFIG | {"participants": SETTINGS | settings})["participants"]
+    assert enrol(path, SUBJECTS, section, 2) == Enrolment(
+        problems={}, labels=dict(zip(SUBJECTS, read_participants(path)["group"], strict=True))
+    )
+    cfg = {"folds": {"folds": 2, "seed": 0}, "participants": section, "subjects": SUBJECTS}
+    folds_script.main(str(path), str(out / "folds.tsv"), cfg)
+    cells = [line.split("\t") for line in (out / "folds.tsv").read_text().splitlines()[1:]]
+    return {group: int(label) for _, label, group, *_ in cells}
+
+
+# reading
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + TABLE.encode(),
+        TABLE.replace("\n", "\r\n").encode(),
+        TABLE.replace("\n", "\t \t\n").encode(),
+        TABLE.replace("\t", " \t ").encode() + b"\n\t\t\t\n\n",
+        TABLE.replace("HC", '"HC"').encode(),
+        TABLE.rstrip().encode(),
+    ],
+    ids=[
+        "byte order mark",
+        "Windows",
+        "blank cells at the end",
+        "blanks and empty lines",
+        "quotes",
+        "no last line end",
+    ],
+)
+def test_the_form_of_the_file_does_not_matter(tmp_path, path, content):
+    other = tmp_path / "other.tsv"
+    other.write_bytes(content)
+    assert read_participants(other).equals(read_participants(path))
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"), [("NA", "NA"), ("None", "None"), ("null", "null"), ("", None), ("n/a", None)]
+)
+def test_only_the_empty_cell_and_n_a_are_missing(path, cell, value):
+    path.write_text(TABLE.replace("HH", cell))
+    assert read_participants(path)["group"].tolist() == ["HC", value, "HC", value]
+
+
+def test_cells_stay_as_they_are_written(path):
+    path.write_text(TABLE.replace("50", "050.0").replace("HH", "1.0"))
+    table = read_participants(path)
+    assert (table["age"][0], table["group"][1]) == ("050.0", "1.0")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (TABLE.replace("M", "männlich").encode("latin-1"), "a tab-separated table in UTF-8, found 'utf-8' codec"),
+        (TABLE.encode("utf-16"), "expected a tab-separated table in UTF-8"),
+        (TABLE.replace("HC", '"HC').encode(), "expected a tab-separated table in UTF-8"),
+        (b"", "expected different names of columns in the first line, found []"),
+        (TABLE.replace("sex", "age").encode(), "expected different names of columns in the first line"),
+        ((TABLE + "sub-05\t1\t2\t3\t4\t5\n").encode(), "with 4 cells in each line, found 6 in line 6"),
+    ],
+)
+def test_what_is_no_table_is_refused(path, content, message):
+    path.write_bytes(content)
+    with pytest.raises(IntakeError) as error:
+        read_participants(path)
+    assert message in str(error.value) and message in told(path)
+
+
+# labels
+
+
+@pytest.mark.parametrize("label", [1, 1.0, "1", " 1 "])
+def test_a_number_is_one_label_however_it_is_written(label):
+    assert label_text(label) == "1"
+
+
+@pytest.mark.parametrize(("patients", "controls"), [(1, 0), ("1", "0"), (1.0, 0.0)])
+def test_groups_may_be_coded_by_numbers(tmp_path, path, patients, controls):
+    path.write_text(TABLE.replace("HC", "0").replace("HH", "1"))
+    assert dealt(path, tmp_path, positive_label=patients, negative_label=controls) == {"0": 0, "1": 1}
+
+
+@pytest.mark.parametrize("label", ["NA", "None", "null", "nan", "1.0", "Haemochromatose (HFE)"])
+def test_any_text_may_be_a_label(tmp_path, path, label):
+    path.write_text(TABLE.replace("HH", label))
+    assert dealt(path, tmp_path, positive_label=label) == {"HC": 0, label: 1}
+
+
+def test_a_number_of_the_file_is_compared_as_it_is_written(path):
+    path.write_text(TABLE.replace("HC", "0").replace("HH", "1.0"))
+    assert "found 0 (2), 1.0 (2)" in told(path, positive_label=1, negative_label=0)
+
+
+def test_several_labels_may_count_as_one_group(tmp_path, path):
+    path.write_text(TABLE.replace("65\tM\tHH", "65\tM\tC282Y"))
+    assert dealt(path, tmp_path, positive_labels=["HH", "C282Y"]) == {"HC": 0, "HH/C282Y": 1}
+
+
+def test_names_of_groups_are_settings_that_the_schema_allows():
+    named = with_names(CONFIG | {"participants": SETTINGS | {"positive_labels": [2, "3"], "negative_label": 0.0}})
+    assert [named["participants"][f"{side}_label"] for side in ("negative", "positive")] == ["0", "2/3"]
+    check(named)
+    assert with_names(named) == named
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"positive_label": "PD", "positive_labels": ["HH", "C282Y"]},
+            "expected one of the two, found both, PD and HH, C",
+        ),
+        ({"positive_label": 1, "negative_label": "1"}, "expected different labels for the two groups, found 1 in both"),
+        ({"negative_labels": ["HC", "HH"]}, "expected different labels for the two groups, found HH in both"),
+        ({"negative_label": "n/a"}, "expected labels other than n/a and empty text, found 'n/a'"),
+    ],
+)
+def test_labels_that_contradict_each_other_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        with_names(CONFIG | {"participants": SETTINGS | settings})
+
+
+@pytest.mark.parametrize("label", [True, None, ""])
+def test_yaml_words_that_are_no_text_are_refused(label):
+    with pytest.raises(ValueError, match="participants.positive_label"):
+        check(CONFIG | {"participants": SETTINGS | {"positive_label": label}})
+
+
+def test_a_run_takes_groups_that_are_coded_by_numbers(project, tmp_path):
+    data = bids(tmp_path, 4)
+    table = data / "participants.tsv"
+    table.write_text(table.read_text().replace("HC", "0").replace("HH", "1"))
+    overlay = TINY | {"dataset": "coded", "participants": {"positive_label": 1, "negative_label": 0}}
+    (project / "coded.yaml").write_text(yaml.safe_dump(overlay | {"bids_dir": str(data)}))
+    snakemake(project, "--configfile", "coded.yaml", "--", "folds")
+    assert "Check: 4 OK" in (project / "results/coded/check.txt").read_text()
+    folds = (project / "results/coded/qnet/folds.tsv").read_text().splitlines()
+    assert [line.split("\t")[1:3] for line in folds[1:]] == [["0", "0"], ["1", "1"]] * 2
+
+
+# other groups in the table
+
+
+def test_a_third_group_is_told_once_with_what_to_write(path):
+    path.write_text(TABLE + "sub-05\t70\tF\tPD\n")
+    assert told(path) == (
+        f"{path}: expected the two groups HC and HH in column `group`, found HC (2), HH (2), PD (1): name two groups, "
+        "or list which labels count; all others take part in the maps alone, "
+        'for example --config "participants={negative_labels: [HC], positive_labels: [HH]}"'
+    )
+    assert told(path, "sub-05") == "" and not found(path, subjects=[*SUBJECTS, "sub-05"]).maps_only
+
+
+@pytest.mark.parametrize(
+    ("groups", "line"),
+    [
+        (("0", "1"), "{negative_label: 0, positive_label: 1}"),
+        (("HC", "PD"), "{negative_label: HC, positive_label: PD}"),
+        (("ill", "HH"), "{negative_label: ill, positive_label: HH}"),
+        (("no", "yes"), "{negative_label: 'no', positive_label: 'yes'}"),
+    ],
+)
+def test_two_groups_of_other_names_are_told_with_the_line_that_names_them(tmp_path, path, groups, line):
+    path.write_text(TABLE.replace("HC", "C").replace("HH", groups[1]).replace("\tC\n", f"\t{groups[0]}\n"))
+    assert told(path).endswith(f': name the two, for example --config "participants={line}"')
+    assert dealt(path, tmp_path, **yaml.safe_load(line)) == {groups[0]: 0, groups[1]: 1}
+
+
+@pytest.mark.parametrize("label", ["$(touch trap)", "`id`", 'a"b', "{x}"])
+def test_no_line_is_printed_that_a_shell_would_read_otherwise(path, label):
+    path.write_text(TABLE.replace("HH", label.replace('"', '""')))
+    assert "--config" not in told(path)
+
+
+def test_groups_beside_the_listed_ones_take_part_in_the_maps_alone(path):
+    path.write_text(TABLE + "sub-05\tn/a\tn/a\tPD\nsub-06\t40\tF\tPD\n")
+    result = found(path, subjects=[*SUBJECTS, "sub-05"], positive_labels=["HH"], negative_labels=["HC"])
+    assert result.problems == {}
+    assert result.maps_only == {"sub-05": "group PD is in neither list of labels"}
+
+
+# what else the diagnosis needs
+
+
 def test_a_good_table_passes(path):
-    assert participant_problems(path, SUBJECTS, COLUMNS, folds=2) == {}
+    labels = dict(zip(SUBJECTS, ["HC", "HH"] * 2, strict=True))
+    assert found(path, folds=2) == Enrolment(problems={}, labels=labels)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "subject", "message"),
     [
-        ("60\tF\tHH", "60\tF\tPD", "sub-02", "expected group HC or HH for sub-02, found PD"),
-        ("60\tF\tHH", "60\tF\tn/a", "sub-02", "expected group HC or HH for sub-02, found n/a"),
-        ("60\tF", "n/a\tF", "sub-02", "expected a number as age of sub-02, found n/a"),
-        ("60\tF", "sixty\tF", "sub-02", "expected a number as age of sub-02, found sixty"),
-        ("60\tF", "-1\tF", "sub-02", "expected a number as age of sub-02, found -1"),
-        ("60\tF", "inf\tF", "sub-02", "expected a number as age of sub-02, found inf"),
-        ("60\tF", "60\tn/a", "sub-02", "expected a sex for sub-02, found n/a"),
+        ("60\tF\tHH", "60\tF\tn/a", "sub-02", "sub-02: expected a group in column `group`, found no value"),
+        ("60\tF", "n/a\tF", "sub-02", "sub-02: expected a number of years in column `age`, found no value"),
+        ("60\tF", "sixty\tF", "sub-02", "sub-02: expected a number of years in column `age`, found sixty"),
+        ("60\tF", "89+\tF", "sub-02", "a number of years in column `age`, found 89+: write the number alone"),
+        ("60\tF", "-1\tF", "sub-02", "sub-02: expected a number of years in column `age`, found -1"),
+        ("60\tF", "inf\tF", "sub-02", "sub-02: expected a number of years in column `age`, found inf"),
+        ("60\tF", "60\tn/a", "sub-02", "sub-02: expected a value in column `sex`, found no value"),
+        ("60\tF", "60\t", "sub-02", "sub-02: expected a value in column `sex`, found no value"),
         ("sub-02", "sub-2x", "sub-02", "expected a row for sub-02, found none"),
         ("sub-02", "sub-2x", "sub-2x", "expected usable images of sub-2x, found none"),
+        ("sub-02", "02", "02", "expected sub- followed by letters or digits in column `participant_id`, found 02"),
         ("sub-02", "sub-01", "sub-01", "expected one row for sub-01, found 2"),
     ],
 )
 def test_problems_are_told_by_subject(path, old, new, subject, message):
     path.write_text(TABLE.replace(old, new))
     assert message in told(path, subject)
-    assert set(participant_problems(path, SUBJECTS, COLUMNS, folds=1)) <= {"sub-01", "sub-02", "sub-2x"}
+    assert found(path).problems.keys() <= {"sub-01", "sub-02", "sub-2x", "02"}
 
 
-def test_numbers_may_be_labels(path):
-    path.write_text(TABLE.replace("HC", "0").replace("HH", "1"))
-    columns = COLUMNS | {"negative_label": 0, "positive_label": 1}
-    assert participant_problems(path, SUBJECTS, columns, folds=2) == {}
+def test_a_row_without_a_name_is_a_problem_of_the_table(path):
+    path.write_text(TABLE + "n/a\t60\tF\tHH\n")
+    assert "expected sub- followed by letters or digits in column `participant_id`, found no value" in told(path)
 
 
 def test_a_subject_with_a_problem_does_not_fill_a_group(path):
     path.write_text(TABLE.replace("60", "n/a"))
-    assert "expected at least 2 usable subjects in each group (folds), found 2 HC, 1 HH" in told(path, "", folds=2)
+    assert "expected at least 2 usable subjects in each group (folds), found HC (2), HH (1)" in told(path, folds=2)
 
 
 def test_too_few_for_the_folds(path):
-    assert "expected at least 3 usable subjects in each group (folds), found 2 HC, 2 HH" in told(path, "", folds=3)
+    assert "expected at least 3 usable subjects in each group (folds), found HC (2), HH (2)" in told(path, folds=3)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (TABLE.replace("group", "diagnosis").encode(),
-         "expected columns participant_id, age, sex and group, found no group but participant_id, age, sex, diagnosis"),
-        (TABLE.replace("\t", ",").encode(), "but participant_id,age,sex,group: tabs between the columns?"),
-        (TABLE.replace("M", "männlich").encode("latin-1"), "a tab-separated table in UTF-8, found 'utf-8' codec"),
-        (TABLE.encode("utf-16"), "expected a tab-separated table in UTF-8"),
-        (b"", "expected a tab-separated table in UTF-8, found No columns"),
-        ((TABLE + "sub-05\t1\t2\t3\t4\t5\n").encode(), "a tab-separated table in UTF-8, found Error tokenizing"),
-        (b"participant_id\tage\tsex\tgroup\n", "expected at least 1 usable subjects in each group"),
+        (TABLE.replace("group", "diagnosis"),
+         "expected a column `group` (participants.group_column), found participant_id, age, sex, diagnosis"),
+        (TABLE.replace("participant_id", "id"), "expected a column `participant_id`, found id, age, sex, group"),
+        (TABLE.replace("\t", ","), "found participant_id,age,sex,group: tabs between the columns?"),
+        ("participant_id\tage\tsex\tgroup\n", "expected at least 1 usable subjects in each group"),
     ],
 )  # fmt: skip
 def test_problems_of_the_table_as_a_whole(path, content, message):
-    path.write_bytes(content)
-    assert message in told(path, "")
+    path.write_text(content)
+    assert message in told(path)
 
 
-def test_a_missing_table_says_that_maps_need_none(tmp_path):
-    assert "expected a participants table for the diagnosis (target `maps` needs none), found none" in told(
-        tmp_path / "participants.tsv", ""
-    )
-    assert "found a folder" in told(tmp_path, "")
-
-
-def test_a_forbidden_table_is_named(path, monkeypatch):
-    def forbidden(_: Path):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("workflow.lib.study.participants.read_table", forbidden)
-    assert "found [Errno 13] Permission denied" in told(path, "")
+def test_columns_may_have_other_names(tmp_path, path):
+    path.write_text("participant_id\tage_y\tgender\tdx\n" + TABLE.split("\n", 1)[1])
+    settings = {"group_column": "dx", "age_column": "age_y", "sex_column": "gender"}
+    assert found(path, folds=2, **settings).problems == {}
+    table = to_diagnose(path, SETTINGS | settings, SUBJECTS[1:])
+    assert table.to_dict("list") == {
+        "participant_id": SUBJECTS[1:],
+        "age": ["60", "55", "65"],
+        "sex": ["F", "F", "M"],
+        "group": ["HH", "HC", "HH"],
+        "label": [1, 0, 1],
+    }
 
 
 @pytest.mark.parametrize(
-    ("content", "tells"),
+    ("settings", "subjects", "message"),
+    [
+        ({"sex_column": "gender"}, SUBJECTS, "expected a column `gender`, found participant_id, age, sex, group"),
+        ({}, ["sub-01", "sub-09"], "expected a row for every subject with images, found none for sub-09"),
+        ({"positive_label": "PD"}, SUBJECTS, "expected HC or PD as group, found HH"),
+    ],
+)
+def test_folds_are_refused_without_what_they_need(path, settings, subjects, message):
+    with pytest.raises(ValueError, match=message):
+        to_diagnose(path, SETTINGS | settings, subjects)
+
+
+def test_controls_come_first():
+    assert [group.name for group in Participants(**SETTINGS).groups] == ["HC", "HH"]
+
+
+def test_a_missing_table_says_that_maps_need_none(tmp_path):
+    message = "expected a participants table for the diagnosis (target `maps` needs none), found none"
+    assert message in told(tmp_path / "participants.tsv")
+    assert "found a folder" in told(tmp_path)
+
+
+def test_a_forbidden_table_is_named(path, monkeypatch):
+    def forbidden(*_: object, **__: object):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("workflow.lib.study.participants.open", forbidden, raising=False)
+    assert "found [Errno 13] Permission denied" in told(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "has_groups"),
     [
         (None, False),
         ("participant_id\nsub-01\n", False),
@@ -110,8 +339,8 @@ def test_a_forbidden_table_is_named(path, monkeypatch):
         ("participant_id\tgrp\n", True),
     ],
 )
-def test_a_table_of_names_alone_is_no_table_of_groups_yet(tmp_path, content, tells):
+def test_a_table_of_names_alone_is_no_table_of_groups_yet(tmp_path, content, has_groups):
     path = tmp_path / "participants.tsv"
     if content is not None:
         path.write_text(content)
-    assert tells_groups(path) is tells
+    assert found(path).has_groups is has_groups

@@ -1,4 +1,4 @@
-"""`python -m workflow.plan`: the arithmetic of costs, and the plan of a run that has not begun."""
+"""`q-net plan`: the arithmetic of costs, and the plan of a run that has not begun."""
 
 import json
 import os
@@ -203,7 +203,7 @@ def test_the_shipped_costs_know_every_rule(repository):
 
 def test_a_run_is_planned_before_it_begins(project, tmp_path):
     """One dry run: the jobs are Snakemake's, and nothing is computed."""
-    command = [sys.executable, "-m", "workflow.plan", "--json", tmp_path / "plan.json", "--configfile", "tiny.yaml"]
+    command = [sys.executable, "-m", "workflow", "plan", "--json", tmp_path / "plan.json", "--configfile", "tiny.yaml"]
     command += ["--cores", "2", "--config", "dataset=planned"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     run = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)

@@ -12,7 +12,8 @@ from qnet.application.bundle import read_bundle
 from qnet.application.outcome import cautions, headline, outcomes
 from recon.settings import arm
 from tests.workflow.small_run import SUBJECTS, config, train_small_run, write_scan
-from workflow.lib.study.applied import age_of, bundle_path, differences, same_dataset, weight_files
+from workflow.lib.study.applied import bundle_path, differences, same_dataset, weight_files
+from workflow.lib.study.participants import age_of
 from workflow.scripts import predict_scan, prediction_page, predictions_table
 
 
@@ -31,9 +32,9 @@ def predict(bundle, folder, name="sub-X1", age=None, synthetic=False, **changes)
         "stack": "stack.npz", "stats": "desc-nuclei_stats.tsv", "acquisition": "acquisition.json",
         "warnings": "warnings.json", "scores": "scores.json", "result": "prediction.json", "page": "page.html",
     }.items()}  # fmt: skip
-    predict_scan.main(work["stack"], str(bundle), work["scores"], threads=1)
+    predict_scan.main(work["stack"], str(bundle), work["scores"], threads=1, age_column="age")
     prediction_page.main(**work, bundle=str(bundle), scan=name, synthetic=synthetic, version="1.2.3",
-                         participants=str(participants))  # fmt: skip
+                         age_column="age", participants=str(participants))  # fmt: skip
     return json.loads(Path(work["result"]).read_text()), Path(work["page"]).read_text()
 
 
@@ -50,7 +51,7 @@ def odd(bundle, tmp_path_factory):
 def test_probability_and_spread_are_those_of_the_networks(bundle, usual, tmp_path):
     result, _ = usual
     write_scan(tmp_path, "sub-X1", np.random.default_rng(5))
-    predict_scan.main(str(tmp_path / "sub-X1_stack.npz"), str(bundle), str(tmp_path / "scores.json"), threads=1)
+    predict_scan.main(str(tmp_path / "sub-X1_stack.npz"), str(bundle), str(tmp_path / "scores.json"), 1, "age")
     rows = pd.DataFrame(json.loads((tmp_path / "scores.json").read_text())["scores"])
     scores = rows[rows["model"] == "Q-Net"]["score"]
     first = result["outcomes"][0]
@@ -129,8 +130,8 @@ def test_a_run_is_found_by_its_name_its_folder_and_its_path(bundle):
 
 def test_a_model_is_not_applied_to_the_run_that_trained_it(bundle):
     results = bundle.parents[2]
-    assert same_dataset(read_bundle(bundle), bundle, "NEW", results) == []
-    assert len(same_dataset(read_bundle(bundle), bundle, "RUN", results)) == 1
+    assert same_dataset(read_bundle(bundle), bundle, "NEW", results / "NEW") == []
+    assert len(same_dataset(read_bundle(bundle), bundle, "RUN", results / "RUN")) == 1
 
 
 def test_the_same_preprocessing_is_accepted_whatever_else_differs(bundle):
@@ -162,7 +163,7 @@ def test_each_other_setting_is_named_with_both_values(bundle, section, key, valu
 
 
 def test_maps_of_the_other_arm_are_refused(bundle):
-    named = {problem.where for problem in differences(read_bundle(bundle), arm(config() | {"pipeline": "consensus"}))}
+    named = {problem.file for problem in differences(read_bundle(bundle), arm(config() | {"pipeline": "consensus"}))}
     assert {"config, local_field.method", "config, dipole_inversion.method"} <= named
 
 
@@ -226,12 +227,12 @@ def test_the_study_s_primary_row_decides_where_a_bundle_can_apply_it():
 def test_ages_are_optional(tmp_path, text, age):
     path = tmp_path / "participants.tsv"
     path.write_text(text)
-    assert age_of(path, "sub-1") == age
-    assert age_of(None, "sub-1") is None
+    assert age_of(path, "sub-1", "age") == age
+    assert age_of(None, "sub-1", "age") is None
 
 
 def test_two_ages_of_one_subject_are_refused(tmp_path):
     path = tmp_path / "participants.tsv"
     path.write_text("participant_id\tage\nsub-1\t61\nsub-1\t16\n")
     with pytest.raises(ValueError, match="one age of sub-1"):
-        age_of(path, "sub-1")
+        age_of(path, "sub-1", "age")

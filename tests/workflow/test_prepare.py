@@ -79,7 +79,7 @@ def test_packages_are_compared_with_the_lock():
 
 
 def test_the_command_prints_a_table_and_fails_where_something_is_missing(torch_home):
-    command = [sys.executable, "-m", "workflow.prepare", "--configfile", "config/paper.yaml", "--download"]
+    command = [sys.executable, "-m", "workflow", "prepare", "--configfile", "config/paper.yaml", "--download"]
     run = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert run.returncode == 1
     question, table = run.stdout.split("[y/N]")

@@ -142,14 +142,14 @@ def test_nothing_reads_a_file_of_a_removed_subject(tiny, one_less):
 
 
 def test_files_of_a_removed_subject_are_listed(tiny, one_less):
-    _, text = command(tiny, "workflow.stale", *one_less)
+    _, text = command(tiny, "workflow", "stale", *one_less)
     assert f"results/own/{LAST}.html\n" in text
     assert f"results/own/derivatives/qnet/{LAST}/anat/{LAST}_Chimap.nii.gz\n" in text
     assert "sub-05" not in text
 
 
 def test_why_tells_of_a_removed_subject(tiny, one_less):
-    _, text = command(tiny, "workflow.why", *one_less)
+    _, text = command(tiny, "workflow", "why", *one_less)
     assert f"subjects of folds changed (without {LAST})\n    folds 1\n" in text
     assert f"no longer used: {LAST}\n    methods 1\n" in text
     assert f"files of scans that are not part of this run: {LAST}" in text

@@ -54,8 +54,7 @@ def record(tmp_path):
         main(
             str(root / "run.json"),
             state=state(**described),
-            raw="/data/mystudy",
-            user="/data/mystudy/derivatives",
+            datasets={"user": "/data/mystudy/derivatives", "raw": "/data/mystudy"},
             folders=["sub-01"],
             versions={"Q-Net": "1.2.3"},
         )
@@ -132,7 +131,7 @@ def test_inputs_have_names_that_hold_everywhere():
         "/home/anna/boxes.tsv": "4",
         "results/other/qnet/model.json": "5",
     }
-    assert named_inputs(sums, "/data/x", "/data/x/derivatives", ["sub-02", "sub-03/ses-2"]) == {
+    assert named_inputs(sums, {"user": "/data/x/derivatives", "raw": "/data/x"}, ["sub-02", "sub-03/ses-2"]) == {
         "bids:raw:participants.tsv": "2",
         "bids:raw:sub-02/anat/sub-02_a.json": "1",
         "boxes.tsv": "4",

@@ -138,9 +138,9 @@ def test_a_dataset_that_was_checked_costs_headers_only(subjects, tmp_path, monke
     data, cache = bids(tmp_path, subjects), tmp_path / "check"
     first = take_in(data, None, PREPARE, cache, 1, progress=lambda *_: None)
     assert not first.problems
-    read, header_fields = [], headers.header_fields
-    monkeypatch.setattr(headers, "header_fields", lambda path: read.append(path) or header_fields(path))
-    monkeypatch.setattr(intake, "look", lambda *_: pytest.fail("looked at voxels again"))
+    read, read_header = [], headers.read_header
+    monkeypatch.setattr(headers, "read_header", lambda path: read.append(path) or read_header(path))
+    monkeypatch.setattr(intake, "examine", lambda *_: pytest.fail("looked at voxels again"))
     assert take_in(data, None, PREPARE, cache, 1) == first
     assert len(set(read)) == subjects * 2 * len(TE_S)
     assert len(read) <= 2 * len(set(read))

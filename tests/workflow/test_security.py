@@ -23,9 +23,8 @@ from recon.intake.dicom.working_folder import working_folder
 from recon.intake.index import index
 from tests.recon.intake.raw_files import write_series
 from tests.workflow.conftest import SECRET, TRAP, Stranger
-from workflow.lib.report.cohort import groups
 from workflow.lib.study.applied import weight_files
-from workflow.lib.study.participants import participant_problems
+from workflow.lib.study.enrolment import enrol
 from workflow.lib.study.safe_paths import odd_paths
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,10 +123,14 @@ def test_hostile_rows_of_the_participants_table_are_told_and_do_nothing(tmp_path
     names = [name for name in HOSTILE.values() if "\n" not in name and name.isprintable() and '"' not in name]
     rows = [f"sub-{name}\t50\tF\t{name}" for name in names]
     table.write_text("\n".join(["participant_id\tage\tsex\tgroup", "sub-01\t50\tF\tHC", *rows, ""]))
-    columns = {"group_column": "group", "negative_label": "HC", "positive_label": "HH", "scan": "first"}
-    found = participant_problems(table, ["sub-01"], columns, 2)
-    assert {f"sub-{name}" for name in names} <= found.keys()
-    assert groups(table, "group")["sub-01"] == "HC"
+    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())["participants"]
+    found = enrol(table, ["sub-01"], settings, 2)
+    (problem,) = found.problems[""]
+    assert all(name.strip() in str(problem) for name in names) and str(problem).isprintable()
+    assert "participants={negative_label" not in str(problem)  # nothing to paste that a shell would run
+    assert found.labels["sub-01"] == "HC"
+    listed = enrol(table, ["sub-01"], settings | {"positive_labels": names}, 2)
+    assert {f"sub-{name}" for name in names} <= listed.problems.keys()
 
 
 @pytest.mark.parametrize("name", ["{scan}", "a\nb", "\x1b[2J", os.fsdecode(b"caf\xe9")])
@@ -172,10 +175,10 @@ def test_rules_quote_what_they_hand_to_a_shell(repository):
     "name", ["a b", f"$(touch {TRAP})", f"$(shell touch {TRAP})", f'\'";touch {TRAP};"', "`touch trap`"]
 )
 def test_make_hands_folders_on_as_they_are(repository, tmp_path, name):
-    """A stand-in for Snakemake prints its arguments."""
+    """A stand-in for Python prints its arguments."""
     (tmp_path / "env/bin").mkdir(parents=True)
-    (tmp_path / "env/bin/snakemake").write_text("#!/bin/sh\nprintf '%s\\0' \"$@\" > arguments\n")
-    (tmp_path / "env/bin/snakemake").chmod(0o755)
+    (tmp_path / "env/bin/python").write_text("#!/bin/sh\nprintf '%s\\0' \"$@\" > arguments\n")
+    (tmp_path / "env/bin/python").chmod(0o755)
     for file in ("Makefile", "requirements.lock"):
         shutil.copy(repository / file, tmp_path)
     (tmp_path / "env/.synced").touch()

@@ -1,7 +1,6 @@
 """One real run of a tiny simulated cohort, from echoes to report."""
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from recon.pipeline import Chain, reconstruct
 from recon.settings import arm
 from tests.workflow.conftest import snakemake
 from tests.workflow.warm import planned_jobs
+from workflow.cli.run import QUIET
 
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
 
@@ -190,13 +190,12 @@ def test_broken_data_stop_the_run_before_any_job(tiny, own):
     assert only_checked(tiny / "results/mine")
 
 
-def test_the_check_tells_decisions_and_problems_and_a_bad_scan_can_be_left_out(repository, tiny, own):
+def test_the_check_tells_decisions_and_problems_and_a_bad_scan_can_be_left_out(tiny, own):
     victim = next(own.rglob("sub-03_echo-2_part-phase_MEGRE.nii.gz"))
     victim.write_bytes(victim.read_bytes()[:-100])
     (own / "participants.tsv").unlink()
     arguments = ("--configfile", "tiny.yaml", "--config", "dataset=checked", f"bids_dir={own}")
-    quiet = re.search("snakemake check .* (--quiet .*) \\$", (repository / "Makefile").read_text())[1].split()
-    stopped = snakemake(tiny, "check", *quiet, *arguments, check=False)  # as `make check` runs it
+    stopped = snakemake(tiny, "check", *QUIET, *arguments, check=False)  # as `q-net check` runs it
     assert stopped.returncode != 0
     assert "sub-03_echo-2_part-phase_MEGRE.nii.gz: expected" in stopped.stdout
     assert only_checked(tiny / "results/checked")

@@ -1,4 +1,4 @@
-"""`python -m workflow.why`: what would run and why, in words, on a finished run of the tiny cohort."""
+"""`q-net why`: what would run and why, in words, on a finished run of the tiny cohort."""
 
 import base64
 
@@ -25,7 +25,7 @@ because report runs again: run_record 1
 
 def why(tiny, *arguments):
     """What is printed below the line about the profile."""
-    status, text = command(tiny, "workflow.why", "--configfile", "tiny.yaml", *arguments)
+    status, text = command(tiny, "workflow", "why", "--configfile", "tiny.yaml", *arguments)
     assert status == 0, text
     return text.split("\n", 1)[1]
 
@@ -94,6 +94,6 @@ def test_a_first_run_is_told(tiny):
 
 def test_a_refusal_is_told_as_snakemake_does(tiny):
     (tiny / "wrong.yaml").write_text(yaml.safe_dump({"local_field": {"method": "nonsense"}}))
-    status, text = command(tiny, "workflow.why", "--configfile", "tiny.yaml", "wrong.yaml")
+    status, text = command(tiny, "workflow", "why", "--configfile", "tiny.yaml", "wrong.yaml")
     assert status == 1
     assert "'nonsense' is not one of" in text

@@ -16,10 +16,11 @@ from recon.settings import arm
 from workflow.lib.study.applied import bundle_path, differences, read_model, same_dataset, weight_files
 from workflow.lib.study.clock import check_clock, inputs_of
 from workflow.lib.setup.config import check, in_order
+from workflow.lib.setup.labels import with_names
 from workflow.lib.record.derivative import BESIDE
 from workflow.lib.jobs.left_over import check_queue
 from workflow.lib.report.model_card import NEEDED
-from workflow.lib.setup.paths import Paths, user_uri
+from workflow.lib.setup.paths import Paths, bids_uri, user_datasets
 from workflow.lib.record.provenance import code
 from workflow.lib.jobs.resources import job_mb
 from workflow.lib.record.run_record import state
@@ -41,17 +42,17 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 try:
     if workflow.is_main_process:  # its jobs need not look again
         check(config)
-    RUNS = {place: in_order(settings) for place, settings in runs(arm(config)).items()}  # by folder
+    RUNS = {place: in_order(with_names(settings)) for place, settings in runs(arm(config)).items()}  # by folder
     if workflow.is_main_process:
         check(*RUNS.values())  # with the values of the other arm, preprocessing and variant in place
 except ValueError as error:
     raise WorkflowError(f"config: {error}")
 
 CFG = RUNS[MAIN]
-P = Paths(CFG["dataset"])
+P = Paths(CFG["dataset"], CFG["output_dir"])
 SIMULATED = CFG["bids_dir"] is None and CFG["dicom_dir"] is None
 BIDS_DIR = CFG["bids_dir"] or (P.converted() if CFG["dicom_dir"] else P.raw("").rstrip("/"))
-USER_FILES = CFG["derivatives"] or f"{BIDS_DIR}/derivatives"  # masks, labels and T1w of the user
+USER_DATASETS = user_datasets(CFG["derivatives"], BIDS_DIR)  # masks, labels and T1w of the user
 PARTICIPANTS = f"{BIDS_DIR}/participants.tsv"
 FOLDS = range(CFG["folds"]["folds"])
 SEPARATE = CFG["field_mapping"]["echoes"] == "separate"
@@ -97,7 +98,7 @@ def trained_model():
         return None
     path = bundle_path(CFG["model"])
     bundle = read_model(path)
-    found = same_dataset(bundle, path, CFG["dataset"]) + differences(bundle, CFG)
+    found = same_dataset(bundle, path, CFG["dataset"], P.root) + differences(bundle, CFG)
     refuse({"model": found} if found else {})
     return path, bundle
 
@@ -112,7 +113,7 @@ TWO_FLIPS = [name for name, scan in SCANS.items() if scan.low_flip]
 DIAGNOSED = {
     subject: name
     for subject, name in diagnosed(SCANS.values(), CFG["participants"]["scan"]).items()
-    if subject not in STUDY.unfit
+    if subject not in STUDY.unfit and subject not in STUDY.maps_only
 }  # subject → scan
 APPLIED = list(
     diagnosed(SCANS.values(), CFG["participants"]["scan"]).values()
@@ -122,7 +123,7 @@ SEEDS = CFG["runs"]["seeds"]
 BOXES = [CFG["locate_nuclei"]["boxes"]] if CFG["locate_nuclei"]["boxes"] else []
 LINKS = {"raw": Path(BIDS_DIR).resolve().as_uri() if CFG["bids_dir"] else f"../../{Path(BIDS_DIR).name}"}
 if any(scan.mask or scan.nuclei or scan.t1w for scan in SCANS.values()):
-    LINKS["user"] = Path(USER_FILES).resolve().as_uri()
+    LINKS |= {name: Path(folder).resolve().as_uri() for name, folder in USER_DATASETS.items()}
 
 
 wildcard_constraints:
@@ -197,7 +198,7 @@ def user_link(kind):
 
     def link(wildcards):
         file = getattr(scan_of(wildcards), kind)
-        return user_uri(file, USER_FILES, BIDS_DIR) if file else None
+        return bids_uri(file, USER_DATASETS | {"raw": BIDS_DIR}) if file else None
 
     return link
 
@@ -258,8 +259,7 @@ def made_from(wildcards):
     """Param function: a change in any of this makes the record anew."""
     return {
         "state": state(in_order(config), workflow.overwrite_configfiles, targets(), len(SCANS)),
-        "raw": BIDS_DIR,
-        "user": USER_FILES,
+        "datasets": USER_DATASETS | {"raw": BIDS_DIR},
         "folders": sorted({scan.folder for scan in SCANS.values()}),
     }
 

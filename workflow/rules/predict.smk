@@ -55,6 +55,7 @@ rule predict_scan:
         mem_mb=memory_mb,
     params:
         code=code("workflow/scripts/predict_scan.py"),
+        age_column=CFG["participants"]["age_column"],
     script:
         "../scripts/predict_scan.py"
 
@@ -89,6 +90,7 @@ rule prediction_page:
             "workflow/report/base.html.j2",
             "workflow/report/prediction.html.j2",
         ),
+        age_column=CFG["participants"]["age_column"],
         synthetic=SIMULATED,
     script:
         "../scripts/prediction_page.py"

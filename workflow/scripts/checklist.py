@@ -1,11 +1,10 @@
 """Settings, folds, flow and tables of a run → the checklists TRIPOD+AI and CLAIM as a table and a page."""
 
-import pandas as pd
-
 from recon.files.tables import write_table
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
 from workflow.lib.report.checklist import checklist, facts
+from workflow.lib.report.cohort import read_people
 from workflow.lib.report.html import render
 from workflow.lib.report.report_data import flow_of, read_tables
 
@@ -14,7 +13,7 @@ def main(
     folds: str, tables: list[str], table: str, page: str,
     cfg: dict, synthetic: bool, flow: dict | None, versions: dict[str, str],
 ) -> None:  # fmt: skip
-    people = pd.read_csv(folds, sep="\t", dtype={"participant_id": str})
+    people = read_people(folds)
     found = facts(cfg, people, flow_of(flow, people), read_tables(tables), versions, synthetic)
     items = checklist(found)
     write_table(table, items)

@@ -9,12 +9,12 @@ from qnet.atomic import atomic
 from qnet.images.data import participant_of
 from qnet.networks.model import prepare_torch
 from workflow.lib.jobs.job import job
-from workflow.lib.study.applied import age_of
+from workflow.lib.study.participants import age_of
 
 
-def main(stack: str, bundle: str, scores: str, threads: int, participants: str | None = None) -> None:
+def main(stack: str, bundle: str, scores: str, threads: int, age_column: str, participants: str | None = None) -> None:
     """The weights lie beside `bundle`; their checksums are verified."""
-    age = age_of(participants, participant_of(stack))
+    age = age_of(participants, participant_of(stack), age_column)
     found = apply_run(stack, read_bundle(bundle), Path(bundle).parent, age, prepare_torch(threads))
     with atomic(scores) as part:
         part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -23,5 +23,5 @@ def main(stack: str, bundle: str, scores: str, threads: int, participants: str |
 if __name__ == "__main__":
     with job(snakemake):
         files = snakemake.input
-        people = files.get("participants") or None
-        main(files.stack, files.bundle, snakemake.output.scores, snakemake.threads, people)
+        people, column = files.get("participants") or None, snakemake.params.age_column
+        main(files.stack, files.bundle, snakemake.output.scores, snakemake.threads, column, people)

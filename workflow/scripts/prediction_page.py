@@ -12,17 +12,18 @@ from qnet.atomic import atomic
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import project_version
 from workflow.lib.report.html import render
-from workflow.lib.study.applied import age_of
+from workflow.lib.study.participants import age_of
 
 
 def main(
     scores: str, stack: str, stats: str, acquisition: str, warnings: str, bundle: str, page: str, result: str,
-    scan: str, synthetic: bool, version: str, participants: str | None = None,
+    scan: str, synthetic: bool, version: str, age_column: str, participants: str | None = None,
 ) -> None:  # fmt: skip
     """`synthetic`: whether the new scan is simulated; `version`: of the software that made its maps."""
     found, facts, maps = (json.loads(Path(path).read_text("utf-8")) for path in (scores, acquisition, warnings))
     model = read_bundle(bundle)
-    judged = judge(model, found, stats, stack, facts, age_of(participants, scan.split("_")[0]), version)
+    age = age_of(participants, scan.split("_")[0], age_column)
+    judged = judge(model, found, stats, stack, facts, age, version)
     classes = model["classes"]
     pictures = {
         "evidence": evidence_picture(stack, found["evidence"], classes["positive"], classes["negative"]),
@@ -37,5 +38,5 @@ def main(
 
 if __name__ == "__main__":
     with job(snakemake):
-        keys = {"scan": snakemake.wildcards.scan, "synthetic": snakemake.params.synthetic}
-        main(**snakemake.input, **snakemake.output, **keys, version=project_version())
+        keys = {name: snakemake.params[name] for name in ("synthetic", "age_column")}
+        main(**snakemake.input, **snakemake.output, **keys, scan=snakemake.wildcards.scan, version=project_version())

@@ -3,12 +3,10 @@
 import os
 from pathlib import Path
 
-import pandas as pd
-
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
 from workflow.lib.report import cells, report_data
-from workflow.lib.report.cohort import by_fold, by_group
+from workflow.lib.report.cohort import by_fold, by_group, read_people
 from workflow.lib.report.html import render
 
 
@@ -17,7 +15,7 @@ def main(
     report: str,
     cfg: dict, synthetic: bool, flow: dict | None, beside: list[str], versions: dict[str, str],
 ) -> None:  # fmt: skip
-    people, shown = pd.read_csv(folds, sep="\t", dtype={"participant_id": str}), report_data.read_tables(tables)
+    people, shown = read_people(folds), report_data.read_tables(tables)
     render(
         "report.html.j2",
         report,

@@ -9,8 +9,8 @@ from workflow.lib.record.run_record import named_inputs
 from workflow.lib.record.versions import versions
 
 
-def main(record: str, state: dict, raw: str, user: str, folders: list[str], versions: dict[str, str]) -> None:
-    inputs = named_inputs(raw_inputs(Path(record).parent), raw, user, folders)
+def main(record: str, state: dict, datasets: dict[str, str], folders: list[str], versions: dict[str, str]) -> None:
+    inputs = named_inputs(raw_inputs(Path(record).parent), datasets, folders)
     write_json(record, {"format": "Q-Net run 1", **state, "versions": versions, "inputs": inputs})
 
 

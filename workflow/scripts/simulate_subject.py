@@ -1,12 +1,13 @@
 """Simulation settings → the images of every echo of one subject, as a vendor writes them, and the true maps behind."""
 
 from recon.files.io import write_mask, write_stored, write_volume
+from recon.intake.vendors import VENDORS
 from recon.phantom import bids
 from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject_by_label
 from recon.phantom.field import forward_field, head_field, shim
 from recon.phantom.signal import acquire
-from recon.phantom.vendor import VENDORS, encode
+from recon.phantom.vendor import encode
 from workflow.lib.jobs.job import job
 
 
@@ -24,9 +25,9 @@ def main(images: list[str], subject: str, cfg: dict, **truth: str) -> None:
     paths, sidecars = iter(images), [bids.sidecars(settings, vendor, part) for part in vendor.parts]
     for signal, *of_parts in zip(echoes, *sidecars, strict=True):
         for part, sidecar in zip(vendor.parts, of_parts, strict=True):
-            scale = vendor.scale(part)
+            stored = vendor.pixels(part)
             pixels = encode(signal, vendor, part)
-            write_stored(next(paths), pixels, head.affine, scale.slope, scale.intercept, sidecar)
+            write_stored(next(paths), pixels, head.affine, stored.slope, stored.intercept, sidecar)
 
     inside = head.pd > 0  # air has no relaxation time
     maps = {"chi": (head.chi_ppm, "ppm"), "r2star": (head.r2star_hz, "1/s"), "t1": (head.t1_s * inside, "s")}

@@ -38,7 +38,7 @@ def study(path: Path) -> bytes | None:
 
 def enhanced_echo_times(folder: Path) -> dict[str, set[float]]:
     """Echo times [s] that the enhanced (multi-frame) files below a folder hold, by SeriesInstanceUID."""
-    found = defaultdict(set)
+    found: defaultdict[str, set[float]] = defaultdict(set)
     for path in sorted(folder.rglob("*")):
         if not (path.is_file() and is_dicom(path)):
             continue

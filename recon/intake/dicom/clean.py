@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from recon.files.io import GZIP_LEVEL, read_volume
+from recon.intake.vendors import KEYS
 
-KEPT = """
+PHYSICS = """
 Manufacturer ManufacturersModelName MagneticFieldStrength ImagingFrequency NonlinearGradientCorrection
 MRAcquisitionType ScanningSequence SequenceVariant ScanOptions PulseSequenceType ImageType
 EchoTime EchoTrainLength RepetitionTime RepetitionTimeExcitation FlipAngle NumberOfAverages
@@ -23,9 +24,9 @@ Interpolation2D Interpolation3D AcquisitionMatrixPE ReconMatrixPE PhaseEncodingS
 PhaseEncodingStepsNoPartialFourier PhaseEncodingStepsOutOfPlane FrequencyEncodingSteps AcquisitionVoxelSize
 ParallelReductionFactorInPlane ParallelReductionFactorOutOfPlane ParallelAcquisitionTechnique
 PhaseEncodingAxis PhaseEncodingDirection InPlanePhaseEncodingDirectionDICOM ImageOrientationPatientDICOM
-PhilipsRescaleSlope PhilipsRescaleIntercept PhilipsScaleSlope PhilipsRWVSlope PhilipsRWVIntercept
-UsePhilipsFloatNotDisplayScaling ConversionSoftware ConversionSoftwareVersion
+ConversionSoftware ConversionSoftwareVersion
 """
+KEPT = {*PHYSICS.split(), *KEYS}
 HEADER_BYTES = 348
 # text fields of a NIfTI-1 header, first byte and length: data_type, db_name, descrip (echo and scan time),
 # aux_file (dcm2niix writes the comment there), intent_name
@@ -35,7 +36,7 @@ PI_TOLERANCE = 0.01
 
 def sidecar(facts: dict, units: str | None) -> dict:
     """The facts that may leave, and `Units` for a phase image."""
-    kept = {key: value for key, value in facts.items() if key in KEPT.split()}
+    kept = {key: value for key, value in facts.items() if key in KEPT}
     return kept | ({"Units": units} if units else {})
 
 

@@ -34,6 +34,9 @@ class Found(NamedTuple):
     units: str | None
 
 
+Converted = tuple[list[Found], list[Skipped], list[Problem]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
     """What became of one subject.
@@ -110,42 +113,44 @@ def _convert_subject(label: str, folder: Path, bids_dir: Path, converter: str) -
     subject, target = f"sub-{label}", bids_dir / f"sub-{label}"
     if target.exists():
         return Conversion(subject=subject, folder=folder.name, already_there=True)
-    series, skipped, problems = [], [], []
+    written: Converted = [], [], []
     try:
         with working_folder(bids_dir) as temporary:
-            series, skipped, problems = _convert_visits(subject, folder, temporary, converter)
-            if not problems:
+            written = _convert_visits(subject, folder, temporary, converter)
+            if not written[2]:
                 os.rename(temporary / subject, target)
     except IntakeError as error:
-        problems = list(error.problems)
+        written[2].extend(error.problems)
     except OSError as error:  # without its path, which may hold a name
-        problems = [
-            Problem(folder.name, "files that can be read and written", error.strerror or "an error of the disk")
-        ]
-    written = () if problems else tuple(series)
+        found = error.strerror or "an error of the disk"
+        written[2].append(Problem(folder.name, "files that can be read and written", found))
+    series, skipped, problems = written
     return Conversion(
-        subject=subject, folder=folder.name, series=written, skipped=tuple(skipped), problems=tuple(problems)
+        subject=subject,
+        folder=folder.name,
+        series=() if problems else tuple(series),
+        skipped=tuple(skipped),
+        problems=tuple(problems),
     )
 
 
-def _convert_visits(
-    subject: str, folder: Path, temporary: Path, converter: str
-) -> tuple[list[Found], list[Skipped], list[Problem]]:
+def _convert_visits(subject: str, folder: Path, temporary: Path, converter: str) -> Converted:
     """Convert every visit into `temporary/sub-XX`."""
-    series, skipped, problems = [], [], []
+    series: list[Found] = []
+    skipped: list[Skipped] = []
+    problems: list[Problem] = []
     for session, visit in visits(folder).items():
         raw = temporary / f"raw{session}"
         raw.mkdir()
-        found = _convert_visit(visit, raw, temporary / subject, f"{subject}{session}", converter)
-        for total, some in zip((series, skipped, problems), found, strict=True):
-            total += some
+        found, others, wrong = _convert_visit(visit, raw, temporary / subject, f"{subject}{session}", converter)
+        series += found
+        skipped += others
+        problems += wrong
         shutil.rmtree(raw)
     return series, skipped, problems
 
 
-def _convert_visit(
-    visit: Path, raw: Path, made: Path, name: str, converter: str
-) -> tuple[list[Found], list[Skipped], list[Problem]]:
+def _convert_visit(visit: Path, raw: Path, made: Path, name: str, converter: str) -> Converted:
     """Convert one visit by way of the folder `raw` into the subject's folder `made`."""
     where = visit.name if "_ses-" not in name else f"{visit.parent.name}/{visit.name}"
     if problems := run_converter(converter, visit, raw, where):

@@ -49,9 +49,9 @@ def _studies(folder: Path) -> set[bytes]:
     studies = set()
     for inside, _, names in os.walk(folder):
         first = next((path for name in sorted(names) if is_dicom(path := Path(inside, name))), None)
-        if first:
-            studies.add(study(first))
-    return studies - {None}
+        if first and (examination := study(first)):
+            studies.add(examination)
+    return studies
 
 
 def _labelled(folders: list[Path], prefix: str) -> dict[str, Path]:
@@ -59,7 +59,8 @@ def _labelled(folders: list[Path], prefix: str) -> dict[str, Path]:
     by_label = defaultdict(list)
     for folder in folders:
         by_label[re.sub("[^A-Za-z0-9]", "", folder.name.removeprefix(prefix))].append(folder)
-    names = defaultdict(list)  # labels that differ in case alone are one folder on some disks
+    # labels that differ in case alone are one folder on some disks
+    names: defaultdict[str, list[str]] = defaultdict(list)
     for label, same in by_label.items():
         names[label.lower()] += [folder.name for folder in same]
     expected = "a name with letters or digits (A-Z, a-z, 0-9) that differ from every other folder's"

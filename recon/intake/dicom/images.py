@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recon.files.io import read_header, sidecar_path
+from recon.files.io import sidecar_path
+from recon.files.nifti_header import Header, read_header
 
 # how the converter names its files: series number, series, study, then what it found
 NAME_FORMAT = "%s_%j_%k"
@@ -42,8 +43,8 @@ class Raw:
     facts: dict
 
     @cached_property
-    def header(self) -> tuple[tuple[int, ...], np.ndarray]:
-        """Shape and affine."""
+    def header(self) -> Header:
+        """Of the image; shape and affine are needed again and again."""
         return read_header(self.path)
 
     @property
@@ -95,13 +96,13 @@ class Stack:
     @property
     def grid(self) -> tuple:
         """Shape and voxel size [mm], as far as a protocol fixes them."""
-        shape, affine = self.first.header
-        return shape[:3], tuple(np.linalg.norm(affine[:3, :3], axis=0).round(3).tolist())
+        header = self.first.header
+        return header.shape[:3], tuple(np.linalg.norm(header.affine[:3, :3], axis=0).round(3).tolist())
 
     @property
     def volumes(self) -> int:
         """Number of 3-D images."""
-        return sum(int(np.prod(image.header[0][3:])) for image in self.images)
+        return sum(image.header.volumes for image in self.images)
 
 
 class Pair(NamedTuple):
@@ -113,7 +114,9 @@ class Pair(NamedTuple):
     @property
     def parts(self) -> tuple[str, str]:
         """Names of the parts, as BIDS calls them."""
-        return self.first.first.part, self.second.first.part
+        first, second = self.first.first.part, self.second.first.part
+        assert first and second  # pairs are made by their parts
+        return first, second
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -134,10 +137,12 @@ def read_images(folder: Path) -> tuple[list[Raw], set[int]]:
     images, uneven = [], set()
     for path in sorted(folder.glob("*.nii")):
         match, facts = NAME.fullmatch(path.stem), _facts(sidecar_path(path))
-        if "_Eq" in match["marks"] or facts is None:
-            uneven.add(int(match["number"]))
+        assert match  # the converter was told how to name its files
+        number, uid, study, marks = match.group("number", "uid", "study", "marks")
+        if "_Eq" in marks or facts is None:
+            uneven.add(int(number))
         else:
-            images.append(Raw(path=path, facts=facts, **match.groupdict() | {"number": int(match["number"])}))
+            images.append(Raw(path=path, number=int(number), uid=uid, study=study, marks=marks, facts=facts))
     return _with_magnitudes(images), uneven
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from recon.intake.dicom.images import Pair, Raw, Stack, stacks
 from recon.intake.dicom.join import join, listed
 from recon.intake.scan import CARTESIAN, POLAR
+from recon.intake.vendors import vendor_of
 from recon.problems import Problem
 
 PROCESSED = {"SECONDARY", "SWI", "MNIP", "MINIP", "MIP", "PROJECTION IMAGE", "MPR"}
@@ -63,8 +64,8 @@ def why_not(stack: Stack) -> str | None:
         return " and ".join(prepared)
     if processed := _processed(stack):
         return f"processed by the scanner ({', '.join(sorted(processed)).lower()})"
-    one_te = stack.volumes > 1 and len(set(stack.te_s)) == 1
-    if one_te and facts.get("Manufacturer") != "GE" and min(stack.te_s) > 0:
+    one_te, vendor = stack.volumes > 1 and len(set(stack.te_s)) == 1, vendor_of(facts)
+    if one_te and not (vendor and vendor.first_echo_time_only) and min(stack.te_s) > 0:
         return "several volumes at one echo time"
     return None
 
@@ -146,13 +147,14 @@ def problems_of(pair: Pair, where: str) -> list[Problem]:
 
 def _grid_problems(pair: Pair, where: str) -> list[Problem]:
     """One problem where an image lies on another grid than the first: a slice is missing, or the head was moved."""
-    shape, affine = pair.first.first.header
+    reference = pair.first.first.header
+    shape, affine = reference.shape, reference.affine
     for stack, part in zip(pair, pair.parts, strict=True):
         for echo, image in enumerate(stack.images, 1):
-            same = image.header[0] == shape and np.allclose(image.header[1], affine, atol=SAME_AFFINE_MM)
+            same = image.header.shape == shape and np.allclose(image.header.affine, affine, atol=SAME_AFFINE_MM)
             if not same:
                 expected = f"every image on the grid of echo 1 {pair.parts[0]}, {_size(shape)}"
-                return [Problem(where, expected, f"echo {echo} {part} on another one, {_size(image.header[0])}")]
+                return [Problem(where, expected, f"echo {echo} {part} on another one, {_size(image.header.shape)}")]
     return []
 
 

@@ -18,7 +18,8 @@ from recon.files.io import write_stored
 from recon.intake.echoes import PrepareEchoes, prepare_echoes
 from recon.intake.index import index
 from recon.intake.scan import CARTESIAN, POLAR, Series
-from recon.phantom.vendor import VARIANTS, VENDORS, Vendor, encode
+from recon.intake.vendors import VENDORS, Vendor
+from recon.phantom.vendor import VARIANTS, encode
 from recon.problems import IntakeError
 
 SHAPE = (20, 22, 18)
@@ -94,9 +95,9 @@ def facts(case: Case, part: str, te_s: float | list[float]) -> dict:
         "FlipAngle": 15,
         "RepetitionTime": 0.04,
         "Units": vendor.units if part == "phase" else "arbitrary",
-        **vendor.scale(part).facts,
+        **vendor.pixels(part).facts,
     }
-    return told if case.vendor == "none" else told | {"Manufacturer": vendor.manufacturer}
+    return told if case.vendor == "none" else told | {"Manufacturer": vendor.name}
 
 
 @cache
@@ -104,12 +105,12 @@ def good_files(case: Case, folder: Path) -> dict[str, bytes]:
     """Content of each file of the good dataset by its path; `folder` is a place to write it."""
     for part in case.parts:
         vendor = vendor_of(case)
-        scale, end = vendor.scale(part), ".nii.gz" if case.packed else ".nii"
+        stored, end = vendor.pixels(part), ".nii.gz" if case.packed else ".nii"
         pixels = np.stack([encode(echo_signal(echo), vendor, part) for echo in range(len(TE_S))], axis=-1)
         images = {f"_echo-{e + 1}": (pixels[..., e], te_s) for e, te_s in enumerate(TE_S)}
         for echo, (data, te_s) in ({"": (pixels, list(TE_S))} if case.one_file else images).items():
             path = folder / FOLDER / f"sub-01{echo}_part-{part}_MEGRE{end}"
-            write_stored(path, data, affine(case.oblique), scale.slope, scale.intercept, facts(case, part, te_s))
+            write_stored(path, data, affine(case.oblique), stored.slope, stored.intercept, facts(case, part, te_s))
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
 
 

@@ -3,6 +3,7 @@ import pytest
 
 from recon.files.io import Volume
 from recon.intake.chop import CLEAR, alternation, chop_axis, correlations
+from recon.intake.vendors import GE, PHILIPS, SIEMENS
 from recon.phantom import signal
 from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject
@@ -11,7 +12,7 @@ from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
 
 
-def decided(found, setting="auto", vendor="GE"):
+def decided(found, setting="auto", vendor=GE):
     return chop_axis(found, setting, vendor, "p.nii")
 
 
@@ -29,12 +30,12 @@ def oblique_head():
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_alternating_slices_are_found_in_a_head_with_strong_gradients(oblique_head, axis):
     found = correlations(oblique_head * alternation(oblique_head.shape, axis))
-    assert decided(found)[0] == axis
+    assert decided(found).value == axis
     assert min(abs(c) for c in found) > CLEAR + 0.2
 
 
 def test_a_head_that_does_not_alternate_stays(oblique_head):
-    assert decided(correlations(oblique_head), vendor="Siemens")[0] is None
+    assert decided(correlations(oblique_head), vendor=SIEMENS).value is None
 
 
 def test_two_negations_are_none():
@@ -43,15 +44,15 @@ def test_two_negations_are_none():
 
 
 def test_ge_without_alternation_gets_a_note_on_the_sign():
-    _, reason, notes = decided((0.9, 0.9, 0.9))
-    assert "do not alternate" in reason
-    assert "prepare_echoes.phase_sign" in notes[0]
+    decision = decided((0.9, 0.9, 0.9))
+    assert "do not alternate" in decision.reason
+    assert "prepare_echoes.phase_sign" in decision.notes[0]
 
 
 def test_alternation_of_another_vendor_is_undone_and_noted():
-    axis, _, notes = decided((0.9, 0.9, -0.9), vendor="Philips")
-    assert axis == 2
-    assert "which only GE is known for" in notes[0]
+    decision = decided((0.9, 0.9, -0.9), vendor=PHILIPS)
+    assert decision.value == 2
+    assert "only those of GE are known to do this" in decision.notes[0]
 
 
 def test_doubt_is_refused_for_ge_with_the_choice_to_set():
@@ -60,9 +61,9 @@ def test_doubt_is_refused_for_ge_with_the_choice_to_set():
 
 
 def test_doubt_is_noted_for_other_vendors():
-    axis, _, notes = decided((0.9, 0.9, 0.1), vendor=None)
-    assert axis is None
-    assert "not clear" in notes[0]
+    decision = decided((0.9, 0.9, 0.1), vendor=None)
+    assert decision.value is None
+    assert "not clear" in decision.notes[0]
 
 
 def test_alternation_along_two_axes_is_refused():
@@ -80,9 +81,9 @@ def test_alternation_along_two_axes_is_refused():
     ],
 )
 def test_the_config_overrules_the_images(setting, found, axis):
-    chosen, reason, _ = decided(found, setting)
-    assert chosen == axis
-    assert "prepare_echoes.slice_chop" in reason
+    decision = decided(found, setting)
+    assert decision.value == axis
+    assert "prepare_echoes.slice_chop" in decision.reason
 
 
 def test_one_slice_tells_nothing():

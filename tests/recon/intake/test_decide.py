@@ -8,7 +8,7 @@ import pytest
 
 from recon.intake.chop import alternation
 from recon.intake.decide import PrepareEchoes, decide
-from recon.intake.read import read_series
+from recon.intake.read import stacked, stored_echoes
 from recon.intake.scan import CARTESIAN, Image
 from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
@@ -35,7 +35,7 @@ def refused(series, params=ef.AUTO):
 
 def error_rad(series, decisions, signals):
     """Largest error of the phase of all echoes where there is signal, but for one constant."""
-    magnitude, phase_rad, _ = read_series(series, decisions)
+    magnitude, phase_rad, _ = stacked(list(stored_echoes(series)), decisions)
     unlike = (magnitude * np.exp(1j * phase_rad) * np.stack(signals, -1).conj())[np.abs(signals[-1]) > 100]
     return np.abs(np.angle(unlike * np.exp(-1j * np.angle(unlike.sum())))).max()
 

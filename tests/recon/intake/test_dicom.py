@@ -404,7 +404,7 @@ def test_a_broken_subject_is_refused_and_leaves_nothing_behind(tmp_path, harm, e
     harm(tmp_path / "dicom" / "p1")
     (conversion,) = convert(tmp_path / "dicom", tmp_path / "bids")
     problem = conversion.problems[0]
-    assert problem.where.startswith("p1")
+    assert problem.file.startswith("p1")
     assert expected in problem.expected
     assert found in problem.found
     assert conversion.series == ()

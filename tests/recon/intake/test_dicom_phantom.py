@@ -8,12 +8,13 @@ from recon.intake.dicom.convert import convert
 from recon.intake.echoes import PrepareEchoes, prepare_echoes
 from recon.intake.index import index
 from recon.intake.scan import Series
+from recon.intake.vendors import GE
 from recon.maths.kernels import bounding_box
 from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject
 from recon.phantom.field import head_field
 from recon.phantom.signal import acquire
-from recon.phantom.vendor import GE, exported
+from recon.phantom.vendor import exported
 from tests.recon.intake.synthetic_dicom import Protocol, write_ge
 
 CFG = Simulate(

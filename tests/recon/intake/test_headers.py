@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from recon.intake.geometry import describe
-from recon.intake.headers import grid_problems, orientation_problems, read_facts
+from recon.intake.headers import checked_header, grid_problems, orientation_problems
 from recon.problems import IntakeError
 from tests.recon.intake.raw_files import AFFINE, SHAPE, edit_header, write_nifti
 
@@ -26,8 +26,8 @@ def oblique(degrees=20.0, signs=(1, 1, 1), voxel_size_mm=(1.0, 1.5, 2.0)) -> np.
 
 def refusal(path) -> str:
     with pytest.raises(IntakeError) as error:
-        read_facts(path)
-    assert all(problem.where == str(path) for problem in error.value.problems)
+        checked_header(path)
+    assert all(problem.file == str(path) for problem in error.value.problems)
     return str(error.value)
 
 
@@ -36,7 +36,7 @@ def refusal(path) -> str:
 @pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, 1), (1, -1, -1)])
 def test_shape_and_affine_are_those_of_the_reader(tmp_path, name, codes, signs):
     path = write_nifti(tmp_path / name, affine=oblique(signs=signs), codes=codes)
-    header, image = read_facts(path), nib.load(path)
+    header, image = checked_header(path), nib.load(path)
     assert header.shape == image.shape
     np.testing.assert_allclose(header.affine, image.affine, atol=1e-5)
 
@@ -47,7 +47,7 @@ def test_a_swapped_byte_order_and_nifti_2_are_read(tmp_path):
     swapped = nib.Nifti1Image(np.zeros((3, 4, 5), np.float32), oblique(), nib.Nifti1Header(endianness=">"))
     nib.save(swapped, tmp_path / "swapped.nii")
     for name in ("two.nii", "swapped.nii"):
-        header = read_facts(tmp_path / name)
+        header = checked_header(tmp_path / name)
         assert header.shape == (3, 4, 5)
         np.testing.assert_allclose(header.affine, oblique(), atol=1e-5)
 
@@ -69,7 +69,7 @@ def test_a_nifti_2_file_that_was_copied_as_text_is_refused(tmp_path):
     ],
 )
 def test_slope_and_intercept(tmp_path, fields, expected):
-    header = read_facts(write_nifti(tmp_path / "a.nii", **fields))
+    header = checked_header(write_nifti(tmp_path / "a.nii", **fields))
     assert (header.slope, header.intercept) == expected
 
 
@@ -199,7 +199,7 @@ def test_a_gzip_file_of_several_members_passes(tmp_path):
     content = path.read_bytes()
     packed = tmp_path / "b.nii.gz"
     packed.write_bytes(gzip.compress(content[:400]) + gzip.compress(content[400:]) + gzip.compress(b""))
-    assert read_facts(packed).shape == read_facts(path).shape
+    assert checked_header(packed).shape == checked_header(path).shape
 
 
 def test_whatever_the_bytes_the_answer_is_a_header_or_a_problem(tmp_path):
@@ -212,7 +212,7 @@ def test_whatever_the_bytes_the_answer_is_a_header_or_a_problem(tmp_path):
         bytes_[rng.integers(0, 352, 4)] = rng.integers(0, 256, 4)
         path.write_bytes(bytes_.tobytes())
         try:
-            header = read_facts(path)
+            header = checked_header(path)
         except IntakeError:
             continue
         np.testing.assert_allclose(header.affine, nib.load(path).affine, rtol=1e-5, atol=1e-4)
@@ -220,16 +220,16 @@ def test_whatever_the_bytes_the_answer_is_a_header_or_a_problem(tmp_path):
 
 @pytest.mark.parametrize("codes", [(0, 0), (0, 4), (3, 0)])
 def test_an_unknown_direction_of_b0_is_refused_unless_the_sidecar_tells_it(tmp_path, codes):
-    header = read_facts(write_nifti(tmp_path / "a.nii", codes=codes))
+    header = checked_header(write_nifti(tmp_path / "a.nii", codes=codes))
     (problem,) = orientation_problems(header, None)
-    assert problem.where == header.path
+    assert problem.file == header.path
     assert "or B0_dir in its sidecar" in problem.expected
     assert problem.found == f"qform_code {codes[0]} and sform_code {codes[1]}"
     assert orientation_problems(header, (0.0, 0.0, 1.0)) == []
 
 
 def test_a_sidecar_that_contradicts_the_affine_is_refused(tmp_path):
-    header = read_facts(write_nifti(tmp_path / "a.nii"))
+    header = checked_header(write_nifti(tmp_path / "a.nii"))
     assert orientation_problems(header, (0.0, 0.0, -1.0)) == []
     assert "90.0 degrees away" in orientation_problems(header, (0.0, 1.0, 0.0))[0].found
 
@@ -243,16 +243,16 @@ def test_a_sidecar_that_contradicts_the_affine_is_refused(tmp_path):
     ],
 )
 def test_another_grid_names_both_files(tmp_path, other, found):
-    reference = read_facts(write_nifti(tmp_path / "one.nii"))
-    (problem,) = grid_problems(read_facts(write_nifti(tmp_path / "other.nii", **other)), reference)
-    assert "other.nii" in problem.where
+    reference = checked_header(write_nifti(tmp_path / "one.nii"))
+    (problem,) = grid_problems(checked_header(write_nifti(tmp_path / "other.nii", **other)), reference)
+    assert "other.nii" in problem.file
     assert "one.nii, (4, 5, 6) voxels of [2, 2, 2] mm" in problem.expected
     assert found in problem.found
 
 
 def test_rounded_affines_are_one_grid(tmp_path):
-    reference = read_facts(write_nifti(tmp_path / "one.nii", affine=oblique()))
-    rounded = read_facts(write_nifti(tmp_path / "other.nii", affine=np.round(oblique(), 4), codes=(0, 1)))
+    reference = checked_header(write_nifti(tmp_path / "one.nii", affine=oblique()))
+    rounded = checked_header(write_nifti(tmp_path / "other.nii", affine=np.round(oblique(), 4), codes=(0, 1)))
     assert grid_problems(rounded, reference) == []
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recon.files.io import read_image
+from recon.files.io import read_volume
 from recon.intake.interpolation import acquired_matrix, interpolation_notes
 from tests.recon.intake import echo_files as ef
 
@@ -57,9 +57,9 @@ def test_noise_and_emptiness_are_left_alone():
 
 def test_real_images_are_left_alone(shared_data):
     stem = shared_data / "philips_2echo" / "2001_WIP_fcMRI_Field_Mapping_cl_e1"
-    head = read_image(f"{stem}.nii.gz").data * np.exp(1j * read_image(f"{stem}_ph.nii.gz").data)
+    head = read_volume(f"{stem}.nii.gz").data * np.exp(1j * read_volume(f"{stem}_ph.nii.gz").data)
     crop = shared_data / "romeo_crop_3echo"
-    phase_rad = read_image(crop / "Phase.nii", 0).data * np.pi / 0.0036743776
-    part = read_image(crop / "Mag.nii", 0).data * np.exp(1j * phase_rad)
+    phase_rad = read_volume(crop / "Phase.nii", 0).data * np.pi / 0.0036743776
+    part = read_volume(crop / "Mag.nii", 0).data * np.exp(1j * phase_rad)
     assert acquired_matrix(head) == head.shape
     assert acquired_matrix(part) == part.shape

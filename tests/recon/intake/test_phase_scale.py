@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recon.files.io import read_image
+from recon.files.io import read_volume
 from recon.intake.phase_scale import observe, phase_scale
 from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
@@ -40,7 +40,8 @@ def signals():
 )
 def test_what_scanners_store_becomes_radians(signals, stored, facts):
     raws = [stored(z) for z in signals]
-    scale, reason, _ = scale_of(raws, **facts)
+    decision = scale_of(raws, **facts)
+    scale, reason = decision.value, decision.reason
     for z, raw in zip(signals, raws, strict=True):
         error = np.exp(1j * (scale.slope * raw + scale.intercept)) * np.exp(-1j * np.angle(z))
         assert np.abs(np.angle(error)).max() < 0.002
@@ -50,10 +51,10 @@ def test_what_scanners_store_becomes_radians(signals, stored, facts):
 @pytest.mark.parametrize("stored", [np.angle, ef.siemens_rescaled, lambda z: 0.01 * np.angle(z)])
 def test_the_config_says_the_range_of_an_unknown_scanner(signals, stored):
     turn = float(abs(stored(np.complex64(-1 + 1e-9j))))
-    scale, reason, notes = scale_of([stored(z) for z in signals], [-turn, turn], Manufacturer="UIH")
-    assert scale.slope == pytest.approx(np.pi / turn)
-    assert "phase_range" in reason
-    assert not notes
+    decision = scale_of([stored(z) for z in signals], [-turn, turn], Manufacturer="UIH")
+    assert decision.value.slope == pytest.approx(np.pi / turn)
+    assert "phase_range" in decision.reason
+    assert not decision.notes
 
 
 @pytest.mark.parametrize(
@@ -99,14 +100,14 @@ def test_a_range_of_the_config_is_refused_where_the_values_wrap_elsewhere(signal
 def test_phase_that_never_wraps_is_taken_with_a_note_only_where_the_config_says_its_range():
     raws = [np.linspace(-1, 1, 4000).reshape(20, 20, 10)]
     assert "31.8% of -3.14159 to 3.14159" in refused(raws, Units="rad")
-    scale, _, notes = scale_of(raws, [-np.pi, np.pi], Units="rad")
-    assert scale.slope == pytest.approx(1)
-    assert "fill 32%" in notes[0]
+    decision = scale_of(raws, [-np.pi, np.pi], Units="rad")
+    assert decision.value.slope == pytest.approx(1)
+    assert "fill 32%" in decision.notes[0]
 
 
 def test_one_echo_may_stay_short_of_the_turn_that_the_series_fills_but_not_be_constant(signals):
     short = 0.5 * np.abs(signals[0]) / np.abs(signals[0]).max()
-    assert scale_of([2 * short, *map(np.angle, signals[1:])], Units="rad")[0].slope == 1
+    assert scale_of([2 * short, *map(np.angle, signals[1:])], Units="rad").value.slope == 1
     assert "e1.nii: expected phase of which" in refused([short, *map(np.angle, signals[1:])], Units="rad")
 
 
@@ -134,25 +135,24 @@ def test_voxels_that_are_not_finite_do_not_matter(signals):
     raws = [np.angle(z) for z in signals]
     for raw in raws:
         raw[3, 3, :5] = [np.nan, np.inf, -np.inf, np.nan, np.inf]
-    assert scale_of(raws, Units="rad")[0] == (1, 0)
+    assert scale_of(raws, Units="rad").value == (1, 0)
 
 
 def test_the_real_head_is_in_radians(shared_data):
     folder = shared_data / "philips_2echo"
-    raws = [read_image(folder / f"2001_WIP_fcMRI_Field_Mapping_cl_e{e}_ph.nii.gz").data for e in (1, 2)]
-    scale, _, _ = scale_of(raws, Manufacturer="Philips")
-    assert scale == pytest.approx((1, 0))
+    raws = [read_volume(folder / f"2001_WIP_fcMRI_Field_Mapping_cl_e{e}_ph.nii.gz").data for e in (1, 2)]
+    assert scale_of(raws, Manufacturer="Philips").value == pytest.approx((1, 0))
     assert "values from -3.14" in refused(raws, Manufacturer="Siemens")
 
 
 def test_the_real_crop_in_an_odd_unit_is_refused_and_read_by_its_range(shared_data):
-    raws = [read_image(shared_data / "romeo_crop_3echo" / "Phase.nii", e).data for e in range(3)]
+    raws = [read_volume(shared_data / "romeo_crop_3echo" / "Phase.nii", e).data for e in range(3)]
     assert "values from -0.00367" in refused(raws, Units="rad")
-    scale, _, notes = scale_of(raws, [-0.0036743776, 0.0036743776])
-    assert scale.slope == pytest.approx(np.pi / 0.0036743776)
-    assert not notes
+    decision = scale_of(raws, [-0.0036743776, 0.0036743776])
+    assert decision.value.slope == pytest.approx(np.pi / 0.0036743776)
+    assert not decision.notes
 
 
 def test_real_phase_beyond_a_turn_is_refused(shared_data):
-    raws = [read_image(shared_data / "romeo_crop_3echo" / "phase_with_nan.nii", e).data for e in range(2)]
+    raws = [read_volume(shared_data / "romeo_crop_3echo" / "phase_with_nan.nii", e).data for e in range(2)]
     assert "values from -4.65724 to 4.70933" in refused(raws, Units="rad")

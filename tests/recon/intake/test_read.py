@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from recon.intake.chop import alternation
-from recon.intake.decisions import Decisions
-from recon.intake.phase_scale import PhaseScale
-from recon.intake.read import first_magnitude, load, read_series
+from recon.intake.decisions import Decisions, PhaseScale
+from recon.intake.read import first_magnitude, load, stacked, stored_echoes
 from recon.intake.scan import Image
 from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
@@ -12,6 +11,10 @@ from tests.recon.intake import echo_files as ef
 
 def decisions(scale=(1.0, 0.0), chop_axis=None, phase_sign=1):
     return Decisions(scale=scale and PhaseScale(*scale), chop_axis=chop_axis, phase_sign=phase_sign, reasons={})
+
+
+def read_series(series, decisions):
+    return stacked(list(stored_echoes(series)), decisions)
 
 
 def angle_between(a, b):
@@ -65,7 +68,7 @@ def test_a_fourth_axis_of_one_image_is_dropped(signals, tmp_path):
 
 def test_a_four_dimensional_file_without_a_place_is_refused(signals, tmp_path):
     path = ef.write(tmp_path / "a.nii", np.abs(np.stack(signals, -1)))
-    with pytest.raises(IntakeError, match=r"a\.nii: expected a complete NIfTI image"):
+    with pytest.raises(IntakeError, match=r"a\.nii: expected a 3-D image"):
         load(Image(path))
 
 
@@ -73,7 +76,7 @@ def test_a_truncated_file_is_named(signals, tmp_path):
     path = ef.write(tmp_path / "a b ü.nii.gz", np.abs(signals[0]))
     whole = (tmp_path / "a b ü.nii.gz").read_bytes()
     (tmp_path / "a b ü.nii.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(IntakeError, match=r"a b ü\.nii\.gz: expected a complete NIfTI image, found"):
+    with pytest.raises(IntakeError, match=r"a b ü\.nii\.gz: expected a complete gzip file, found"):
         load(Image(path))
 
 

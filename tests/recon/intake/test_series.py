@@ -203,7 +203,7 @@ def test_broken_sidecars_are_named(tmp_path, text, found):
     sidecar = files[3].replace(".nii.gz", ".json")
     Path(sidecar).write_bytes(text)
     told = next(line for line in refusal(tmp_path).splitlines() if "JSON" in line)
-    assert f"{sidecar}: expected a JSON file that holds an object, found " in told
+    assert f"{sidecar}: expected a JSON " in told
     assert found in told
 
 

@@ -58,12 +58,12 @@ def test_another_folder_may_be_named(dataset, tmp_path_factory, place):
     add(dataset, f"{MINE}_desc-brain_mask.nii.gz", shape=(9, 9, 9))  # not looked at
     folder = tmp_path_factory.mktemp("elsewhere")
     path = add(folder, f"{place}/sub-01/sub-01_desc-brain_mask.nii.gz")
-    assert index(dataset, derivatives=folder / "own")[0]["sub-01"].mask == path
+    assert index(dataset, derivatives=[folder / "own"])[0]["sub-01"].mask == path
 
 
 def test_a_named_folder_must_exist(dataset):
     message = "nowhere: expected the folder of the user's derivatives, found none"
-    assert message in told(dataset, "", derivatives=dataset / "nowhere")
+    assert message in told(dataset, "", derivatives=[dataset / "nowhere"])
 
 
 @pytest.mark.parametrize("author", ["Q-Net", "recon.phantom"])

@@ -17,13 +17,14 @@ from recon.files.io import Volume, write_stored
 from recon.intake.echoes import PrepareEchoes, prepare_echoes
 from recon.intake.scan import CARTESIAN, POLAR, Series
 from recon.intake.series import series_of
+from recon.intake.vendors import VENDORS, Vendor
 from recon.maths.kernels import bounding_box
 from recon.phantom import bids
 from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject
 from recon.phantom.field import head_field, shim
 from recon.phantom.signal import acquire
-from recon.phantom.vendor import VARIANTS, VENDORS, Vendor, encode, restored
+from recon.phantom.vendor import VARIANTS, encode, restored
 from recon.pipeline import Maps, reconstruct
 from tests.recon.arms import PAPER
 
@@ -110,13 +111,13 @@ def write(folder: Path, signal: Volume, vendor: Vendor, form: Form) -> Series:
     """Write all echoes as a vendor would, and find them again."""
     files = []
     for part in form.parts:
-        scale, facts = vendor.scale(part), bids.sidecars(CFG, vendor, part)
+        stored, facts = vendor.pixels(part), bids.sidecars(CFG, vendor, part)
         pixels = np.stack([encode(echo, vendor, part) for echo in np.moveaxis(signal.data, -1, 0)], axis=-1)
         images = {f"sub-01_echo-{n}_part-{part}_MEGRE.nii": (pixels[..., n - 1], facts[n - 1]) for n in ECHOES}
         if form.one_file:
             images = {f"sub-01_part-{part}_MEGRE.nii": (pixels, facts[0] | {"EchoTime": list(CFG.te_s)})}
         for name, (data, sidecar) in images.items():
-            write_stored(folder / name, data, signal.affine, scale.slope, scale.intercept, sidecar)
+            write_stored(folder / name, data, signal.affine, stored.slope, stored.intercept, sidecar)
             files.append(str(folder / name))
     return series_of(files, [file.replace(".nii", ".json") for file in files])
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from recon.files.atomic import LEFT_OVER
 from workflow.lib.jobs.checksums import FOLDER, Written, differences, read_file_record
 
-KEPT_BY_OTHERS = (FOLDER, "logs", "benchmarks", "check", "bids")  # what no job declares, or the intake looks after
+# what no job declares, or the intake looks after
+KEPT_BY_OTHERS = (FOLDER, "logs", "benchmarks", "check", "bids", ".snakemake")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ file beside an image, which no rule declares, and is text that `sha256sum --chec
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from recon.files.atomic import atomic
 
 FOLDER = "checksums"
+LOG = re.compile(r"(.+?)/logs/(?:variants/[^/]+/|sub-[^/]+/(?:ses-[^/]+/)?)?[^/]+")  # as in setup/paths.py
 ADVICE = (
     "Delete {file} and run again: it will be made anew. Masks, labels and T1w images of your own belong into "
     "`derivatives`, see docs/input.md"
@@ -45,8 +47,8 @@ def sha256(path: str | Path) -> str:
 
 
 def run_folder(log: str) -> Path:
-    """`results/NAME` of the log `results/NAME/logs/…`."""
-    return Path(*Path(log).parts[:2])
+    """`results/NAME` of the log `results/NAME/logs/…`, wherever the results lie and whatever is called `logs` there."""
+    return Path(LOG.fullmatch(log)[1])
 
 
 def job_record(log: str) -> Path:

@@ -7,7 +7,7 @@ of the reconstruction (`benchmarks/*.tsv` of the results), and rounded up by a q
 from functools import cache
 from math import ceil, prod
 
-from recon.files.io import header_fields
+from recon.files.nifti_header import read_header
 from recon.intake.scan import Series
 
 PYTHON_MB = 900  # two Snakemakes around a job, 200 MB each, and an interpreter with SciPy
@@ -105,4 +105,4 @@ def job_mb(
 @cache
 def voxels_of(image: str) -> int:
     """Voxels of one echo, from the header of a file that may hold several."""
-    return prod(header_fields(image)["dim"][1:4].tolist())
+    return prod(read_header(image).shape[:3])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from recon.files.io import read_header
+from recon.files.nifti_header import read_header
 from workflow.lib.planning.costs import Size
 from workflow.lib.planning.stale import SCAN
 
@@ -83,7 +83,7 @@ def scan_size(maps: Path, scan: str) -> Size | None:
     decay, anat = folder.with_name(f"{scan}_R2starmap.json"), folder.parent
     echoes = len(json.loads(decay.read_text(encoding="utf-8"))["EchoTimes"]) if decay.is_file() else 1
     return Size(
-        voxels=prod(read_header(folder)[0][:3]) / 1e6,
+        voxels=prod(read_header(folder).shape[:3]) / 1e6,
         echoes=echoes,
         flips=2 if (anat / f"{scan}_T1map.nii.gz").is_file() else 1,
         together=not any(anat.glob(f"{scan}_desc-echo*_Chimap.nii.gz")),

@@ -33,6 +33,6 @@ def tell_stale(root: Path, scans: Collection[str]) -> None:
         number = sum(map(len, stale.values()))
         print(
             f"{root}: {number} files of scans that are not part of this run: {', '.join(names)}. Nothing is made from "
-            "them; python -m workflow.stale, with the arguments of the run, lists them",
+            "them; q-net stale, with the arguments of the run, lists them",
             file=sys.stderr,
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from workflow.lib.home import HOME
 from workflow.lib.record.versions import versions
+from workflow.lib.setup.paths import bids_uri
 
 CODE = ("recon", "qnet", "workflow", "resources", "pyproject.toml", "requirements.lock")
 CPU_INFO = Path("/proc/cpuinfo")
@@ -89,27 +90,24 @@ def state(config: Mapping, overlays: Iterable[str], targets: Iterable[str], scan
     }
 
 
-def named_inputs(sums: Mapping[str, str], raw: str, user: str, folders: Iterable[str]) -> dict[str, str]:
+def named_inputs(sums: Mapping[str, str], datasets: Mapping[str, str], folders: Iterable[str]) -> dict[str, str]:
     """The same checksums under names that hold on every computer, sorted.
 
     Parameters
     ----------
     sums : path → SHA-256 of files that no job made, see `checksums.raw_inputs`
-    raw, user : folders of the raw dataset and of the user's own maps
+    datasets : folder by name of the user's own datasets and of the raw one, `raw`; of nested ones the inner comes first
     folders : of the scans in the run (`sub-01/ses-02`); what other scans left behind is not part of it
 
     Returns
     -------
     dict
-        `bids:raw:…` and `bids:user:…` as in the maps' sidecars; the path from the project's folder, or the name alone.
+        `bids:NAME:…` as in the maps' sidecars; the path from the project's folder, or the name alone.
     """
     known = set(folders)
     kept = {path: found for path, found in sums.items() if not (scan := FOLDER.findall(path)) or scan[-1] in known}
-    return dict(sorted((_name(Path(path), raw, user), found) for path, found in kept.items()))
+    return dict(sorted((bids_uri(path, datasets) or _outside(Path(path)), found) for path, found in kept.items()))
 
 
-def _name(path: Path, raw: str, user: str) -> str:
-    for dataset, folder in (("user", user), ("raw", raw)):
-        if path.is_relative_to(folder):
-            return f"bids:{dataset}:{path.relative_to(folder).as_posix()}"
+def _outside(path: Path) -> str:
     return path.name if path.is_absolute() else path.as_posix()

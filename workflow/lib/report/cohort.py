@@ -6,20 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from qnet.folds import read_folds
 from workflow.lib.words import counts
 
 NO_GROUP = "no group"
 
 
-def groups(path: str | Path, group_column: str) -> dict[str, str]:
-    """Group by subject (`sub-01`) as far as a participants table tells; what is wrong with it is told elsewhere."""
-    try:
-        table = pd.read_csv(path, sep="\t", na_values=["n/a"], dtype=str).dropna(
-            subset=["participant_id", group_column]
-        )
-    except (OSError, ValueError, KeyError):
-        return {}
-    return dict(zip(table["participant_id"], table[group_column], strict=True))
+def read_people(folds: str | Path) -> pd.DataFrame:
+    """Who was diagnosed: the table of folds, with names of groups as text."""
+    return read_folds(folds)
 
 
 def flow(

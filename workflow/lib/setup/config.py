@@ -1,6 +1,7 @@
 """The configuration: checked against its schema, and in an order of its own."""
 
 from functools import cache
+from pathlib import Path
 
 import yaml
 
@@ -11,10 +12,11 @@ Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the compiled one takes
 
 
 @cache
-def _validator():
-    from jsonschema import Draft202012Validator  # only the process that a user starts checks
+def validator(schema: Path):
+    """The validator of a JSON schema in a YAML file."""
+    from jsonschema import Draft202012Validator  # only the process that a user starts checks the configuration
 
-    return Draft202012Validator(yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader))
+    return Draft202012Validator(yaml.load(schema.read_text(encoding="utf-8"), Loader))
 
 
 def check(*configs: dict) -> None:
@@ -22,7 +24,7 @@ def check(*configs: dict) -> None:
     wrong = {
         f"{'.'.join(map(str, error.absolute_path)) or 'sections'}: {error.message}": None
         for config in configs
-        for error in _validator().iter_errors(config)
+        for error in validator(SCHEMA).iter_errors(config)
     }
     if wrong:
         raise ValueError("\n  ".join(["expected what workflow/schemas/config.schema.yaml allows, found", *wrong]))

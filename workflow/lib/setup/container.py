@@ -21,18 +21,19 @@ MODULES = (
 )  # fmt: skip
 
 
-def definition(lock: bytes) -> str:
+def definition(lock: bytes, file: str) -> str:
     """The definition of an image with the packages of a lock.
 
     Parameters
     ----------
     lock : content of requirements.lock; its SHA-256 is checked where the image is built, so that a definition made from
         an older lock builds nothing
+    file : path of requirements.lock from where the image will be built
 
     Returns
     -------
     str
-        What ``apptainer build`` reads, from the root of the checkout.
+        What ``apptainer build`` reads.
     """
     project = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     template = (HOME / "resources/q-net.def.j2").read_text(encoding="utf-8")
@@ -41,6 +42,7 @@ def definition(lock: bytes) -> str:
         base=BASE,
         base_name=BASE_NAME,
         version=project["version"],
+        lock=file,
         lock_sha256=hashlib.sha256(lock).hexdigest(),
         modules=MODULES,
     )

@@ -1,5 +1,6 @@
-"""Where files lie below results/<dataset>/, in the entity order of BIDS."""
+"""Where files lie below results/<dataset>/ or the folder that `output_dir` names, in the entity order of BIDS."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -8,10 +9,19 @@ def anat(name: str) -> str:
     return f"{{folder}}/anat/{{scan}}_{name}"
 
 
-def user_uri(file: str, derivatives: str, bids_dir: str) -> str:
-    """BIDS URI of a file of the user: `bids:user:…` below `derivatives`, else `bids:raw:…` below `bids_dir`."""
-    dataset, folder = ("user", derivatives) if Path(file).is_relative_to(derivatives) else ("raw", bids_dir)
-    return f"bids:{dataset}:{Path(file).relative_to(folder).as_posix()}"
+def user_datasets(derivatives: str | Mapping[str, str] | None, bids_dir: str | Path) -> dict[str, str]:
+    """Folder of each dataset of the user by the name that BIDS URIs give it; one without a name is `user`."""
+    if isinstance(derivatives, Mapping):
+        return dict(derivatives)
+    return {"user": derivatives or f"{bids_dir}/derivatives"}
+
+
+def bids_uri(file: str | Path, datasets: Mapping[str, str]) -> str | None:
+    """`bids:NAME:…` of a file by the first of the datasets that it lies in; None in none."""
+    for name, folder in datasets.items():
+        if Path(file).is_relative_to(folder):
+            return f"bids:{name}:{Path(file).relative_to(folder).as_posix()}"
+    return None
 
 
 class Paths:
@@ -20,8 +30,8 @@ class Paths:
     `{variant}` is empty for the main run and `variants/<name>/` for a variant.
     """
 
-    def __init__(self, dataset: str) -> None:
-        self.root = f"results/{dataset}"
+    def __init__(self, dataset: str, output_dir: str | None = None) -> None:
+        self.root = Path(output_dir).as_posix() if output_dir else f"results/{dataset}"
 
     def raw(self, name: str) -> str:
         """A file of the simulated raw dataset."""

@@ -8,19 +8,18 @@ import sys
 import urllib.request
 from collections.abc import Iterable
 from importlib.metadata import distributions
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
 from recon.files.atomic import atomic
+from recon.regions.template import KINDS, template_path
+from workflow.lib.home import HOME
 from workflow.lib.jobs.checksums import sha256
 
 WEIGHTS_URL = "https://download.pytorch.org/models/resnet18-f37072fd.pth"  # torchvision's ResNet18 on ImageNet
 WEIGHTS_SHA256 = "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"
-TEMPLATE = "datasets/data/mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
-MAPS = ("t1", "gm", "wm")
 
 
 class Item(NamedTuple):
@@ -51,12 +50,10 @@ def packages(lock: str) -> Item:
 
 def template() -> Item:
     """The MNI152 template, which ships with nilearn."""
-    package = find_spec("nilearn")
-    folder = Path(package.submodule_search_locations[0]) if package else Path("nilearn")
-    absent = [path for name in MAPS if not (path := folder / TEMPLATE.format(name)).is_file()]
-    if absent:
+    paths = [template_path(kind) for kind in KINDS]
+    if absent := [path for path in paths if not path.is_file()]:
         return Item("template", "missing", f"expected {absent[0]}: install nilearn again")
-    return Item("template", "ready", str(folder / "datasets/data"))
+    return Item("template", "ready", str(paths[0].parent))
 
 
 def fonts() -> Item:
@@ -71,13 +68,14 @@ def fonts() -> Item:
     return Item("list of fonts", "missing", f"{folder} cannot be written: set MPLCONFIGDIR to a folder that can")
 
 
-def conda_environments(project: Path) -> Item:
-    """The environments of all rules, made where they are not there yet; what Snakemake says is shown."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--use-conda", "--conda-create-envs-only"]
-    done = subprocess.run(command, cwd=project, check=False).returncode == 0
-    found = len(list((project / ".snakemake/conda").glob("*.env_setup_done")))
+def conda_environments(folder: Path) -> Item:
+    """The environments of all rules, made in the folder of a run where they are not there yet; Snakemake is heard."""
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(HOME / "workflow/Snakefile"), "--cores", "1"]
+    command = [*snakemake, "--use-conda", "--conda-create-envs-only"]
+    done = subprocess.run(command, cwd=folder, check=False).returncode == 0
+    found = len(list((folder / ".snakemake/conda").glob("*.env_setup_done")))
     if done:
-        return Item("conda environments", "ready", f"{found} in {project / '.snakemake/conda'}")
+        return Item("conda environments", "ready", f"{found} in {folder / '.snakemake/conda'}")
     return Item("conda environments", "missing", "see the message of Snakemake above")
 
 

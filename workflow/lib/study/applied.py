@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from recon.problems import Problem
 
 FORMAT = "Q-Net model bundle"
@@ -80,9 +78,9 @@ def differences(bundle: Mapping, cfg: Mapping) -> list[Problem]:
     return found
 
 
-def same_dataset(bundle: Mapping, path: Path, dataset: str, results: str | Path = "results") -> list[Problem]:
-    """A problem if a model would be applied to the run that trained it: its subjects are not unseen."""
-    if path.resolve().parent != Path(results, dataset, "qnet").resolve():
+def same_dataset(bundle: Mapping, path: Path, dataset: str, root: str | Path) -> list[Problem]:
+    """A problem if a model would be applied to the run that trained it, in `root`: its subjects are not unseen."""
+    if path.resolve().parent != Path(root, "qnet").resolve():
         return []
     expected = f"a name other than {bundle['dataset']!r}, whose subjects the model has seen"
     return [Problem("config, dataset", expected, f"{dataset!r}")]
@@ -90,18 +88,3 @@ def same_dataset(bundle: Mapping, path: Path, dataset: str, results: str | Path 
 
 def _text(value: object) -> str:
     return value if value is MISSING else json.dumps(value)
-
-
-def age_of(participants: str | Path | None, subject: str) -> float | None:
-    """Age of a subject in years as far as a participants table tells; None where there is none or it is no number."""
-    if not participants:
-        return None
-    table = pd.read_csv(participants, sep="\t", dtype=str, keep_default_na=False)
-    if "age" not in table or "participant_id" not in table:
-        return None
-    ages = pd.to_numeric(table.loc[table["participant_id"] == subject, "age"], errors="coerce").dropna().unique()
-    if len(ages) > 1:
-        raise ValueError(
-            f"{participants}: expected one age of {subject}, found {', '.join(f'{age:g}' for age in ages)}"
-        )
-    return float(ages[0]) if len(ages) else None

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from recon.intake.decisions import Decisions
 from recon.intake.geometry import describe
-from recon.intake.headers import read_facts
+from recon.intake.headers import checked_header
 from recon.intake.scan import Scan
 
 
-def found(scan: Scan) -> dict[str, str]:
+def facts_of_files(scan: Scan) -> dict[str, str]:
     """Text by column of the check table, from names, sidecars and the header of the first image."""
     series, facts = scan.series, scan.series.facts[0]
     image = series.images[0][0]
-    header = read_facts(image.path)
+    header = checked_header(image.path)
     place = describe(header.affine, facts.get("B0_dir"))
     flips = [part.facts[0].get("FlipAngle") for part in (scan.low_flip, series) if part]
     return {
@@ -35,16 +35,16 @@ def found(scan: Scan) -> dict[str, str]:
     }
 
 
-def decided(decisions: Decisions) -> dict[str, str]:
+def facts_of_voxels(decisions: Decisions) -> dict[str, str]:
     """Text by column of the check table, from the voxels."""
     return {
-        "phase_units": units(decisions),
+        "phase_units": phase_units(decisions),
         "slice_chop": "none" if decisions.chop_axis is None else f"undone along {'ijk'[decisions.chop_axis]}",
         "phase_sign": f"{decisions.phase_sign:+d}",
     }
 
 
-def units(decisions: Decisions) -> str:
+def phase_units(decisions: Decisions) -> str:
     """What a stored phase value v is in rad; a real and imaginary pair needs no unit."""
     scale = decisions.scale
     if scale is None:

@@ -57,6 +57,7 @@ class Record:
     notes : warnings that stop nothing
     problems : why the images cannot be used
     table_problems : why the participants table does not let the subject take part in the diagnosis
+    maps_only : why the subject takes part in the maps alone, where nothing is wrong
     """
 
     name: str
@@ -67,11 +68,17 @@ class Record:
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     table_problems: tuple[Problem, ...] = ()
+    maps_only: str = ""
 
     @property
     def remarks(self) -> list[str]:
         """Problems and notes as they are shown."""
-        return [printable(str(remark)) for remark in (*self.problems, *self.table_problems, *self.notes)]
+        return [printable(str(remark)) for remark in (*self.problems, *self.table_problems, *self.all_notes)]
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """The notes, and first of all why there will be maps alone."""
+        return (*filter(None, [self.maps_only]), *self.notes)
 
 
 def status(record: Record, on_error: str) -> str:
@@ -80,6 +87,8 @@ def status(record: Record, on_error: str) -> str:
         if on_error == "stop" or not record.name:
             return "ERROR"
         return "skipped" if record.problems or not record.facts else "maps only"
+    if record.maps_only:
+        return "maps only"
     return "note" if record.notes else "OK"
 
 
@@ -91,7 +100,7 @@ def row(record: Record) -> dict[str, str]:
         "group": record.group,
         **{name: record.facts.get(name, "") for name in FACTS},
         **{name: record.reasons.get(name, "") for name in REASONS},
-        "notes": " | ".join(record.notes),
+        "notes": " | ".join(record.all_notes),
         "problems": " | ".join(map(str, (*record.problems, *record.table_problems))),
     }
     return {name: printable(cell) or MISSING for name, cell in cells.items()}

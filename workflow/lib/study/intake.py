@@ -14,9 +14,10 @@ from pathlib import Path
 from recon.intake.decide import PrepareEchoes
 from recon.intake.index import index
 from recon.intake.scan import Scan
+from recon.intake.select import EVERYTHING, Select
 from recon.problems import Problem
 from workflow.lib.study.check_table import Record, status
-from workflow.lib.study.outcomes import Outcome, key, look, remembered, unexpected
+from workflow.lib.study.outcomes import Outcome, examine, key, remembered, unexpected
 from workflow.lib.study.safe_paths import odd_paths
 
 
@@ -44,11 +45,12 @@ def to_stderr(done: int, total: int, name: str) -> None:
 
 def take_in(
     bids_dir: Path,
-    derivatives: Path | None,
+    derivatives: Sequence[Path] | None,
     prepare: PrepareEchoes,
     cache: Path,
     workers: int,
     trust: bool = False,
+    select: Select = EVERYTHING,
     progress: Callable[[int, int, str], None] = to_stderr,
 ) -> Intake:
     """Look at every scan of a dataset; what is wrong with it is returned, never raised.
@@ -56,15 +58,16 @@ def take_in(
     Parameters
     ----------
     bids_dir : folder of the dataset
-    derivatives : folder with the user's own masks, labels and T1w images
+    derivatives : folders with the user's own masks, labels and T1w images; see `index`
     prepare : config section `prepare_echoes`
     cache : folder for one JSON file a scan
     workers : threads; each holds a few echoes in memory
     trust : take what the cache knows without a look whether it is still true, as a job of a running workflow does
+    select : the participants, sessions and images that count
     progress : called with (scans read, scans to read, name of the scan) for scans that the cache does not know
     """
     try:
-        scans, problems = index(bids_dir, derivatives)
+        scans, problems = index(bids_dir, derivatives, select)
     except Exception as error:
         scans, problems = {}, {"": [unexpected(str(bids_dir), error)]}
     problems = by_scan(problems, scans)
@@ -148,8 +151,8 @@ def _outcomes(
     known = {name: remembered(cache, scan, None if trust else key(scan, prepare)) for name, scan in scans.items()}
     waiting = [name for name, outcome in known.items() if outcome is None]
     with ThreadPoolExecutor(workers) as pool:
-        looks = pool.map(lambda name: look(scans[name], prepare, cache), waiting)
-        for done, (name, outcome) in enumerate(zip(waiting, looks, strict=True), 1):
+        examined = pool.map(lambda name: examine(scans[name], prepare, cache), waiting)
+        for done, (name, outcome) in enumerate(zip(waiting, examined, strict=True), 1):
             known[name] = outcome
             progress(done, len(waiting), name)
     return known

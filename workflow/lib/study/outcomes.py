@@ -8,12 +8,15 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from recon.files.io import read_image, read_json, write_json
+import numpy as np
+
+from recon.files.io import Volume, read_json, write_json
+from recon.files.nifti_header import read_header
 from recon.intake.decide import PrepareEchoes, decide
 from recon.intake.scan import Scan
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, ProblemError
 from workflow.lib.record.provenance import code
-from workflow.lib.study.check_facts import decided, found
+from workflow.lib.study.check_facts import facts_of_files, facts_of_voxels
 
 ONE_ECHO = "a single echo: susceptibility, but no R2*, and the phase at TE = 0 stays in the field"
 
@@ -33,7 +36,7 @@ def unexpected(where: str, error: Exception) -> Problem:
     return Problem(where, "an input that can be examined", f"{type(error).__name__}: {error}")
 
 
-def look(scan: Scan, prepare: PrepareEchoes, cache: Path) -> Outcome:
+def examine(scan: Scan, prepare: PrepareEchoes, cache: Path) -> Outcome:
     """Decide from the voxels of a scan, and remember it. A failure that nobody foresaw is told, but not remembered."""
     before = key(scan, prepare)
     try:
@@ -46,7 +49,8 @@ def look(scan: Scan, prepare: PrepareEchoes, cache: Path) -> Outcome:
 
 def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
     """The outcome of both series; the one that is reconstructed has the last word."""
-    facts, reasons, problems = found(scan), {}, []
+    problems: list[Problem] = []
+    facts, reasons = facts_of_files(scan), {}
     notes = [ONE_ECHO] if len(scan.series.te_s) == 1 else []
     for series in filter(None, (scan.low_flip, scan.series)):
         try:
@@ -54,7 +58,7 @@ def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
         except IntakeError as error:
             problems += error.problems
         else:
-            facts |= decided(decisions)
+            facts |= facts_of_voxels(decisions)
             reasons = dict(decisions.reasons)
             notes += decisions.notes
     problems += _user_problems(scan)
@@ -68,16 +72,20 @@ def _user_problems(scan: Scan) -> list[Problem]:
         user_mask,
     )
 
-    problems = []
+    problems: list[Problem] = []
     for read, path in ((user_mask, scan.mask), (user_labels, scan.nuclei)):
         try:
             if path:
-                read(path, read_image(*scan.series.images[0][0]))
-        except IntakeError as error:
+                read(path, _grid(scan.series.files[0]))
+        except ProblemError as error:
             problems += error.problems
-        except ValueError as error:
-            problems.append(Problem(path, "an image that can be read", str(error)))
     return problems
+
+
+def _grid(image: str) -> Volume:
+    """The grid of an image, from its header alone: its voxels are all zero and take no memory."""
+    header = read_header(image)
+    return Volume(data=np.broadcast_to(np.float32(0), header.shape[:3]), affine=header.affine)
 
 
 def remembered(cache: Path, scan: Scan, wanted: str | None) -> Outcome | None:

@@ -1,110 +1,183 @@
-"""Checks of participants.tsv before any job: every diagnosed subject has a row, an age, a sex and one of two groups."""
+"""participants.tsv: read in one way for everybody, and the two groups that its labels stand for.
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+Every cell is text without the blanks around it. `n/a` and the empty cell are missing, nothing else is: `NA`, `None` and
+`null` are labels like any other.
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from recon.files.tables import read_table
-from recon.problems import Problem
+from recon.problems import IntakeError, Problem
 
-Problems = dict[str, list[Problem]]
+MISSING = ("n/a", "")
 
 
-def participant_problems(path: Path, subjects: Sequence[str], columns: Mapping, folds: int) -> Problems:
-    """What keeps subjects out of the diagnosis.
+@dataclass(frozen=True)
+class Group:
+    """One side of the diagnosis: its name, and the labels of the table that belong to it."""
+
+    name: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Participants:
+    """Columns and labels of participants.tsv: section `participants` of the configuration.
+
+    Parameters
+    ----------
+    group_column, age_column, sex_column : names of columns; that of the subjects is `participant_id` (BIDS)
+    positive_label, negative_label : label of the patients and of the controls
+    positive_labels, negative_labels : labels that count as one group, in place of the single label unless empty
+    scan : which scan of a subject is diagnosed, `first` or `last`
+
+    Raises
+    ------
+    ValueError
+        A label stands on both sides, or is one that marks a missing value.
+    """
+
+    group_column: str
+    age_column: str
+    sex_column: str
+    positive_label: str | float
+    negative_label: str | float
+    positive_labels: list[str | float]
+    negative_labels: list[str | float]
+    scan: str
+
+    def __post_init__(self) -> None:
+        if both := sorted(set(self.groups[0].labels) & set(self.groups[1].labels)):
+            raise ValueError(f"participants: expected different labels for the two groups, found {both[0]} in both")
+        if no_labels := sorted(self.sides.keys() & set(MISSING)):
+            raise ValueError(f"participants: expected labels other than n/a and empty text, found {no_labels[0]!r}")
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Name in this project → column of the file."""
+        own = {"age": self.age_column, "sex": self.sex_column, "group": self.group_column}
+        return {"participant_id": "participant_id", **own}
+
+    @property
+    def groups(self) -> tuple[Group, Group]:
+        """Controls and patients: labels 0 and 1 of the learning."""
+        return (
+            _group(self.negative_labels or [self.negative_label]),
+            _group(self.positive_labels or [self.positive_label]),
+        )
+
+    @property
+    def sides(self) -> dict[str, int]:
+        """Label of the table → 0 for controls, 1 for patients."""
+        return {label: side for side, group in enumerate(self.groups) for label in group.labels}
+
+    @property
+    def lists(self) -> bool:
+        """Whether the labels that count are listed: then subjects of other groups take part in the maps alone."""
+        return bool(self.positive_labels or self.negative_labels)
+
+
+def _group(labels: list[str | float]) -> Group:
+    texts = tuple(dict.fromkeys(map(label_text, labels)))
+    return Group("/".join(texts), texts)
+
+
+def label_text(label: str | float) -> str:
+    """A label of the configuration as a cell holds it: 1, 1.0 and "1" of YAML are one label."""
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label).strip()
+
+
+def read_participants(path: str | Path) -> pd.DataFrame:
+    """Every row of the file as text, None where a value is missing.
+
+    A byte order mark, line ends of Windows, blanks around cells, empty lines and empty cells at the end of a line do
+    not matter.
+
+    Raises
+    ------
+    IntakeError
+        The file cannot be read, or is no tab-separated table in UTF-8.
+    """
+    try:
+        header, *rows = _lines(path) or [(1, [])]
+    except (OSError, ValueError, csv.Error) as error:  # forbidden, not UTF-8, quotes that do not end
+        raise IntakeError([Problem(str(path), "a tab-separated table in UTF-8", str(error).strip())]) from None
+    columns = header[1]
+    if "" in columns or len(set(columns)) < len(columns) or not columns:
+        raise IntakeError([Problem(str(path), "different names of columns in the first line", repr(columns))])
+    for number, cells in rows:
+        if len(cells) > len(columns):
+            expected = f"a tab-separated table with {len(columns)} cells in each line"
+            raise IntakeError([Problem(str(path), expected, f"{len(cells)} in line {number}")])
+    filled = [[None if cell in MISSING else cell for cell in cells] for _, cells in rows]
+    padded = [cells + [None] * (len(columns) - len(cells)) for cells in filled]
+    return pd.DataFrame(padded, columns=columns, dtype=object)
+
+
+def _lines(path: str | Path) -> list[tuple[int, list[str]]]:
+    """Number and cells of each line that is not empty, without empty cells at the end."""
+    lines = []
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        table = csv.reader(file, delimiter="\t", strict=True)
+        for cells in table:
+            texts = [cell.strip() for cell in cells]
+            while texts and not texts[-1]:
+                texts.pop()
+            if texts:
+                lines.append((table.line_num, texts))
+    return lines
+
+
+def named(table: pd.DataFrame, columns: Participants) -> pd.DataFrame:
+    """participant_id, age, sex and group under these names, those that the file has."""
+    return pd.DataFrame({name: table[column] for name, column in columns.columns.items() if column in table})
+
+
+def to_diagnose(path: str | Path, settings: Mapping, subjects: list[str]) -> pd.DataFrame:
+    """Who is diagnosed: what folds are made from.
 
     Parameters
     ----------
     path : participants.tsv
-    subjects : those with usable images, `sub-01`
-    columns : config section `participants`
-    folds : number of folds, at most the smaller group's number of subjects
+    settings : section `participants`
+    subjects : those to keep (`sub-01`)
 
     Returns
     -------
-    problems : by subject, and under "" those of the table as a whole; empty where all is well
+    DataFrame
+        participant_id, label (0 for controls, 1 for patients), group (its name), age and sex, in the order of the file.
+
+    Raises
+    ------
+    ValueError
+        A column is missing, a subject has no row, or a group is unknown.
     """
-    table, wrong = _table(path, columns["group_column"])
-    if wrong or table is None:
-        return {"": wrong}
-    found = [
-        *_presence(path, table, subjects),
-        *_duplicates(path, table),
-        *_contents(path, table, columns),
-    ]
-    problems: Problems = {}
-    for subject, problem in found:
-        problems.setdefault(subject, []).append(problem)
-    few = _group_sizes(path, table[~table.participant_id.isin(problems)], columns, folds)
-    return problems | ({"": few} if few else {})
+    columns, raw = Participants(**settings), read_participants(path)
+    table = named(raw, columns)
+    if absent := [column for name, column in columns.columns.items() if name not in table]:
+        raise ValueError(f"{path}: expected a column `{absent[0]}`, found {', '.join(raw.columns)}")
+    if without := sorted(set(subjects) - set(table["participant_id"])):
+        raise ValueError(f"{path}: expected a row for every subject with images, found none for {', '.join(without)}")
+    table = table[table["participant_id"].isin(subjects)].reset_index(drop=True)
+    label = table["group"].map(columns.sides)
+    if label.isna().any():
+        found = sorted({str(group) for group in table["group"][label.isna()]})
+        raise ValueError(f"{path}: expected {' or '.join(columns.sides)} as group, found {', '.join(found)}")
+    names = label.map(dict(enumerate(group.name for group in columns.groups)))
+    return table.assign(label=label.astype(int), group=names)
 
 
-def tells_groups(path: Path) -> bool:
-    """Whether there is a table that says more than who took part, as the one that DICOM conversion begins does not."""
-    if not path.is_file():
-        return False
-    try:
-        return list(read_table(path).columns) != ["participant_id"]
-    except (OSError, ValueError):
-        return True
-
-
-def _table(path: Path, group: str) -> tuple[pd.DataFrame | None, list[Problem]]:
-    """The table, or why there is none."""
-    if not path.is_file():
-        expected = "a participants table for the diagnosis (target `maps` needs none)"
-        return None, [Problem(str(path), expected, "a folder" if path.is_dir() else "none")]
-    try:
-        table = read_table(path)
-    except (OSError, ValueError) as error:  # not UTF-8, ragged, empty, forbidden
-        return None, [Problem(str(path), "a tab-separated table in UTF-8", str(error).strip())]
-    missing = [column for column in ("participant_id", "age", "sex", group) if column not in table]
-    if missing:
-        found = f"no {', '.join(missing)} but {', '.join(map(str, table.columns))}"
-        hint = ": tabs between the columns?" if len(table.columns) == 1 else ""
-        return None, [Problem(str(path), f"columns participant_id, age, sex and {group}", found + hint)]
-    return table.astype({"participant_id": str}), []
-
-
-def _presence(path: Path, table: pd.DataFrame, subjects: Sequence[str]) -> Iterable[tuple[str, Problem]]:
-    """Subjects of the table without images, and the reverse."""
-    listed, scanned = set(table.participant_id), set(subjects)
-    yield from ((s, Problem(str(path), f"usable images of {s}", "none")) for s in sorted(listed - scanned))
-    yield from ((s, Problem(str(path), f"a row for {s}", "none")) for s in sorted(scanned - listed))
-
-
-def _duplicates(path: Path, table: pd.DataFrame) -> Iterable[tuple[str, Problem]]:
-    counts = table.participant_id.value_counts(sort=False)
-    return ((s, Problem(str(path), f"one row for {s}", f"{n}")) for s, n in counts[counts > 1].items())
-
-
-def _contents(path: Path, table: pd.DataFrame, columns: Mapping) -> Iterable[tuple[str, Problem]]:
-    """Rows without a group, an age or a sex."""
-    group, labels = columns["group_column"], _labels(columns)
-    for row in table.to_dict("records"):
-        subject, age = row["participant_id"], pd.to_numeric(row["age"], errors="coerce")
-        if row[group] not in labels:
-            yield subject, Problem(str(path), f"{group} {labels[0]} or {labels[1]} for {subject}", _cell(row[group]))
-        if not (math.isfinite(age) and age >= 0):
-            yield subject, Problem(str(path), f"a number as age of {subject}", _cell(row["age"]))
-        if pd.isna(row["sex"]):
-            yield subject, Problem(str(path), f"a sex for {subject}", _cell(row["sex"]))
-
-
-def _labels(columns: Mapping) -> list:
-    return [columns["negative_label"], columns["positive_label"]]
-
-
-def _cell(value: object) -> str:
-    return "n/a" if pd.isna(value) else str(value)
-
-
-def _group_sizes(path: Path, usable: pd.DataFrame, columns: Mapping, folds: int) -> list[Problem]:
-    """Problem of groups that are smaller than the number of folds, counted without the subjects that have problems."""
-    sizes = usable[columns["group_column"]].value_counts().reindex(_labels(columns), fill_value=0)
-    if sizes.min() >= folds:
-        return []
-    found = ", ".join(f"{size} {label}" for label, size in sizes.items())
-    return [Problem(str(path), f"at least {folds} usable subjects in each group (folds)", found)]
+def age_of(participants: str | Path | None, subject: str, age_column: str) -> float | None:
+    """Age of a subject in years as far as a participants table says; None where there is none or it is no number."""
+    table = read_participants(participants) if participants else pd.DataFrame()
+    if age_column not in table or "participant_id" not in table:
+        return None
+    ages = pd.to_numeric(table.loc[table["participant_id"] == subject, age_column], errors="coerce").dropna().unique()
+    if len(ages) > 1:
+        found = ", ".join(f"{age:g}" for age in ages)
+        raise ValueError(f"{participants}: expected one age of {subject}, found {found}")
+    return float(ages[0]) if len(ages) else None

@@ -2,9 +2,9 @@
 
 from recon.intake.facts import of_both_parts
 from recon.intake.scan import Image, Scan, Series
+from recon.intake.vendors import VENDORS
 from recon.phantom import bids
 from recon.phantom.cohort import Simulate
-from recon.phantom.vendor import VENDORS
 from workflow.lib.setup.paths import Paths
 
 

@@ -8,14 +8,16 @@ from pathlib import Path
 from recon.intake.decide import PrepareEchoes
 from recon.intake.dicom.convert import Conversion, convert
 from recon.intake.scan import Scan
+from recon.intake.select import EVERYTHING, Select
 from recon.problems import IntakeError, Problem
-from workflow.lib.report.cohort import flow, groups
-from workflow.lib.setup.paths import Paths
+from workflow.lib.report.cohort import flow
+from workflow.lib.setup.paths import Paths, user_datasets
 from workflow.lib.study.check_table import Record, text, write_all
+from workflow.lib.study.enrolment import Enrolment, enrol, of_subjects
 from workflow.lib.study.intake import take_in, with_problems
-from workflow.lib.study.participants import participant_problems, tells_groups
+from workflow.lib.study.participants import Participants
 from workflow.lib.study.simulated import planned_scans
-from workflow.lib.study.verdict import exclude, in_study, in_words, must_stop
+from workflow.lib.study.verdict import exclude, in_study, must_stop, not_diagnosed
 
 
 class CheckError(ValueError):
@@ -30,19 +32,23 @@ class Study:
     ----------
     scans : the scans to reconstruct, by name
     unfit : problems of the participants table by subject, or under "" of the whole table
+    maps_only : why subjects without problems are not diagnosed, by subject
     records : rows of the check table
     flow : subjects found, left out and diagnosed, see `cohort.flow`
     """
 
     scans: dict[str, Scan]
     unfit: dict[str, list[Problem]]
+    maps_only: dict[str, str]
     records: list[Record]
     flow: dict | None
 
 
 def simulated_study(cfg: dict, paths: Paths) -> Study:
     """A cohort that is simulated: nothing can be wrong with it."""
-    return Study(scans=planned_scans(cfg["simulate"], paths), unfit={}, records=[], flow=None)
+    if Select(**cfg["select"]) != EVERYTHING:
+        raise IntakeError([Problem("config, select", "a dataset to select from (bids_dir)", "a simulated cohort")])
+    return Study(scans=planned_scans(cfg["simulate"], paths), unfit={}, maps_only={}, records=[], flow=None)
 
 
 def own_study(
@@ -71,23 +77,36 @@ def own_study(
     CheckError
         With the whole table, where `on_error` does not allow to go on.
     """
-    derivatives = Path(cfg["derivatives"]) if cfg["derivatives"] else None
+    own = [Path(folder) for folder in user_datasets(cfg["derivatives"], bids_dir).values()]
+    derivatives, select = own if cfg["derivatives"] else None, Select(**cfg["select"])
     cache, prepare = Path(paths.root, "check"), PrepareEchoes(**cfg["prepare_echoes"])
-    taken = with_problems(take_in(bids_dir, derivatives, prepare, cache, workers, trust=not first_look), refused)
+    taken = take_in(bids_dir, derivatives, prepare, cache, workers, trust=not first_look, select=select)
+    taken = with_problems(taken, {name: found for name, found in refused.items() if select.takes_subject(name)})
     scans, left_out = exclude(taken)
-    table, columns = bids_dir / "participants.tsv", cfg["participants"]
     subjects = sorted({scan.subject for scan in scans.values()})
-    unfit = participant_problems(table, subjects, columns, cfg["folds"]["folds"])
-    known = unfit if tells_groups(table) else {}  # the maps need no table
-    group = groups(table, columns["group_column"])
-    records = in_study(taken, group, known, chi_echoes, cfg["on_error"])
+    table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], cfg["folds"]["folds"])
+    table = of_subjects(table, select.takes_subject)
+    records = in_study(taken, table, chi_echoes, cfg["on_error"])
     if first_look:
         write_all(records, Path(paths.root), cfg["dataset"])
         if must_stop(taken, cfg["on_error"]):
             raise CheckError(text(records))
         for name, reasons in left_out.items():
             print(f"left out: {name}: {'; '.join(reasons)}", file=sys.stderr)
-    return Study(scans=scans, unfit=unfit, records=records, flow=flow(group, scans, left_out, in_words(known)))
+    return Study(
+        scans=scans,
+        unfit=table.problems,
+        maps_only=table.maps_only,
+        records=records,
+        flow=flow(_group_names(table, cfg["participants"]), scans, left_out, not_diagnosed(table)),
+    )
+
+
+def _group_names(table: Enrolment, settings: dict) -> dict[str, str]:
+    """Name of the group by subject; a label that belongs to neither group names itself."""
+    groups = Participants(**settings).groups
+    names = {label: group.name for group in groups for label in group.labels}
+    return {subject: names.get(label, label) for subject, label in table.labels.items()}
 
 
 def from_dicom(dicom_dir: Path, bids_dir: Path) -> dict[str, list[Problem]]:

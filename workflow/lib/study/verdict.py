@@ -6,6 +6,7 @@ from dataclasses import replace
 from recon.intake.scan import Scan
 from recon.problems import Problem, printable
 from workflow.lib.study.check_table import Record, status
+from workflow.lib.study.enrolment import Enrolment
 from workflow.lib.study.intake import Intake
 
 
@@ -24,10 +25,19 @@ def must_stop(intake: Intake, on_error: str) -> bool:
     return bool(intake.problems) if on_error == "stop" else "" in intake.problems or not intake.scans
 
 
+def not_diagnosed(table: Enrolment) -> dict[str, list[str]]:
+    """Reasons in words by subject whom the participants table leaves out of the diagnosis."""
+    return in_words(told_problems(table)) | {subject: [note] for subject, note in table.maps_only.items()}
+
+
+def told_problems(table: Enrolment) -> dict[str, list[Problem]]:
+    """What the check says of the participants table; nothing where there is none yet, as the maps need none."""
+    return table.problems if table.has_groups else {}
+
+
 def in_study(
     intake: Intake,
-    groups: dict[str, str],
-    table_problems: dict[str, list[Problem]],
+    table: Enrolment,
     chi_echoes: Callable[[int], Sequence[int]],
     on_error: str,
 ) -> list[Record]:
@@ -36,12 +46,11 @@ def in_study(
     Parameters
     ----------
     intake : Intake
-    groups : group by subject
-    table_problems : of the participants table, by subject or under "" of the whole table
+    table : what the participants table says
     chi_echoes : number of echoes → those that susceptibility is computed from, consecutive
     on_error : `stop` or `skip`
     """
-    records = {record.name: record for record in intake.records}
+    records, table_problems = {record.name: record for record in intake.records}, told_problems(table)
     subjects = {name.split("_")[0] for name in records}
     records |= {name: Record(name=name) for name in table_problems if name not in subjects}
 
@@ -54,7 +63,8 @@ def in_study(
         )
         known = replace(
             record,
-            group=groups.get(subject, ""),
+            group=table.labels.get(subject, ""),
+            maps_only=table.maps_only.get(subject, ""),
             facts=record.facts | echoes,
             table_problems=tuple(table_problems.get(subject, ())),
         )

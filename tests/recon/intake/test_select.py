@@ -1,0 +1,58 @@
+"""The part of a dataset that a run is about."""
+
+import pytest
+
+from recon.intake.index import index
+from recon.intake.select import Select
+from tests.recon.intake.raw_files import write_series
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Two subjects with two sessions each; the first session has two runs, the second two series."""
+    for subject in ("01", "02"):
+        for visit, name in (("1", "run-1"), ("1", "run-02"), ("2", "acq-hr"), ("2", "acq-lr")):
+            folder = f"sub-{subject}/ses-{visit}/anat/sub-{subject}_ses-{visit}_{name}"
+            write_series(tmp_path, folder, sidecar={"FlipAngle": 10})
+    return tmp_path
+
+
+def selected(dataset, participants=(), sessions=(), **filters):
+    wanted = Select(participants=list(participants), sessions=list(sessions), filters=filters)
+    return index(dataset, select=wanted)
+
+
+@pytest.mark.parametrize("label", ["02", "sub-02"])
+def test_a_participant_by_its_label(dataset, label):
+    scans, _ = selected(dataset, [label], ["1"])
+    assert sorted(scans) == ["sub-02_ses-1_run-02", "sub-02_ses-1_run-1"]
+
+
+@pytest.mark.parametrize("run", [2, "02", "2", [2, 3]])
+def test_a_number_is_the_same_however_it_is_written(dataset, run):
+    scans, _ = selected(dataset, ["01"], ["ses-1"], run=run)
+    assert list(scans) == ["sub-01_ses-1_run-02"]
+
+
+def test_a_filter_chooses_one_of_two_series(dataset):
+    assert "sub-01_ses-2" not in selected(dataset, sessions=["2"])[0]  # two series of one flip angle
+    scans, _ = selected(dataset, sessions=["2"], acquisition="hr", datatype="anat", suffix="MEGRE")
+    assert sorted(scans) == ["sub-01_ses-2", "sub-02_ses-2"]
+    assert all("_acq-hr_" in file for scan in scans.values() for file in scan.series.files)
+
+
+def test_null_stands_for_an_entity_that_is_not_there(dataset):
+    assert {name[-5:] for name in selected(dataset, acquisition=None)[0]} == {"run-1", "un-02"}
+
+
+def test_labels_that_are_not_there_are_refused_with_those_that_are(dataset):
+    scans, problems = selected(dataset, ["01", "09"], ["3"])
+    text = "\n".join(map(str, problems[""]))
+    assert scans == {}
+    assert f"{dataset}: expected sub-09 (config select.participants), found 01, 02" in text
+    assert "expected ses-3 (config select.sessions), found 1, 2" in text
+
+
+def test_a_filter_that_fits_nothing_says_so(dataset):
+    _, problems = selected(dataset, ["01"], acquisition="other")
+    assert "that `select` takes, found none" in str(problems["sub-01"][0])

@@ -1,0 +1,56 @@
+"""`q-net COMMAND …`, or `python -m workflow COMMAND …`: the one entry to everything that a user starts.
+
+Nothing is imported before it is known which command runs: `q-net --help` answers at once.
+"""
+
+import sys
+from importlib import import_module
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A sub-command: its module, what the list of commands says, and whether its `main` gets the name as first word."""
+
+    module: str
+    help: str
+    named: bool = False
+
+
+COMMANDS = {
+    "run": Command("workflow.cli.run", "run the workflow: from raw echoes to the report, or to the target named", True),
+    "check": Command("workflow.cli.run", "look at your data before a run; nothing is computed", True),
+    "predict": Command("workflow.cli.run", "apply a trained run to new subjects", True),
+    "recon": Command("recon.__main__", "one stage of the reconstruction on a folder of files"),
+    "evaluate": Command("qnet.__main__", "every table and figure from predictions alone", True),
+    "compare": Command("qnet.__main__", "compare two runs on the same subjects", True),
+    "why": Command("workflow.cli.why", "what a run would do and why, in words; nothing runs"),
+    "plan": Command("workflow.cli.plan", "jobs, core-hours, memory and disk that a run would need; nothing runs"),
+    "stale": Command("workflow.cli.stale", "files of scans that are no longer part of a run, one a line"),
+    "verify": Command("workflow.cli.verify", "compare results with the checksums of their jobs"),
+    "prepare": Command("workflow.cli.prepare", "fetch and check what nodes without network need"),
+    "container": Command("workflow.cli.container", "print the Apptainer definition of the locked environment"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit status.
+
+    Parameters
+    ----------
+    arguments : the words behind `q-net`; those of this process where None
+
+    Raises
+    ------
+    SystemExit
+        From commands that end themselves, as after `--help`.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in COMMANDS:
+        command = COMMANDS[words[0]]
+        return import_module(command.module).main(words if command.named else words[1:]) or 0
+    listed = {name: command.help for name, command in COMMANDS.items()}
+    return import_module("workflow.cli.bids_app").main(words, listed) or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

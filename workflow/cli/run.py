@@ -1,0 +1,15 @@
+"""`q-net run|check|predict [TARGETS] [ARGUMENTS OF SNAKEMAKE]`: Snakemake itself, from any folder."""
+
+from collections.abc import Sequence
+
+from workflow.cli.snakemake import ALL_CORES, SNAKEFILE, helped, says_where, start
+
+QUIET = ("--quiet", "rules", "host", "reason", "progress")  # the check prints a table of its own
+FIRST = {"run": (), "check": ("check", *QUIET), "predict": ("predict",)}
+
+
+def main(words: Sequence[str]) -> None:
+    """Start Snakemake; `words`: the command and the user's own words."""
+    command, *rest = words
+    if not helped(command, rest):
+        start(*FIRST[command], *SNAKEFILE, *(() if says_where(rest) else ALL_CORES), *rest)

@@ -1,0 +1,59 @@
+"""How commands call Snakemake: the shipped Snakefile under the user's own words."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from workflow.lib.home import HOME
+
+SNAKEFILE = ("--snakefile", str(HOME / "workflow" / "Snakefile"))
+ALL_CORES = ("--cores", "all")
+HELP = """usage: q-net {command} [TARGETS] [ARGUMENTS OF SNAKEMAKE]
+
+Results are those below results/<dataset>/ in the current folder; without --cores, a run uses all cores.
+Every argument is Snakemake's own: `snakemake --help` lists them. Those most used:
+
+  --config bids_dir=FOLDER dataset=NAME   your data; without bids_dir a cohort is simulated
+  --configfile FILE …                     your own values of config.yaml
+  --cores N                               processor cores to use
+  --dry-run                               list the jobs, run none
+  --use-conda                             every rule in its own conda environment
+  --workflow-profile slurm                on a SLURM cluster
+
+targets: all (default), maps (stop after the maps; needs no groups), simulate (only write the simulated cohort)
+"""
+
+
+def helped(command: str, words: Sequence[str]) -> bool:
+    """Whether words ask for help, which has then been printed: Snakemake's own would drown it."""
+    asked = bool({"-h", "--help"} & set(words))
+    if asked:
+        print(HELP.format(command=command), end="")
+    return asked
+
+
+def with_snakefile(words: Sequence[str]) -> list[str]:
+    """A user's words behind the option that names the shipped Snakefile, which works from any folder."""
+    return [*SNAKEFILE, *words]
+
+
+def says_where(words: Sequence[str]) -> bool:
+    """Whether words say on how many cores, or on which cluster, to run; else Snakemake would refuse them."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-c", "--cores")
+    parser.add_argument("-j", "--jobs", nargs="?", const="unlimited")
+    parser.add_argument("-e", "--executor")
+    parser.add_argument("--profile", default=os.environ.get("SNAKEMAKE_PROFILE"))
+    parser.add_argument("--workflow-profile")
+    known, _ = parser.parse_known_args(words)
+    return any(value is not None for value in vars(known).values())
+
+
+def start(*words: str) -> None:
+    """Become Snakemake: this process, its exit status and its signals are Snakemake's from here on.
+
+    `-P` keeps modules of the current folder out of the search path.
+    """
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "snakemake", *words])
