@@ -164,7 +164,7 @@ CODE = {  # file: rules that run it
     "workflow/scripts/slice_stack.py": ["slice_stack"],
     "qnet/baselines/glcm.py": ["region_features", "baselines"],
     "qnet/folds.py": ["folds"],
-    "qnet/images/samples.py": ["augmentation_samples"],
+    "qnet/explanation/samples.py": ["augmentation_samples"],
     "qnet/images/augment_batch.py": ["train_image_model"],
     "qnet/networks/features.py": ["embed_slices"],
     "qnet/networks/train_scan.py": ["train_scan_model"],

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from qnet.networks.heads.registry import head_of
 from recon.combine import echo_range
 from recon.pipeline import STAGES
 from recon.registry import taken
-from workflow.lib.report.acquisition_table import milliseconds, obliquity_deg, plain, reasons, voxel
+from workflow.lib.report.acquisition_table import milliseconds, obliquity_deg, reasons, voxel
 from workflow.lib.report.html import TEMPLATES, filled_markdown, markdown_fragment
+from workflow.lib.words import plain
 
 REFERENCES = TEMPLATES.parents[1] / "resources" / "references.tsv"
 MOST = 4  # different values that a sentence lists
@@ -119,6 +121,7 @@ def methods_text(cfg: dict, acquisitions: list[dict], versions: dict[str, str], 
     text = filled_markdown(
         "methods.md.j2", FILTERS,
         cfg=cfg, data=data, versions=versions, synthetic=synthetic, cite=cite, said=said,
+        head=head_of(cfg["train_scan_model"]["head"]),
     )  # fmt: skip
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     table = references()
