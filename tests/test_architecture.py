@@ -59,8 +59,19 @@ def test_a_script_is_short_and_serves_one_package(path):
 @pytest.mark.parametrize(
     "path", sorted(p for package in ("recon", "qnet") for p in (ROOT / package).rglob("__init__.py")), ids=str
 )
-def test_package_files_are_empty(path):
-    assert (ROOT / path).read_text() == ""
+def test_package_files_only_export(path):
+    """A docstring, imports and `__all__`, which lists what they import; or nothing."""
+    body = ast.parse((ROOT / path).read_text()).body
+    documented = [n for n in body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
+    imports = [n for n in documented if isinstance(n, ast.ImportFrom)]
+    others = [n for n in documented if n not in imports]
+    assert [ast.unparse(n.targets[0]) for n in others if isinstance(n, ast.Assign)] == ["__all__"] * len(others)
+    listed = [name for n in others for name in ast.literal_eval(n.value)]
+    assert sorted(listed) == sorted(alias.name for n in imports for alias in n.names)
+
+
+def test_recon_lists_its_stages():
+    assert len(list((ROOT / "recon").glob("*.py"))) <= 12
 
 
 def modules_imported(path: Path) -> set[Path]:

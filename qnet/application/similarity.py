@@ -93,7 +93,7 @@ def image_statistics(images: np.ndarray, brain: np.ndarray) -> dict[str, float]:
     inside = brain & (np.abs(images[:, 0]) > NO_MAP_PPM)  # susceptibility may end short of the brain's rim
     if not inside.any():
         raise ValueError("image statistics: expected pixels in the brain, found none")
-    found = {}
+    found: dict[str, float] = {}
     for index, channel in enumerate(CHANNELS):
         values = images[:, index][inside].astype(float)
         values = values / (np.median(values) or 1.0) if channel == "T1w" else values

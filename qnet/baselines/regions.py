@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from qnet.atomic import atomic
 from qnet.baselines.glcm import cooccurrence, grey_levels, texture
 from qnet.baselines.radiomics import SHAPE_UNITS, first_order, shape
 from qnet.images.data import read_canonical
@@ -169,13 +168,8 @@ def _of_shape(region: str, sides: list[Side], voxel_size_mm: np.ndarray) -> Iter
     """Rows of the shape of one nucleus: the mean of the sides that lie wholly in the volume."""
     whole = [shape(side.inside, voxel_size_mm) for side in sides if not side.cut]
     for feature, unit in SHAPE_UNITS.items():
-        value = np.mean([of_side[feature] for of_side in whole]) if whole else np.nan
+        value = float(np.mean([of_side[feature] for of_side in whole])) if whole else np.nan
         yield _row("mask", "shape", feature, region, "both", unit, value)
-
-
-def write_features(path: str | Path, table: pd.DataFrame) -> None:
-    with atomic(path) as part:
-        table.to_csv(part, sep="\t", index=False, na_rep="n/a")
 
 
 def read_features(paths: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -198,7 +192,7 @@ def read_features(paths: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     ValueError
         Tables list different features, or two are of one subject.
     """
-    tables = {}
+    tables: dict[str, pd.DataFrame] = {}
     for path in paths:
         participant = Path(path).name.split("_")[0]
         table = pd.read_csv(path, sep="\t", na_values=["n/a"]).set_index("name")

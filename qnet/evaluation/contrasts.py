@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from qnet.evaluation.cases import Cases
 from qnet.evaluation.names import CONTROLS, NETWORKS
-from qnet.evaluation.predictions import Cases
 from qnet.evaluation.settings import Evaluate
 from qnet.evaluation.statistics import delong, holm, mcnemar_exact, stars
 

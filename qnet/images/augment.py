@@ -7,6 +7,7 @@ same on a GPU.
 
 import os
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,12 +86,12 @@ def pipeline(size: int, params: Augmentation):
     )
 
 
-def augment(images: np.ndarray, index, seed: int, epoch: int, transform) -> np.ndarray:
+def augment(images: np.ndarray | Mapping[int, np.ndarray], index, seed: int, epoch: int, transform) -> np.ndarray:
     """Augment the images `index` of one epoch.
 
     Parameters
     ----------
-    images : (N, 3, S, S) float array in [0, 1]
+    images : (N, 3, S, S) float array in [0, 1], or some of them by index
         All normalised training images.
     index : (B,) int
     seed, epoch : int

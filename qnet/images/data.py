@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def read_canonical(path: str | Path, volume: int | None = None):
     """
     import nibabel  # only this reader needs it; networks are trained without
 
-    image = nibabel.load(path)
+    image: Any = nibabel.load(path)
     if volume is not None and len(image.shape) == 4:
         image = image.slicer[..., volume]
     image = nibabel.as_closest_canonical(image)
@@ -181,7 +182,7 @@ def _corners(mask: np.ndarray, complaint: str) -> tuple[np.ndarray, np.ndarray]:
 
 def write_stack(path: str | Path, stack: dict[str, np.ndarray]) -> None:
     with atomic(path) as part:
-        np.savez(part, **stack)
+        np.savez(part, allow_pickle=False, **stack)
 
 
 def read_stack(path: str | Path, input_name: str) -> tuple[np.ndarray, np.ndarray]:

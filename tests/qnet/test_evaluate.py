@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 
 from qnet.__main__ import main, settings
+from qnet.evaluation.cases import split_cases
 from qnet.evaluation.evaluate import evaluate
 from qnet.evaluation.metrics import outcomes, rates
 from qnet.evaluation.paper import PAPER_RESULTS
-from qnet.evaluation.predictions import read_predictions, split_cases
 from qnet.evaluation.settings import read_ceiling
 from qnet.evaluation.statistics import delong, holm, resample_subjects
 from qnet.evaluation.tables import bootstrap_rates
+from qnet.predictions import read_predictions
 from tests.qnet.made_predictions import PARAMS, baselines, networks, people
 
 MODELS = ("ResNet", "ResNetSWA", "Q-Net")

@@ -24,7 +24,7 @@ FETCH = ("fetch_", "download", "urlopen", "urlretrieve", "load_state_dict_from_u
 AT_REQUEST = {
     "workflow/cli/prepare.py",
     "workflow/lib/setup/prepare.py",
-}  # a user's command before a run, see docs/cluster.md
+}  # a user's command before a run, see docs/how-to/cluster.md
 ROOMS = r"workflow\.(?:cli|lib\.setup)"
 PREPARE = re.compile(rf"^from {ROOMS} import .*\bprepare\b|^(?:from|import) {ROOMS}\.prepare\b", re.M)
 QUIET = ("NO_ET", "NIPYPE_NO_ET", "NO_ALBUMENTATIONS_UPDATE")  # the Makefile sets them, too

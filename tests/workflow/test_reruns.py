@@ -102,13 +102,13 @@ def more_text(text):
     return text + "<!-- edited -->\n"
 
 
-BACKGROUND, PROFILE = "recon/background/stage.py", "workflow/profiles/default/profile.yaml"
+BACKGROUND, PROFILE = "recon/background/spherical.py", "workflow/profiles/default/profile.yaml"
 NOTHING = {  # name: file, edit
     "nothing": ("tiny.yaml", untouched),
     "touched script": ("workflow/scripts/local_field.py", untouched),
     "touched resource": ("resources/nuclei.tsv", untouched),
     "comment": (BACKGROUND, lambda text: "# a remark\n" + text),
-    "docstring": (BACKGROUND, replaced("Remove the field of sources", "Take away the field of sources")),
+    "docstring": (BACKGROUND, replaced("SHARP with the largest sphere", "SHARP with the biggest sphere")),
     "comment in the config": ("config/config.yaml", lambda text: "# a remark\n" + text),
     "reordered overlay": ("tiny.yaml", reordered),
     "reordered config": ("config/config.yaml", reordered),
@@ -150,12 +150,13 @@ CODE = {  # file: rules that run it
     "recon/phantom/cohort.py": ["simulate_cohort", "simulate_subject"],
     "recon/phantom/tissue.py": ["simulate_subject"],
     "recon/intake/interpolation.py": ["prepare_echoes"],
-    "recon/mask/surface.py": ["brain_mask", "unwrap_phase", "subject_page"],
-    "recon/unwrap/stage.py": ["unwrap_phase"],
-    "recon/field/stage.py": ["field_mapping"],
-    "recon/background/sources.py": ["local_field"],
-    "recon/relaxation/decay.py": ["r2star_map"],
-    "recon/inversion/division.py": ["dipole_inversion"],
+    "recon/mask/surface.py": ["brain_mask"],
+    "recon/mask/trim.py": ["unwrap_phase", "methods"],
+    "recon/unwrap/stage.py": ["unwrap_phase", "methods"],
+    "recon/field/stage.py": ["field_mapping", "methods"],
+    "recon/background/sources.py": ["local_field", "methods"],
+    "recon/relaxation/decay.py": ["r2star_map", "methods"],
+    "recon/inversion/division.py": ["dipole_inversion", "methods"],
     "recon/combine.py": ["combine_echoes", "methods"],
     "recon/relaxation/t1.py": ["t1w_map"],
     "recon/regions/registration.py": ["locate_nuclei", "subject_page"],
@@ -163,7 +164,7 @@ CODE = {  # file: rules that run it
     "workflow/scripts/slice_stack.py": ["slice_stack"],
     "qnet/baselines/glcm.py": ["region_features", "baselines"],
     "qnet/folds.py": ["folds"],
-    "qnet/images/samples.py": ["augmentation_samples"],
+    "qnet/explanation/samples.py": ["augmentation_samples"],
     "qnet/images/augment_batch.py": ["train_image_model"],
     "qnet/networks/features.py": ["embed_slices"],
     "qnet/networks/train_scan.py": ["train_scan_model"],
@@ -224,7 +225,7 @@ def test_code_reruns_the_stages_that_reach_it(tiny, file):
 
 def test_a_line_inside_a_function_counts(tiny):
     with edited(tiny / BACKGROUND, replaced("4 * radii_mm[0]", "5 * radii_mm[0]")):
-        assert plan(tiny) == jobs(after("local_field"), SCANS)
+        assert plan(tiny) == jobs(after("local_field", "methods"), SCANS)
 
 
 @pytest.mark.parametrize("file", TEXT)
@@ -244,7 +245,7 @@ def test_a_lost_intermediate_is_made_again_for_what_runs_again(tiny):
         deleted(tiny / RESULTS / "work/sub-01/sub-01_desc-local_fieldmap.nii"),
         edited(tiny / "recon/inversion/division.py", more_code),
     ):
-        assert plan(tiny) == jobs(after("dipole_inversion"), SCANS) | {"local_field": 1}
+        assert plan(tiny) == jobs(after("dipole_inversion", "methods"), SCANS) | {"local_field": 1}
 
 
 def test_new_subjects_are_added_beside_the_old_ones(tiny):

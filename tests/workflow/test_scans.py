@@ -36,7 +36,7 @@ def test_r2star_is_fitted_where_the_echoes_suffice(echoes, method):
 
 
 def test_arlo_of_two_echoes_is_refused():
-    with pytest.raises(IntakeError, match="data: expected three echoes for r2star_map.method arlo .*, found two"):
+    with pytest.raises(IntakeError, match="data: expected 3 echoes for r2star_map.method arlo .*, found 2"):
         check_r2star(2, "arlo", "data")
 
 

@@ -7,8 +7,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from recon.combine import CombineEchoes, echo_range
+from recon.combine import echo_range
 from recon.intake.scan import Scan
+from recon.registry import taken
 from recon.settings import arm
 from workflow.lib.setup.config import check, in_order
 from workflow.lib.setup.labels import with_names
@@ -222,4 +223,4 @@ def chi_echoes(cfg: Mapping[str, Any], n_echoes: int) -> range:
     """Numbers of the echoes, from 1, that susceptibility is computed from, each alone or all together."""
     every = range(1, n_echoes + 1)
     separate = cfg["field_mapping"]["echoes"] == "separate"
-    return every[echo_range(CombineEchoes(**cfg["combine_echoes"]), n_echoes)] if separate else every
+    return every[echo_range(n_echoes, **taken(echo_range, cfg["combine_echoes"]))] if separate else every

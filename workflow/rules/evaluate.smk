@@ -1,12 +1,9 @@
 # Evaluation: predictions → the paper's tables and figures and what belongs beside them, against the truth where it is known.
 
-TABLES = (
-    "table1 table2 table3 table3_runs delong mcnemar contrasts calibration reliability decision_curve confounds "
-    "ablation paper_comparison"
-).split()
-FIGURES = "roc_image_inputs roc_image auc_boxplot roc_scan_inputs roc_scan reliability_curves decision_curves".split()
-if RUN.cfg["runs"]["variants"]:
-    FIGURES.append("ablation_forest")
+from qnet.evaluation.manifest import figures_of, tables_of
+
+TABLES = tables_of("evaluate")
+FIGURES = figures_of("evaluate", () if RUN.cfg["runs"]["variants"] else ("ablation",))
 
 
 rule region_features:

@@ -1,4 +1,6 @@
 # Reconstruction: echoes → maps, one scan a job. Parameters: the config section of the rule's name.
+from recon.background.stage import STAGE as LOCAL_FIELD
+from recon.inversion.stage import STAGE as DIPOLE_INVERSION
 
 
 rule prepare_echoes:
@@ -95,17 +97,16 @@ rule field_mapping:
         "../scripts/field_mapping.py"
 
 
-# what follows the contrasts of the magnitude is set aside
-CONTRASTS = rules.prepare_echoes.output.magnitude_4d if RUN.cfg["local_field"]["method"] == "lbv_sources" else []
-PRIOR = RUN.cfg["dipole_inversion"]["method"], RUN.cfg["dipole_inversion"]["tv_prior"]
-TISSUE = rules.prepare_echoes.output.magnitude_4d if PRIOR == ("tv", "tissue") else []
+def needed(stage, name, file):
+    """The file where the configured method of a stage reads an optional input of that name, else nothing."""
+    return file if name in stage.needs(RUN.cfg[stage.section]) else []
 
 
 rule local_field:
     input:
         field=rules.field_mapping.output.field,
         reliable=rules.unwrap_phase.output.reliable,
-        magnitude=CONTRASTS,
+        magnitude=needed(LOCAL_FIELD, "magnitude", rules.prepare_echoes.output.magnitude_4d),
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
         local=RUN.paths.work("desc-local_fieldmap.nii"),
@@ -155,9 +156,9 @@ rule dipole_inversion:
     input:
         local=rules.local_field.output.local,
         eroded=rules.local_field.output.eroded,
-        r2star=R2STAR,
-        precision=rules.field_mapping.output.precision,
-        magnitude=TISSUE,
+        r2star=needed(DIPOLE_INVERSION, "r2star_hz", R2STAR),
+        precision=needed(DIPOLE_INVERSION, "precision", rules.field_mapping.output.precision),
+        magnitude=needed(DIPOLE_INVERSION, "magnitude", rules.prepare_echoes.output.magnitude_4d),
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
         chi=RUN.paths.work("desc-echoes_Chimap.nii"),

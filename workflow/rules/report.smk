@@ -1,5 +1,7 @@
 # The report: one self-contained page that a reader understands alone, and the checklists beside it.
 
+from qnet.evaluation.manifest import tables_shown_in
+
 PAGES = ("base", "macros", "report", "results", "trust", "cohort", "steps")
 
 
@@ -27,7 +29,7 @@ rule cohort_figures:
 rule checklist:
     input:
         folds=rules.folds.output.folds,
-        tables=[RUN.paths.table(name) for name in ("table3", "contrasts", "confounds", "ablation")],
+        tables=[RUN.paths.table(name) for name in tables_shown_in("checklist")],
     output:
         table=RUN.paths.table("checklist"),
         page=f"{RUN.paths.root}/checklist.html",

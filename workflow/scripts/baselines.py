@@ -3,12 +3,13 @@
 import pandas as pd
 from safetensors.numpy import load_file
 
-from qnet.atomic import atomic
 from qnet.baselines.models import Baselines, baselines, thumbnail
 from qnet.baselines.permutation import permutation_test
 from qnet.baselines.regions import read_features
 from qnet.folds import read_folds
 from qnet.images.data import participant_of, read_array
+from qnet.predictions import write_predictions
+from qnet.tables import write_table
 from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 
@@ -22,13 +23,8 @@ def main(
     values, about = read_features(features)
     backgrounds = {participant_of(path): thumbnail(read_array(path, "background")) for path in stacks}
     of_runs = {tuple(run): load_file(path) for run, path in zip(runs, embeddings, strict=True)}
-    found = {
-        predictions: baselines(table, values, about, pd.DataFrame(backgrounds).T, of_runs, params),
-        permutation: permutation_test(table, values, about, params),
-    }
-    for path, content in found.items():
-        with atomic(path) as part:
-            content.to_csv(part, sep="\t", index=False)
+    write_predictions(predictions, baselines(table, values, about, pd.DataFrame(backgrounds).T, of_runs, params))
+    write_table(permutation, permutation_test(table, values, about, params), digits=None)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from qnet.application.bundle import list_weights, read_bundle, write_bundle
 from qnet.application.outcome import headline
 from qnet.application.run_facts import ModelCard, run_facts
 from qnet.atomic import atomic
-from qnet.evaluation.predictions import read_predictions
 from qnet.folds import read_folds
+from qnet.predictions import read_predictions
 from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions

@@ -3,13 +3,14 @@
 import pandas as pd
 from safetensors.numpy import load_file
 
-from qnet.atomic import atomic
 from qnet.folds import ages, held_out_labels, read_folds
 from qnet.images.data import participant_of, read_stack
+from qnet.networks.heads.models import read_scan_model
 from qnet.networks.model import prepare_torch
 from qnet.networks.predict import image_model_rows, image_scores, prepare, scan_scores, slice_table, tidy, weigh_slices
-from qnet.networks.scan_model import read_scan_model
 from qnet.networks.weights import read_image_model
+from qnet.predictions import write_predictions
+from qnet.tables import write_table
 from workflow.lib.jobs.given import Fold
 from workflow.lib.jobs.job import job
 
@@ -30,9 +31,8 @@ def main(folds: str, stacks: list[str], weights: str, swa_weights: str, embeddin
             scored.append(image_model_rows(name, slices, image_scores(model, prepared), **constant))
         scored.append(tidy("Q-Net", slices, *scan_scores(scan_model, own, years[participant]), **constant))
         weighed.append(slice_table(participant, slices, weigh_slices(scan_model, own)))
-    for path, tables in ((predictions, scored), (slice_weights, weighed)):
-        with atomic(path) as part:
-            pd.concat(tables).to_csv(part, sep="\t", index=False)
+    write_predictions(predictions, *scored)
+    write_table(slice_weights, pd.concat(weighed), digits=None)
 
 
 if __name__ == "__main__":

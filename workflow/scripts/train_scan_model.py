@@ -18,7 +18,7 @@ from workflow.lib.jobs.job import job
 def main(
     folds: str, embeddings: str, weights: str, log: str, fold: Fold, cfg: dict, encoder: str | None = None
 ) -> None:
-    """`encoder`: the weights that stage 1 started from, which head `measured` reads."""
+    """`encoder`: the weights that stage 1 started from, where the head reads them."""
     table, shuffled_by = read_folds(folds), fold.seed if cfg["labels"] == "permuted" else None
     labels, years = training_labels(table, fold.number, shuffled_by), ages(table)
     features = load_file(embeddings)

@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import expand
 from snakemake.iocontainers import Wildcards
 
+from qnet.networks.heads.registry import encoder_heads
 from workflow.lib.run import Run
 from workflow.lib.setup.inputs import Function
 from workflow.lib.setup.variants import MAIN, image_run
@@ -49,8 +50,7 @@ class LearningInputs:
     def encoder(self, wildcards: Wildcards) -> list[str]:
         """Input function: the same where the scan model reads it."""
         stage = self._settings(wildcards)["train_scan_model"]
-        heads = {choice.get("head", stage["head"]) for choice in [{}, *stage["choices"]]}
-        return self.initial_weights(wildcards) if "measured" in heads else []
+        return self.initial_weights(wildcards) if encoder_heads(stage) else []
 
     def image_stage(self, wildcards: Wildcards) -> dict:
         """Param function: what stage 1 depends on."""

@@ -81,7 +81,8 @@ def own_study(
     derivatives, select = own if cfg["derivatives"] else None, Select(**cfg["select"])
     cache, prepare = Path(paths.root, "check"), PrepareEchoes(**cfg["prepare_echoes"])
     taken = take_in(bids_dir, derivatives, prepare, cache, workers, trust=not first_look, select=select)
-    taken = with_problems(taken, {name: found for name, found in refused.items() if select.takes_subject(name)})
+    of_run = {name: found for name, found in refused.items() if not name or select.takes_subject(name)}
+    taken = with_problems(taken, of_run)
     scans, left_out = exclude(taken)
     subjects = sorted({scan.subject for scan in scans.values()})
     table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], cfg["folds"]["folds"])

@@ -1,54 +1,27 @@
-"""The table of predictions, the only thing that statistics read: checked on the way in, arrays out."""
+"""The table of predictions: its columns, how it is written, and how it is read, every row checked.
+
+Networks and baselines write it, and it is the only thing that statistics read; that of other software will do too.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from qnet.atomic import atomic
+
 REQUIRED = ("participant_id", "slice", "label", "model", "level", "score")
 OPTIONAL = ("input", "seed", "fold", "variant")
+COLUMNS = [*REQUIRED, "input", "seed", "fold"]  # of what this software writes
 LEVELS = ("image", "scan")
 MISSING = ("", "n/a", "nan", "NaN")  # spellings of an empty cell
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cases:
-    """What all models say about the same cases of one level and input.
-
-    Parameters
-    ----------
-    participants : (S,) identifiers, sorted
-    subjects : (n,) index into participants of each case
-    slices : (n,) text, empty at scan level
-    labels : (n,) bool
-    folds : (n,) names of the test folds
-    runs : model → (seeds, n) scores
-    """
-
-    level: str
-    input: str
-    participants: np.ndarray
-    subjects: np.ndarray
-    slices: np.ndarray
-    labels: np.ndarray
-    folds: np.ndarray
-    runs: dict[str, np.ndarray]
-
-    def score(self, model: str) -> np.ndarray:
-        """(n,) score averaged over the seeds."""
-        return self.runs[model].mean(axis=0)
-
-    @property
-    def names(self) -> np.ndarray:
-        """(n,) what each case is called in every run: participant and slice."""
-        return np.char.add(np.char.add(self.participants[self.subjects], " "), self.slices)
-
-    @property
-    def subject_labels(self) -> np.ndarray:
-        """(S,) bool."""
-        return np.bincount(self.subjects, self.labels) > 0
+def write_predictions(path: str | Path, *tables: pd.DataFrame) -> None:
+    """Write tables of predictions, one below the other, with every digit: confident scores differ late."""
+    with atomic(path) as part:
+        pd.concat(tables).to_csv(part, sep="\t", index=False)
 
 
 def read_predictions(*paths: str | Path) -> pd.DataFrame:
@@ -127,7 +100,7 @@ def _check_together(predictions: pd.DataFrame, name: str) -> None:
         )
     if predictions["label"].nunique() < 2:
         raise ValueError(f"{name}, column 'label': expected both 0 and 1, found only {predictions['label'].iloc[0]}")
-    for (level, input_), table in _groups(predictions):
+    for (level, input_), table in by_level_and_input(predictions):
         where = f"{level} level" + (f", input {input_}" if input_ else "")
         reference = None
         for (model, seed), run in table.groupby(["model", "seed"], sort=False):
@@ -146,34 +119,7 @@ def _check_together(predictions: pd.DataFrame, name: str) -> None:
                 )
 
 
-def _groups(predictions: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+def by_level_and_input(predictions: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
     """Split by level and input; absent optional columns become empty text."""
     absent = {column: "" for column in OPTIONAL if column not in predictions}
     yield from predictions.assign(**absent).groupby(["level", "input"], sort=False)
-
-
-def split_cases(predictions: pd.DataFrame, level: str) -> list[Cases]:
-    """Arrays of one level, one entry per input in order of appearance."""
-    found = []
-    for (table_level, input_), table in _groups(predictions):
-        if table_level != level:
-            continue
-        table = table.sort_values(["participant_id", "slice"], kind="stable")
-        runs: dict[str, list[np.ndarray]] = {model: [] for model in predictions["model"].unique()}
-        for (model, _), run in table.groupby(["model", "seed"], sort=False):
-            runs[model].append(run["score"].to_numpy())
-        first = next(run for _, run in table.groupby(["model", "seed"], sort=False))
-        participants, subjects = np.unique(first["participant_id"].to_numpy(str), return_inverse=True)
-        found.append(
-            Cases(
-                level=level,
-                input=input_,
-                participants=participants,
-                subjects=subjects,
-                slices=first["slice"].to_numpy(str),
-                labels=first["label"].to_numpy(bool),
-                folds=first["fold"].to_numpy(str),
-                runs={model: np.stack(scores) for model, scores in runs.items() if scores},
-            )
-        )
-    return found

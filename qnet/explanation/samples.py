@@ -7,7 +7,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from qnet.explanation.cam_figures import mark, save
+from qnet.explanation.cam_figures import mark
+from qnet.figures import save
 from qnet.images.augment import Augmentation, augment, centre_crop, pipeline
 from qnet.images.normalise import Normalise
 
@@ -71,10 +72,8 @@ def draw_samples(
             ax.set_title(f"epoch {column}" if column else f"{TITLES[name]},\nnot augmented")
         mark(row[0])
     figure.colorbar(picture, ax=axes.ravel().tolist(), label=label, shrink=0.8)
-    figure.suptitle(("SYNTHETIC SUBJECT\n" if synthetic else "") + title, fontsize=12)
-    figure.supxlabel(
-        "R: the subject's right (radiological view). Flips and rotations move the sides, so augmented images bear no"
-        " marks.\nRESEARCH USE ONLY",
-        fontsize=9,
+    note = (
+        "R: the subject's right (radiological view). Flips and rotations move the sides, so augmented images bear no "
+        "marks."
     )
-    save(path, figure)
+    save(path, figure, synthetic, title, note)

@@ -1,4 +1,4 @@
-"""A scan model that reads measurements: what a pre-trained encoder says about each nucleus, judged for age.
+"""Head `measured` reads measurements: what a pre-trained encoder says about each nucleus, judged for age.
 
 The other heads learn from some eighty scans what 512 features mean. Here the encoder has learnt that beforehand, on
 simulated subjects, and the same subjects tell what is usual at an age; the scans of the study are asked for one weight
@@ -6,18 +6,22 @@ a measurement only.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qnet.networks.heads.base import ScanModel, slices_of
 from qnet.networks.model import FEATURES
+from qnet.networks.weights import read_weights
 
 AGE_CENTRE, AGE_UNIT = 50.0, 20.0  # years
 RIDGE = 0.1  # variance added before whitening, of the subjects' variance: measurements of one nucleus nearly repeat
 
 
-class MeasuredModel(nn.Module):
+class Measured(ScanModel):
     r"""Linear heads on measurements that are whitened among healthy subjects of the same age.
 
     The encoder's last layer gives, for slice t, values :math:`y_{tk}` of every nucleus and quantity and the
@@ -50,19 +54,45 @@ class MeasuredModel(nn.Module):
         self.image_head = nn.Linear(measurements, 2)
         self.scan_head = nn.Linear(measurements, 2)
 
-    def forward(
-        self, embeddings: Tensor, lengths: Tensor | None = None, ages: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Embeddings (N, T, 512) → logits of the images (N, T, 2) and of the scans (N, 2).
+    @classmethod
+    def build(cls, hidden_size: int, slices: int, encoder: str | Path | None) -> Self:
+        """Read with the last layer of the encoder; there is no hidden layer, and any number of slices will do."""
+        if encoder is None:
+            raise ValueError("head measured: expected train_image_model.weights to name an encoder, found none")
+        return cls.of_encoder(*read_weights(encoder))
+
+    @classmethod
+    def of_encoder(cls, tensors: Mapping[str, Tensor], about: Mapping) -> Self:
+        """A model with fresh heads that reads with the last layer of an encoder.
 
         Parameters
         ----------
-        embeddings : (N, T, 512)
-        lengths : (N,) int64 on the CPU, optional
-            Slices of each scan; all T by default.
-        ages : (N,) [years], optional
-            NaN where unknown; by default all are.
+        tensors : of the encoder's file
+        about : how it was made; `norms` only once it has measured the simulated subjects
+
+        Raises
+        ------
+        ValueError
+            The file is not that of an encoder.
         """
+        if "targets" not in about:
+            found = "expected weights of an encoder (target `pretrain`), found another image model"
+            raise ValueError(f"head measured: {found}")
+        model = cls((len(about["targets"]) - 1) // 2)
+        read = {"weight": tensors["resnet.fc.weight"], "bias": tensors["resnet.fc.bias"]}
+        usual = {name: torch.tensor(values) for name, values in about.get("norms", {}).items()}
+        for name, values in {**read, **usual}.items():
+            getattr(model, name).copy_(values)
+        return model
+
+    @classmethod
+    def read(cls, state: Mapping[str, Tensor], about: Mapping) -> Self:
+        return cls(len(state["scan_head.weight"][0]) // 2)
+
+    def forward(
+        self, embeddings: Tensor, lengths: Tensor | None = None, ages: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As in `ScanModel`; a scan of unknown age is compared with the mean over the simulated subjects."""
         values, shown = self._read(embeddings, lengths)
         expected = self._expected(len(embeddings), ages)
         scans = (self._pool(values, shown) - expected) @ self.whitening
@@ -85,9 +115,7 @@ class MeasuredModel(nn.Module):
 
     def _read(self, embeddings: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """Values and probabilities to be shown, both (N, T, K); zero probability behind a scan."""
-        count, longest = embeddings.shape[:2]
-        lengths = torch.full((count,), longest) if lengths is None else lengths
-        mask = (torch.arange(longest) < lengths[:, None]).to(embeddings.device)[..., None]
+        mask = slices_of(embeddings, lengths)[1][..., None]
         read = embeddings.masked_fill(~mask, 0) @ self.weight.T + self.bias
         shown = torch.sigmoid(read[..., -self.nuclei :]) * mask
         return read[..., : 2 * self.nuclei], torch.cat([shown, shown], 2)
@@ -111,7 +139,7 @@ def norms(measured: np.ndarray, ages: np.ndarray) -> dict[str, list]:
     Parameters
     ----------
     measured : (N, K)
-        Result of `MeasuredModel.measure`.
+        Result of `Measured.measure`.
     ages : (N,) [years]
 
     Returns
@@ -125,26 +153,3 @@ def norms(measured: np.ndarray, ages: np.ndarray) -> dict[str, list]:
     variance, axes = np.linalg.eigh(np.cov((measured - basis @ coefficients).T))
     whitening = axes / np.sqrt(variance + RIDGE)
     return {"age": [*coefficients.tolist(), (basis @ coefficients).mean(0).tolist()], "whitening": whitening.tolist()}
-
-
-def from_encoder(tensors: Mapping[str, Tensor], about: Mapping) -> MeasuredModel:
-    """A model with fresh heads that reads with the last layer of an encoder.
-
-    Parameters
-    ----------
-    tensors : of the encoder's file
-    about : how it was made; `norms` only once it has measured the simulated subjects
-
-    Raises
-    ------
-    ValueError
-        The file is not that of an encoder.
-    """
-    if "targets" not in about:
-        raise ValueError("head measured: expected weights of an encoder (target `pretrain`), found another image model")
-    model = MeasuredModel((len(about["targets"]) - 1) // 2)
-    read = {"weight": tensors["resnet.fc.weight"], "bias": tensors["resnet.fc.bias"]}
-    usual = {name: torch.tensor(values) for name, values in about.get("norms", {}).items()}
-    for name, values in {**read, **usual}.items():
-        getattr(model, name).copy_(values)
-    return model

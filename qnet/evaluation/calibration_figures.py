@@ -8,21 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from qnet.evaluation.predictions import split_cases
-from qnet.evaluation.roc_figures import (
-    BLUE,
-    REFERENCES,
-    STYLE,
-    legend_below,
-    legend_lines,
-    looks,
-    nothing,
-    panel_rows,
-    panels,
-    save,
-    title,
-)
+from qnet.evaluation.cases import split_cases
+from qnet.evaluation.roc_figures import REFERENCES, legend_below, legend_lines, looks, panel_rows, panels, title
 from qnet.evaluation.settings import Evaluate
+from qnet.figures import BLUE, STYLE, nothing, save
 
 COLUMNS = 5
 SMALL_INCHES = 2.5
