@@ -9,6 +9,7 @@ import pandas as pd
 
 from recon.files.tables import read_table
 from recon.maths.kernels import slice_axis
+from recon.problems import Problem, ProblemError
 from recon.regions.nuclei import label_nuclei, nucleus_labels, nucleus_names
 from recon.regions.registration import read_white_matter
 
@@ -145,29 +146,28 @@ def expert_box(path: str | Path, scan: str, shape: tuple[int, int, int]) -> Box 
 
     Raises
     ------
-    ValueError
+    ProblemError
         Where columns are missing, the scan is listed twice, or the box is empty or leaves the image.
     """
     table = read_table(path)
     missing = [column for column in ["participant_id", *BOX_COLUMNS] if column not in table]
     if missing:
-        raise ValueError(f"{path}: expected the columns {missing}, found {list(table.columns)}")
+        raise ProblemError([Problem(str(path), f"the columns {missing}", f"{list(table.columns)}")])
     ids = table["participant_id"].astype(str)
     if not ids.str.startswith("sub-").all():
-        raise ValueError(f"{path}: participant_id: expected names that begin with sub-, found {ids.tolist()}")
+        expected = "names that begin with sub- as participant_id"
+        raise ProblemError([Problem(str(path), expected, f"{ids.tolist()}")])
     listed = [name for name in (scan, scan.split("_")[0]) if (ids == name).any()]
     if not listed:
         return None
     rows = table[ids == listed[0]]
     if len(rows) > 1:
-        raise ValueError(f"{path}: expected one row for {listed[0]}, found {len(rows)}")
+        raise ProblemError([Problem(str(path), f"one row for {listed[0]}", f"{len(rows)}")])
     values = rows[BOX_COLUMNS].to_numpy(float).reshape(3, 2)
     start, stop = values.T
     if not np.all((np.rint(values) == values) & (values >= 0)) or np.any((start >= stop) | (stop > shape)):
-        raise ValueError(
-            f"{path}: {listed[0]}: expected whole voxels with 0 <= start < stop <= {tuple(shape)}, "
-            f"found {values.tolist()}"
-        )
+        expected = f"whole voxels with 0 <= start < stop <= {tuple(shape)} for {listed[0]}"
+        raise ProblemError([Problem(str(path), expected, f"{values.tolist()}")])
     x, y, z = (slice(int(a), int(b)) for a, b in values)
     return x, y, z
 

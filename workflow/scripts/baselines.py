@@ -9,6 +9,7 @@ from qnet.baselines.permutation import permutation_test
 from qnet.baselines.regions import read_features
 from qnet.folds import read_folds
 from qnet.images.data import participant_of, read_array
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 
 
@@ -32,5 +33,5 @@ def main(
 
 if __name__ == "__main__":
     with job(snakemake):
-        lists = {name: list(snakemake.input.get(name, [])) for name in ("features", "stacks", "embeddings")}
+        lists = {name: listed(snakemake.input.get(name)) for name in ("features", "stacks", "embeddings")}
         main(snakemake.input.folds, **lists, **snakemake.output, runs=snakemake.params.runs, cfg=snakemake.params.cfg)

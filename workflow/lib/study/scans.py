@@ -1,9 +1,16 @@
-"""What the workflow asks of all scans together: one number of echoes, and which of them is diagnosed."""
+"""What the workflow asks of scans: their files, one number of echoes, and which of them is diagnosed."""
 
 from collections.abc import Collection
 
 from recon.intake.scan import Scan
 from recon.problems import IntakeError, Problem
+
+
+def files_of(scan: Scan) -> list[str]:
+    """Every file that a scan is made from: images, sidecars and what the user added."""
+    series = [part for part in (scan.series, scan.low_flip) if part]
+    of_series = [file for part in series for file in (*part.files, *part.sidecars)]
+    return [*of_series, *filter(None, (scan.mask, scan.nuclei, scan.t1w))]
 
 
 def number_of_echoes(scans: Collection[Scan], where: str) -> int:
