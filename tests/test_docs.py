@@ -27,6 +27,7 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 README_LINES, LINE_LENGTH = 130, 130
+SUBJECTS = 20  # ten folds of two
 PICTURE_BYTES, PICTURES_BYTES = 120_000, 1_500_000
 
 
@@ -106,21 +107,19 @@ def commands() -> list[str]:
 
 
 def write_study(folder: Path) -> None:
-    """Two patients and two controls with three small echoes each."""
-    for subject in range(1, 5):
+    """As many patients and controls as the paper's folds, with three small echoes each."""
+    for subject in range(1, SUBJECTS + 1):
         for echo, te_s in enumerate(TE_S, start=1):
             signal = head(te_s, seed=subject)
             for part, data in (("mag", np.abs(signal)), ("phase", np.angle(signal))):
                 facts = {"EchoTime": te_s, "MagneticFieldStrength": 3.0, "Manufacturer": "Siemens"}
                 units = {"Units": "rad"} if part == "phase" else {}
-                stem = f"sub-0{subject}/anat/sub-0{subject}_echo-{echo}_part-{part}_MEGRE"
+                stem = f"sub-{subject:02d}/anat/sub-{subject:02d}_echo-{echo}_part-{part}_MEGRE"
                 volume = Volume(data=None, affine=AFFINE)
                 write_volume(folder / f"{stem}.nii.gz", data.astype(np.float32), volume, facts | units)
     (folder / "dataset_description.json").write_text(json.dumps({"Name": "study", "BIDSVersion": "1.10.0"}))
-    groups = ["HH", "HC", "HH", "HC"]
-    people = pd.DataFrame(
-        {"participant_id": [f"sub-0{n}" for n in range(1, 5)], "age": 50, "sex": "F", "group": groups}
-    )
+    names = [f"sub-{number:02d}" for number in range(1, SUBJECTS + 1)]
+    people = pd.DataFrame({"participant_id": names, "age": 50, "sex": "F", "group": ["HH", "HC"] * (SUBJECTS // 2)})
     people.to_csv(folder / "participants.tsv", sep="\t", index=False)
 
 
