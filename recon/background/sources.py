@@ -18,7 +18,7 @@ CHI_RIM_PPM, CHI_DEEP_PPM = 0.015, 0.3  # spread of susceptibility in the cortex
 DEEP_MM = 20.0  # below the surface
 CHI_OUTSIDE_PPM = 0.5  # spread of the equivalent sources that a slow remainder of background needs around it
 NOISE_PPM = 0.0005  # of a field fitted to several echoes, averaged over a coarse voxel
-SHELL_MM = 30.0  # of exterior that may hold sources, beyond which none is told from nearer ones
+SHELL_MM = 30.0  # of exterior that may hold sources, beyond which none can be told from nearer ones
 ITERATIONS = 40
 WHOLE = 0.99  # share from which a coarse voxel counts as one of the inside
 

@@ -28,7 +28,7 @@ MOST_ECHOES = 32
 
 
 class Echo(NamedTuple):
-    """Both parts of one echo at its echo time [s], with what is told of them."""
+    """Both parts of one echo at its echo time [s], with what their headers say."""
 
     te_s: float
     images: tuple[Image, Image]

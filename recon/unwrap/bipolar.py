@@ -9,7 +9,7 @@ from recon.unwrap.edge_cost import weighted_cost
 from recon.unwrap.spatial import clean, unwrap_in_space
 
 SAMPLES = 100_000  # voxels to which the bipolar plane is fitted
-OUTLIER_RAD = 1.0  # from the plane; such a voxel is no witness
+OUTLIER_RAD = 1.0  # from the plane; such a voxel is left out of the fit
 REFINEMENTS = 3
 EVEN = 1e-3  # of the echo train; spacing more uneven needs the field
 LEAST_RAD = {"auto": 0.1, "always": -np.inf, "never": np.inf}  # odd-even phase (rms) from which it is corrected

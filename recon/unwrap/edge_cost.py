@@ -52,7 +52,7 @@ def roughness(
     phase : (X, Y, Z) int16, fixed point
     mask : (X, Y, Z) bool array
     directions : steps from a voxel to its neighbour
-    missing_rad2 : stands in for a direction that leaves the mask
+    missing_rad2 : takes the place of a direction that leaves the mask
     rewrap : wrap the second difference itself as well
 
     Returns

@@ -99,7 +99,7 @@ def verified(inputs: Iterable[str]) -> dict[str, str]:
     AlteredFileError
         An input, or the JSON file beside it, differs; the message names all of them and says what to do.
     FileNotFoundError
-        An input has gone.
+        An input is missing.
     """
     sums, problems = {}, []
     for file in dict.fromkeys(inputs):

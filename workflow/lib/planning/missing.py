@@ -25,7 +25,7 @@ class Missing(NamedTuple):
     rule : its name
     size : what it works on
     memory_mb : what it asks for; 0 where it needs little
-    needs : numbers of the jobs that must end before, in the list that this job stands in
+    needs : numbers of the jobs that must end before, in the list that holds this job
     group : label under which a cluster gets it together with its neighbours, without a label of the SLURM profile the
         rule's name; None runs beside the controller
     """

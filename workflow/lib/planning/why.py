@@ -13,14 +13,14 @@ from workflow.lib.planning.dry_run import dry_run, run_of
 from workflow.lib.planning.stale import tell_stale
 
 WIDTH = 100  # characters of a line
-MOST = 5  # causes or items that are told one by one
+MOST = 5  # causes or items that are listed one by one
 INDENT = "    "
 HARD = "\N{NO-BREAK SPACE}"  # keeps a number with its rule
 NOTHING = "Nothing would run: every result is up to date with the data, the settings and the code."
 
 
 def why(arguments: Sequence[str]) -> str:
-    """What a run with these arguments of Snakemake would do and why; files of scans outside it are told on stderr.
+    """What a run with these arguments of Snakemake would do and why; files of scans outside it are listed on stderr.
 
     Raises
     ------

@@ -20,7 +20,7 @@ KINDS = (
 COHORT_CHECKS = ("age alone", "sex alone", "age and sex, cross-validated", "background only")
 RATES = ("accuracy", "sensitivity", "specificity", "f1", "auc")
 AUC_FIGURES = {"1": "figure 6", "3": "figure 8"}  # where the paper prints the AUCs that its tables lack
-SIGN = re.compile(r"\bsign\b")  # stands in every warning about the sign of the phase or of susceptibility
+SIGN = re.compile(r"\bsign\b")  # is in every warning about the sign of the phase or of susceptibility
 
 Rows = list[dict[str, object]]
 

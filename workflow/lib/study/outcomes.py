@@ -38,7 +38,7 @@ def unforeseen_problem(where: str, error: Exception) -> Problem:
 
 
 def examine(scan: Scan, prepare: PrepareEchoes, cache: Path) -> Outcome:
-    """Decide from the voxels of a scan, and remember it. A failure that nobody foresaw is told, but not remembered."""
+    """Decide from the voxels of a scan, and remember it. An unforeseen failure is reported, but not remembered."""
     before = cache_key(scan, prepare)
     try:
         outcome = _decide(scan, prepare)
@@ -113,7 +113,7 @@ def cache_key(scan: Scan, prepare: PrepareEchoes) -> str:
 
 
 def _size_and_time(path: str) -> tuple[int, int]:
-    """Size [bytes] and time of the last change [ns]; zeros for a file that has gone, which reading it will tell."""
+    """Size [bytes] and time of the last change [ns]; zeros for a missing file, which reading it will report."""
     try:
         about = Path(path).stat()
     except OSError:
