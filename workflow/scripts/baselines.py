@@ -10,6 +10,7 @@ from qnet.folds import read_folds
 from qnet.images.data import participant_of, read_array
 from qnet.predictions import write_predictions
 from qnet.tables import write_table
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 
 
@@ -28,5 +29,5 @@ def main(
 
 if __name__ == "__main__":
     with job(snakemake):
-        lists = {name: list(snakemake.input.get(name, [])) for name in ("features", "stacks", "embeddings")}
+        lists = {name: listed(snakemake.input.get(name)) for name in ("features", "stacks", "embeddings")}
         main(snakemake.input.folds, **lists, **snakemake.output, runs=snakemake.params.runs, cfg=snakemake.params.cfg)

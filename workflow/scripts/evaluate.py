@@ -7,6 +7,7 @@ from qnet.evaluation.figure_set import draw
 from qnet.evaluation.settings import Evaluate, read_ceiling, read_people
 from qnet.predictions import read_predictions, write_predictions
 from qnet.tables import write_table
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 
 
@@ -35,7 +36,5 @@ def main(
 if __name__ == "__main__":
     with job(snakemake):
         files = {name: snakemake.input.get(name) or None for name in ("folds", "ceiling")}
-        for name in ("predictions", "baselines", "variants"):  # none, one file as plain text, or several
-            found = snakemake.input.get(name, [])
-            files[name] = [found] if isinstance(found, str) else list(found)
+        files |= {name: listed(snakemake.input.get(name)) for name in ("predictions", "baselines", "variants")}
         main(**files, **snakemake.output, cfg=snakemake.params.cfg)

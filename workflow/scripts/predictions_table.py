@@ -7,6 +7,7 @@ import pandas as pd
 
 from qnet.application.normative import COLUMNS
 from qnet.tables import write_table
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 
 
@@ -29,6 +30,4 @@ def main(results: list[str], predictions: str, z_scores: str, model: str) -> Non
 
 if __name__ == "__main__":
     with job(snakemake):
-        found = snakemake.input.results
-        results = [found] if isinstance(found, str) else list(found)
-        main(results, **snakemake.output, model=snakemake.params.model)
+        main(listed(snakemake.input.results), **snakemake.output, model=snakemake.params.model)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
 from workflow.lib.report import cells, report_data
@@ -41,8 +42,6 @@ def main(
 if __name__ == "__main__":
     with job(snakemake):
         files = dict(snakemake.input.items())
-        for name in ("tables", "figures", "pages", "example", "warnings"):  # none, one file as plain text, or several
-            found = files.get(name, [])
-            files[name] = [found] if isinstance(found, str) else list(found)
+        files |= {name: listed(files.get(name)) for name in ("tables", "figures", "pages", "example", "warnings")}
         params = {name: snakemake.params[name] for name in ("cfg", "synthetic", "flow", "beside")}
         main(**files, **snakemake.output, **params, versions=versions())

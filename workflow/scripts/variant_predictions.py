@@ -3,6 +3,7 @@
 import pandas as pd
 
 from qnet.predictions import write_predictions
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 
 
@@ -13,4 +14,4 @@ def main(files: list[str], predictions: str, variant: str) -> None:
 
 if __name__ == "__main__":
     with job(snakemake):
-        main(list(snakemake.input.predictions), **snakemake.output, variant=snakemake.wildcards.name)
+        main(listed(snakemake.input.predictions), **snakemake.output, variant=snakemake.wildcards.name)

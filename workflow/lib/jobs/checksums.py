@@ -18,7 +18,7 @@ FOLDER = "checksums"
 LOG = re.compile(r"(.+?)/logs/(?:variants/[^/]+/|sub-[^/]+/(?:ses-[^/]+/)?)?[^/]+")  # as in setup/paths.py
 ADVICE = (
     "Delete {file} and run again: it will be made anew. Masks, labels and T1w images of your own belong into "
-    "`derivatives`, see docs/input.md"
+    "`derivatives`, see docs/reference/input.md"
 )
 
 

@@ -1,6 +1,7 @@
 """Self-contained HTML pages and Markdown files from the templates of workflow/report."""
 
 import base64
+from collections import UserString
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -46,6 +47,13 @@ def filled_markdown(template: str, filters: Mapping[str, Callable] | None = None
     environment = _environment(autoescape=False, finalize=_in_markdown)
     environment.filters |= filters or {}
     return environment.get_template(template).render(**content)
+
+
+def markdown_fragment(source: str, filters: Mapping[str, Callable], **content: object) -> UserString:
+    """A fragment of a template, filled, on one line; no `str`, so that what shows it does not escape it again."""
+    environment = _environment(autoescape=False, finalize=_in_markdown)
+    environment.filters |= filters
+    return UserString(" ".join(environment.from_string(source).render(**content).split()))
 
 
 def _in_markdown(value: object) -> object:

@@ -81,7 +81,8 @@ def own_study(
     derivatives, select = own if cfg["derivatives"] else None, Select(**cfg["select"])
     cache, prepare = Path(paths.root, "check"), PrepareEchoes(**cfg["prepare_echoes"])
     taken = take_in(bids_dir, derivatives, prepare, cache, workers, trust=not first_look, select=select)
-    taken = with_problems(taken, {name: found for name, found in refused.items() if select.takes_subject(name)})
+    of_run = {name: found for name, found in refused.items() if not name or select.takes_subject(name)}
+    taken = with_problems(taken, of_run)
     scans, left_out = exclude(taken)
     subjects = sorted({scan.subject for scan in scans.values()})
     table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], cfg["folds"]["folds"])
@@ -107,6 +108,22 @@ def _group_names(table: Enrolment, settings: dict) -> dict[str, str]:
     groups = Participants(**settings).groups
     names = {label: group.name for group in groups for label in group.labels}
     return {subject: names.get(label, label) for subject, label in table.labels.items()}
+
+
+def own_data(
+    cfg: dict,
+    paths: Paths,
+    bids_dir: Path,
+    chi_echoes: Callable[[int], Sequence[int]],
+    workers: int,
+    first_look: bool,
+) -> Study:
+    """The user's data as `own_study` finds them, converted first where they are DICOM; ValueError for two sources."""
+    if cfg["bids_dir"] and cfg["dicom_dir"]:
+        raise ValueError("config: expected bids_dir or dicom_dir, found both")
+    converts = cfg["dicom_dir"] and first_look  # in a dry run too: there is nothing else to plan from
+    refused = from_dicom(Path(cfg["dicom_dir"]), bids_dir) if converts else {}
+    return own_study(cfg, paths, bids_dir, chi_echoes, workers, first_look, refused)
 
 
 def from_dicom(dicom_dir: Path, bids_dir: Path) -> dict[str, list[Problem]]:
