@@ -4,7 +4,7 @@ Limits are learnt from the training scans, each against the others, so that a sc
 as rarely as the `typical` share says, or as rarely as their number allows: one of n + 1 where n is small.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -189,7 +189,7 @@ def training_embeddings(scans: Mapping[str, np.ndarray], held_out: Sequence[str]
     return place | {"held_out": _short([embedding_distance(place, scans[name]) for name in held_out])}
 
 
-def _short(values) -> list[float]:
+def _short(values: Iterable[float]) -> list[float]:
     """To five digits, which keeps the file small."""
     return [float(f"{value:.5g}") for value in values]
 

@@ -10,6 +10,7 @@ the volume may be cut: its shape is left out. What no side is left for is missin
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -87,7 +88,7 @@ def region_features(
     regions = find_sides(np.rint(maps.pop("dseg")).astype(int), read_names(stats), params.minimum_voxels)
     inside = maps.pop("box") > 0.5
     windows = {"chi": params.chi_window_ppm, "r2star": params.r2star_window_hz}
-    rows = []
+    rows: list[tuple] = []
     for region, sides in regions.items():
         for quantity, window in windows.items():
             rows += _of_map(quantity, region, maps[quantity], window, sides, params)
@@ -147,7 +148,9 @@ def _of_values(quantity: str, region: str, values: np.ndarray) -> Iterator[tuple
         yield _row(quantity, kind, feature, region, "both", "1" if feature in UNITLESS else UNITS[quantity], value)
 
 
-def _of_map(quantity: str, region: str, volume: np.ndarray, window, sides: list[Side], params: RegionFeatures):
+def _of_map(
+    quantity: str, region: str, volume: np.ndarray, window: Any, sides: list[Side], params: RegionFeatures
+) -> Iterator[tuple]:
     """Rows of one map (X, Y, Z) in one nucleus: mean of each side; statistics and texture of both."""
     values, counts = {}, np.zeros((params.levels, params.levels), int)
     for side in sides:

@@ -141,7 +141,15 @@ def chosen_levels(template: Template) -> list[int]:
     return index[np.unique(np.linspace(0, len(index) - 1, LEVELS + 2).round().astype(int)[1:-1])].tolist()
 
 
-def _plane(ax: Axes, template: Template, level: int, under, window, evidence, limit: float) -> AxesImage:
+def _plane(
+    ax: Axes,
+    template: Template,
+    level: int,
+    under: np.ndarray,
+    window: tuple[float, float],
+    evidence: np.ndarray | None,
+    limit: float,
+) -> AxesImage:
     """One height, the subject's right at the left and anterior at the top: a map, evidence if any, the nuclei."""
     x, y, half = template.grid.axis_mm(0), template.grid.axis_mm(1), VOXEL_MM / 2
     extent = (x[-1] + half, x[0] - half, y[0] - half, y[-1] + half)

@@ -141,8 +141,10 @@ def sample(values: np.ndarray, places: np.ndarray, order: int = 1) -> np.ndarray
 class Mean:
     """Mean of volumes over those that are not NaN; NaN where fewer than half of them have a value."""
 
-    def __init__(self):
-        self.total, self.count, self.volumes = 0.0, 0, 0
+    def __init__(self) -> None:
+        self.total: Any = 0.0
+        self.count: Any = 0
+        self.volumes = 0
 
     def add(self, volume: np.ndarray) -> None:
         self.total = self.total + np.nan_to_num(volume)

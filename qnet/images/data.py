@@ -32,7 +32,7 @@ def participant_of(path: str | Path) -> str:
     return scan.split("_")[0]
 
 
-def read_canonical(path: str | Path, volume: int | None = None):
+def read_canonical(path: str | Path, volume: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Image with axes turned to right, anterior, superior → (X, Y, Z) float32 and its affine (4, 4) to scanner mm.
 
     `volume` picks one volume of a 4-D image.
@@ -80,7 +80,7 @@ def pick_slices(first: int, last: int, count: int, available: int) -> np.ndarray
     return start + np.floor((np.arange(count) + 0.5) * length / count).astype(int)
 
 
-def outside_brain(magnitude, mask, voxel_size_mm) -> np.ndarray:
+def outside_brain(magnitude: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
     """Magnitude (X, Y, Z) with nothing left within `MARGIN_MM` of the brain, mask (X, Y, Z) bool."""
     from scipy.ndimage import distance_transform_edt
 

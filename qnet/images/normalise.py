@@ -5,6 +5,7 @@ iron vanishes. `window` keeps ppm and 1/s: one value means one amount of iron, i
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class Normalise:
     t1w_percentiles: tuple[float, float]
 
 
-def to_unit(images: np.ndarray, low, high) -> np.ndarray:
+def to_unit(images: np.ndarray, low: Any, high: Any) -> np.ndarray:
     """Map [low, high] linearly to [0, 1] and clip; zero where low = high → float32."""
     width = np.where(high > low, np.subtract(high, low), np.inf)
     return np.clip((images - low) / width, 0, 1).astype(np.float32)

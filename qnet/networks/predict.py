@@ -1,6 +1,7 @@
 """Trained networks → scores of images and scans, and weights of slices: tidy tables."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,7 +92,7 @@ def vote_score(scores: np.ndarray) -> float:
 
 
 def tidy(
-    model: str, slices: Sequence[int] | np.ndarray, images: Sequence[float] | np.ndarray, scan: float, **constant
+    model: str, slices: Sequence[int] | np.ndarray, images: Sequence[float] | np.ndarray, scan: float, **constant: Any
 ) -> pd.DataFrame:
     """Rows of one model and one subject: T at level image, one at level scan, which has no slice.
 
@@ -107,7 +108,7 @@ def tidy(
     return table.assign(model=model, **constant)[COLUMNS]
 
 
-def image_model_rows(model: str, slices: np.ndarray, scores: np.ndarray, **constant) -> pd.DataFrame:
+def image_model_rows(model: str, slices: np.ndarray, scores: np.ndarray, **constant: Any) -> pd.DataFrame:
     """Rows of an image model and one subject: its images, their vote, and as a model of its own their mean P."""
     vote = tidy(model, slices, scores, vote_score(scores), **constant)
     return pd.concat([vote, tidy(f"{model} mean P", [], [], float(np.mean(scores)), **constant)])
