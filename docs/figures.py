@@ -8,7 +8,10 @@ map of the same scan made with `pipeline=consensus`.
 
 import argparse
 import io
+import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +30,7 @@ from recon.files.io import Volume, read_volume
 LABEL = "SYNTHETIC: one simulated head. Research use only: not a medical device, not for diagnosis."
 DPI = 90
 COLOURS = 112  # of a PNG's palette: a third of the bytes
+PAGE_PIXELS, PAGE_COLOURS = 770, 64  # of a page's picture
 MARGIN = 6  # voxels around the brain
 BLUE, GREY = "#0072b2", "0.35"
 
@@ -211,6 +215,20 @@ def result_figure(head: Head, consensus: Path, scan: str, path: Path) -> None:
     strip(panels, path, "   ")
 
 
+def page_figure(page: Path, height: int, path: Path) -> None:
+    """The top of a page of the results, as Chromium shows it; nothing where the page or Chromium is missing."""
+    browser = shutil.which("chromium")
+    if not (browser and page.exists()):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        shot = Path(folder) / "page.png"
+        options = ["--headless=new", "--no-sandbox", "--hide-scrollbars", f"--window-size=1100,{height}"]
+        subprocess.run([browser, *options, f"--screenshot={shot}", page.resolve().as_uri()], check=True)
+        image = Image.open(shot).convert("RGB")
+    small = image.resize((PAGE_PIXELS, image.height * PAGE_PIXELS // image.width), Image.Resampling.LANCZOS)
+    small.quantize(PAGE_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
 # the pipeline
 
 BOXES = (
@@ -303,6 +321,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pipeline_figure(maps, options.out / "pipeline.png")
     stage_figures(maps, options.out)
     outputs_figure(maps, options.out / "outputs.png")
+    page_figure(options.run / f"{options.scan}.html", 1500, options.out / "page-subject.png")
+    page_figure(options.run / "report.html", 1700, options.out / "page-report.png")
     if options.consensus.is_dir():
         result_figure(head, options.consensus, options.scan, options.out / "result.png")
 
