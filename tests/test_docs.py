@@ -150,6 +150,9 @@ def place(tmp_path_factory) -> Path:
     table = pd.concat([networks(), baselines()])
     for name in ("PREDICTIONS.tsv", "A.tsv", "B.tsv"):
         table.to_csv(folder / name, sep="\t", index=False)
+    encoder = folder / "results/pretraining/qnet/encoder_crop.safetensors"  # of target `pretrain`
+    encoder.parent.mkdir(parents=True)
+    encoder.touch()
     (folder / "mine.yaml").write_text("train_image_model:\n  epochs: 10\n")
     return folder
 

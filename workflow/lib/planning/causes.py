@@ -1,13 +1,17 @@
 """Why a job would run: the causes that lie in itself, in a researcher's words."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-
-from snakemake.dag import DAG
-from snakemake.jobs import Job
+from typing import TYPE_CHECKING
 
 from workflow.lib.planning.changes import SETTINGS, Change, changes, in_words, recorded
 from workflow.lib.study.names import scan_in
+
+if TYPE_CHECKING:  # at run time their modules import each other in a circle
+    from snakemake.dag import DAG
+    from snakemake.jobs import Job
 
 LABELS = {"name": "variant", "inner": "inner fold"}  # of wildcards, where they have another name
 SILENT = {"folder"}  # wildcards that another one tells

@@ -1,16 +1,20 @@
 """Why jobs would run, in words: first causes first, then what runs because of them."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
-
-from snakemake.dag import DAG
-from snakemake.jobs import Job
+from typing import TYPE_CHECKING
 
 from workflow.lib.planning.causes import Cause, History
 from workflow.lib.planning.dry_run import dry_run, run_of
 from workflow.lib.planning.stale import tell_stale
+
+if TYPE_CHECKING:  # at run time their modules import each other in a circle
+    from snakemake.dag import DAG
+    from snakemake.jobs import Job
 
 WIDTH = 100  # characters of a line
 MOST = 5  # causes or items that are listed one by one
