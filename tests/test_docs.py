@@ -76,7 +76,7 @@ def test_links_lead_somewhere(page):
 
 
 def test_the_site_builds_without_a_warning(tmp_path):
-    for folder in ("docs", "recon", "qnet", "config", "resources", "benchmarks"):
+    for folder in ("docs", "recon", "qnet", "config", "resources", "benchmarks", "workflow"):
         ignored = shutil.ignore_patterns("__pycache__", "_build", ".venv")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
     for file in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"):

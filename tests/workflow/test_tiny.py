@@ -252,9 +252,3 @@ def test_two_flip_angles_give_t1(project):
     truth = read_volume(root / "rawdata/derivatives/ground-truth/sub-01/anat/sub-01_T1map.nii.gz").data
     brain = (t1 > 0) & (truth > 0.5) & (truth < 1.6)
     assert np.median(t1[brain] / truth[brain]) == pytest.approx(1, abs=0.05)
-
-
-def test_the_readme_example_runs(repository, tmp_path):
-    text = (repository / "README.md").read_text()
-    example = text.split("```python\n")[1].split("```")[0]
-    subprocess.run([sys.executable, "-c", example], cwd=repository, check=True)
