@@ -63,13 +63,14 @@ container: $(STAMP) ## q-net.def, an Apptainer definition of the locked environm
 	if command -v apptainer; then apptainer build q-net.sif q-net.def; else echo "q-net.def written; apptainer is not here"; fi
 
 .PHONY: test
-test: $(STAMP) ## linters, types and tests
+test: $(STAMP) ## linters, types and tests, with the share of lines that tests of functions run
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy recon qnet
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
+	$(BIN)/coverage report --skip-covered --skip-empty --sort=cover | tail -n 25
 
 .PHONY: wheel
 wheel: $(STAMP) ## the package, dist/q_net-*.whl: pip install it, then q-net from any folder
