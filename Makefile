@@ -104,3 +104,7 @@ clean: ## remove the simulated results and caches, keep .venv and results of you
 .PHONY: clean-work
 clean-work: ## remove stage outputs (work/) of all results; maps, models, tables and reports stay
 	rm -rf results/*/work
+
+.PHONY: docs
+docs: $(STAMP) ## build the documentation: docs/_build/html/index.html
+	$(BIN)/python -m sphinx -q --fail-on-warning --keep-going docs docs/_build/html

@@ -7,17 +7,22 @@ from typing import Any
 import numpy as np
 
 from benchmarks.heads import Head, local_truth
-from recon.background.stage import local_field
+from recon.background import STAGE as LOCAL_FIELD
+from recon.background import local_field
 from recon.check.metrics import nrmse_percent, regional_means, slope, xsim
 from recon.combine import combine_echoes
-from recon.field.stage import field_mapping, field_precision
-from recon.inversion.stage import dipole_inversion
-from recon.mask.stage import BrainExtraction
-from recon.mask.trim import reliable_mask
-from recon.pipeline import Chain, Maps
+from recon.field import STAGE as FIELD_MAPPING
+from recon.field import field_mapping, field_precision
+from recon.inversion import STAGE as DIPOLE_INVERSION
+from recon.inversion import dipole_inversion
+from recon.mask import BrainExtraction, reliable_mask
+from recon.pipeline import Maps
 from recon.regions.nuclei import nucleus_labels
-from recon.relaxation.stage import r2star_map
-from recon.unwrap.stage import unwrap_phase
+from recon.registry import taken
+from recon.relaxation import STAGE as R2STAR_MAP
+from recon.relaxation import r2star_map
+from recon.unwrap import STAGE as UNWRAP_PHASE
+from recon.unwrap import unwrap_phase
 
 Scores = dict[str, float]
 
@@ -104,9 +109,7 @@ def map_scores(head: Head, maps: Maps) -> Scores:
 
 def averaged(head: Head, arm: dict, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """One map of the echoes', by the weights with which the arm averages susceptibility."""
-    return combine_echoes(
-        values, head["magnitude"], mask, np.array(head.acquisition.te_s), Chain.of(arm).combine_echoes
-    )
+    return combine_echoes(values, head["magnitude"], mask, np.array(head.acquisition.te_s), **arm["combine_echoes"])
 
 
 def isolated(head: Head, stage: str, arms: dict[str, dict]) -> Callable[[Any], Scores]:
@@ -125,30 +128,35 @@ def isolated(head: Head, stage: str, arms: dict[str, dict]) -> Callable[[Any], S
 
 def composed(head: Head, name: str, arm: dict, workers: int) -> Iterator[tuple[str, str, Scores]]:
     """Stage, method and scores along one arm, every stage given what the one before made."""
-    params, facts = Chain.of(arm), head.acquisition
+    facts = head.acquisition
     phase, magnitude, extracted = head["phase"], head["magnitude"], head[f"mask_{name}"]
-    te_s, geometry = np.array(facts.te_s), (np.array(facts.voxel_size_mm), np.array(facts.b0_dir))
+    te_s, grid, with_workers = np.array(facts.te_s), facts.grid, {"workers": workers}
 
     threshold, brain = arm["brain_mask"]["threshold"], head["brain"]
     yield "brain_mask", f"BET {threshold}", mask_scores(extracted, brain)
-    mask = reliable_mask(phase, magnitude, extracted, te_s, facts.voxel_size_mm, params.unwrap_phase)
+    trimming = taken(reliable_mask, arm["unwrap_phase"])
+    mask = reliable_mask(phase, magnitude, extracted, te_s, grid, **trimming)
     yield "brain_mask", f"BET {threshold}, trimmed", mask_scores(mask, brain)
 
-    unwrapped = unwrap_phase(phase, magnitude, mask, te_s, params.unwrap_phase, workers)
-    yield "unwrap_phase", params.unwrap_phase.method, unwrap_scores(unwrapped, head["unwrapped_rad"], mask)
+    chosen = UNWRAP_PHASE.chosen(arm["unwrap_phase"])
+    unwrapped = unwrap_phase(phase, mask, te_s, magnitude=magnitude, **with_workers, **chosen)
+    yield "unwrap_phase", chosen["method"], unwrap_scores(unwrapped, head["unwrapped_rad"], mask)
 
-    field = field_mapping(unwrapped, magnitude, mask, facts, params.field_mapping)
-    method = f"{params.field_mapping.echoes}, offset {params.field_mapping.offset}"
+    chosen = FIELD_MAPPING.chosen(arm["field_mapping"])
+    field = field_mapping(unwrapped, magnitude, mask, facts, **chosen)
+    method = f"{chosen['echoes']}, offset {chosen['offset']}"
     yield "field_mapping", method, field_scores(head, averaged(head, arm, field, mask), mask)
 
-    local, kept = local_field(field, mask, *geometry, params.local_field, magnitude, workers)
+    chosen = LOCAL_FIELD.chosen(arm["local_field"])
+    local, kept = local_field(field, mask, grid, magnitude=magnitude, **with_workers, **chosen)
     scores = local_scores(local_truth(head, mask), mask, averaged(head, arm, local, kept), kept)
-    yield "local_field", params.local_field.method, scores
+    yield "local_field", chosen["method"], scores
 
-    r2star = r2star_map(magnitude, extracted, te_s, params.r2star_map, workers)
-    yield "r2star_map", params.r2star_map.method, r2star_scores(head, r2star, extracted)
+    chosen = R2STAR_MAP.chosen(arm["r2star_map"])
+    r2star = r2star_map(magnitude, extracted, te_s, **with_workers, **chosen)
+    yield "r2star_map", chosen["method"], r2star_scores(head, r2star, extracted)
 
-    precision = field_precision(magnitude, mask, te_s)
-    chi = dipole_inversion(local, kept, *geometry, params.dipole_inversion, r2star, precision, magnitude, workers)
-    chi = averaged(head, arm, chi, kept)
-    yield "dipole_inversion", params.dipole_inversion.method, chi_scores(head, chi, kept)
+    chosen = DIPOLE_INVERSION.chosen(arm["dipole_inversion"])
+    inputs = {"r2star_hz": r2star, "precision": field_precision(magnitude, mask, te_s), "magnitude": magnitude}
+    chi = averaged(head, arm, dipole_inversion(local, kept, grid, **inputs, **with_workers, **chosen), kept)
+    yield "dipole_inversion", chosen["method"], chi_scores(head, chi, kept)

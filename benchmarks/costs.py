@@ -18,7 +18,8 @@ from scipy.optimize import nnls
 
 from benchmarks.notes import notes
 from workflow.lib.planning.costs import DISK, DRIVERS, SECONDS, TABLE, Size, arm_of, driver_of
-from workflow.lib.planning.measured import SCAN, finished_jobs
+from workflow.lib.planning.measured import finished_jobs
+from workflow.lib.study.names import scan_in
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {name.removesuffix("_mb"): name for name in DISK}
@@ -49,9 +50,9 @@ def fit(sizes: Sequence[float], costs: Sequence[float]) -> tuple[float, float]:
     return float(fixed), float(slope)
 
 
-def point(rule: str, size: Size, quantity: str, cost: float) -> Point:
+def point(rule: str, scan: str, size: Size, quantity: str, cost: float) -> Point:
     """A measured cost with the size that it belongs to."""
-    driver = driver_of(rule, size.together, quantity)
+    driver = driver_of(rule, size.together, quantity, of_scan=bool(scan))
     return rule, arm_of(rule, size.together), quantity, driver, DRIVERS[driver](size), cost
 
 
@@ -60,7 +61,7 @@ def written(run: Path) -> Iterable[tuple[str, str, str, float]]:
     for output, note in notes(run):
         file, (_, _, folder, *_) = run.parents[1] / output, Path(output).parts
         if file.is_file():
-            scan = (re.findall(SCAN, file.name) or [""])[0]
+            scan = scan_in(file.name) or ""
             yield note["rule"], scan, FOLDERS.get(folder, "other_mb"), file.stat().st_size / 1e6
 
 
@@ -69,13 +70,13 @@ def points(run: Path) -> list[Point]:
     jobs = finished_jobs(run, rules())
     if not jobs:
         raise ValueError(f"{run}: expected benchmarks/ and derivatives/ of a finished run, found none")
-    found = [point(job.rule, job.size, SECONDS, job.cpu_s) for job in jobs]
+    found = [point(job.rule, job.scan, job.size, SECONDS, job.cpu_s) for job in jobs]
     filled, count = Counter(), Counter((job.rule, job.scan) for job in jobs)
     for rule, scan, quantity, mb in written(run):
         filled[rule, scan, quantity] += mb
     sizes = {(job.rule, job.scan): job.size for job in jobs}
     return found + [
-        point(rule, sizes[rule, scan], quantity, mb / count[rule, scan])
+        point(rule, scan, sizes[rule, scan], quantity, mb / count[rule, scan])
         for (rule, scan, quantity), mb in filled.items()
         if (rule, scan) in sizes
     ]

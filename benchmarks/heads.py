@@ -7,16 +7,15 @@ from typing import Self
 import numpy as np
 
 from recon.acquisition import Acquisition
-from recon.field.stage import field_precision
-from recon.mask.stage import BrainMask, extract_brain
-from recon.mask.trim import reliable_mask
-from recon.maths.kernels import bounding_box, padded_shape
+from recon.field import field_precision
+from recon.mask import extract_brain, reliable_mask
+from recon.maths.boxes import bounding_box, padded_shape
 from recon.maths.spectrum import PAD_MM
 from recon.phantom.anatomy import Anatomy, anatomy
 from recon.phantom.cohort import Simulate, subject_by_label
 from recon.phantom.field import forward_field, head_field, shim
 from recon.phantom.signal import WHITE_MATTER_SIGNAL, acquire, phase_offset
-from recon.unwrap.stage import UnwrapPhase
+from recon.registry import taken
 
 SUBJECT = "03"  # of the simulated cohort
 SIGNAL, NOISE = 3, 100  # streams of the subject's random numbers
@@ -128,17 +127,15 @@ def prepare(head: Head, arms: dict[str, dict], snr: float) -> Head:
     """
     magnitude, facts = head["magnitude"], head.acquisition
     te_s = np.asarray(facts.te_s)
-    trust = UnwrapPhase(**arms["consensus"]["unwrap_phase"])
-    given = reliable_mask(head["phase"], magnitude, head["brain"], te_s, facts.voxel_size_mm, trust)
+    trimming = taken(reliable_mask, arms["consensus"]["unwrap_phase"])
+    given = reliable_mask(head["phase"], magnitude, head["brain"], te_s, facts.grid, **trimming)
     local_ppm = local_truth(head, given)
     slope_rad_s = WHITE_MATTER_SIGNAL / snr / np.sqrt(np.sum((magnitude * te_s.astype(np.float32)) ** 2, -1))
     noise_ppm = slope_rad_s * np.float32(facts.ppm_per_rad()[0] * te_s[0])
     noise_ppm *= np.random.default_rng(NOISE).standard_normal(noise_ppm.shape, np.float32)
     masks = {
         f"mask_{name}": extract_brain(
-            magnitude[..., ECHO_FOR_MASK],
-            facts.voxel_size_mm,
-            BrainMask(**arm["brain_mask"] | {"tool": "builtin"}),
+            magnitude[..., ECHO_FOR_MASK], facts.grid, **arm["brain_mask"] | {"tool": "builtin"}
         ).mask
         for name, arm in arms.items()
     }

@@ -10,7 +10,7 @@ from matplotlib.image import AxesImage
 
 from benchmarks.heads import Head
 from recon.check.pictures import canonical, section
-from recon.maths.kernels import bounding_box
+from recon.maths.boxes import bounding_box
 from recon.pipeline import Maps
 
 DPI = 110

@@ -40,7 +40,7 @@ class Plan(NamedTuple):
 
 
 def plan(folder: Path, *arguments: str) -> Plan:
-    """Plan what stands in a folder; RuntimeError with what Snakemake said where it cannot."""
+    """Plan the run of a folder; RuntimeError with Snakemake's message where it cannot."""
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", "--quiet", "rules", *arguments]
     start = time.perf_counter()
     with (folder / "plan.log").open("w+") as log:

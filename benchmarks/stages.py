@@ -11,15 +11,21 @@ from skimage.restoration import unwrap_phase as skimage_unwrap_phase
 
 from benchmarks.heads import ECHO_FOR_MASK, Head
 from recon.acquisition import Acquisition
-from recon.background.stage import LocalField, local_field
-from recon.field.stage import FieldMapping, field_mapping
-from recon.inversion.stage import DipoleInversion, dipole_inversion
+from recon.background import STAGE as LOCAL_FIELD
+from recon.background import local_field
+from recon.background.spherical import METHODS as SPHERICAL
+from recon.field import STAGE as FIELD_MAPPING
+from recon.field import field_mapping
+from recon.inversion import STAGE as DIPOLE_INVERSION
+from recon.inversion import dipole_inversion
 from recon.inversion.total_variation import FIRST_ITERATIONS
-from recon.mask.stage import BrainExtraction, BrainMask, extract_brain
-from recon.maths.kernels import bounding_box
-from recon.pipeline import Chain, Maps, reconstruct
-from recon.relaxation.stage import R2starMap, r2star_map
-from recon.unwrap.stage import UnwrapPhase, unwrap_phase
+from recon.mask import BrainExtraction, extract_brain
+from recon.maths.boxes import bounding_box
+from recon.pipeline import Maps, reconstruct
+from recon.relaxation import STAGE as R2STAR_MAP
+from recon.relaxation import r2star_map
+from recon.unwrap import STAGE as UNWRAP_PHASE
+from recon.unwrap import unwrap_phase
 
 BET_THRESHOLDS = (0.2, 0.5)  # the paper's and the usual one
 CHAIN_WORKERS = 2  # single stages have one
@@ -87,31 +93,32 @@ def brain_mask_stages(section: dict) -> list[Stage]:
             stage="brain_mask",
             method=f"BET {threshold}",
             inputs=("magnitude",),
-            call=partial(extract, BrainMask(**section | {"tool": "builtin", "threshold": threshold})),
+            call=partial(extract, section | {"tool": "builtin", "threshold": threshold}),
             peer=f"brainextractor {threshold}",
         )
         for threshold in BET_THRESHOLDS
     ]
 
 
-def extract(params: BrainMask, facts: Acquisition, magnitude: np.ndarray) -> BrainExtraction:
-    return extract_brain(magnitude[..., ECHO_FOR_MASK], facts.voxel_size_mm, params)
+def extract(settings: dict, facts: Acquisition, magnitude: np.ndarray) -> BrainExtraction:
+    return extract_brain(magnitude[..., ECHO_FOR_MASK], facts.grid, **settings)
 
 
 def unwrap_stages(section: dict) -> list[Stage]:
-    """Both methods and scikit-image, six echoes and the last alone, inside the true brain."""
+    """All methods and scikit-image, six echoes and the last alone, inside the true brain."""
     rows = []
     for label, echoes in ECHOES.items():
-        for method in ("weighted", "best_path"):
-            run = partial(unwrap, UnwrapPhase(**section | {"method": method}), echoes)
+        for method in UNWRAP_PHASE.methods:
+            run = partial(unwrap, UNWRAP_PHASE.chosen(section | {"method": method}), echoes)
             rows.append((f"{method}, {label}", run, f"scikit-image, {label}"))
         rows.append((f"scikit-image, {label}", partial(unwrap_by_skimage, echoes), None))
     inputs = ("phase", "magnitude", "brain")
     return [Stage(stage="unwrap_phase", method=m, inputs=inputs, call=run, peer=peer) for m, run, peer in rows]
 
 
-def unwrap(params: UnwrapPhase, echoes: slice, facts: Acquisition, phase_rad, magnitude, mask) -> np.ndarray:
-    return unwrap_phase(phase_rad[..., echoes], magnitude[..., echoes], mask, np.array(facts.te_s)[echoes], params)
+def unwrap(chosen: dict, echoes: slice, facts: Acquisition, phase_rad, magnitude, mask) -> np.ndarray:
+    te_s = np.array(facts.te_s)[echoes]
+    return unwrap_phase(phase_rad[..., echoes], mask, te_s, magnitude=magnitude[..., echoes], **chosen)
 
 
 def unwrap_by_skimage(echoes: slice, facts: Acquisition, phase_rad, magnitude, mask) -> np.ndarray:
@@ -131,59 +138,50 @@ def field_stages(section: dict) -> list[Stage]:
             stage="field_mapping",
             method=f"{echoes}, offset {offset}",
             inputs=("unwrapped_rad", "magnitude", "given"),
-            call=partial(map_field, FieldMapping(**section | {"echoes": echoes, "offset": offset})),
+            call=partial(map_field, FIELD_MAPPING.chosen(section | {"echoes": echoes, "offset": offset})),
         )
-        for echoes, offset in (
-            ("separate", "none"),
-            ("together", "none"),
-            ("together", "voxel"),
-            ("together", "smooth"),
-        )
+        for echoes, offset in FIELDS
     ]
 
 
-def map_field(params: FieldMapping, facts: Acquisition, unwrapped_rad, magnitude, mask) -> np.ndarray:
-    return field_mapping(unwrapped_rad, magnitude, mask, facts, params)
+def map_field(chosen: dict, facts: Acquisition, unwrapped_rad, magnitude, mask) -> np.ndarray:
+    return field_mapping(unwrapped_rad, magnitude, mask, facts, **chosen)
 
 
 def local_stages(section: dict) -> list[Stage]:
-    """Background removal of one noise-free total field. SHARP: the mask's mean, the field's mean, the division."""
-    pairs = {"sharp": 3, "vsharp": 3, "lbv": 0, "lbv_sources": 0}
+    """Background removal of one noise-free total field."""
     return [
         Stage(
             stage="local_field",
             method=method,
             inputs=("total_ppm", "given", "magnitude"),
-            call=partial(remove_background, LocalField(**section | {"method": method})),
-            pairs=needed,
+            call=partial(remove_background, LOCAL_FIELD.chosen(section | {"method": method})),
+            pairs=removal_pairs(method, echoes=1),
         )
-        for method, needed in pairs.items()
+        for method in LOCAL_FIELD.methods
     ]
 
 
-def remove_background(
-    params: LocalField, facts: Acquisition, field_ppm, mask, magnitude
-) -> tuple[np.ndarray, np.ndarray]:
-    return local_field(field_ppm, mask, np.array(facts.voxel_size_mm), np.array(facts.b0_dir), params, magnitude)
+def removal_pairs(method: str, echoes: int) -> int:
+    """Spheres: the mask's mean, then each field's mean and the division. The other methods can avoid transforms."""
+    return 2 * echoes + 1 if method in SPHERICAL else 0
+
+
+def remove_background(chosen: dict, facts: Acquisition, field_ppm, mask, magnitude) -> tuple[np.ndarray, np.ndarray]:
+    return local_field(field_ppm, mask, facts.grid, magnitude=magnitude, **chosen)
 
 
 def inversion_pairs(section: dict) -> float:
     """TKD 1; its iteration half a pair for what stays, then one each; TV two an iteration of both its maps, at most."""
     first = FIRST_ITERATIONS if section["tv_prior"] == "tissue" else 0
-    return {
-        "tkd": 1.0,
-        "iterative_tkd": 1.5 + section["iterations"],
-        "tv": 2.0 * (section["tv_iterations"] + first),
-    }[section["method"]]
+    pairs = {"tkd": 1.0, "iterative_tkd": 1.5 + section["iterations"], "tv": 2.0 * (section["tv_iterations"] + first)}
+    return pairs.get(section["method"], 0.0)
 
 
 def inversion_stages(section: dict) -> list[Stage]:
     """Inversion of one true local field, without and with the noise of a fit to six echoes."""
-    methods = {
-        "tkd": {"method": "tkd"},
+    methods = {method: {"method": method} for method in DIPOLE_INVERSION.methods} | {
         "tkd swim": {"method": "tkd", "truncation": "swim"},
-        "iterative_tkd": {"method": "iterative_tkd"},
-        "tv": {"method": "tv"},
         "tv, no prior": {"method": "tv", "tv_prior": "none"},
     }
     return [
@@ -192,7 +190,7 @@ def inversion_stages(section: dict) -> list[Stage]:
             method=method,
             source=source,
             inputs=(field, "given", "r2star_hz", "precision", "magnitude"),
-            call=partial(invert, DipoleInversion(**section | changes)),
+            call=partial(invert, DIPOLE_INVERSION.chosen(section | changes)),
             pairs=inversion_pairs(section | changes),
         )
         for source, field in SOURCES.items()
@@ -200,26 +198,26 @@ def inversion_stages(section: dict) -> list[Stage]:
     ]
 
 
-def invert(params: DipoleInversion, facts: Acquisition, field_ppm, mask, r2star_hz, precision, magnitude) -> np.ndarray:
-    geometry = np.array(facts.voxel_size_mm), np.array(facts.b0_dir)
-    return dipole_inversion(field_ppm, mask, *geometry, params, r2star_hz, precision, magnitude)
+def invert(chosen: dict, facts: Acquisition, field_ppm, mask, r2star_hz, precision, magnitude) -> np.ndarray:
+    inputs = {"r2star_hz": r2star_hz, "precision": precision, "magnitude": magnitude}
+    return dipole_inversion(field_ppm, mask, facts.grid, **inputs, **chosen)
 
 
 def r2star_stages(section: dict) -> list[Stage]:
-    """Both fits of the decay."""
+    """All fits of the decay."""
     return [
         Stage(
             stage="r2star_map",
             method=method,
             inputs=("magnitude", "given"),
-            call=partial(fit_decay, R2starMap(**section | {"method": method})),
+            call=partial(fit_decay, R2STAR_MAP.chosen(section | {"method": method})),
         )
-        for method in ("irls", "arlo")
+        for method in R2STAR_MAP.methods
     ]
 
 
-def fit_decay(params: R2starMap, facts: Acquisition, magnitude, mask) -> np.ndarray:
-    return r2star_map(magnitude, mask, np.array(facts.te_s), params)
+def fit_decay(chosen: dict, facts: Acquisition, magnitude, mask) -> np.ndarray:
+    return r2star_map(magnitude, mask, np.array(facts.te_s), **chosen)
 
 
 def chain_stage(name: str, arm: dict) -> Stage:
@@ -228,16 +226,16 @@ def chain_stage(name: str, arm: dict) -> Stage:
     The paper's inverts all six echoes and shares SHARP's transform of the mask.
     """
     echoes = 1 if arm["field_mapping"]["echoes"] == "together" else 6
-    removal = 2 * echoes + 1 if arm["local_field"]["method"] in ("sharp", "vsharp") else 0
+    removal = removal_pairs(arm["local_field"]["method"], echoes)
     return Stage(
         stage="chain",
         method=name,
         source="own mask",
         inputs=("phase", "magnitude", f"mask_{name}"),
-        call=partial(run_chain, Chain.of(arm)),
+        call=partial(run_chain, arm),
         pairs=removal + echoes * inversion_pairs(arm["dipole_inversion"]),
     )
 
 
-def run_chain(params: Chain, facts: Acquisition, phase_rad, magnitude, mask) -> Maps:
-    return reconstruct(phase_rad, magnitude, mask, facts, params, CHAIN_WORKERS)
+def run_chain(arm: dict, facts: Acquisition, phase_rad, magnitude, mask) -> Maps:
+    return reconstruct(phase_rad, magnitude, mask, facts, arm, workers=CHAIN_WORKERS)

@@ -3,33 +3,36 @@
 import argparse
 from pathlib import Path
 
+import jsonschema
 import yaml
 
-from qnet.evaluation import figure_set
-from qnet.evaluation import forest_figure as figures_forest
+from qnet.evaluation import figure_set, forest_figure
+from qnet.evaluation.cases import split_cases
 from qnet.evaluation.contrasts import comparison_table
-from qnet.evaluation.evaluate import evaluate, write_table
-from qnet.evaluation.predictions import LEVELS, read_predictions, split_cases
+from qnet.evaluation.evaluate import evaluate
+from qnet.evaluation.manifest import EVALUATE, TABLES, figures_of
 from qnet.evaluation.settings import Evaluate, read_ceiling, read_people
 from qnet.home import HOME
+from qnet.predictions import LEVELS, read_predictions
+from qnet.tables import write_table
 
 CONFIG = HOME / "config" / "config.yaml"
-NEEDS = {  # table → what it needs beyond predictions
-    "contrasts": "both rows of evaluate.primary",
-    "confounds": "--participants",
-    "paper_comparison": "--participants with the groups HH and HC, and inputs and models named as in the paper",
-    "ablation": "--variants",
-}
+SCHEMA = HOME / "workflow" / "schemas" / "config.schema.yaml"
 
 
 def settings(changes: list[str]) -> Evaluate:
-    """Section `evaluate` of the shipped configuration with KEY=VALUE changes."""
+    """Section `evaluate` of the shipped configuration with KEY=VALUE changes, as its schema allows."""
     section = yaml.safe_load(CONFIG.read_text())["evaluate"]
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals or key not in section:
             raise ValueError(f"--set: expected KEY=VALUE with KEY one of {', '.join(section)}, found '{change}'")
         section[key] = yaml.safe_load(value)
+    try:
+        jsonschema.validate(section, yaml.safe_load(SCHEMA.read_text())["properties"]["evaluate"])
+    except jsonschema.ValidationError as error:
+        place = ".".join(["evaluate", *map(str, error.absolute_path)])
+        raise ValueError(f"--set {place}: expected what {SCHEMA.name} allows, found {error.message}") from None
     return Evaluate(**section)
 
 
@@ -44,26 +47,25 @@ def run_evaluate(options: argparse.Namespace) -> None:
         read_people(options.participants) if options.participants else None,
         read_predictions(*options.variants) if options.variants else None,
     )
-    skipped = [name for name, need in NEEDS.items() if tables[name].empty]
+    skipped = tuple(name for name, table in tables.items() if TABLES[name].needs and table.empty)
     for name in skipped:
-        print(f"{name}: skipped, needs {NEEDS[name]}")
+        print(f"{name}: skipped, needs {TABLES[name].needs}")
     for name in tables.keys() - set(skipped):
         write_table(options.out / f"{name}.tsv", tables[name])
-    paths = {name: options.out / f"{name}.png" for name in figure_set.FIGURES}
-    if "ablation" in skipped:
-        del paths["ablation_forest"]
+    paths = {name: options.out / f"{name}.png" for name in figures_of(EVALUATE, skipped)}
     figure_set.draw(paths, predictions, tables, params, options.synthetic or options.ceiling is not None)
 
 
 def run_compare(options: argparse.Namespace) -> None:
     """Write comparison.tsv and comparison.png: two runs on the same subjects."""
-    runs = [
+    first, second = (
         [cases for level in LEVELS for cases in split_cases(read_predictions(path), level)]
         for path in (options.first, options.second)
-    ]
-    table = comparison_table(*runs, tuple(options.names), settings(options.changes))
+    )
+    one, two = options.names
+    table = comparison_table(first, second, (one, two), settings(options.changes))
     write_table(options.out / "comparison.tsv", table)
-    figures_forest.comparison(options.out / "comparison.png", table, options.synthetic)
+    forest_figure.comparison(options.out / "comparison.png", table, options.synthetic)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -16,17 +16,23 @@ import numpy as np
 import yaml
 
 from recon.acquisition import Acquisition
-from recon.background.stage import LocalField, local_field
-from recon.field.stage import FieldMapping, field_precision, total_field
+from recon.background.stage import STAGE as LOCAL_FIELD
+from recon.background.stage import local_field
+from recon.field.stage import field_precision, total_field
 from recon.files.home import HOME
 from recon.files.io import Volume, read_json, read_mask, read_volume, write_mask, write_volume
-from recon.intake.echoes import silent_where_bad
-from recon.inversion.stage import DipoleInversion, dipole_inversion
-from recon.mask.stage import BrainMask, brain_mask, choose_echo
-from recon.pipeline import Chain, reconstruct
-from recon.relaxation.stage import R2starMap, r2star_map
-from recon.settings import arm
-from recon.unwrap.stage import UnwrapPhase, unwrap_phase
+from recon.grid import Grid
+from recon.inversion.stage import STAGE as DIPOLE_INVERSION
+from recon.inversion.stage import dipole_inversion
+from recon.mask.stage import brain_mask
+from recon.maths.finite import silent_where_bad
+from recon.pipeline import SECTIONS, reconstruct
+from recon.registry import taken
+from recon.relaxation.stage import STAGE as R2STAR_MAP
+from recon.relaxation.stage import r2star_map
+from recon.settings import arm, shipped
+from recon.unwrap.stage import STAGE as UNWRAP_PHASE
+from recon.unwrap.stage import unwrap_phase
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -75,7 +81,7 @@ class Folder:
             te_s=tuple(np.atleast_1d(content["TE"]).astype(float)),
             b0_tesla=float(content["B0"]),
             b0_dir=tuple(b0_dir / np.linalg.norm(b0_dir)),
-            voxel_size_mm=tuple(float(v) for v in content["voxel_size"]),
+            voxel_size_mm=Grid(content["voxel_size"]).voxel_size_mm,
         )
 
 
@@ -86,37 +92,40 @@ def run_brain_mask(source: Folder, out: Path, config: dict) -> None:
 
 def find_brain(magnitude: np.ndarray, acquisition: Acquisition, config: dict) -> np.ndarray:
     """Brain mask of the configured echo of (X, Y, Z, echo) magnitudes."""
-    params = BrainMask(**config["brain_mask"])
-    echo = choose_echo(magnitude.shape[-1], params.echo)
-    return brain_mask(magnitude[..., echo], acquisition.voxel_size_mm, params, acquisition.b0_dir)
+    return brain_mask(magnitude, acquisition.grid, **config["brain_mask"])
+
+
+def unwrapped(
+    source: Folder, phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, config: dict
+) -> np.ndarray:
+    """Unwrapped (X, Y, Z, echo) phase [rad]."""
+    chosen = UNWRAP_PHASE.chosen(config["unwrap_phase"])
+    te_s = source.acquisition().te_s
+    return unwrap_phase(phase_rad, mask, te_s, magnitude=magnitude, workers=CORES, **chosen)
 
 
 def run_unwrap(source: Folder, out: Path, config: dict) -> None:
-    phase, params = source.echoes("phase"), UnwrapPhase(**config["unwrap_phase"])
+    phase = source.echoes("phase")
     magnitude = source.echoes("magnitude").data if source.has("magnitude") else None
-    unwrapped_rad = unwrap_phase(phase.data, magnitude, source.mask(phase), source.acquisition().te_s, params, CORES)
+    unwrapped_rad = unwrapped(source, phase.data, magnitude, source.mask(phase), config)
     write_volume(out / "unwrapped.nii.gz", unwrapped_rad, phase)
 
 
 def run_field_mapping(source: Folder, out: Path, config: dict) -> None:
     phase, magnitude, acquisition = source.echoes("phase"), source.echoes("magnitude"), source.acquisition()
-    mask, params = source.mask(phase), UnwrapPhase(**config["unwrap_phase"])
+    mask = source.mask(phase)
     signal, phase_rad = silent_where_bad(magnitude.data, phase.data)
-    unwrapped_rad = unwrap_phase(phase_rad, signal, mask, acquisition.te_s, params, CORES)
-    field_ppm = total_field(unwrapped_rad, signal, mask, acquisition, FieldMapping(**config["field_mapping"]))
-    write_volume(out / "totalfield.nii.gz", field_ppm, phase)
+    unwrapped_rad = unwrapped(source, phase_rad, signal, mask, config)
+    fit = taken(total_field, config["field_mapping"])  # one field, whatever the arm
+    write_volume(out / "totalfield.nii.gz", total_field(unwrapped_rad, signal, mask, acquisition, **fit), phase)
 
 
 def run_bfr(source: Folder, out: Path, config: dict) -> None:
-    field, acquisition = source.volume("totalfield"), source.acquisition()
+    field = source.volume("totalfield")
+    magnitude = source.echoes("magnitude").data if source.has("magnitude") else None
+    chosen = LOCAL_FIELD.chosen(config["local_field"])
     local_ppm, eroded = local_field(
-        field.data,
-        source.mask(field),
-        acquisition.voxel_size_mm,
-        acquisition.b0_dir,
-        LocalField(**config["local_field"]),
-        source.echoes("magnitude").data if source.has("magnitude") else None,
-        CORES,
+        field.data, source.mask(field), source.acquisition().grid, magnitude=magnitude, workers=CORES, **chosen
     )
     write_volume(out / "localfield.nii.gz", local_ppm, field)
     write_mask(out / "eroded_mask.nii.gz", eroded, field)
@@ -128,15 +137,9 @@ def run_dipole(source: Folder, out: Path, config: dict) -> None:
     if source.has("magnitude"):
         magnitude = source.echoes("magnitude").data
         precision = field_precision(magnitude, mask, acquisition.te_s)
+    chosen = DIPOLE_INVERSION.chosen(config["dipole_inversion"])
     chi_ppm = dipole_inversion(
-        field.data,
-        mask,
-        acquisition.voxel_size_mm,
-        acquisition.b0_dir,
-        DipoleInversion(**config["dipole_inversion"]),
-        precision=precision,
-        magnitude=magnitude,
-        workers=CORES,
+        field.data, mask, acquisition.grid, precision=precision, magnitude=magnitude, workers=CORES, **chosen
     )
     write_volume(out / "chimap.nii.gz", chi_ppm, field)
 
@@ -144,7 +147,7 @@ def run_dipole(source: Folder, out: Path, config: dict) -> None:
 def run_end_to_end(source: Folder, out: Path, config: dict) -> None:
     phase, magnitude, acquisition = source.echoes("phase"), source.echoes("magnitude"), source.acquisition()
     mask = source.mask(phase) if source.has("mask") else find_brain(magnitude.data, acquisition, config)
-    maps = reconstruct(phase.data, magnitude.data, mask, acquisition, Chain.of(config), CORES)
+    maps = reconstruct(phase.data, magnitude.data, mask, acquisition, config, workers=CORES)
     write_volume(out / "chimap.nii.gz", maps.chi_ppm, phase)
     write_mask(out / "eroded_mask.nii.gz", maps.mask, phase)
     if maps.r2star_hz is not None:
@@ -152,13 +155,14 @@ def run_end_to_end(source: Folder, out: Path, config: dict) -> None:
 
 
 def run_r2star(source: Folder, out: Path, config: dict) -> None:
-    magnitude, params = source.echoes("magnitude"), R2starMap(**config["r2star_map"])
-    r2star_hz = r2star_map(magnitude.data, source.mask(magnitude), source.acquisition().te_s, params, CORES)
+    magnitude, chosen = source.echoes("magnitude"), R2STAR_MAP.chosen(config["r2star_map"])
+    te_s = source.acquisition().te_s
+    r2star_hz = r2star_map(magnitude.data, source.mask(magnitude), te_s, workers=CORES, **chosen)
     write_volume(out / "r2star.nii.gz", r2star_hz, magnitude)
 
 
 @dataclass(frozen=True)
-class Stage:
+class Command:
     """A stage's function, the config sections that `--set` may change, and the one whose keys need no prefix."""
 
     run: Callable[[Folder, Path, dict], None]
@@ -167,29 +171,28 @@ class Stage:
 
 
 STAGES = {
-    "brain-mask": Stage(run_brain_mask, ("brain_mask",), "brain_mask"),
-    "unwrap": Stage(run_unwrap, ("unwrap_phase",), "unwrap_phase"),
-    "field-mapping": Stage(run_field_mapping, ("field_mapping", "unwrap_phase"), "field_mapping"),
-    "bfr": Stage(run_bfr, ("local_field",), "local_field"),
-    "dipole": Stage(run_dipole, ("dipole_inversion",), "dipole_inversion"),
-    "end-to-end": Stage(run_end_to_end, ("brain_mask", *Chain.__dataclass_fields__), None),
-    "r2star": Stage(run_r2star, ("r2star_map",), "r2star_map"),
+    "brain-mask": Command(run_brain_mask, ("brain_mask",), "brain_mask"),
+    "unwrap": Command(run_unwrap, ("unwrap_phase",), "unwrap_phase"),
+    "field-mapping": Command(run_field_mapping, ("field_mapping", "unwrap_phase"), "field_mapping"),
+    "bfr": Command(run_bfr, ("local_field",), "local_field"),
+    "dipole": Command(run_dipole, ("dipole_inversion",), "dipole_inversion"),
+    "end-to-end": Command(run_end_to_end, ("brain_mask", *SECTIONS), None),
+    "r2star": Command(run_r2star, ("r2star_map",), "r2star_map"),
 }
 
 
-def configure(stage: Stage, settings: list[str]) -> dict:
+def configure(stage: Command, settings: list[str]) -> dict:
     """The stage's sections of the shipped config with `settings` applied, checked against the schema.
 
     A setting is `key=value` or `section.key=value`; `pipeline=consensus` changes the arm first.
     """
-    shipped = yaml.safe_load((HOME / "config/config.yaml").read_text(encoding="utf-8"))
+    every = shipped()
     schema = yaml.safe_load((HOME / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
     for setting in [s for s in settings if s.startswith("pipeline=")]:
         settings = [s for s in settings if s != setting]
-        shipped["pipeline"] = setting.removeprefix("pipeline=")
-        check(schema, "pipeline", shipped["pipeline"])
-    shipped = arm(shipped)
-    config = {section: shipped[section] for section in stage.sections}
+        every = every | {"pipeline": setting.removeprefix("pipeline=")}
+        check(schema, "pipeline", every["pipeline"])
+    config = {section: dict(arm(every)[section]) for section in stage.sections}
     for setting in settings:
         name, separator, value = setting.partition("=")
         section, _, key = name.rpartition(".")

@@ -2,10 +2,12 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from recon.files.io import read_json, write_json
+from recon.grid import Grid
 
 GAMMA_HZ_PER_T = 42_576_385.43  # of the proton, shielded as in water (CODATA 2022)
 
@@ -42,16 +44,18 @@ class Acquisition:
             raise ValueError(f"echo times: expected seconds below 0.5, found {list(self.te_s)}: milliseconds?")
         if not 0 < self.b0_tesla < 25:
             raise ValueError(f"field strength: expected tesla between 0 and 25, found {self.b0_tesla}")
-        if len(self.b0_dir) != 3 or abs(np.linalg.norm(self.b0_dir) - 1) > 1e-3:
-            raise ValueError(f"B0 direction: expected a unit vector of three, found {list(self.b0_dir)}")
-        if len(self.voxel_size_mm) != 3 or not np.all(np.asarray(self.voxel_size_mm, dtype=float) > 0):
-            raise ValueError(f"voxel size: expected three positive mm, found {list(self.voxel_size_mm)}")
+        _ = self.grid  # refuses what is no grid
+
+    @property
+    def grid(self) -> Grid:
+        """Voxels and the direction of the main field."""
+        return Grid(self.voxel_size_mm, self.b0_dir)
 
     @classmethod
     def read(cls, path: str | Path) -> "Acquisition":
         """Read the JSON file that `write` made."""
-        content = read_json(path)
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+        facts: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in read_json(path).items()}
+        return cls(**facts)
 
     def write(self, path: str | Path) -> None:
         """Write to a JSON file."""
@@ -60,3 +64,8 @@ class Acquisition:
     def ppm_per_rad(self) -> np.ndarray:
         """(echo,) factors from phase [rad] to field [ppm of B0]: 1e6 / (2 pi gamma B0 TE)."""
         return 1e6 / (2 * np.pi * GAMMA_HZ_PER_T * self.b0_tesla * np.asarray(self.te_s))
+
+
+def choose_echo(n_echoes: int, wanted: int) -> int:
+    """Index from 0 of the wanted echo (counted from 1), or of the last one where there are fewer."""
+    return min(wanted, n_echoes) - 1

@@ -1,32 +1,28 @@
 """Susceptibility of every echo → one map, the SNR-weighted average, referenced."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
+from recon.grid import Times
+from recon.registry import look_up
+from recon.settings import defaults
 
-@dataclass(frozen=True, kw_only=True)
-class CombineEchoes:
-    """Config section `combine_echoes`."""
-
-    first_echo: int
-    last_echo: int
-    power: int
-    reference: str
-
-    def __post_init__(self) -> None:
-        if self.first_echo > self.last_echo:
-            raise ValueError(
-                f"combine_echoes: expected first_echo up to last_echo, found {self.first_echo} and {self.last_echo}"
-            )
+DEFAULT = defaults("combine_echoes")
+# (voxel,) susceptibility → the value that becomes zero
+REFERENCES: dict[str, Callable[[np.ndarray], np.floating] | None] = {"whole_brain": np.mean, "none": None}
 
 
-def echo_range(params: CombineEchoes, n_echoes: int) -> slice:
-    """The echoes that enter the average, at least the last one of a short train."""
-    return slice(min(params.first_echo, n_echoes) - 1, min(params.last_echo, n_echoes))
+def echo_range(
+    n_echoes: int, *, first_echo: int = DEFAULT["first_echo"], last_echo: int = DEFAULT["last_echo"]
+) -> slice:
+    """The echoes that enter the average, counted from 1, at least the last one of a short train."""
+    if first_echo > last_echo:
+        raise ValueError(f"combine_echoes: expected first_echo up to last_echo, found {first_echo} and {last_echo}")
+    return slice(min(first_echo, n_echoes) - 1, min(last_echo, n_echoes))
 
 
-def echo_weights(magnitude: np.ndarray, te_s: np.ndarray, power: int) -> np.ndarray:
+def echo_weights(magnitude: np.ndarray, te_s: Times, power: int) -> np.ndarray:
     r""":math:`w_i = (|S_i| TE_i)^p / \sum_j (|S_j| TE_j)^p`, for p = 2 the inverse variance of each echo's map.
 
     Parameters
@@ -45,7 +41,15 @@ def echo_weights(magnitude: np.ndarray, te_s: np.ndarray, power: int) -> np.ndar
 
 
 def combine_echoes(
-    chi_ppm: np.ndarray, magnitude: np.ndarray, mask: np.ndarray, te_s: np.ndarray, params: CombineEchoes
+    chi_ppm: np.ndarray,
+    magnitude: np.ndarray,
+    mask: np.ndarray,
+    te_s: Times,
+    *,
+    first_echo: int = DEFAULT["first_echo"],
+    last_echo: int = DEFAULT["last_echo"],
+    power: int = DEFAULT["power"],
+    reference: str = DEFAULT["reference"],
 ) -> np.ndarray:
     """Average the echoes' susceptibility maps by SNR and set the reference.
 
@@ -55,7 +59,9 @@ def combine_echoes(
     magnitude : (X, Y, Z, echo) float array
     mask : (X, Y, Z) bool array
     te_s : (echo,) [s]
-    params : CombineEchoes
+    first_echo, last_echo : of the average, counted from 1
+    power : of |S| TE in the weights; 2 is inverse variance
+    reference : `whole_brain` or `none`
 
     Returns
     -------
@@ -64,14 +70,21 @@ def combine_echoes(
     References
     ----------
     .. [1] Gharabaghi et al., Front Neurosci 14:581474 (2020), doi:10.3389/fnins.2020.581474
+
+    Examples
+    --------
+    >>> chi_ppm, mask = np.full((2, 2, 2, 3), 0.1), np.ones((2, 2, 2), bool)
+    >>> combine_echoes(chi_ppm, np.ones_like(chi_ppm), mask, [0.01, 0.02, 0.03], reference="none").max().round(3)
+    np.float32(0.1)
     """
     values = chi_ppm[mask]  # (voxel,) or (voxel, echo)
     if chi_ppm.ndim == 4:
-        used = echo_range(params, chi_ppm.shape[-1])
-        w = echo_weights(magnitude[mask][:, used], np.asarray(te_s)[used], params.power)
+        used = echo_range(chi_ppm.shape[-1], first_echo=first_echo, last_echo=last_echo)
+        w = echo_weights(magnitude[mask][:, used], np.asarray(te_s)[used], power)
         values = np.einsum("ve,ve->v", values[:, used], w)
-    if params.reference == "whole_brain":
-        values = values - values.mean()
+    zero = look_up(REFERENCES, reference, "combine_echoes.reference")
+    if zero is not None:
+        values = values - zero(values)
     combined = np.zeros(mask.shape, np.float32)
     combined[mask] = values
     return combined

@@ -1,36 +1,31 @@
-"""The whole reconstruction in memory: echoes and mask → susceptibility."""
+"""The whole reconstruction in memory, stage after stage: echoes and mask → susceptibility."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any
 
 import numpy as np
 
 from recon.acquisition import Acquisition
-from recon.background.stage import LocalField, local_field
-from recon.combine import CombineEchoes, combine_echoes
-from recon.field.stage import FieldMapping, field_mapping, field_precision
-from recon.intake.echoes import silent_where_bad
-from recon.inversion.stage import DipoleInversion, dipole_inversion
+from recon.background.stage import STAGE as LOCAL_FIELD
+from recon.background.stage import local_field
+from recon.combine import combine_echoes
+from recon.field.stage import STAGE as FIELD_MAPPING
+from recon.field.stage import field_mapping, field_precision
+from recon.inversion.stage import STAGE as DIPOLE_INVERSION
+from recon.inversion.stage import dipole_inversion
 from recon.mask.trim import reliable_mask
-from recon.relaxation.stage import R2starMap, r2star_map
-from recon.unwrap.stage import UnwrapPhase, unwrap_phase
+from recon.maths.finite import silent_where_bad
+from recon.registry import taken
+from recon.relaxation.stage import STAGE as R2STAR_MAP
+from recon.relaxation.stage import r2star_map
+from recon.settings import shipped
+from recon.unwrap.stage import STAGE as UNWRAP_PHASE
+from recon.unwrap.stage import unwrap_phase
 
-
-@dataclass(frozen=True, kw_only=True)
-class Chain:
-    """Parameters of the stages from phase to susceptibility."""
-
-    unwrap_phase: UnwrapPhase
-    field_mapping: FieldMapping
-    local_field: LocalField
-    r2star_map: R2starMap
-    dipole_inversion: DipoleInversion
-    combine_echoes: CombineEchoes
-
-    @classmethod
-    def of(cls, config: dict) -> Self:
-        """The chain of a configuration with a section a stage."""
-        return cls(**{name: field.type(**config[name]) for name, field in cls.__dataclass_fields__.items()})
+# stages whose method is a setting, and all sections of the config that the reconstruction reads, in the order of work
+STAGES = {stage.section: stage for stage in (R2STAR_MAP, UNWRAP_PHASE, FIELD_MAPPING, LOCAL_FIELD, DIPOLE_INVERSION)}
+SECTIONS = (*STAGES, "combine_echoes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +42,8 @@ def reconstruct(
     magnitude: np.ndarray,
     mask: np.ndarray,
     acquisition: Acquisition,
-    params: Chain,
+    config: Mapping[str, Any] | None = None,
+    *,
     workers: int = 1,
 ) -> Maps:
     """Unwrap → field → background removal → dipole inversion → average and reference.
@@ -60,37 +56,45 @@ def reconstruct(
     phase_rad, magnitude : (X, Y, Z, echo) float arrays
     mask : (X, Y, Z) bool array
     acquisition : Acquisition
-    params : Chain
+    config : values by section, as config/config.yaml has them (:func:`recon.settings.arm` puts those of the other
+        arm in place); the shipped ones where none are given
     workers : threads
 
     Returns
     -------
     maps : Maps; R2* is None for a single echo
     """
+    config = shipped() if config is None else config
+    chosen = {section: stage.chosen(config[section]) for section, stage in STAGES.items()}
     magnitude, phase_rad = silent_where_bad(magnitude, phase_rad)
-    te_s, voxel_size_mm = np.asarray(acquisition.te_s), acquisition.voxel_size_mm
-    r2star_hz = r2star_map(magnitude, mask, te_s, params.r2star_map, workers) if len(te_s) > 1 else None
-    reliable = reliable_mask(phase_rad, magnitude, mask, te_s, voxel_size_mm, params.unwrap_phase)
-    unwrapped_rad = unwrap_phase(phase_rad, magnitude, reliable, te_s, params.unwrap_phase, workers)
-    field_ppm = field_mapping(unwrapped_rad, magnitude, reliable, acquisition, params.field_mapping)
+    te_s, grid = np.asarray(acquisition.te_s), acquisition.grid
+
+    r2star_hz = None
+    if len(te_s) > 1:
+        r2star_hz = r2star_map(magnitude, mask, te_s, workers=workers, **chosen["r2star_map"])
+    trimming = taken(reliable_mask, config["unwrap_phase"])
+    reliable = reliable_mask(phase_rad, magnitude, mask, te_s, grid, **trimming)
+    unwrapped_rad = unwrap_phase(
+        phase_rad, reliable, te_s, magnitude=magnitude, workers=workers, **chosen["unwrap_phase"]
+    )
+    field_ppm = field_mapping(unwrapped_rad, magnitude, reliable, acquisition, **chosen["field_mapping"])
     del unwrapped_rad
     local_ppm, eroded = local_field(
-        field_ppm, reliable, voxel_size_mm, acquisition.b0_dir, params.local_field, magnitude, workers
+        field_ppm, reliable, grid, magnitude=magnitude, workers=workers, **chosen["local_field"]
     )
     del field_ppm
     chi_ppm = dipole_inversion(
         local_ppm,
         eroded,
-        voxel_size_mm,
-        acquisition.b0_dir,
-        params.dipole_inversion,
-        r2star_hz,
-        field_precision(magnitude, reliable, te_s),
-        magnitude,
-        workers,
+        grid,
+        r2star_hz=r2star_hz,
+        precision=field_precision(magnitude, reliable, te_s),
+        magnitude=magnitude,
+        workers=workers,
+        **chosen["dipole_inversion"],
     )
     return Maps(
-        chi_ppm=combine_echoes(chi_ppm, magnitude, eroded, te_s, params.combine_echoes),
+        chi_ppm=combine_echoes(chi_ppm, magnitude, eroded, te_s, **config["combine_echoes"]),
         r2star_hz=r2star_hz,
         mask=eroded,
     )

@@ -1,7 +1,26 @@
-"""The two arms of the reconstruction: the paper's, and one after the consensus recommendations."""
+"""The shipped configuration: the defaults of every stage, and the two arms of the reconstruction."""
+
+from functools import cache
+from typing import Any
+
+import yaml
+
+from recon.files.home import HOME
 
 
-def arm(config: dict) -> dict:
+@cache
+def shipped() -> dict[str, Any]:
+    """The content of config/config.yaml, not to be written to."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load((HOME / "config/config.yaml").read_text(encoding="utf-8"), Loader=loader)
+
+
+def defaults(section: str) -> dict[str, Any]:
+    """Values of one section, a new dictionary; signatures take their defaults from it, so that each stands once."""
+    return dict(shipped()[section])
+
+
+def arm(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration of the arm that `pipeline` names.
 
     The sections hold the paper's values; for `pipeline: consensus` the values under `consensus` replace those of the

@@ -12,6 +12,7 @@ from benchmarks.accuracy import unwrap_scores
 from benchmarks.measure import measure
 from benchmarks.peers import PeerFailed, brainextractor
 from benchmarks.tables import cost_table
+from recon.background import METHODS
 
 KEY = ["stage", "method", "input"]
 
@@ -48,7 +49,7 @@ def test_every_stage_and_both_chains_are_measured(cost):
         stage for stage, _ in rows
     }
     assert {("chain", "paper"), ("chain", "consensus")} <= rows
-    assert {m for stage, m in rows if stage == "local_field"} == {"sharp", "vsharp", "lbv", "lbv_sources"}
+    assert {m for stage, m in rows if stage == "local_field"} == set(METHODS)
 
 
 def test_unwrapping_stands_beside_its_peer(cost):

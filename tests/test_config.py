@@ -2,12 +2,18 @@
 
 import dataclasses
 import importlib
+import inspect
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
+from recon.combine import combine_echoes
+from recon.mask import extract_brain, reliable_mask
+from recon.pipeline import STAGES
+from recon.registry import keywords, taken
+from recon.relaxation import t1_weighted
 from workflow.lib.setup.config_table import table
 from workflow.lib.setup.variants import merged, runs
 
@@ -19,14 +25,6 @@ DATACLASSES = {
     "participants": "workflow.lib.study.participants.Participants",
     "simulate": "recon.phantom.cohort.Simulate",
     "prepare_echoes": "recon.intake.echoes.PrepareEchoes",
-    "brain_mask": "recon.mask.stage.BrainMask",
-    "unwrap_phase": "recon.unwrap.stage.UnwrapPhase",
-    "local_field": "recon.background.stage.LocalField",
-    "dipole_inversion": "recon.inversion.stage.DipoleInversion",
-    "combine_echoes": "recon.combine.CombineEchoes",
-    "field_mapping": "recon.field.stage.FieldMapping",
-    "r2star_map": "recon.relaxation.stage.R2starMap",
-    "t1w_map": "recon.relaxation.t1.T1wMap",
     "locate_nuclei": "recon.regions.localize.LocateNuclei",
     "slice_stack": "qnet.images.data.SliceStack",
     "region_features": "qnet.baselines.regions.RegionFeatures",
@@ -38,23 +36,56 @@ DATACLASSES = {
     "evaluate": "qnet.evaluation.evaluate.Evaluate",
     "model_card": "qnet.application.run_facts.ModelCard",
 }
+KEYWORDS = {  # section: functions whose keyword-only parameters are its settings, beside those of STAGES
+    "brain_mask": [extract_brain],
+    "unwrap_phase": [reliable_mask],
+    "combine_echoes": [combine_echoes],
+    "t1w_map": [t1_weighted],
+}
+SECTIONS = set(DATACLASSES) | set(KEYWORDS) | set(STAGES)
 CHOICES = {
     "dataset", "bids_dir", "dicom_dir", "derivatives", "output_dir", "on_error", "pipeline", "preprocessing", "model",
 }  # fmt: skip
 NOT_A_STAGE = CHOICES | {"consensus", "runs", "quantitative", "pretrain", "variants"}
 
 
-def test_every_section_has_a_dataclass():
-    assert set(SCHEMA["properties"]) == set(DATACLASSES) | NOT_A_STAGE
+def test_every_section_has_a_dataclass_or_functions():
+    assert set(SCHEMA["properties"]) == SECTIONS | NOT_A_STAGE
 
 
 @pytest.mark.parametrize("section", DATACLASSES)
-def test_dataclass_schema_and_config_have_the_same_keys(section):
+def test_dataclass_and_config_have_the_same_keys(section):
     module, _, name = DATACLASSES[section].rpartition(".")
     fields = dataclasses.fields(getattr(importlib.import_module(module), name))
-    properties = SCHEMA["properties"][section]
-    assert {f.name for f in fields} == set(properties["properties"]) == set(CONFIG[section])
+    assert {f.name for f in fields} == set(CONFIG[section])
     assert all(f.default is dataclasses.MISSING for f in fields)
+
+
+@pytest.mark.parametrize("section", sorted(set(KEYWORDS) | set(STAGES)))
+def test_config_has_the_settings_of_the_stage_s_functions_and_no_others(section):
+    functions, keys = list(KEYWORDS.get(section, [])), set()
+    if section in STAGES:
+        stage = STAGES[section]
+        keys = {stage.key} | {p for name in stage.methods for p in stage.parameters(name)}
+    keys |= {key for function in functions for key in keywords(function)} - {"r2star_hz", "te1_s"}
+    assert keys == set(CONFIG[section])
+
+
+@pytest.mark.parametrize("section", sorted(set(KEYWORDS) | set(STAGES)))
+def test_signatures_take_their_defaults_from_the_config(section):
+    functions = list(KEYWORDS.get(section, []))
+    if section in STAGES:
+        functions += [method.run for method in STAGES[section].methods.values()]
+    for function in functions:
+        parameters = inspect.signature(function).parameters
+        for key in taken(function, CONFIG[section]):
+            assert parameters[key].default == CONFIG[section][key], f"{function.__name__}: {key}"
+
+
+@pytest.mark.parametrize("section", sorted(SECTIONS))
+def test_schema_and_config_have_the_same_keys(section):
+    properties = SCHEMA["properties"][section]
+    assert set(properties["properties"]) == set(CONFIG[section])
     assert set(properties["required"]) == set(properties["properties"])
     assert properties["additionalProperties"] is False
     assert all("description" in p or "properties" in p for p in properties["properties"].values())

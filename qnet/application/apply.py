@@ -11,8 +11,8 @@ from qnet.application.outcome import MODELS
 from qnet.application.similarity import embedding_distance, unusual_embedding
 from qnet.explanation.evidence import evidence_map
 from qnet.images.data import read_stack
+from qnet.networks.heads.models import read_scan_model
 from qnet.networks.predict import embed, image_scores, prepare, scan_scores
-from qnet.networks.scan_model import read_scan_model
 from qnet.networks.weights import read_image_model
 
 

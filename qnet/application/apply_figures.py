@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 
 from qnet.explanation.cam_figures import QSM_WINDOW_PPM, mark
 from qnet.explanation.template import seen, to_pixels
+from qnet.figures import GROUPS
 from qnet.images.data import read_array, read_stack
 
 DPI = 110
 R2STAR_WINDOW_HZ = (0, 50)
-POSITIVE, NEGATIVE, PLAIN = "#d55e00", "#0072b2", "#444444"  # Okabe & Ito, safe for the colour blind
+NEGATIVE, POSITIVE, PLAIN = *GROUPS[:2], "0.27"
 UNUSUAL_Z = 2.0  # 95 % of controls lie within
 Z_LIMIT = 6.0  # of the axis; what lies beyond is drawn at its end
 

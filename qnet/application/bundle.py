@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import logit
@@ -27,7 +28,7 @@ def write_bundle(path: str | Path, bundle: Mapping) -> None:
         part.write_text(text + "\n", encoding="utf-8")
 
 
-def plain(value: object) -> object:
+def plain(value: object) -> Any:
     """A copy made of what JSON knows."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}

@@ -51,7 +51,7 @@ def _over_sides(region: pd.Series, mean: pd.Series, voxels: pd.Series) -> dict[s
 
 
 def fit_normative(
-    ages: Sequence[float], subjects: Sequence[Mapping[str, Mapping[str, float]]], params: Normative
+    ages: Sequence[float] | np.ndarray, subjects: Sequence[Mapping[str, Mapping[str, float]]], params: Normative
 ) -> dict | None:
     r"""What controls have, as a function of age.
 

@@ -43,7 +43,7 @@ def run_facts(
     Parameters
     ----------
     people : result of `qnet.folds.read_folds`
-    predictions : result of `qnet.evaluation.predictions.read_predictions`
+    predictions : result of `qnet.predictions.read_predictions`
     stats, stacks, acquisitions : paths
         Statistics per nucleus, slices and `acquisition.json` of every subject.
     embeddings : paths
@@ -101,7 +101,8 @@ def similarity(
 def _embeddings(path: str, people: pd.DataFrame) -> dict:
     """Where the embeddings of one file lie; the subjects of its fold are those held out."""
     input_name, seed, fold = Path(path).parent.parts[-3:]
-    about = {"input": input_name, "seed": int(seed.removeprefix("seed-")), "fold": int(fold.removeprefix("fold-"))}
+    number = int(fold.removeprefix("fold-"))
+    about = {"input": input_name, "seed": int(seed.removeprefix("seed-")), "fold": number}
     features, names = load_file(path), set(people["participant_id"])
     scans = {name: array for name, array in features.items() if name in names}
-    return about | training_embeddings(scans, [*held_out_labels(people, about["fold"])])
+    return about | training_embeddings(scans, [*held_out_labels(people, number)])

@@ -4,7 +4,7 @@ Limits are learnt from the training scans, each against the others, so that a sc
 as rarely as the `typical` share says, or as rarely as their number allows: one of n + 1 where n is small.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -93,7 +93,7 @@ def image_statistics(images: np.ndarray, brain: np.ndarray) -> dict[str, float]:
     inside = brain & (np.abs(images[:, 0]) > NO_MAP_PPM)  # susceptibility may end short of the brain's rim
     if not inside.any():
         raise ValueError("image statistics: expected pixels in the brain, found none")
-    found = {}
+    found: dict[str, float] = {}
     for index, channel in enumerate(CHANNELS):
         values = images[:, index][inside].astype(float)
         values = values / (np.median(values) or 1.0) if channel == "T1w" else values
@@ -189,7 +189,7 @@ def training_embeddings(scans: Mapping[str, np.ndarray], held_out: Sequence[str]
     return place | {"held_out": _short([embedding_distance(place, scans[name]) for name in held_out])}
 
 
-def _short(values) -> list[float]:
+def _short(values: Iterable[float]) -> list[float]:
     """To five digits, which keeps the file small."""
     return [float(f"{value:.5g}") for value in values]
 

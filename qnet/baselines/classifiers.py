@@ -145,8 +145,8 @@ def choose(
     """
     folds = min(recipe.inner_folds, int(np.bincount(labels, minlength=2).min()))
     if folds < 2:
-        middle = [values[len(values) // 2] for values in (recipe.counts or (None,), recipe.inverse_regularisation)]
-        return (middle[0], middle[1]), AS_IT_IS
+        counts, strengths = recipe.counts or (None,), recipe.inverse_regularisation
+        return (counts[len(counts) // 2], strengths[len(strengths) // 2]), AS_IT_IS
     tried = []
     for setting, decisions in inner_decisions(features, labels, groups, recipe, folds).items():
         slope, offset = platt(decisions, labels) if recipe.machine == "svm" else AS_IT_IS

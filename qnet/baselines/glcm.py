@@ -35,8 +35,8 @@ def cooccurrence(grey: np.ndarray, inside: np.ndarray, levels: int) -> np.ndarra
         second = (slice(dx, None), slice(max(dy, 0), min(dy, 0) or None))
         both = inside[first] & inside[second]
         counts += np.bincount(grey[first][both] * levels + grey[second][both], minlength=levels * levels)
-    counts = counts.reshape(levels, levels)
-    return counts + counts.T
+    pairs = counts.reshape(levels, levels)
+    return pairs + pairs.T
 
 
 def texture(counts: np.ndarray) -> dict[str, float]:

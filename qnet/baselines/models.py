@@ -32,8 +32,8 @@ import pandas as pd
 from qnet.baselines.classifiers import Recipe, predict
 from qnet.baselines.regions import BOX
 from qnet.folds import held_out_labels, training_labels
+from qnet.predictions import COLUMNS
 
-COLUMNS = ["participant_id", "slice", "label", "model", "level", "score", "input", "seed", "fold"]
 REFERENCE = "putamen"  # of Lee 2020
 THUMBNAIL = 32  # pixels along a side that the background is averaged to
 
@@ -119,12 +119,12 @@ def models(
     svm = replace(lr, machine="svm")
     people, roi, lee = demographics(folds), regional_means(values, about), to_reference(values, about)
     aged = roi.join(people)
-    some = {"counts": tuple(range(1, lee.shape[1] + 1))}
+    some = tuple(range(1, lee.shape[1] + 1))
     rows = [
         ("ROI + age (LR)", "regions", aged, lr),
         ("ROI + age (SVM)", "regions", aged, svm),
-        ("Lee 2020 (LR)", "regions", lee, replace(lr, **some)),
-        ("Lee 2020 (SVM)", "regions", lee, replace(svm, **some)),
+        ("Lee 2020 (LR)", "regions", lee, replace(lr, counts=some)),
+        ("Lee 2020 (SVM)", "regions", lee, replace(svm, counts=some)),
         ("Radiomics (Xiao 2019)", "regions", radiomics(values, about), replace(lr, counts=params.feature_counts)),
         ("Age + sex", "none", people, lr),
         ("Background only", "background", backgrounds, replace(lr, components=params.components)),
@@ -149,8 +149,14 @@ def hybrid(radiomics: pd.DataFrame, embeddings: dict[str, np.ndarray], input_nam
 
 def _recipe(params: Baselines) -> Recipe:
     """Logistic regression on all features."""
-    choices = {"inverse_regularisation": params.inverse_regularisation, "counts": (), "components": None}
-    return Recipe(machine="logistic", **choices, inner_folds=params.inner_folds, seed=params.seed)
+    return Recipe(
+        machine="logistic",
+        inverse_regularisation=params.inverse_regularisation,
+        counts=(),
+        components=None,
+        inner_folds=params.inner_folds,
+        seed=params.seed,
+    )
 
 
 def _model(name: str, input_name: str, features: pd.DataFrame, recipe: Recipe) -> Model:

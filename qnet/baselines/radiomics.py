@@ -1,6 +1,7 @@
 """First-order statistics of the values in a region, and the shape of the region."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 FIRST_ORDER = (
     "mean", "sd", "skewness", "kurtosis", "p10", "median", "p90", "iqr", "absolute_deviation", "high_mean",
@@ -51,7 +52,7 @@ def first_order(values: np.ndarray) -> dict[str, float]:
     }
 
 
-def shape(region: np.ndarray, voxel_size_mm) -> dict[str, float]:
+def shape(region: np.ndarray, voxel_size_mm: ArrayLike) -> dict[str, float]:
     r"""Size and form of one connected region.
 
     The surface is a mesh halfway between the voxels inside and outside (marching cubes); sphericity is the surface of

@@ -10,11 +10,11 @@ the volume may be cut: its shape is left out. What no side is left for is missin
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from qnet.atomic import atomic
 from qnet.baselines.glcm import cooccurrence, grey_levels, texture
 from qnet.baselines.radiomics import SHAPE_UNITS, first_order, shape
 from qnet.images.data import read_canonical
@@ -88,7 +88,7 @@ def region_features(
     regions = find_sides(np.rint(maps.pop("dseg")).astype(int), read_names(stats), params.minimum_voxels)
     inside = maps.pop("box") > 0.5
     windows = {"chi": params.chi_window_ppm, "r2star": params.r2star_window_hz}
-    rows = []
+    rows: list[tuple] = []
     for region, sides in regions.items():
         for quantity, window in windows.items():
             rows += _of_map(quantity, region, maps[quantity], window, sides, params)
@@ -148,7 +148,9 @@ def _of_values(quantity: str, region: str, values: np.ndarray) -> Iterator[tuple
         yield _row(quantity, kind, feature, region, "both", "1" if feature in UNITLESS else UNITS[quantity], value)
 
 
-def _of_map(quantity: str, region: str, volume: np.ndarray, window, sides: list[Side], params: RegionFeatures):
+def _of_map(
+    quantity: str, region: str, volume: np.ndarray, window: Any, sides: list[Side], params: RegionFeatures
+) -> Iterator[tuple]:
     """Rows of one map (X, Y, Z) in one nucleus: mean of each side; statistics and texture of both."""
     values, counts = {}, np.zeros((params.levels, params.levels), int)
     for side in sides:
@@ -169,13 +171,8 @@ def _of_shape(region: str, sides: list[Side], voxel_size_mm: np.ndarray) -> Iter
     """Rows of the shape of one nucleus: the mean of the sides that lie wholly in the volume."""
     whole = [shape(side.inside, voxel_size_mm) for side in sides if not side.cut]
     for feature, unit in SHAPE_UNITS.items():
-        value = np.mean([of_side[feature] for of_side in whole]) if whole else np.nan
+        value = float(np.mean([of_side[feature] for of_side in whole])) if whole else np.nan
         yield _row("mask", "shape", feature, region, "both", unit, value)
-
-
-def write_features(path: str | Path, table: pd.DataFrame) -> None:
-    with atomic(path) as part:
-        table.to_csv(part, sep="\t", index=False, na_rep="n/a")
 
 
 def read_features(paths: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -198,7 +195,7 @@ def read_features(paths: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     ValueError
         Tables list different features, or two are of one subject.
     """
-    tables = {}
+    tables: dict[str, pd.DataFrame] = {}
     for path in paths:
         participant = Path(path).name.split("_")[0]
         table = pd.read_csv(path, sep="\t", na_values=["n/a"]).set_index("name")

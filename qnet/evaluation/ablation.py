@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from qnet.evaluation.cases import split_cases
 from qnet.evaluation.contrasts import Row, adjusted, paired
-from qnet.evaluation.predictions import LEVELS, by_variant, split_cases
 from qnet.evaluation.settings import Evaluate
 from qnet.evaluation.statistics import auc_interval
+from qnet.predictions import LEVELS, by_variant
 
 MAIN = "main"
 COMPARED = (("image", "ResNetSWA"), ("image", "Q-Net"), ("scan", "ResNetSWA mean P"), ("scan", "Q-Net"))
@@ -31,7 +32,7 @@ def ablation_row(variant: str, key: Key, row: Row, params: Evaluate) -> dict[str
     level, input_, model = key
     cases = row[0]
     auc = auc_interval(cases.labels, cases.score(model), params.confidence, cases.subjects)
-    about = {"variant": variant, "input": input_, "level": level, "model": model}
+    about: dict[str, object] = {"variant": variant, "input": input_, "level": level, "model": model}
     about |= {"subjects": len(cases.participants), "cases": len(cases.labels)}
     return about | dict(zip(("auc", "auc_low", "auc_high"), auc, strict=True))
 

@@ -8,8 +8,8 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 from scipy.stats import norm
 
+from qnet.evaluation.cases import Cases
 from qnet.evaluation.names import VOTED
-from qnet.evaluation.predictions import Cases
 from qnet.evaluation.statistics import wilson
 
 SMALLEST_PROBABILITY = 1e-6  # scores are held within [1e-6, 1 - 1e-6], where the logit is finite

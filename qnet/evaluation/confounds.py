@@ -5,8 +5,8 @@ import pandas as pd
 from scipy.stats import norm, rankdata
 
 from qnet.evaluation.calibration import rows_of
+from qnet.evaluation.cases import Cases
 from qnet.evaluation.names import AGE_SEX, BACKGROUND
-from qnet.evaluation.predictions import Cases
 from qnet.evaluation.statistics import auc_interval
 
 COLUMNS = ["check", "input", "model", "stratum", "subjects", "statistic", "value", "low", "high", "flag"]

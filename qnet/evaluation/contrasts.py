@@ -1,13 +1,14 @@
 """Tests between models: pairs within an input (table 2), contrasts across inputs, two runs against each other."""
 
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from qnet.evaluation.cases import Cases
 from qnet.evaluation.names import CONTROLS, NETWORKS
-from qnet.evaluation.predictions import Cases
 from qnet.evaluation.settings import Evaluate
 from qnet.evaluation.statistics import delong, holm, mcnemar_exact, stars
 
@@ -124,7 +125,12 @@ def contrast_table(scans: list[Cases], params: Evaluate) -> pd.DataFrame:
     return adjusted(pd.DataFrame(found, columns=CONTRAST_COLUMNS), alone=lambda table: table["role"] == "primary")
 
 
-def adjusted(table: pd.DataFrame, alone=lambda table: pd.Series(False, table.index)) -> pd.DataFrame:
+def none(table: pd.DataFrame) -> pd.Series:
+    """No row."""
+    return pd.Series(False, table.index)
+
+
+def adjusted(table: pd.DataFrame, alone: Callable[[pd.DataFrame], pd.Series] = none) -> pd.DataFrame:
     """Fill `p_holm` over all rows but those `alone`, and `stars` by the p to be read."""
     p = table["p"].astype(float)
     p_holm = pd.Series(holm(p.mask(alone(table)).to_numpy()), table.index)

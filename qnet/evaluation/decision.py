@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from qnet.evaluation.calibration import are_probabilities, rows_of
-from qnet.evaluation.predictions import Cases
+from qnet.evaluation.cases import Cases
 
 THRESHOLDS = np.arange(1, 100) / 100
 COLUMNS = ["input", "model", "threshold", "net_benefit", "treat_all"]

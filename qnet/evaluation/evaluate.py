@@ -1,19 +1,17 @@
 """Predictions → every table of the evaluation."""
 
-from pathlib import Path
-
 import pandas as pd
 
-from qnet.atomic import atomic
 from qnet.evaluation.ablation import ablation_table
 from qnet.evaluation.calibration import calibration_table, reliability_table
+from qnet.evaluation.cases import split_cases
 from qnet.evaluation.confounds import confound_table
 from qnet.evaluation.contrasts import contrast_table, delong_table, mcnemar_table, pair_table
 from qnet.evaluation.decision import decision_table
 from qnet.evaluation.paper import comparison
-from qnet.evaluation.predictions import LEVELS, split_cases
 from qnet.evaluation.settings import Ceiling, Evaluate
 from qnet.evaluation.tables import run_table, scan_table
+from qnet.predictions import LEVELS
 
 
 def evaluate(
@@ -23,7 +21,7 @@ def evaluate(
     people: pd.DataFrame | None = None,
     variants: pd.DataFrame | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """All tables of checked predictions (`qnet.evaluation.predictions.read_predictions`).
+    """All tables of checked predictions (`qnet.predictions.read_predictions`).
 
     Parameters
     ----------
@@ -56,9 +54,3 @@ def evaluate(
     if "input" not in predictions:
         tables = {name: table.drop(columns="input", errors="ignore") for name, table in tables.items()}
     return tables | {"paper_comparison": comparison(tables, people)}
-
-
-def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table as tab-separated text; undefined cells read n/a."""
-    with atomic(path) as part:
-        table.to_csv(part, sep="\t", index=False, na_rep="n/a", float_format="%.10g")

@@ -6,21 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from qnet.evaluation import forest_figure as figures_forest
-from qnet.evaluation import reliability_figure as figures_reliability
-from qnet.evaluation import roc_figures as figures
+from qnet.evaluation import calibration_figures, forest_figure, roc_figures
 from qnet.evaluation.settings import Evaluate
-
-FIGURES = (
-    "roc_image_inputs",
-    "roc_image",
-    "auc_boxplot",
-    "roc_scan_inputs",
-    "roc_scan",
-    "reliability_curves",
-    "decision_curves",
-    "ablation_forest",
-)
 
 
 def draw(
@@ -30,7 +17,7 @@ def draw(
     params: Evaluate,
     synthetic: bool,
 ) -> None:
-    """Draw those of `FIGURES` that have a path.
+    """Draw the figures of the manifest that have a path.
 
     Parameters
     ----------
@@ -38,19 +25,18 @@ def draw(
     synthetic : whether the figures say that the data are simulated
     """
     draw_one = {
-        "roc_image_inputs": partial(figures.roc_inputs, predictions=predictions, level="image", params=params),
-        "roc_image": partial(figures.roc, predictions=predictions, level="image", params=params),
-        "auc_boxplot": partial(figures.auc_boxplot, predictions=predictions, tests=tables["delong"], params=params),
-        "roc_scan_inputs": partial(figures.roc_inputs, predictions=predictions, level="scan", params=params),
-        "roc_scan": partial(figures.roc, predictions=predictions, level="scan", params=params),
+        "roc_image_inputs": partial(roc_figures.roc_inputs, predictions=predictions, level="image", params=params),
+        "roc_image": partial(roc_figures.roc, predictions=predictions, level="image", params=params),
+        "auc_boxplot": partial(roc_figures.auc_boxplot, predictions=predictions, tests=tables["delong"], params=params),
+        "roc_scan_inputs": partial(roc_figures.roc_inputs, predictions=predictions, level="scan", params=params),
+        "roc_scan": partial(roc_figures.roc, predictions=predictions, level="scan", params=params),
         "reliability_curves": partial(
-            figures_reliability.reliability, table=tables["reliability"], calibration=tables["calibration"]
+            calibration_figures.reliability, table=tables["reliability"], calibration=tables["calibration"]
         ),
         "decision_curves": partial(
-            figures_reliability.decision_curve, predictions=predictions, table=tables["decision_curve"], params=params
+            calibration_figures.decision_curve, predictions=predictions, table=tables["decision_curve"], params=params
         ),
-        "ablation_forest": partial(figures_forest.ablation, table=tables["ablation"]),
+        "ablation_forest": partial(forest_figure.ablation, table=tables["ablation"]),
     }
-    for name in FIGURES:
-        if name in paths:
-            draw_one[name](paths[name], synthetic=synthetic)
+    for name in paths:
+        draw_one[name](paths[name], synthetic=synthetic)

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from qnet.evaluation.ablation import MAIN
-from qnet.evaluation.roc_figures import BLUE, GREEN, OTHERS, STYLE, VERMILION, nothing, save
+from qnet.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, nothing, save
 
-COLOURS = (BLUE, VERMILION, GREEN, *OTHERS[:3])
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE)
 ROW_INCHES = 0.27
 PANEL_INCHES = 2.7
 LABEL_INCHES = 1.8

@@ -1,5 +1,7 @@
 """The numbers that the paper prints, beside ours and never mixed with them (Zabihi et al., arXiv:2110.00203)."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -39,7 +41,7 @@ def comparison(tables: dict[str, pd.DataFrame], people: pd.DataFrame | None) -> 
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _ours(tables: dict[str, pd.DataFrame], paper) -> dict[str, float] | None:
+def _ours(tables: dict[str, pd.DataFrame], paper: Any) -> dict[str, float] | None:
     """Our value of one printed number, as fractions; None where there is no such row."""
     table = tables[OURS[paper.table]]
     if table.empty or "input" not in table:

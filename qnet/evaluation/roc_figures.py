@@ -9,17 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from qnet.atomic import atomic
+from qnet.evaluation.cases import Cases, split_cases
+from qnet.evaluation.contrasts import Row
 from qnet.evaluation.metrics import roc_curve
 from qnet.evaluation.names import NETWORKS
-from qnet.evaluation.predictions import Cases, split_cases
 from qnet.evaluation.settings import Evaluate
 from qnet.evaluation.statistics import auc_covariance
 from qnet.evaluation.tables import bootstrap_auc
+from qnet.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, nothing, save
 
-# Okabe & Ito, safe for the colour blind
-BLUE, VERMILION, GREEN = "#0072b2", "#d55e00", "#009e73"
-OTHERS = ("#cc79a7", "#56b4e9", "#e69f00", "black", BLUE, VERMILION, GREEN)
+OTHERS = (PURPLE, SKY, ORANGE, "black", BLUE, VERMILION, GREEN)  # of models without a look of their own
 LOOKS = {  # model → colour and line; pooling the mean P of a network is the dashed line of its colour
     "ResNet": (BLUE, "-"),
     "ResNetSWA": (VERMILION, "-"),
@@ -32,9 +31,6 @@ MOST_BRACKETS = 6  # more marks of significance than these hide the boxes
 PANEL_INCHES = 4.2
 LINE_INCHES = 0.18  # of a legend
 LEGEND_INCHES = 0.5  # under the axis, below its label
-DPI = 130
-STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": DPI}
-Row = tuple[Cases, str]
 
 
 def looks(models: Iterable[str]) -> dict[str, tuple]:
@@ -63,20 +59,6 @@ def panels(titles: list[str], lines: int = 0) -> tuple[Figure, list[Axes]]:
     if not titles:
         nothing(axes[0])
     return figure, axes
-
-
-def nothing(ax: Axes) -> None:
-    ax.text(0.5, 0.5, "nothing to draw", ha="center", transform=ax.transAxes)
-    ax.set_axis_off()
-
-
-def save(path: str | Path, figure: Figure, synthetic: bool) -> None:
-    """Mark the figure (synthetic data, research use only) and write it."""
-    if synthetic:
-        figure.suptitle("SYNTHETIC DATA", fontsize=9, color=VERMILION, weight="bold", x=0.01, ha="left")
-    figure.supxlabel("Research use only", fontsize=7, color="0.4", x=0.99, ha="right")
-    with atomic(path) as part:
-        figure.savefig(part, metadata={"Software": None}, bbox_inches="tight")  # the same figure gives the same bytes
 
 
 def legend_below(ax: Axes) -> None:

@@ -20,24 +20,6 @@ class Evaluate:
     primary: list[dict[str, str]]  # the two rows of table 3, {input, model}, that the one primary test compares
     bins: int  # of the reliability curve
 
-    def __post_init__(self) -> None:
-        if not (isinstance(self.bootstrap, int) and self.bootstrap > 0):
-            raise ValueError(f"evaluate.bootstrap: expected a positive whole number, found {self.bootstrap!r}")
-        if not (isinstance(self.confidence, float) and 0 < self.confidence < 1):
-            raise ValueError(f"evaluate.confidence: expected a number between 0 and 1, found {self.confidence!r}")
-        if not isinstance(self.threshold, int | float):
-            raise ValueError(f"evaluate.threshold: expected a number, found {self.threshold!r}")
-        if not (isinstance(self.seed, int) and self.seed >= 0):
-            raise ValueError(f"evaluate.seed: expected a whole number >= 0, found {self.seed!r}")
-        if not (isinstance(self.bins, int) and self.bins >= 2):
-            raise ValueError(f"evaluate.bins: expected a whole number >= 2, found {self.bins!r}")
-        if not (isinstance(self.primary, list) and len(self.primary) == 2 and all(map(_is_row, self.primary))):
-            raise ValueError(f"evaluate.primary: expected two entries with input and model, found {self.primary!r}")
-
-
-def _is_row(entry: object) -> bool:
-    return isinstance(entry, dict) and entry.keys() == {"input", "model"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Ceiling:

@@ -80,11 +80,8 @@ def auc_covariance(
         raise ValueError("clusters: expected one label per cluster, found both in one")
     V10, V01 = placements(labels, scores)
     auc = V10.mean(axis=1)
-    covariance = sum(
-        _mean_covariance(V - auc[:, None], members)
-        for V, members in ((V10, clusters[labels]), (V01, clusters[~labels]))
-    )
-    return auc, covariance
+    covariance = _mean_covariance(V10 - auc[:, None], clusters[labels])
+    return auc, covariance + _mean_covariance(V01 - auc[:, None], clusters[~labels])
 
 
 def _mean_covariance(deviations: np.ndarray, clusters: np.ndarray) -> np.ndarray:

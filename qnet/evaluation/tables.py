@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from qnet.evaluation.cases import Cases
 from qnet.evaluation.metrics import RATES, outcomes, rates
 from qnet.evaluation.names import VOTED
-from qnet.evaluation.predictions import Cases
 from qnet.evaluation.settings import Ceiling, Evaluate
 from qnet.evaluation.statistics import auc_covariance, auc_interval, pair_wins, resample_subjects, weighted_auc, wilson
 

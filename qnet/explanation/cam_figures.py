@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 
-from qnet.atomic import atomic
 from qnet.explanation.template import CELL_PIXELS, VOXEL_MM, Evidence, Template, evidence_pixels
+from qnet.figures import save
 
 QSM_WINDOW_PPM = (-0.1, 0.2)
 T1W_WINDOW = (0.3, 1.5)  # over its mean in the brain
@@ -29,11 +30,6 @@ def mark(ax: Axes) -> None:
     for letter, (x, y) in MARKS.items():
         text = ax.text(x, y, letter, color="yellow", fontsize=8, ha="center", va="center", transform=ax.transAxes)
         text.set_path_effects([withStroke(linewidth=1.5, foreground="black")])
-
-
-def save(path: str | Path, figure: Figure) -> None:
-    with atomic(path) as part:
-        figure.savefig(part, metadata={"Software": None})  # the same figure gives the same bytes
 
 
 def select(cases: Sequence[Evidence], groups: Sequence[str]) -> list[list[Evidence]]:
@@ -75,17 +71,14 @@ def montage(path: str | Path, cases: Sequence[Evidence], groups: tuple[str, str]
             pair[0].set_title(f"{case.participant}, {case.group}: {outcome}\n{about}", fontsize=9)
     figure.colorbar(qsm, ax=axes[:2].ravel().tolist(), label="QSM [ppm]", shrink=0.6)
     figure.colorbar(evidence, ax=axes[2:].ravel().tolist(), label=_evidence_label(groups), shrink=0.6)
-    _frame(
-        figure,
-        title,
-        synthetic,
+    note = (
         "Held-out subjects, the first of each group that the vote of ResNetSWA has right and wrong. Middle slice.\n"
-        f"{_cells(cases)} R: the subject's right (radiological view).",
+        f"{_cells(cases)} R: the subject's right (radiological view)."
     )
-    save(path, figure)
+    save(path, figure, synthetic, title, _wrapped(figure, note))
 
 
-def _pair(axes: Sequence[Axes], case: Evidence, limit: float) -> tuple[AxesImage, AxesImage]:
+def _pair(axes: np.ndarray, case: Evidence, limit: float) -> tuple[AxesImage, AxesImage]:
     """The middle slice of a subject, and the same below its evidence."""
     middle = len(case.maps) // 2
     qsm_ppm, (low, high) = case.images()[middle, 0], QSM_WINDOW_PPM
@@ -131,17 +124,14 @@ def template_figure(
         ax.set_title(f"z = {template.grid.axis_mm(2)[level]:.0f} mm", fontsize=9)
     bars = [(0, 1, "QSM [ppm]"), (1, 2, "T1W / mean"), (2, 4, _evidence_label(groups)), (4, 5, "difference [logit]")]
     for first, last, label in bars:
-        style = {"label": label, "extend": "both", "shrink": 0.8, "aspect": 15}
+        style: dict[str, Any] = {"label": label, "extend": "both", "shrink": 0.8, "aspect": 15}
         figure.colorbar(drawn[first], ax=axes[first:last].ravel().tolist(), **style)
-    _frame(
-        figure,
-        title,
-        synthetic,
+    note = (
         f"Held-out subjects in MNI space, voxels of {VOXEL_MM:g} mm, where at least half of them have a slice. "
         "Lines: nuclei of at least half of the subjects.\n"
-        f"{_cells(cases)} R: the subject's right (radiological view).",
+        f"{_cells(cases)} R: the subject's right (radiological view)."
     )
-    save(path, figure)
+    save(path, figure, synthetic, title, _wrapped(figure, note))
 
 
 def chosen_levels(template: Template) -> list[int]:
@@ -151,13 +141,21 @@ def chosen_levels(template: Template) -> list[int]:
     return index[np.unique(np.linspace(0, len(index) - 1, LEVELS + 2).round().astype(int)[1:-1])].tolist()
 
 
-def _plane(ax: Axes, template: Template, level: int, under, window, evidence, limit: float) -> AxesImage:
+def _plane(
+    ax: Axes,
+    template: Template,
+    level: int,
+    under: np.ndarray,
+    window: tuple[float, float],
+    evidence: np.ndarray | None,
+    limit: float,
+) -> AxesImage:
     """One height, the subject's right at the left and anterior at the top: a map, evidence if any, the nuclei."""
     x, y, half = template.grid.axis_mm(0), template.grid.axis_mm(1), VOXEL_MM / 2
     extent = (x[-1] + half, x[0] - half, y[0] - half, y[-1] + half)
     image = ax.imshow(under[::-1, ::-1, level].T, extent=extent, cmap="gray", vmin=window[0], vmax=window[1])
     if evidence is not None:
-        style = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "alpha": 0.5}
+        style: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "alpha": 0.5}
         image = ax.imshow(evidence[::-1, ::-1, level].T, extent=extent, **style)
     for share in template.nuclei.values():
         if share[..., level].max() > 0.5:
@@ -184,8 +182,7 @@ def _cells(cases: Sequence[Evidence]) -> str:
     return f"Maps of {rows} × {columns} cells {cell_mm:.0f} mm apart, interpolated: nothing smaller can show."
 
 
-def _frame(figure: Figure, title: str, synthetic: bool, caption: str) -> None:
-    figure.suptitle(("SYNTHETIC SUBJECTS\n" if synthetic else "") + title, fontsize=12)
-    width = int(CHARACTERS_PER_INCH * figure.get_figwidth())  # a narrow figure would cut a long line
-    lines = [wrapped for line in caption.split("\n") for wrapped in wrap(line, width)]
-    figure.supxlabel("\n".join([*lines, "RESEARCH USE ONLY"]), fontsize=9)
+def _wrapped(figure: Figure, caption: str) -> str:
+    """A caption in lines that the figure holds: a narrow one would cut a long line."""
+    width = int(CHARACTERS_PER_INCH * figure.get_figwidth())
+    return "\n".join(wrapped for line in caption.split("\n") for wrapped in wrap(line, width))

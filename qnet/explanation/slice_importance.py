@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from qnet.atomic import atomic
 from qnet.explanation.enrichment import interval
+from qnet.figures import GROUPS, STYLE, save
 from qnet.home import HOME
 from qnet.images.data import participant_of, read_array
 
 BIN_MM = 4.0
 LABELS = HOME / "resources" / "nuclei.tsv"
 RANGE = (2.5, 97.5)  # percentiles of the heights of a nucleus's pixels
-COLOURS = ("#0072b2", "#d55e00")  # negative, positive
 COLUMNS = ["z_mm", "group", "subjects", "weight", "low", "high"]
 
 
@@ -89,14 +88,14 @@ def nucleus_ranges(stacks: Sequence[str], input_name: str) -> dict[str, tuple[fl
 
     As far as the slices show: what of a nucleus reaches beyond the first or last slice does not count.
     """
-    z_mm, labels = [], []
+    heights_mm, of_pixels = [], []
     for path in stacks:
         nuclei, to_mni = read_array(path, f"{input_name}_nuclei"), read_array(path, f"{input_name}_to_mni")
         t, row, column = np.nonzero(nuclei)
         pixels = np.stack([column, row, np.zeros(len(t)), np.ones(len(t))], -1)
-        z_mm.append((to_mni[t, 2] * pixels).sum(1))
-        labels.append(nuclei[t, row, column])
-    z_mm, labels = np.concatenate(z_mm), np.concatenate(labels)
+        heights_mm.append((to_mni[t, 2] * pixels).sum(1))
+        of_pixels.append(nuclei[t, row, column])
+    z_mm, labels = np.concatenate(heights_mm), np.concatenate(of_pixels)
     names = pd.read_csv(LABELS, sep="\t").drop_duplicates("label").set_index("label")["name"]
     found = {}
     for name in names.unique():
@@ -106,7 +105,7 @@ def nucleus_ranges(stacks: Sequence[str], input_name: str) -> dict[str, tuple[fl
     return found
 
 
-@matplotlib.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
+@matplotlib.rc_context(STYLE)
 def draw(
     path: str | Path, table: pd.DataFrame, nuclei: dict[str, tuple[float, float]], groups: tuple[str, str], title: str,
     synthetic: bool,
@@ -123,9 +122,9 @@ def draw(
     synthetic : bool
         Whether to mark the subjects as simulated.
     """
-    figure = Figure(figsize=(7.6, 4.6), dpi=130, layout="constrained")
+    figure = Figure(figsize=(7.6, 4.6), layout="constrained")
     ax, side = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    for group, colour in zip(groups, COLOURS, strict=True):
+    for group, colour in zip(groups, GROUPS[:2], strict=True):
         own = table[table["group"] == group].sort_values("z_mm")
         ax.fill_betweenx(own["z_mm"], own["low"], own["high"], color=colour, alpha=0.2, linewidth=0)
         label = f"{group}, {own['subjects'].min()} to {own['subjects'].max()} subjects a step"
@@ -137,8 +136,5 @@ def draw(
         side.bar(place, high - low, bottom=low, color="0.75", width=0.7)
     side.set_xticks(range(len(nuclei)), list(nuclei), rotation=60, ha="right")
     side.set_title("nuclei in these slices", fontsize=10)
-    figure.suptitle(("SYNTHETIC SUBJECTS\n" if synthetic else "") + title, fontsize=12)
-    figure.supxlabel(f"Held-out subjects, steps of {BIN_MM:g} mm; bands: 95 % intervals over subjects. "
-                     "RESEARCH USE ONLY", fontsize=8)  # fmt: skip
-    with atomic(path) as part:
-        figure.savefig(part, metadata={"Software": None})  # the same figure gives the same bytes
+    note = f"Held-out subjects, steps of {BIN_MM:g} mm; bands: 95 % intervals over subjects."
+    save(path, figure, synthetic, title, note)

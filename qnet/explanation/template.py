@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -95,9 +96,10 @@ def grid_over(cases: Sequence[Evidence]) -> Grid:
         part = seen(case.images().shape[-1], case.crop_size)[0]
         corners = [(column, row, 0, 1) for column in (part.start, part.stop - 1) for row in (part.start, part.stop - 1)]
         corners_mm.append((case.array("to_mni")[[0, -1]] @ np.array(corners).T).transpose(0, 2, 1).reshape(-1, 3))
-    corners_mm = np.concatenate(corners_mm)
-    low, high = np.floor(corners_mm.min(0) / VOXEL_MM), np.ceil(corners_mm.max(0) / VOXEL_MM)
-    return Grid(low * VOXEL_MM, tuple(int(n) for n in high - low + 1))
+    points_mm = np.concatenate(corners_mm)
+    low, high = np.floor(points_mm.min(0) / VOXEL_MM), np.ceil(points_mm.max(0) / VOXEL_MM)
+    x, y, z = (int(n) for n in high - low + 1)
+    return Grid(low * VOXEL_MM, (x, y, z))
 
 
 def locate(to_mni: np.ndarray, slices: np.ndarray, grid: Grid) -> np.ndarray:
@@ -139,8 +141,10 @@ def sample(values: np.ndarray, places: np.ndarray, order: int = 1) -> np.ndarray
 class Mean:
     """Mean of volumes over those that are not NaN; NaN where fewer than half of them have a value."""
 
-    def __init__(self):
-        self.total, self.count, self.volumes = 0.0, 0, 0
+    def __init__(self) -> None:
+        self.total: Any = 0.0
+        self.count: Any = 0
+        self.volumes = 0
 
     def add(self, volume: np.ndarray) -> None:
         self.total = self.total + np.nan_to_num(volume)
@@ -179,7 +183,9 @@ class Template:
 def average(cases: Sequence[Evidence]) -> Template:
     """Average evidence by group, and maps and labels of all subjects."""
     grid = grid_over(cases)
-    evidence, qsm_ppm, t1w, nuclei = defaultdict(Mean), Mean(), Mean(), defaultdict(float)
+    evidence: defaultdict[str, Mean] = defaultdict(Mean)
+    nuclei: defaultdict[int, Any] = defaultdict(float)  # label → (X, Y, Z) share of the subjects
+    qsm_ppm, t1w = Mean(), Mean()
     for case in cases:
         places = locate(case.array("to_mni"), case.slices(), grid)
         evidence[case.group].add(sample(evidence_pixels(case), places))

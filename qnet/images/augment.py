@@ -7,7 +7,9 @@ same on a GPU.
 
 import os
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,14 +47,14 @@ def crop_size(size: int, params: Augmentation) -> int:
     return round(params.crop_fraction * size)
 
 
-def centre_crop(images, params: Augmentation):
+def centre_crop(images: Any, params: Augmentation) -> Any:
     """The crop of the test phase, without chance: a view (…, C, C) of an array or tensor (…, S, S)."""
     side = crop_size(images.shape[-1], params)
     start = (images.shape[-1] - side) // 2
     return images[..., start : start + side, start : start + side]
 
 
-def pipeline(size: int, params: Augmentation):
+def pipeline(size: int, params: Augmentation) -> Any:  # albumentations.Compose
     """The random changes of images of side `size`, in the order of the paper, noise before the crop.
 
     Beyond its border an image is mirrored, as in albumentations when the paper was written: zeros would be
@@ -85,12 +87,14 @@ def pipeline(size: int, params: Augmentation):
     )
 
 
-def augment(images: np.ndarray, index, seed: int, epoch: int, transform) -> np.ndarray:
+def augment(
+    images: np.ndarray | Mapping[int, np.ndarray], index: Any, seed: int, epoch: int, transform: Any
+) -> np.ndarray:
     """Augment the images `index` of one epoch.
 
     Parameters
     ----------
-    images : (N, 3, S, S) float array in [0, 1]
+    images : (N, 3, S, S) float array in [0, 1], or some of them by index
         All normalised training images.
     index : (B,) int
     seed, epoch : int

@@ -151,8 +151,8 @@ def sources(draws: Draws, size: int, side: int) -> Tensor:
     cos, sin = ((f(draws.rotate) / draws.scale)[:, None, None] for f in (torch.cos, torch.sin))
     q = mirror(centre + torch.stack([cos * x - sin * y, sin * x + cos * y], 1), size).flatten(2)
     left = q.floor().clamp(max=size - 2)
-    maps = (draws.maps.gather(2, left.long() + step) for step in (0, 1))
-    r = mirror(torch.lerp(*maps, q - left), size).unflatten(2, (side, side))
+    below, above = (draws.maps.gather(2, left.long() + step) for step in (0, 1))
+    r = mirror(torch.lerp(below, above, q - left), size).unflatten(2, (side, side))
     return torch.where(draws.flip[:, :, None, None], size - 1 - r, r)
 
 

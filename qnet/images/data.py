@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,14 +32,14 @@ def participant_of(path: str | Path) -> str:
     return scan.split("_")[0]
 
 
-def read_canonical(path: str | Path, volume: int | None = None):
+def read_canonical(path: str | Path, volume: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Image with axes turned to right, anterior, superior → (X, Y, Z) float32 and its affine (4, 4) to scanner mm.
 
     `volume` picks one volume of a 4-D image.
     """
     import nibabel  # only this reader needs it; networks are trained without
 
-    image = nibabel.load(path)
+    image: Any = nibabel.load(path)
     if volume is not None and len(image.shape) == 4:
         image = image.slicer[..., volume]
     image = nibabel.as_closest_canonical(image)
@@ -79,7 +80,7 @@ def pick_slices(first: int, last: int, count: int, available: int) -> np.ndarray
     return start + np.floor((np.arange(count) + 0.5) * length / count).astype(int)
 
 
-def outside_brain(magnitude, mask, voxel_size_mm) -> np.ndarray:
+def outside_brain(magnitude: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
     """Magnitude (X, Y, Z) with nothing left within `MARGIN_MM` of the brain, mask (X, Y, Z) bool."""
     from scipy.ndimage import distance_transform_edt
 
@@ -181,7 +182,7 @@ def _corners(mask: np.ndarray, complaint: str) -> tuple[np.ndarray, np.ndarray]:
 
 def write_stack(path: str | Path, stack: dict[str, np.ndarray]) -> None:
     with atomic(path) as part:
-        np.savez(part, **stack)
+        np.savez(part, allow_pickle=False, **stack)
 
 
 def read_stack(path: str | Path, input_name: str) -> tuple[np.ndarray, np.ndarray]:

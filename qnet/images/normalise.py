@@ -5,11 +5,11 @@ iron vanishes. `window` keeps ppm and 1/s: one value means one amount of iron, i
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 CHANNELS = ("QSM", "R2star", "T1w")
-METHODS = ("stretch", "window")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +23,8 @@ class Normalise:
     r2star_window_hz: tuple[float, float]
     t1w_percentiles: tuple[float, float]
 
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"normalise.method: expected one of {METHODS}, found {self.method!r}")
-        if not self.channels or not set(self.channels) <= set(CHANNELS):
-            raise ValueError(f"normalise.channels: expected at least one of {CHANNELS}, found {self.channels}")
 
-
-def to_unit(images: np.ndarray, low, high) -> np.ndarray:
+def to_unit(images: np.ndarray, low: Any, high: Any) -> np.ndarray:
     """Map [low, high] linearly to [0, 1] and clip; zero where low = high → float32."""
     width = np.where(high > low, np.subtract(high, low), np.inf)
     return np.clip((images - low) / width, 0, 1).astype(np.float32)
@@ -64,6 +58,12 @@ def windows(images: np.ndarray, params: Normalise) -> np.ndarray:
     return limits.T[:, :, None, None]
 
 
+METHODS = {
+    "stretch": lambda images, params: stretch(images, params.stretch_percentiles),
+    "window": lambda images, params: to_unit(images, *windows(images, params)),
+}
+
+
 def normalise(images: np.ndarray, params: Normalise) -> np.ndarray:
     """Turn the maps of one scan into images.
 
@@ -78,9 +78,9 @@ def normalise(images: np.ndarray, params: Normalise) -> np.ndarray:
     (T, 3, S, S) float32 array in [0, 1]
         Channels that are not used are kept: the model drops them after its standardisation.
     """
-    if params.method == "stretch":
-        return stretch(images, params.stretch_percentiles)
-    return to_unit(images, *windows(images, params))
+    if params.method not in METHODS:
+        raise ValueError(f"normalise.method: expected one of {', '.join(METHODS)}, found {params.method!r}")
+    return METHODS[params.method](images, params)
 
 
 def channel_mask(params: Normalise) -> np.ndarray:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class View:
         return matrix
 
 
-def square_view(voxel_size_mm, centre_mm, fov_mm: float, size: int) -> View:
+def square_view(voxel_size_mm: ArrayLike, centre_mm: ArrayLike, fov_mm: float, size: int) -> View:
     """View of `size` pixels and `fov_mm` along a side about a centre.
 
     Parameters
@@ -40,12 +41,12 @@ def square_view(voxel_size_mm, centre_mm, fov_mm: float, size: int) -> View:
     fov_mm : float [mm]
     size : int
     """
-    voxel_size_mm, centre_mm = np.asarray(voxel_size_mm, float), np.asarray(centre_mm, float)
-    step = -fov_mm / size / voxel_size_mm
-    return View(centre_mm / voxel_size_mm - step * (size - 1) / 2, step, size)
+    edge_mm, middle_mm = np.asarray(voxel_size_mm, float), np.asarray(centre_mm, float)
+    step = -fov_mm / size / edge_mm
+    return View(middle_mm / edge_mm - step * (size - 1) / 2, step, size)
 
 
-def resample_slice(image, view: View) -> np.ndarray:
+def resample_slice(image: np.ndarray, view: View) -> np.ndarray:
     """One axial slice (X, Y), axes towards right and anterior → (S, S) float32, linearly; zero outside the slice.
 
     A Gaussian goes first, against aliasing.
@@ -57,7 +58,7 @@ def resample_slice(image, view: View) -> np.ndarray:
     return map_coordinates(smooth, view.coordinates(), order=1, mode="constant").astype(np.float32)
 
 
-def resample_labels(labels, view: View) -> np.ndarray:
+def resample_labels(labels: np.ndarray, view: View) -> np.ndarray:
     """One axial slice of labels (X, Y) → (S, S) uint8, nearest neighbour; zero outside the slice."""
     from scipy.ndimage import map_coordinates
 

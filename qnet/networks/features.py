@@ -66,7 +66,9 @@ def embed_fold(
     numbers, wanted = [about["inner"] for _, about in inner], sorted(set(inner_of.values()))
     if kind == "out_of_fold" and numbers != wanted:
         raise ValueError(f"out_of_fold: expected image models of the inner folds {wanted}, found {numbers}")
-    own, seen, versions = {}, [{} for _ in inner], {}
+    own: dict[str, np.ndarray] = {}
+    seen: list[dict[str, np.ndarray]] = [{} for _ in inner]
+    versions: dict[str, np.ndarray] = {}
     for participant, images in scans:
         own[participant] = embed(outer[0], prepare(images, outer[1]))
         if participant not in training:

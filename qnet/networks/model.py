@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ class ImageModel(nn.Module):
     std: Tensor
     channels: Tensor
 
-    def __init__(self, channels: Sequence[bool] = (True, True, True)):
+    def __init__(self, channels: Sequence[bool] | np.ndarray = (True, True, True)):
         from torchvision.models import resnet18  # slow to import, and stage 2 does without
 
         super().__init__()
@@ -62,5 +63,5 @@ def prepare_torch(threads: int) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with it
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode("error")  # the same as use_deterministic_algorithms, two seconds sooner
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch sets it late
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,5 +1,8 @@
 """Trained networks → scores of images and scans, and weights of slices: tidy tables."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
@@ -7,11 +10,9 @@ from torch import Tensor
 
 from qnet.images.augment import Augmentation, centre_crop
 from qnet.images.normalise import Normalise, normalise
-from qnet.networks.measured_model import MeasuredModel
+from qnet.networks.heads.base import ScanModel
 from qnet.networks.model import ImageModel
-from qnet.networks.scan_model import ScanModel
-
-COLUMNS = ["participant_id", "slice", "label", "model", "level", "score", "input", "seed", "fold"]
+from qnet.predictions import COLUMNS
 
 
 def prepare(images: np.ndarray, about: dict) -> np.ndarray:
@@ -53,7 +54,7 @@ def embed(model: ImageModel, images: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
-def scan_scores(model: ScanModel | MeasuredModel, embeddings: np.ndarray, age: float) -> tuple[np.ndarray, float]:
+def scan_scores(model: ScanModel, embeddings: np.ndarray, age: float) -> tuple[np.ndarray, float]:
     """Embeddings (T, 512) of one scan and age [years], NaN if unknown → P(positive) of its images (T,), of the scan."""
     batch = _batch_of_one(model, embeddings)
     images, scan = model(batch, None, batch.new_tensor([age]))
@@ -61,12 +62,12 @@ def scan_scores(model: ScanModel | MeasuredModel, embeddings: np.ndarray, age: f
 
 
 @torch.inference_mode()
-def weigh_slices(model: ScanModel | MeasuredModel, embeddings: np.ndarray) -> np.ndarray:
+def weigh_slices(model: ScanModel, embeddings: np.ndarray) -> np.ndarray:
     """Embeddings (T, 512) of one scan → weights (T,) of its slices, as `ScanModel.slice_weights` defines them."""
     return model.slice_weights(_batch_of_one(model, embeddings))[0].cpu().numpy()
 
 
-def _batch_of_one(model: ScanModel | MeasuredModel, embeddings: np.ndarray) -> Tensor:
+def _batch_of_one(model: ScanModel, embeddings: np.ndarray) -> Tensor:
     return torch.from_numpy(embeddings).to(model.scan_head.weight.device)[None]
 
 
@@ -90,7 +91,9 @@ def vote_score(scores: np.ndarray) -> float:
     return float(((scores >= 0.5).sum() + scores.mean()) / (len(scores) + 1))
 
 
-def tidy(model: str, slices: np.ndarray, images: np.ndarray, scan: float, **constant) -> pd.DataFrame:
+def tidy(
+    model: str, slices: Sequence[int] | np.ndarray, images: Sequence[float] | np.ndarray, scan: float, **constant: Any
+) -> pd.DataFrame:
     """Rows of one model and one subject: T at level image, one at level scan, which has no slice.
 
     `slices` and `images` are empty for a model that speaks of scans only.
@@ -105,7 +108,7 @@ def tidy(model: str, slices: np.ndarray, images: np.ndarray, scan: float, **cons
     return table.assign(model=model, **constant)[COLUMNS]
 
 
-def image_model_rows(model: str, slices: np.ndarray, scores: np.ndarray, **constant) -> pd.DataFrame:
+def image_model_rows(model: str, slices: np.ndarray, scores: np.ndarray, **constant: Any) -> pd.DataFrame:
     """Rows of an image model and one subject: its images, their vote, and as a model of its own their mean P."""
     vote = tidy(model, slices, scores, vote_score(scores), **constant)
     return pd.concat([vote, tidy(f"{model} mean P", [], [], float(np.mean(scores)), **constant)])

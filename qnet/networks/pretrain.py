@@ -146,7 +146,7 @@ def pretrain(
     data = torch.from_numpy(images).to(device)
     wanted = [torch.from_numpy(array).to(device) for array in (targets.values, targets.weights, targets.shown)]
     outputs = len(targets.names) + targets.shown.shape[1]
-    model = measuring_model(outputs, channels).to(device, memory_format=torch.channels_last)
+    model = measuring_model(outputs, channels).to(device).to(memory_format=torch.channels_last)
     model.standardise_by(centre_crop(data, params.augmentation))
     changed = augmenter(data, params, seed, device)
 

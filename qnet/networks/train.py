@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -39,7 +40,22 @@ class ImageTraining:
     augmentation: Augmentation
 
 
-def cosine_rate(epoch: int, params: ImageTraining) -> float:
+class Schedule(Protocol):
+    """What training and pre-training of image models share."""
+
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def final_learning_rate(self) -> float: ...
+    @property
+    def augment_on(self) -> str: ...
+    @property
+    def augmentation(self) -> Augmentation: ...
+
+
+def cosine_rate(epoch: int, params: Schedule) -> float:
     """Learning rate of an epoch (0…): half a cosine from the first to the final rate (arXiv:1608.03983)."""
     fall = params.learning_rate - params.final_learning_rate
     return params.final_learning_rate + fall / 2 * (1 + math.cos(math.pi * epoch / params.epochs))
@@ -79,9 +95,7 @@ def training_images(
     return np.concatenate(images), np.array(targets), names
 
 
-def augmenter(
-    images: Tensor, params: ImageTraining, seed: int, device: torch.device
-) -> Callable[[Tensor, int], Tensor]:
+def augmenter(images: Tensor, params: Schedule, seed: int, device: torch.device) -> Callable[[Tensor, int], Tensor]:
     """(indices (B,), epoch) → augmented images (B, 3, C, C) float32 on the device.
 
     On the CPU by albumentations, or in batches where the images lie; `auto` does the latter on a GPU.
@@ -158,7 +172,7 @@ def train_image_model(
     data = torch.from_numpy(images).to(device)
     clean = centre_crop(data, params.augmentation)
     targets = torch.from_numpy(np.asarray(labels, dtype=np.int64)).to(device)
-    model = ImageModel(channels).to(device, memory_format=torch.channels_last)  # the quicker layout
+    model = ImageModel(channels).to(device).to(memory_format=torch.channels_last)  # the quicker layout
     model.standardise_by(clean)
     initialise(model, params.weights)
 
@@ -199,7 +213,7 @@ def train_image_model(
         swa_model.resnet.fc = average.module
     else:
         refresh_statistics(average, clean, params.batch_size, seed_of(seed, params.epochs))
-        swa_model = average.module
+        swa_model = cast(ImageModel, average.module)
     return model.eval(), swa_model.eval(), records
 
 

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from qnet.images.augment import seed_of
+from qnet.networks.heads.base import ScanModel
+from qnet.networks.heads.models import new_model
 from qnet.networks.loop import Batch, batches, fit
-from qnet.networks.measured_model import MeasuredModel, from_encoder
 from qnet.networks.model import FEATURES
-from qnet.networks.scan_model import MEASURED, ScanModel
-from qnet.networks.weights import read_weights
 
 IGNORED = -100  # label of an image that does not exist, the one that cross_entropy leaves out
 
@@ -46,7 +45,7 @@ def scan_loss(
 
     Parameters
     ----------
-    model : ScanModel or MeasuredModel
+    model : ScanModel
     embeddings : (N, T, 512)
     lengths : (N,) int64 on the CPU
         Slices of each scan.
@@ -74,15 +73,6 @@ def pad(scans: list[np.ndarray]) -> tuple[Tensor, Tensor]:
     return padded, lengths
 
 
-def new_model(params: ScanTraining, slices: int, encoder: str | Path | None) -> ScanModel | MeasuredModel:
-    """The model that `params.head` names, untrained."""
-    if params.head != MEASURED:
-        return ScanModel(params.head, params.hidden_size, slices)
-    if encoder is None:
-        raise ValueError("head measured: expected train_image_model.weights to name an encoder, found none")
-    return from_encoder(*read_weights(encoder))
-
-
 def train_scan_model(
     scans: list[np.ndarray],
     labels: np.ndarray,
@@ -92,7 +82,7 @@ def train_scan_model(
     device: torch.device,
     names: list[str],
     encoder: str | Path | None = None,
-) -> tuple[ScanModel | MeasuredModel, list[dict]]:
+) -> tuple[ScanModel, list[dict]]:
     """Train a scan model on frozen embeddings, at a fixed rate.
 
     Parameters
@@ -106,25 +96,25 @@ def train_scan_model(
     device : torch.device
     names : N participants
     encoder : path, optional
-        Of the pre-trained encoder, for head `measured`.
+        Of the pre-trained encoder, for a head that reads one.
 
     Returns
     -------
-    model : ScanModel, or for head `measured` MeasuredModel
+    model : ScanModel
     records : list of dict
         As those of `fit`; loss is that of `scan_loss`, accuracy that of scans.
 
     Raises
     ------
     ValueError
-        The head is `concat` and scans differ in their number of slices, the head is `measured` and there is no
-        encoder, or a loss is not finite.
+        The head is unknown, lacks its encoder, or needs scans of one number of slices and these differ; or a loss is
+        not finite.
     """
     torch.manual_seed(seed)
     features, lengths = pad(scans)
     features, targets = features.to(device), torch.from_numpy(np.asarray(labels, dtype=np.int64)).to(device)
     years = torch.from_numpy(np.asarray(ages, dtype=np.float32)).to(device)
-    model = new_model(params, int(lengths.max()), encoder).to(device)
+    model = new_model(params.head, params.hidden_size, int(lengths.max()), encoder).to(device)
 
     def batches_of(epoch: int) -> Iterator[Batch]:
         chance = torch.Generator().manual_seed(seed_of(seed, epoch, 1))  # the order is drawn from (seed, epoch)

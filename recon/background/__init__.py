@@ -1,0 +1,7 @@
+"""Background field removal: total field → local field."""
+
+from recon.background.boundary import lbv, lbv_sources
+from recon.background.spherical import sharp, vsharp
+from recon.background.stage import METHODS, STAGE, local_field
+
+__all__ = ["METHODS", "STAGE", "lbv", "lbv_sources", "local_field", "sharp", "vsharp"]

@@ -3,49 +3,24 @@
 import numpy as np
 from scipy import ndimage, sparse
 
+from recon.grid import Vector
 from recon.maths.blocks import block_sum, coarser, expand
-from recon.maths.kernels import bounding_box
+from recon.maths.boxes import bounding_box
+from recon.maths.neighbours import CROSS, CUBE, compact_laplacian, laplacian_weights
 from recon.maths.solve import conjugate_gradients
 
 TOLERANCE = 1e-4  # of the right-hand side, at which the conjugate gradients stop
 CORRECTION_TOLERANCE = 2e-2  # of the correction, which is small
 COARSEST_VOXELS = 20_000  # below it no coarser grid is worth a start from
-CROSS = ndimage.generate_binary_structure(3, 1)
-CUBE = ndimage.generate_binary_structure(3, 3)
 
 
-def laplacian_weights(voxel_size_mm: np.ndarray) -> np.ndarray:
-    """(3,) share of each axis' two neighbours in the mean that a discrete harmonic function equals; sums to 1/2."""
-    w = 1 / np.asarray(voxel_size_mm, float) ** 2
-    return w / (2 * w.sum())
-
-
-def neighbour_mean(field: np.ndarray, good: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over the good ones of the six neighbours, weighted by `weights` (3,), and whether there is any.
-
-    Parameters
-    ----------
-    field : (X, Y, Z) float32 array, zero where not `good`
-    good : (X, Y, Z) bool array
-    weights : (3,) float32, of :func:`laplacian_weights`
-    """
-    total, share = np.zeros_like(field), np.zeros_like(field)
-    for axis, w in enumerate(weights):
-        low = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
-        high = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
-        for here, there in ((low, high), (high, low)):
-            total[here] += w * field[there]
-            share[here] += w * good[there]
-    return total / np.maximum(share, np.finfo(np.float32).tiny), share > 0
-
-
-def harmonic_extension(values: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+def harmonic_extension(values: np.ndarray, mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
     r"""Solve :math:`\nabla^2 h = 0` inside `mask` with h = `values` on its outermost layer of voxels.
 
     The seven-point stencil is solved by conjugate gradients, started from the solution on a coarser grid, so that
     few iterations are left for the fine one. One step of defect correction then takes out most of its error, of
-    second order in the voxel size: what :func:`compact_laplacian` leaves of the solution is solved for once more,
-    wherever the mask holds all 26 neighbours.
+    second order in the voxel size: what :func:`recon.maths.neighbours.compact_laplacian` leaves of the solution is
+    solved for once more, wherever the mask holds all 26 neighbours.
 
     Parameters
     ----------
@@ -74,30 +49,11 @@ def harmonic_extension(values: np.ndarray, mask: np.ndarray, voxel_size_mm: np.n
     return extension
 
 
-def compact_laplacian(voxel_size_mm: np.ndarray) -> np.ndarray:
-    r"""(3, 3, 3) float32 stencil of the negative Laplacian, scaled like that of :func:`laplacian_weights`.
-
-    .. math:: - \sum_i w_i\, \delta_i^2 \prod_{j \ne i} (1 + \delta_j^2 / 12), \quad \delta^2 = [1, -2, 1]
-
-    Where it vanishes a function is harmonic up to the fourth order in the voxel size.
-
-    References
-    ----------
-    .. [1] Collatz, The Numerical Treatment of Differential Equations (1960), Mehrstellenverfahren
-    """
-    second, mean = np.array([1, -2, 1]), np.array([1, 10, 1]) / 12
-    stencil = np.zeros((3, 3, 3))
-    for axis, w in enumerate(laplacian_weights(voxel_size_mm)):
-        x, y, z = (second if a == axis else mean for a in range(3))
-        stencil -= w * x[:, None, None] * y[None, :, None] * z[None, None, :]
-    return stencil.astype(np.float32)
-
-
 def _extend(
     h: np.ndarray,
     known: np.ndarray,
     unknown: np.ndarray,
-    voxel_size_mm: np.ndarray,
+    voxel_size_mm: Vector,
     resolved: np.ndarray | None = None,
 ) -> np.ndarray:
     """Fill the `unknown` voxels of h, which is zero outside the `known` ones, started from a coarser grid.
@@ -116,7 +72,7 @@ def _extend(
     return h[1:-1, 1:-1, 1:-1]
 
 
-def _start(h: np.ndarray, known: np.ndarray, unknown: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+def _start(h: np.ndarray, known: np.ndarray, unknown: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
     """First guess at the unknown voxels: the extension on a coarser grid, whose known cells hold known voxels."""
     if np.count_nonzero(unknown) < COARSEST_VOXELS:
         return np.full(np.count_nonzero(unknown), h[known].mean(), np.float32)
@@ -125,7 +81,7 @@ def _start(h: np.ndarray, known: np.ndarray, unknown: np.ndarray, voxel_size_mm:
     mean = block_sum(h, factor) / np.maximum(count, 1)
     coarse_known = count > 0
     coarse_unknown = (block_sum(unknown.astype(np.float32), factor) > 0) & ~coarse_known
-    coarse = _extend(mean, coarse_known, coarse_unknown, voxel_size_mm * factor)
+    coarse = _extend(mean, coarse_known, coarse_unknown, np.asarray(voxel_size_mm) * factor)
     return expand(coarse, factor, h.shape)[unknown]
 
 

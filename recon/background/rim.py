@@ -3,7 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
-from recon.background.harmonic import CROSS, laplacian_weights, neighbour_mean
+from recon.grid import Vector
+from recon.maths.neighbours import CROSS, laplacian_weights, neighbour_mean
 from recon.maths.parts import largest_part
 
 STEEP_PPM = 0.008  # from the neighbours' mean: above what cortex, white matter and CSF do to each other
@@ -11,7 +12,7 @@ STEEP_DEVIATIONS = 6.0  # and robust standard deviations, where the field is noi
 DEEPEST_MM = 4.0  # peeled at most: the veins and sinuses that line the brain are about that wide
 
 
-def continuable(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+def continuable(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
     """Peel the voxels at the rim beside which the field is too steep for the grid: along a sinus, a vein or bone.
 
     The field of sources outside equals the weighted mean over a voxel's neighbours only where the grid resolves it. A

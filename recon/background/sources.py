@@ -7,8 +7,10 @@ import numpy as np
 from scipy import fft, ndimage
 
 from recon.background.harmonic import harmonic_extension
+from recon.grid import Grid, Vector
 from recon.maths.blocks import block_sum, coarser, expand
-from recon.maths.kernels import bounding_box, dipole_kernel, padded_shape
+from recon.maths.boxes import bounding_box, padded_shape
+from recon.maths.kernels import dipole_kernel
 from recon.maths.solve import conjugate_gradients
 from recon.maths.tissue_rule import tissue_factors
 
@@ -16,14 +18,12 @@ CHI_RIM_PPM, CHI_DEEP_PPM = 0.015, 0.3  # spread of susceptibility in the cortex
 DEEP_MM = 20.0  # below the surface
 CHI_OUTSIDE_PPM = 0.5  # spread of the equivalent sources that a slow remainder of background needs around it
 NOISE_PPM = 0.0005  # of a field fitted to several echoes, averaged over a coarse voxel
-SHELL_MM = 30.0  # of exterior that may hold sources, beyond which none is told from nearer ones
+SHELL_MM = 30.0  # of exterior that may hold sources, beyond which none can be told from nearer ones
 ITERATIONS = 40
 WHOLE = 0.99  # share from which a coarse voxel counts as one of the inside
 
 
-def background_remainder(
-    field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray, b0_dir: np.ndarray, workers: int = 1
-) -> np.ndarray:
+def background_remainder(field_ppm: np.ndarray, mask: np.ndarray, grid: Grid, *, workers: int = 1) -> np.ndarray:
     r"""The part of a field that sources outside the mask explain better than sources inside.
 
     Sources everywhere are estimated with Gaussian priors of spread :math:`s`: narrow in the cortex, where a source is
@@ -38,8 +38,7 @@ def background_remainder(
     ----------
     field_ppm : (X, Y, Z) float array [ppm], without the strong background
     mask : (X, Y, Z) bool array
-    voxel_size_mm : (3,) [mm]
-    b0_dir : (3,) unit vector of B0 in voxel axes
+    grid : Grid
     workers : threads of the transforms
 
     Returns
@@ -52,20 +51,15 @@ def background_remainder(
     .. [2] Liu et al., MRM 78:303 (2017), doi:10.1002/mrm.26331: both at once, with a prior
     """
     box = bounding_box(mask)
-    grid = Coarse.of(mask[box], voxel_size_mm)
-    outer_ppm, _ = _sources(grid.mean(field_ppm[box]), grid.measured, grid.voxel_size_mm, b0_dir, workers)
+    blocks = Coarse.of(mask[box], grid)
+    outer_ppm, _ = _sources(blocks.mean(field_ppm[box]), blocks.measured, blocks.grid, workers)
     background_ppm = np.zeros(mask.shape, np.float32)
-    background_ppm[box] = np.where(mask[box], expand(outer_ppm, grid.factor, mask[box].shape), 0)
+    background_ppm[box] = np.where(mask[box], expand(outer_ppm, blocks.factor, mask[box].shape), 0)
     return background_ppm
 
 
 def factors_of_field(
-    field_ppm: np.ndarray,
-    mask: np.ndarray,
-    voxel_size_mm: np.ndarray,
-    b0_dir: np.ndarray,
-    contrasts: np.ndarray,
-    workers: int = 1,
+    field_ppm: np.ndarray, mask: np.ndarray, grid: Grid, *, contrasts: np.ndarray, workers: int = 1
 ) -> np.ndarray:
     """What a total field says that the contrasts of magnitude are worth, found wholly on the coarse grid.
 
@@ -80,14 +74,14 @@ def factors_of_field(
     factors_ppm : (contrast,) float32 [ppm]; zero where no coarse voxel lies inside the mask
     """
     box = bounding_box(mask)
-    grid = Coarse.of(mask[box], voxel_size_mm)
-    whole = grid.measured > WHOLE
+    blocks = Coarse.of(mask[box], grid)
+    whole = blocks.measured > WHOLE
     if not whole.any():
         return np.zeros(len(contrasts), np.float32)
-    total_ppm = grid.mean(field_ppm[box])
-    local_ppm = total_ppm - harmonic_extension(total_ppm, whole, grid.voxel_size_mm)
-    _, chi_ppm = _sources(local_ppm, whole.astype(np.float32), grid.voxel_size_mm, b0_dir, workers)
-    return tissue_factors(chi_ppm, np.stack([grid.mean(c[box]) for c in contrasts]), whole)
+    total_ppm = blocks.mean(field_ppm[box])
+    local_ppm = total_ppm - harmonic_extension(total_ppm, whole, blocks.grid.voxel_size_mm)
+    _, chi_ppm = _sources(local_ppm, whole.astype(np.float32), blocks.grid, workers)
+    return tissue_factors(chi_ppm, np.stack([blocks.mean(c[box]) for c in contrasts]), whole)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,21 +92,22 @@ class Coarse:
     ----------
     inside : (X, Y, Z) bool array
     factor : (3,) voxels in a block
-    voxel_size_mm : (3,) of the blocks [mm]
+    grid : Grid of the blocks
     count : float32 array, voxels of the mask in each block
     """
 
     inside: np.ndarray
     factor: np.ndarray
-    voxel_size_mm: np.ndarray
+    grid: Grid
     count: np.ndarray
 
     @classmethod
-    def of(cls, inside: np.ndarray, voxel_size_mm: np.ndarray) -> Self:
+    def of(cls, inside: np.ndarray, grid: Grid) -> Self:
         """Blocks for the voxels of a mask."""
-        factor = coarser(voxel_size_mm)
+        factor = coarser(grid.voxel_size_mm)
         count = block_sum(inside.astype(np.float32), factor)
-        return cls(inside=inside, factor=factor, voxel_size_mm=np.asarray(voxel_size_mm) * factor, count=count)
+        blocks = Grid(np.asarray(grid.voxel_size_mm) * factor, grid.b0_dir)
+        return cls(inside=inside, factor=factor, grid=blocks, count=count)
 
     @property
     def measured(self) -> np.ndarray:
@@ -124,19 +119,17 @@ class Coarse:
         return block_sum(np.where(self.inside, values, 0).astype(np.float32), self.factor) / np.maximum(self.count, 1)
 
 
-def _sources(
-    field_ppm: np.ndarray, measured: np.ndarray, voxel_size_mm: np.ndarray, b0_dir: np.ndarray, workers: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _sources(field_ppm: np.ndarray, measured: np.ndarray, grid: Grid, workers: int) -> tuple[np.ndarray, np.ndarray]:
     """Field of the sources outside, and susceptibility of those inside, on the grid.
 
     The grid's voxels were `measured` to a share in 0..1.
     """
     f = np.where(measured > 0, field_ppm - np.average(field_ppm, weights=measured), 0).astype(np.float32)
-    shape = padded_shape(f.shape, voxel_size_mm, 2 * SHELL_MM)
+    shape = padded_shape(f.shape, grid.voxel_size_mm, 2 * SHELL_MM)
     around = [((n - k) // 2, n - k - (n - k) // 2) for n, k in zip(shape, f.shape, strict=True)]
     m, f = np.pad(measured, around), np.pad(f, around)
-    D = dipole_kernel(shape, voxel_size_mm, b0_dir)
-    s = (CHI_OUTSIDE_PPM + m * (_spread_inside(m, voxel_size_mm) - CHI_OUTSIDE_PPM)).astype(np.float32)
+    D = dipole_kernel(shape, grid)
+    s = (CHI_OUTSIDE_PPM + m * (_spread_inside(m, grid.voxel_size_mm) - CHI_OUTSIDE_PPM)).astype(np.float32)
 
     def field_of(chi: np.ndarray) -> np.ndarray:
         return fft.irfftn(D * fft.rfftn(chi, workers=workers), s=shape, workers=workers)
@@ -149,7 +142,7 @@ def _sources(
     return field_of((1 - m) * chi)[centre], chi[centre]
 
 
-def _spread_inside(m: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+def _spread_inside(m: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
     """Prior spread [ppm] of the susceptibility at each depth, from the surface of the measured region inwards."""
     depth_mm = ndimage.distance_transform_edt(m > 0.5, voxel_size_mm)
     return CHI_RIM_PPM + (CHI_DEEP_PPM - CHI_RIM_PPM) * np.minimum(depth_mm / DEEP_MM, 1)

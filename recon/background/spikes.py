@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from recon.background.harmonic import laplacian_weights, neighbour_mean
+from recon.grid import Vector
+from recon.maths.neighbours import filled, laplacian_weights, neighbour_mean
 
 SPIKE_PPM = 0.2  # from the neighbours' mean; the wall of a vein of 0.3 ppm stays below, a turn of 2 pi at 3 T does not
 SPIKE_DEVIATIONS = 12.0  # and robust standard deviations, where the field is noisier than that
 ROUNDS = 2  # a spike also pulls its neighbours' means
 
 
-def without_spikes(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+def without_spikes(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
     """Replace spikes inside the mask, and what is not finite there, by the mean of the neighbours.
 
     The mean is the one that a harmonic field equals, so that steep background stays as it is.
@@ -37,17 +38,3 @@ def without_spikes(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: np.nd
         near = distance <= max(SPIKE_PPM, SPIKE_DEVIATIONS * deviation)
         good = finite & np.where(known, near, good)  # neighbours of a spike come back once it is out
     return filled(field, mask, good, voxel_size_mm)
-
-
-def filled(field: np.ndarray, mask: np.ndarray, good: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
-    """The (X, Y, Z) field where it is good, elsewhere in `mask` the mean of what touches, layer by layer; else zero."""
-    field, good = np.where(good, field, 0).astype(np.float32), good.copy()
-    weights = laplacian_weights(voxel_size_mm).astype(np.float32)
-    while (missing := mask & ~good).any():
-        mean, known = neighbour_mean(field, good, weights)
-        touching = missing & known
-        if not touching.any():
-            break
-        field[touching] = mean[touching]
-        good |= touching
-    return field

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from recon.maths.kernels import bounding_box
+from recon.maths.boxes import bounding_box
 
 
 def nrmse_percent(estimate: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class Picture:
     png: bytes
 
 
-def draw(title: str, caption: str, *arguments, **overlays) -> Picture:
+def draw(title: str, caption: str, *arguments: Any, **overlays: Any) -> Picture:
     """Draw a `mosaic` into memory."""
     stream = io.BytesIO()
     mosaic(stream, *arguments, **overlays)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from recon.mask.stage import volume_ml
+from recon.mask.leak import volume_ml
 from recon.regions.localize import WHITE_MATTER
 
 BRAIN_ML = (900.0, 2000.0)  # plausible volume of an adult brain mask

@@ -21,7 +21,7 @@ def _labels(name: str) -> tuple[tuple[str, str], ...]:
 
 
 def applicable_sidecars(image: str | Path, sidecars: Iterable[str | Path]) -> list[Path]:
-    """The sidecars whose entities all stand in the image's name, the most general first."""
+    """The sidecars whose entities are all in the image's name, the most general first."""
     own = entities(image).items()
     above = set(map(str, Path(image).parents))
     matching = [Path(s) for s in sidecars if os.path.dirname(s) in above and entities(s).items() <= own]

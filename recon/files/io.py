@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Volume:
         return b0_dir / np.linalg.norm(b0_dir)
 
 
-def _nibabel():
+def _nibabel() -> ModuleType:
     """nibabel, set up. Its import takes half a second, which a plan of the workflow, without any image, never pays."""
     import nibabel
 

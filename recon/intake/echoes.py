@@ -10,14 +10,7 @@ from recon.intake.decide import PrepareEchoes, decide
 from recon.intake.facts import stated_b0_dir
 from recon.intake.read import StoredEcho, stacked
 from recon.intake.scan import Series
-
-
-def silent_where_bad(magnitude: np.ndarray, phase_rad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(X, Y, Z, echo) magnitude and phase, zero where a voxel of any echo is not finite: no signal, no information."""
-    bad = ~(np.isfinite(magnitude).all(-1) & np.isfinite(phase_rad).all(-1))
-    if not bad.any():
-        return magnitude, phase_rad
-    return np.where(bad[..., None], 0, magnitude), np.where(bad[..., None], 0, phase_rad)
+from recon.maths.finite import silent_where_bad
 
 
 def prepare_echoes(series: Series, params: PrepareEchoes) -> tuple[np.ndarray, np.ndarray, Acquisition, Volume]:

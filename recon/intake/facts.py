@@ -30,7 +30,7 @@ class Told(NamedTuple):
     facts: dict
 
 
-def read_all(images: Iterable[str], sidecars: Iterable[str]) -> tuple[list[Told], tuple[str, ...], list[Problem]]:
+def read_sidecars(images: Iterable[str], sidecars: Iterable[str]) -> tuple[list[Told], tuple[str, ...], list[Problem]]:
     """Merge the sidecars of each image; with them the files that were read, and those that are no JSON."""
     sidecars = list(sidecars)
     chains = {image: [str(s) for s in applicable_sidecars(image, sidecars)] for image in images}

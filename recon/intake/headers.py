@@ -35,7 +35,7 @@ def checked_header(path: str | Path) -> Header:
         header = read_header(path)
     except ProblemError as error:
         raise IntakeError(error.problems) from None
-    with np.errstate(all="ignore"):  # odd numbers are told below
+    with np.errstate(all="ignore"):  # odd numbers are reported below
         faults = _layout_faults(header)
         faults = faults or [*_size_faults(header), *_scale_faults(header.fields), *_place_faults(header)]
     if faults:

@@ -187,7 +187,7 @@ def _by_run(visit: Visit) -> tuple[dict[str, list[str]], Problems]:
         stem = image.removesuffix(".gz")
         wrong = _name_problems(image, visit.name)
         if stem in stems:
-            wrong.append(Problem(image, "one form of an image, .nii or .nii.gz", f"also {stems[stem]}"))
+            wrong.append(Problem(image, "either .nii or .nii.gz, not both", f"also {stems[stem]}"))
         elif not wrong:
             by_run.setdefault(name, []).append(image)
         stems[stem] = image

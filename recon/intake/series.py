@@ -16,7 +16,7 @@ from recon.intake.facts import (
     field_strength_problems,
     of_both_parts,
     optional_problems,
-    read_all,
+    read_sidecars,
     stated_b0_dir,
 )  # fmt: skip
 from recon.intake.headers import checked_header, grid_problems, orientation_problems
@@ -28,7 +28,7 @@ MOST_ECHOES = 32
 
 
 class Echo(NamedTuple):
-    """Both parts of one echo at its echo time [s], with what is told of them."""
+    """Both parts of one echo at its echo time [s], with what their headers say."""
 
     te_s: float
     images: tuple[Image, Image]
@@ -57,7 +57,7 @@ def series_of(files: Iterable[str], sidecars: Iterable[str]) -> Series:
     """
     (parts, pairs), problems = layout(files)
     images = [image for pair in pairs.values() for image in pair]
-    told, read, unread = read_all(images, sidecars)
+    told, read, unread = read_sidecars(images, sidecars)
     headers, broken = _headers(images)
     told_by = {image.path: image for image in told}
     problems += [*unread, *broken, *_header_problems(images, headers, told_by), *disagreements(told)]

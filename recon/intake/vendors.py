@@ -1,6 +1,6 @@
 """Who built the scanner, and what follows from it: all conventions of a vendor in one record.
 
-To add a vendor, add its record to VENDORS, its name to `simulate.vendor` in the schema, and a row to docs/input.md.
+To add a vendor: its record in VENDORS, its name in `simulate.vendor` of the schema, a row in docs/reference/input.md.
 
 - Siemens: phase pixels 0..4095 make one turn (shimming-toolbox/shimming-toolbox issue 499); the rescale slope 2 and
   intercept -4096 that go with them give -4096..4094 (rordenlab/dcm2niix issue 406, MRtrix3/mrtrix3 issue 3009,

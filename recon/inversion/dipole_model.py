@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
+from recon.grid import Grid, Vector
 from recon.inversion.noise import field_noise
 from recon.maths.differences import laplacian_kernel
 from recon.maths.kernels import dipole_kernel
@@ -17,12 +18,12 @@ LEAST_ERROR = 1e-6  # ppm: a field is never known better
 MISFIT_BAND = (0.04, 0.12)  # 1/mm: structures of 8 to 25 mm, where the field is far above its noise
 
 
-def wave_number(grid: tuple[int, int, int], voxel_size_mm: np.ndarray) -> np.ndarray:
+def wave_number(shape: tuple[int, ...], voxel_size_mm: Vector) -> np.ndarray:
     """|k| [1/mm] in rfft layout."""
     vx, vy, vz = voxel_size_mm
     x, y, z = (
         k.astype(np.float32) ** 2
-        for k in (fft.fftfreq(grid[0], vx), fft.fftfreq(grid[1], vy), fft.rfftfreq(grid[2], vz))
+        for k in (fft.fftfreq(shape[0], vx), fft.fftfreq(shape[1], vy), fft.rfftfreq(shape[2], vz))
     )
     return np.sqrt(x[:, None, None] + y[None, :, None] + z[None, None, :])
 
@@ -47,15 +48,15 @@ class Model:
     transform: BoxTransform
 
     @classmethod
-    def of(cls, inside: np.ndarray, voxel_size_mm: np.ndarray, b0_dir: np.ndarray, workers: int) -> "Model":
+    def of(cls, inside: np.ndarray, grid: Grid, workers: int = 1) -> "Model":
         """Kernels for a mask in its box."""
-        voxel_size_mm = np.asarray(voxel_size_mm, float)
+        voxel_size_mm = np.asarray(grid.voxel_size_mm)
         spacing = voxel_size_mm / voxel_size_mm.prod() ** (1 / 3)
         transform = BoxTransform.padded(inside.shape, voxel_size_mm, workers)
         return cls(
             inside=inside,
             spacing=spacing,
-            D=dipole_kernel(transform.grid, voxel_size_mm, b0_dir),
+            D=dipole_kernel(transform.grid, grid),
             laplacian=laplacian_kernel(transform.grid, spacing),
             k=wave_number(transform.grid, voxel_size_mm),
             transform=transform,

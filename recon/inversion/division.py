@@ -1,17 +1,24 @@
 """Truncated k-space division and its iterative refinement of structures."""
 
+from collections.abc import Callable
+
 import numpy as np
-from scipy import ndimage
 
+from recon.grid import Grid
 from recon.inversion.noise import field_noise
-from recon.maths.kernels import bounding_box, dipole_kernel, slice_axis
+from recon.maths.boxes import bounding_box, slice_axis
+from recon.maths.kernels import dipole_kernel
+from recon.maths.parts import large_parts
 from recon.maths.spectrum import BoxTransform
+from recon.registry import Method, Settings, look_up
+from recon.settings import defaults
 
+DEFAULT = defaults("dipole_inversion")
 ZERO_FILL_MM = 80.0  # makes a brain's field of view half as large again, as Haacke 2010 does before the division
 ISLAND_VOXELS = 125  # smaller structures are noise (Haacke group's vein mask)
 
 
-def inverse_kernel(D: np.ndarray, threshold: float, truncation: str = "clamp") -> np.ndarray:
+def inverse_kernel(D: np.ndarray, threshold: float, truncation: str) -> np.ndarray:
     r"""1/D, truncated inside the cone :math:`|D| < t`.
 
     ======  ==========================================================================
@@ -46,19 +53,28 @@ def inverse_kernel(D: np.ndarray, threshold: float, truncation: str = "clamp") -
     t = np.float32(threshold)
     size = np.abs(D)
     G = np.sign(D) / np.maximum(size, t)
-    if truncation == "zero":
-        G[size < t] = 0
-    elif truncation == "swim":
-        cone = size < t
-        inside = D[cone]
-        G[cone] *= (_rise(inside) / _rise(np.copysign(t, inside))) ** 2
+    cone = size < t
+    G[cone] = look_up(TRUNCATIONS, truncation, "dipole_inversion.truncation")(G[cone], D[cone], t)
     return G
+
+
+def _swim(clamped: np.ndarray, D: np.ndarray, t: np.float32) -> np.ndarray:
+    """alpha^2 sign(D) / t."""
+    return clamped * (_rise(D) / _rise(np.copysign(t, D))) ** 2
 
 
 def _rise(D: np.ndarray) -> np.ndarray:
     """Distance of k from the surface D = 0 along B0, over k across B0; the poles themselves are infinitely far."""
     along, across = np.maximum(1 / 3 - D, 0), np.float32(2 / 3) + D  # squared cosine and sine
     return np.abs(np.sqrt(along / across) - np.float32(np.sqrt(0.5)))
+
+
+# 1/D inside the cone, from sign(D) / t, D and t
+TRUNCATIONS: dict[str, Callable[[np.ndarray, np.ndarray, np.float32], np.ndarray]] = {
+    "clamp": lambda clamped, D, t: clamped,
+    "swim": _swim,
+    "zero": lambda clamped, D, t: np.zeros_like(clamped),
+}
 
 
 def smoothed(bright: np.ndarray, normal: int) -> np.ndarray:
@@ -69,8 +85,18 @@ def smoothed(bright: np.ndarray, normal: int) -> np.ndarray:
     return np.moveaxis(count[:, :-2] + count[:, 1:-1] + count[:, 2:] >= 5, -1, normal)
 
 
+STRUCTURES = {"r2star_or_chi": True, "chi": False}  # whether R2* counts
+
+
 def structure_mask(
-    chi_ppm: np.ndarray, mask: np.ndarray, r2star_hz: np.ndarray | None, normal: int, params
+    chi_ppm: np.ndarray,
+    mask: np.ndarray,
+    normal: int,
+    *,
+    r2star_hz: np.ndarray | None = None,
+    iteration_threshold: float = DEFAULT["iteration_threshold"],
+    structure: str = DEFAULT["structure"],
+    structure_r2star_hz: float = DEFAULT["structure_r2star_hz"],
 ) -> np.ndarray:
     r"""Nuclei and veins, the structures M whose susceptibility the iteration keeps.
 
@@ -81,34 +107,86 @@ def structure_mask(
     ----------
     chi_ppm : (X, Y, Z) float array [ppm]
     mask : (X, Y, Z) bool array
-    r2star_hz : (X, Y, Z) float array [1/s], or None where there is none
     normal : axis across the slices
-    params : DipoleInversion
+    r2star_hz : (X, Y, Z) float array [1/s], or None where there is none
+    iteration_threshold : t [ppm]
+    structure : `r2star_or_chi` or `chi`
+    structure_r2star_hz : R2* above which a voxel counts [1/s]
 
     Returns
     -------
     M : (X, Y, Z) bool array
     """
-    M = smoothed(chi_ppm > params.iteration_threshold, normal)
-    if params.structure == "r2star_or_chi" and r2star_hz is not None:
-        M |= smoothed(r2star_hz > params.structure_r2star_hz, normal)
-    labels, _ = ndimage.label(M & mask)
-    large = np.bincount(labels.ravel()) >= ISLAND_VOXELS
-    large[0] = False
-    return large[labels]
+    M = smoothed(chi_ppm > iteration_threshold, normal)
+    if look_up(STRUCTURES, structure, "dipole_inversion.structure") and r2star_hz is not None:
+        M |= smoothed(r2star_hz > structure_r2star_hz, normal)
+    return large_parts(M & mask, ISLAND_VOXELS)
 
 
-def tkd(field_ppm, mask, voxel_size_mm, b0_dir, params, r2star_hz=None, precision=None, magnitude=None, workers=1):
-    r"""Truncated k-space division, with the iterative replacement inside the cone.
+def tkd(
+    field_ppm: np.ndarray,
+    mask: np.ndarray,
+    grid: Grid,
+    *,
+    threshold: float = DEFAULT["threshold"],
+    truncation: str = DEFAULT["truncation"],
+    workers: int = 1,
+) -> np.ndarray:
+    r"""Truncated k-space division.
 
     .. math:: X = F f \cdot G, \quad G = 1/D \text{ where } |D| > t
 
-    and truncated elsewhere, see :func:`inverse_kernel`. For `method: iterative_tkd` then, with C the cone
-    :math:`|D| < t` and M the structures, found once and shared by all echoes:
+    and truncated elsewhere, see :func:`inverse_kernel`. Arrays and result as in
+    :func:`recon.inversion.stage.dipole_inversion`.
+
+    Parameters
+    ----------
+    threshold : t, below 2/3
+    truncation : `clamp`, `swim` or `zero`
+    workers : threads of the transforms
+
+    References
+    ----------
+    .. [1] Shmueli et al., MRM 62:1510 (2009), doi:10.1002/mrm.22135
+
+    Examples
+    --------
+    >>> field_ppm, mask = np.zeros((8, 8, 8), np.float32), np.ones((8, 8, 8), bool)
+    >>> field_ppm[4, 4, 4] = 0.1
+    >>> tkd(field_ppm, mask, Grid((1, 1, 1)), threshold=0.2).shape
+    (8, 8, 8)
+    """
+    return _divide(field_ppm, mask, grid, threshold, truncation, workers)[0]
+
+
+def iterative_tkd(
+    field_ppm: np.ndarray,
+    mask: np.ndarray,
+    grid: Grid,
+    *,
+    r2star_hz: np.ndarray | None = None,
+    threshold: float = DEFAULT["threshold"],
+    truncation: str = DEFAULT["truncation"],
+    iterations: int = DEFAULT["iterations"],
+    iteration_threshold: float = DEFAULT["iteration_threshold"],
+    structure: str = DEFAULT["structure"],
+    structure_r2star_hz: float = DEFAULT["structure_r2star_hz"],
+    workers: int = 1,
+) -> np.ndarray:
+    r"""Truncated k-space division, then an iterative replacement inside the cone.
+
+    With X of :func:`tkd`, C the cone :math:`|D| < t` and M the structures, found once and shared by all echoes:
 
     .. math:: X \leftarrow (1 - C) X + C F(M F^{-1} X)
 
-    Shapes, units and further parameters as in :func:`recon.inversion.stage.dipole_inversion`.
+    Arrays and result as in :func:`recon.inversion.stage.dipole_inversion`.
+
+    Parameters
+    ----------
+    r2star_hz : (X, Y, Z) float array [1/s], optional
+    threshold, truncation, workers : as in :func:`tkd`
+    iterations : replacements
+    iteration_threshold, structure, structure_r2star_hz : as in :func:`structure_mask`
 
     References
     ----------
@@ -117,34 +195,50 @@ def tkd(field_ppm, mask, voxel_size_mm, b0_dir, params, r2star_hz=None, precisio
     """
     box = bounding_box(mask)
     inside = mask[box]
-    transform = BoxTransform.padded(inside.shape, voxel_size_mm, workers, ZERO_FILL_MM)
-    D = dipole_kernel(transform.grid, voxel_size_mm, b0_dir)
-    G = inverse_kernel(D, params.threshold, params.truncation)
-    cone = np.abs(D) < params.threshold
+    chi_ppm, weights, cone, transform = _divide(field_ppm, mask, grid, threshold, truncation, workers)
+    maps = chi_ppm[..., None] if chi_ppm.ndim == 3 else chi_ppm
+    mean = np.average(maps[box], axis=-1, weights=weights)
+    M = structure_mask(
+        mean,
+        inside,
+        slice_axis(grid),
+        r2star_hz=None if r2star_hz is None else r2star_hz[box],
+        iteration_threshold=iteration_threshold,
+        structure=structure,
+        structure_r2star_hz=structure_r2star_hz,
+    )
+    for i in range(maps.shape[-1]):
+        maps[box + (i,)] = np.where(inside, _refine(maps[box + (i,)], M, cone, iterations, transform), 0)
+    return chi_ppm
+
+
+def _divide(
+    field_ppm: np.ndarray, mask: np.ndarray, grid: Grid, threshold: float, truncation: str, workers: int
+) -> tuple[np.ndarray, list[float], np.ndarray, BoxTransform]:
+    """Maps of all echoes by division, the weight of each by its noise, the cone, and the transform of the box."""
+    box = bounding_box(mask)
+    inside = mask[box]
+    transform = BoxTransform.padded(inside.shape, grid.voxel_size_mm, workers, ZERO_FILL_MM)
+    D = dipole_kernel(transform.grid, grid)
+    G = inverse_kernel(D, threshold, truncation)
+    cone = np.abs(D) < threshold
     del D
 
     chi_ppm = np.zeros(field_ppm.shape, np.float32)
     fields, maps = (v[..., None] if v.ndim == 3 else v for v in (field_ppm, chi_ppm))
     weights = []
     for i in range(fields.shape[-1]):
-        field = np.where(inside & np.isfinite(fields[(*box, i)]), fields[(*box, i)], 0).astype(np.float32)
+        field = np.where(inside & np.isfinite(fields[box + (i,)]), fields[box + (i,)], 0).astype(np.float32)
         weights.append(1 / max(field_noise(field, inside), 1e-6) ** 2 if fields.shape[-1] > 1 else 1.0)
         X = transform.forward(field)
         X *= G
-        maps[(*box, i)] = np.where(inside, transform.inverse(X), 0)
-    if params.method == "tkd":
-        return chi_ppm
-
-    del G
-    mean = np.average(maps[box], axis=-1, weights=weights)
-    normal = slice_axis(voxel_size_mm, b0_dir)
-    M = structure_mask(mean, inside, None if r2star_hz is None else r2star_hz[box], normal, params)
-    for i in range(fields.shape[-1]):
-        maps[(*box, i)] = np.where(inside, _refine(maps[(*box, i)], M, cone, params.iterations, transform), 0)
-    return chi_ppm
+        maps[box + (i,)] = np.where(inside, transform.inverse(X), 0)
+    return chi_ppm, weights, cone, transform
 
 
-def _refine(chi_ppm, M, cone, iterations, transform):
+def _refine(
+    chi_ppm: np.ndarray, M: np.ndarray, cone: np.ndarray, iterations: int, transform: BoxTransform
+) -> np.ndarray:
     """Replace the cone by the structures' own spectrum, `iterations` times."""
     outside = transform.forward(chi_ppm)
     outside *= ~cone  # never changes
@@ -154,3 +248,28 @@ def _refine(chi_ppm, M, cone, iterations, transform):
         X += outside
         chi_ppm = transform.inverse(X)
     return chi_ppm
+
+
+def _structure_needs(settings: Settings) -> frozenset[str]:
+    """R2*, where it counts."""
+    counts = look_up(STRUCTURES, settings["structure"], "dipole_inversion.structure")
+    return frozenset({"r2star_hz"} if counts else ())
+
+
+DIVISION = """The field was inverted by truncated k-space division, threshold {{ threshold | n }}, values inside the
+    cone {{ {"clamp": "clamped", "swim": "falling to zero as in SWIM", "zero": "set to zero"}[truncation] }}
+    {{ cite("shmueli2009", "haacke2010") if truncation == "swim" else cite("shmueli2009") }}."""
+
+METHODS = {
+    "iterative_tkd": Method(
+        run=iterative_tkd,
+        needs=_structure_needs,
+        sentence=DIVISION
+        + """
+            In {{ iterations | n }} iterations the cone was then replaced by the spectrum of structures
+            {{ cite("tang2013") }}, those above {{ iteration_threshold | n }}
+            ppm{% if structure == "r2star_or_chi" and not single %} or with R2* above {{ structure_r2star_hz | n }} s⁻¹
+            {%- endif %}.""",
+    ),
+    "tkd": Method(run=tkd, sentence=DIVISION),
+}

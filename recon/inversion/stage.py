@@ -1,55 +1,41 @@
 """Dipole inversion: local field → susceptibility."""
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from recon.inversion.division import tkd
-from recon.inversion.total_variation import total_variation
+from recon.grid import Grid
+from recon.inversion.division import METHODS as DIVISION
+from recon.inversion.total_variation import METHODS as TOTAL_VARIATION
+from recon.registry import Stage
+from recon.settings import defaults
 
-
-@dataclass(frozen=True, kw_only=True)
-class DipoleInversion:
-    """Config section `dipole_inversion`."""
-
-    method: str
-    threshold: float
-    truncation: str
-    iterations: int
-    iteration_threshold: float
-    structure: str
-    structure_r2star_hz: float
-    tv_weight: float
-    tv_iterations: int
-    tv_tolerance: float
-    tv_outside: float
-    tv_prior: str
-
-
-METHODS = {"tkd": tkd, "iterative_tkd": tkd, "tv": total_variation}
+METHODS = DIVISION | TOTAL_VARIATION
+DEFAULT = defaults("dipole_inversion")
+STAGE = Stage(section="dipole_inversion", methods=METHODS)
 
 
 def dipole_inversion(
     field_ppm: np.ndarray,
     mask: np.ndarray,
-    voxel_size_mm: np.ndarray,
-    b0_dir: np.ndarray,
-    params: DipoleInversion,
+    grid: Grid,
+    *,
+    method: str = DEFAULT["method"],
     r2star_hz: np.ndarray | None = None,
     precision: np.ndarray | None = None,
     magnitude: np.ndarray | None = None,
     workers: int = 1,
+    **settings: Any,
 ) -> np.ndarray:
-    """Invert the dipole model by `params.method`.
+    """Invert the dipole model.
 
     Parameters
     ----------
     field_ppm : (X, Y, Z) or (X, Y, Z, echo) float array [ppm]
         Local field; values outside `mask` are not read, and what is not finite counts as unknown.
     mask : (X, Y, Z) bool array
-    voxel_size_mm : (3,) [mm]
-    b0_dir : (3,) unit vector of B0 in voxel axes
-    params : DipoleInversion
+    grid : Grid
+    method : one of METHODS
     r2star_hz : (X, Y, Z) float array [1/s], optional
         Helps `iterative_tkd` to find structures, see :func:`recon.inversion.division.structure_mask`.
     precision : (X, Y, Z) float array, optional
@@ -57,10 +43,23 @@ def dipole_inversion(
     magnitude : (X, Y, Z, echo) float array, optional
         Shows where tissues differ, to `tv` with the prior `tissue`.
     workers : threads of the transforms
+    settings : of the method, by the names of its own parameters
 
     Returns
     -------
     chi_ppm : float32 array like `field_ppm` [ppm], zero outside `mask`, not referenced
+
+    Raises
+    ------
+    ValueError
+        For a method that does not exist, or settings that are none of its own.
+
+    Examples
+    --------
+    >>> field_ppm, mask = np.zeros((8, 8, 8), np.float32), np.ones((8, 8, 8), bool)
+    >>> field_ppm[4, 4, 4] = 0.1
+    >>> dipole_inversion(field_ppm, mask, Grid((1, 1, 1)), method="tkd", threshold=0.2).dtype
+    dtype('float32')
     """
-    invert = METHODS[params.method]
-    return invert(field_ppm, mask, voxel_size_mm, b0_dir, params, r2star_hz, precision, magnitude, workers)
+    inputs = {"r2star_hz": r2star_hz, "precision": precision, "magnitude": magnitude, "workers": workers}
+    return STAGE.run(method, field_ppm, mask, grid, settings=settings, **inputs)

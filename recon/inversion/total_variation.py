@@ -1,14 +1,20 @@
 """Dipole inversion with sparse edges: total variation, solved by ADMM, and a Wiener filter of what it leaves."""
 
+from typing import NamedTuple
+
 import numpy as np
 
+from recon.grid import Grid
 from recon.inversion.dipole_model import Model, field_error
 from recon.inversion.noise import field_noise
+from recon.maths.boxes import bounding_box
 from recon.maths.contrast import tissue_contrasts
 from recon.maths.differences import differences, differences_adjoint, inner_differences
-from recon.maths.kernels import bounding_box
 from recon.maths.tissue_rule import tissue_factors
+from recon.registry import Method, Settings, look_up
+from recon.settings import defaults
 
+DEFAULT = defaults("dipole_inversion")
 MARGIN = 2  # voxels around the mask in which sources of residual background may lie
 # ADMM: weights of the split data, of the split gradient over the regularisation [1/ppm] and over-relaxation
 RHO, MU, RELAX = 0.3, 20.0, 1.7
@@ -16,6 +22,7 @@ FIRST_ITERATIONS = 3  # of the map from which the tissues' susceptibility is lea
 WIENER_FLOOR = 0.02  # least regularisation of the residual, relative to D^2
 SHELLS = 64  # of wave numbers, of the residual's spectrum
 SLAB = 8  # planes that fit into the cache together
+PRIORS = {"tissue": True, "none": False}  # whether magnitude shows edges that cost nothing
 
 
 class Splitting:
@@ -27,7 +34,9 @@ class Splitting:
     Only differences between two voxels of the mask count, so that the brain's surface costs nothing.
     """
 
-    def __init__(self, field_ppm: np.ndarray, weight: np.ndarray, model: Model, mu: float, outside: float):
+    def __init__(
+        self, field_ppm: np.ndarray, weight: np.ndarray, model: Model, *, mu: np.float32, outside: float
+    ) -> None:
         shape = model.inside.shape
         self.field, self.model = field_ppm, model
         self.pull = weight**2 / (weight**2 + np.float32(RHO))  # of the data on z
@@ -88,7 +97,16 @@ class Splitting:
         return (z - s - field[planes]) * inside
 
 
-def admm(field_ppm, weight, model: Model, regularisation: float, iterations: int, tolerance: float, outside: float):
+def admm(
+    field_ppm: np.ndarray,
+    weight: np.ndarray,
+    model: Model,
+    *,
+    regularisation: float,
+    iterations: int,
+    tolerance: float,
+    outside: float,
+) -> np.ndarray:
     r"""Minimise by alternating directions, until :math:`\chi` changes by less than `tolerance` of its norm.
 
     .. math:: X \leftarrow \frac{\rho D (D X + F r) + \mu F g}{\rho D^2 + \mu (|\nabla|^2 + 1)}
@@ -101,7 +119,7 @@ def admm(field_ppm, weight, model: Model, regularisation: float, iterations: int
     """
     D, transform, mu = model.D, model.transform, np.float32(MU * regularisation)
     inverse = 1 / (np.float32(RHO) * D**2 + mu * (model.laplacian + 1))
-    splitting = Splitting(field_ppm, weight, model, mu, outside)
+    splitting = Splitting(field_ppm, weight, model, mu=mu, outside=outside)
     chi, field = np.zeros_like(field_ppm), np.zeros_like(field_ppm)
     X = np.zeros(D.shape, np.complex64)
     for _ in range(iterations):
@@ -155,17 +173,20 @@ def relative_weight(precision: np.ndarray | None, known: np.ndarray) -> np.ndarr
     return weight / max(np.sqrt(np.mean(weight[known] ** 2)), np.finfo(np.float32).tiny)
 
 
-def total_variation(
-    field_ppm,
-    mask,
-    voxel_size_mm,
-    b0_dir,
-    params,
-    r2star_hz=None,
-    precision=None,
-    magnitude=None,
-    workers=1,
-):
+def tv(
+    field_ppm: np.ndarray,
+    mask: np.ndarray,
+    grid: Grid,
+    *,
+    precision: np.ndarray | None = None,
+    magnitude: np.ndarray | None = None,
+    tv_weight: float = DEFAULT["tv_weight"],
+    tv_iterations: int = DEFAULT["tv_iterations"],
+    tv_tolerance: float = DEFAULT["tv_tolerance"],
+    tv_outside: float = DEFAULT["tv_outside"],
+    tv_prior: str = DEFAULT["tv_prior"],
+    workers: int = 1,
+) -> np.ndarray:
     r"""Sparse edges under a masked, weighted dipole model, plus what noise does not explain of the rest.
 
     .. math:: \min_\chi \tfrac12 \| w (D \chi - f) \|^2 + \lambda \sum |\nabla (\chi - t)|
@@ -177,7 +198,17 @@ def total_variation(
     :func:`recon.maths.tissue_rule.tissue_factors` makes of
     the contrasts, learnt from a first map; else t = 0. Then :func:`unexplained` returns the texture to the map.
 
-    Shapes, units and further parameters as in :func:`recon.inversion.stage.dipole_inversion`.
+    Arrays and result as in :func:`recon.inversion.stage.dipole_inversion`.
+
+    Parameters
+    ----------
+    precision : (X, Y, Z) float array, optional: reciprocal noise of the field, relative
+    magnitude : (X, Y, Z, echo) float array, optional: shows where tissues differ
+    tv_weight : lambda over the measured error of the field [1/ppm]
+    tv_iterations, tv_tolerance : most steps, and the relative change that ends them
+    tv_outside : quadratic penalty of sources outside the mask
+    tv_prior : `tissue` or `none`
+    workers : threads of the transforms
 
     References
     ----------
@@ -187,23 +218,33 @@ def total_variation(
     """
     box = bounding_box(mask)
     inside = np.pad(mask[box], MARGIN)
-    model = Model.of(inside, voxel_size_mm, b0_dir, workers)
+    model = Model.of(inside, grid, workers)
     precision = None if precision is None else np.pad(precision[box], MARGIN)
     contrasts = np.zeros((0, *inside.shape), np.float32)
-    if params.tv_prior == "tissue" and magnitude is not None:
-        shown = tissue_contrasts(magnitude[box], mask[box], voxel_size_mm)
+    if look_up(PRIORS, tv_prior, "dipole_inversion.tv_prior") and magnitude is not None:
+        shown = tissue_contrasts(magnitude[box], mask[box], grid.voxel_size_mm)
         contrasts = np.pad(shown, [(0, 0), *[(MARGIN, MARGIN)] * 3])
+    solver = Solver(weight=tv_weight, iterations=tv_iterations, tolerance=tv_tolerance, outside=tv_outside)
     chi_ppm = np.zeros(field_ppm.shape, np.float32)
     fields, maps = (v[..., None] if v.ndim == 3 else v for v in (field_ppm, chi_ppm))
     centre = (slice(MARGIN, -MARGIN),) * 3
     for i in range(fields.shape[-1]):
-        field = np.pad(fields[(*box, i)].astype(np.float32, copy=False), MARGIN)
-        maps[(*box, i)] = np.where(mask[box], _invert(field, precision, contrasts, model, params)[centre], 0)
+        field = np.pad(fields[box + (i,)].astype(np.float32, copy=False), MARGIN)
+        maps[box + (i,)] = np.where(mask[box], _invert(field, precision, contrasts, model, solver)[centre], 0)
     return chi_ppm
 
 
+class Solver(NamedTuple):
+    """How the minimum is sought: settings of :func:`tv`."""
+
+    weight: float
+    iterations: int
+    tolerance: float
+    outside: float
+
+
 def _invert(
-    field_ppm: np.ndarray, precision: np.ndarray | None, contrasts: np.ndarray, model: Model, params
+    field_ppm: np.ndarray, precision: np.ndarray | None, contrasts: np.ndarray, model: Model, solver: Solver
 ) -> np.ndarray:
     """Map of one echo in the box; the field may hold anything outside the mask."""
     known = model.inside & np.isfinite(field_ppm)
@@ -211,19 +252,51 @@ def _invert(
     if not field_ppm.any():
         return field_ppm
     weight = relative_weight(precision, known)
-    regularisation = params.tv_weight * field_error(field_ppm, weight, known, model)
+    regularisation = solver.weight * field_error(field_ppm, weight, known, model)
     noise_ppm = field_noise(field_ppm, known)
 
     def solve(field: np.ndarray, iterations: int) -> np.ndarray:
-        return admm(field, weight, model, regularisation, iterations, params.tv_tolerance, params.tv_outside)
+        return admm(
+            field,
+            weight,
+            model,
+            regularisation=regularisation,
+            iterations=iterations,
+            tolerance=solver.tolerance,
+            outside=solver.outside,
+        )
 
     tissue = None
     if len(contrasts):
-        first_ppm = model.transform.inverse(solve(field_ppm, min(FIRST_ITERATIONS, params.tv_iterations)))
+        first_ppm = model.transform.inverse(solve(field_ppm, min(FIRST_ITERATIONS, solver.iterations)))
         factors_ppm = tissue_factors(first_ppm, contrasts, model.inside)
         tissue = model.transform.forward(np.tensordot(factors_ppm, contrasts, 1))
         field_ppm = (field_ppm - model.transform.inverse(tissue * model.D)) * known
-    X = solve(field_ppm, params.tv_iterations)
+    X = solve(field_ppm, solver.iterations)
     residual = (field_ppm - model.transform.inverse(X * model.D)) * known
     X += unexplained(residual, noise_ppm, model)
     return model.transform.inverse(X if tissue is None else X + tissue)
+
+
+def _prior_needs(settings: Settings) -> frozenset[str]:
+    """The precision of the field, and magnitude where the prior reads it."""
+    shown = look_up(PRIORS, settings["tv_prior"], "dipole_inversion.tv_prior")
+    return frozenset({"precision", "magnitude"} if shown else {"precision"})
+
+
+METHODS = {
+    "tv": Method(
+        run=tv,
+        needs=_prior_needs,
+        sentence="""The field was inverted with total variation, the data weighted by the precision of the field
+            {{ cite("bilgic2014", "milovic2018") }}; the regularisation was {{ tv_weight | n }} times the measured
+            error of the field {{ cite("immerkaer1996") }}, in at most {{ tv_iterations | n }} iterations (tolerance
+            {{ tv_tolerance | n }}), with a penalty of {{ tv_outside | n }} on sources outside the brain, and a Wiener
+            filter returned the texture that noise does not explain.
+            {% if tv_prior == "tissue" %}
+            Total variation was counted of the map less the susceptibility that follows T1 weighting and decay of the
+            magnitude by one rule for the whole brain, which a robust regression of a first map found
+            {{ cite("holland1977") }}.
+            {% endif %}""",
+    )
+}

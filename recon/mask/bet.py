@@ -7,9 +7,12 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
+from recon.grid import Vector
 from recon.mask.head import Head, find_head
 from recon.mask.surface import edges_of, icosphere, subdivide, surface_mask
+from recon.settings import defaults
 
+THRESHOLD = defaults("brain_mask")["threshold"]
 STAGES = ((3, 500), (4, 250))  # subdivisions of the icosahedron, iterations: a coarse surface, then a finer one
 INWARD_MM = np.arange(1, 20, 2, dtype=np.float32)  # the intensity ray: 20 mm for the minimum, ...
 BRIGHT = INWARD_MM <= 10  # ... 10 mm for the maximum
@@ -19,19 +22,6 @@ SMOOTHING = 0.5  # fraction of the tangential offset that is undone per iteratio
 SPEED = 0.05  # of the intensity force, in edge lengths
 SELF_INTERSECTION = 4000.0
 PASSES = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bet:
-    """Parameters of the brain extraction.
-
-    Attributes
-    ----------
-    threshold : float
-        Fractional intensity threshold, 0..1; a larger one gives a smaller brain.
-    """
-
-    threshold: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,12 +115,12 @@ def _self_intersection(vertices: np.ndarray, mesh: _Mesh) -> float:
     return 2 * float(np.sum((now / length - before / start) ** 2))
 
 
-def bet_of_head(head: Head, params: Bet) -> np.ndarray:
+def bet_of_head(head: Head, *, threshold: float) -> np.ndarray:
     """Brain mask of a head that `find_head` found; see `bet`."""
     if not head.has_air:
         return np.ones(head.shape, bool)
     mesh = _mesh(STAGES[-1][0])
-    level = LEVEL[0] + LEVEL[1] * params.threshold
+    level = LEVEL[0] + LEVEL[1] * threshold
     for attempt in range(PASSES):
         vertices = _inflate(head, level, 10.0**attempt)
         if _self_intersection(vertices, mesh) < SELF_INTERSECTION:
@@ -139,7 +129,7 @@ def bet_of_head(head: Head, params: Bet) -> np.ndarray:
     return surface_mask(voxels, mesh.faces, head.shape)
 
 
-def bet(magnitude: np.ndarray, voxel_size_mm, params: Bet) -> np.ndarray:
+def bet(magnitude: np.ndarray, voxel_size_mm: Vector, *, threshold: float = THRESHOLD) -> np.ndarray:
     """Brain mask of a magnitude image.
 
     A sphere in the cranium grows along its normals under a smoothness force and a force that compares the darkest
@@ -151,10 +141,10 @@ def bet(magnitude: np.ndarray, voxel_size_mm, params: Bet) -> np.ndarray:
     ----------
     magnitude : (X, Y, Z) array
         Magnitude, any unit; values that are not finite count as zero.
-    voxel_size_mm : (3,) sequence
+    voxel_size_mm : (3,)
         Edge lengths of a voxel.
-    params : Bet
-        Fractional intensity threshold.
+    threshold : float
+        Fractional intensity threshold, 0..1; a larger one gives a smaller brain.
 
     Returns
     -------
@@ -175,4 +165,4 @@ def bet(magnitude: np.ndarray, voxel_size_mm, params: Bet) -> np.ndarray:
     Unlike either, the sphere starts in the middle of the cranium, not at the centre of gravity of the head, which a
     neck pulls down; and most iterations run on a surface of a quarter of the vertices.
     """
-    return bet_of_head(find_head(magnitude, voxel_size_mm), params)
+    return bet_of_head(find_head(magnitude, voxel_size_mm), threshold=threshold)

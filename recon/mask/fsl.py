@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from recon.files.io import Volume, read_mask, write_volume
+from recon.grid import Vector
 
 
 def find_bet() -> Path | None:
@@ -20,14 +21,14 @@ def find_bet() -> Path | None:
     return Path(found) if found else None
 
 
-def fsl_bet(magnitude: np.ndarray, voxel_size_mm, threshold: float) -> np.ndarray:
+def fsl_bet(magnitude: np.ndarray, voxel_size_mm: Vector, *, threshold: float) -> np.ndarray:
     """Brain mask by FSL's ``bet``.
 
     Parameters
     ----------
     magnitude : (X, Y, Z) array
         Magnitude, any unit; values that are not finite count as zero.
-    voxel_size_mm : (3,) sequence
+    voxel_size_mm : (3,)
         Edge lengths of a voxel.
     threshold : float
         Fractional intensity threshold, 0..1.

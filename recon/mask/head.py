@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from recon.grid import Vector
+
 GRID_MM = 2.0  # finer voxels are averaged to about this size: less noise, faster look-ups
 EDGE = 0.1  # of the robust range; what is darker is air or bone
 NO_AIR = 0.25  # of the 98th percentile; an image whose 2nd lies above is a crop without air
@@ -56,7 +58,7 @@ def coarsen(image: np.ndarray, factor: np.ndarray) -> np.ndarray:
     return (image / np.float32(factor.prod())).astype(np.float32, copy=False)
 
 
-def cranium_centre(head: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+def cranium_centre(head: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
     """Centre [mm] of the largest ball that holds neither outside air nor the edge of the image.
 
     It lies in the cranium: the neck is thinner, the face full of air, and the image ends below them. So the brain is
@@ -87,20 +89,20 @@ def cranium_centre(head: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
     return core.mean(axis=0) * voxel_size_mm
 
 
-def _within(shape: tuple[int, ...], voxel_size_mm: np.ndarray, centre_mm: np.ndarray, radius_mm: float) -> np.ndarray:
+def _within(shape: tuple[int, ...], voxel_size_mm: Vector, centre_mm: np.ndarray, radius_mm: float) -> np.ndarray:
     """Voxels (X, Y, Z) of a ball."""
     axes = np.ogrid[tuple(slice(n) for n in shape)]
     return sum((a * v - c) ** 2 for a, v, c in zip(axes, voxel_size_mm, centre_mm, strict=True)) < radius_mm**2
 
 
-def find_head(magnitude: np.ndarray, voxel_size_mm) -> Head:
+def find_head(magnitude: np.ndarray, voxel_size_mm: Vector) -> Head:
     """Find the head in a magnitude image.
 
     Parameters
     ----------
     magnitude : (X, Y, Z) array
         Magnitude, any unit; values that are not finite count as zero.
-    voxel_size_mm : (3,) sequence
+    voxel_size_mm : (3,)
         Edge lengths of a voxel.
 
     Returns

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recon.grid import Vector
+
 LARGEST_ML = 2100.0  # no adult brain with its CSF is larger; that of the MNI152 template has 1890 ml
 SMALLEST_ML = 1200.0  # a mask below holds no whole brain and a leak besides
 STANDARD = 0.5  # BET's usual threshold
@@ -20,7 +22,7 @@ class BrainExtraction(NamedTuple):
     note: str
 
 
-def volume_ml(mask: np.ndarray, voxel_size_mm) -> float:
+def volume_ml(mask: np.ndarray, voxel_size_mm: Vector) -> float:
     """Volume of a mask, ml."""
     return float(np.count_nonzero(mask) * np.prod(voxel_size_mm) / 1000)
 
@@ -30,7 +32,9 @@ def _outgrown(size_ml: float, standard_ml: float) -> bool:
     return standard_ml > size_ml / GROWTH[1] and size_ml > min(LARGEST_ML, GROWTH[0] * standard_ml)
 
 
-def extract_without_leak(extract: Callable[[float], np.ndarray], threshold: float, voxel_size_mm) -> BrainExtraction:
+def extract_without_leak(
+    extract: Callable[[float], np.ndarray], threshold: float, voxel_size_mm: Vector
+) -> BrainExtraction:
     """Extract a brain at `threshold`, or at a higher one where the mask leaks into neck, face or scalp.
 
     The skull bounds a brain so sharply that its volume hardly depends on the threshold. A mask that is larger by a
@@ -43,7 +47,7 @@ def extract_without_leak(extract: Callable[[float], np.ndarray], threshold: floa
         Fractional intensity threshold → (X, Y, Z) bool mask.
     threshold : float
         The threshold wanted, 0..1; kept wherever it does not leak.
-    voxel_size_mm : (3,) sequence
+    voxel_size_mm : (3,)
         Edge lengths of a voxel.
 
     Returns

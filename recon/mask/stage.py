@@ -2,77 +2,67 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
+from recon.acquisition import choose_echo
+from recon.grid import Grid, Vector
+from recon.mask.bet import bet_of_head
 from recon.mask.fsl import find_bet, fsl_bet
 from recon.mask.head import find_head
 from recon.mask.leak import BrainExtraction, extract_without_leak, volume_ml
-from recon.maths.kernels import slice_axis
+from recon.maths.boxes import slice_axis
+from recon.maths.parts import large_parts
+from recon.registry import look_up
+from recon.settings import defaults
+
+DEFAULT = defaults("brain_mask")
+Extractor = Callable[[float], np.ndarray]  # fractional intensity threshold → mask
 
 
-@dataclass(frozen=True, kw_only=True)
-class BrainMask:
-    """Parameters of the brain mask.
+def _builtin(magnitude: np.ndarray, voxel_size_mm: Vector) -> Extractor:
+    """Our own BET; what does not depend on the threshold is done once."""
+    head = find_head(magnitude, voxel_size_mm)
+    return lambda threshold: bet_of_head(head, threshold=threshold)
 
-    Attributes
-    ----------
-    tool : str
-        ``fsl``, ``builtin``, or ``auto`` for FSL where it is installed.
-    echo : int
-        Echo that the mask is made from, counted from 1.
-    threshold : float
-        Fractional intensity threshold, 0..1.
-    erode_mm : float
-        Radius of the in-plane disc that erodes the mask, mm; 0 erodes nothing.
-    island_mm3 : float
-        Islands and holes below this volume are removed, mm³.
-    """
 
-    tool: str
-    echo: int
-    threshold: float
-    erode_mm: float
-    island_mm3: float
+def _fsl(magnitude: np.ndarray, voxel_size_mm: Vector) -> Extractor:
+    """BET of FSL."""
+    return lambda threshold: fsl_bet(magnitude, voxel_size_mm, threshold=threshold)
+
+
+TOOLS = {"fsl": _fsl, "builtin": _builtin}
+WANTED = {"auto": tuple(TOOLS), "fsl": ("fsl",), "builtin": ("builtin",)}  # tools that serve, the first installed one
 
 
 def choose_tool(tool: str) -> str:
     """``fsl`` or ``builtin``; ValueError for another name, or where FSL is asked for and not installed."""
-    if tool not in ("auto", "fsl", "builtin"):
-        raise ValueError(f"brain_mask.tool: expected auto, fsl or builtin, found {tool!r}")
-    installed = find_bet() is not None
-    if tool == "fsl" and not installed:
-        raise ValueError("brain_mask.tool: expected FSL's bet in $FSLDIR/bin or on PATH, found none")
-    return "fsl" if installed and tool != "builtin" else "builtin"
+    wanted = look_up(WANTED, tool, "brain_mask.tool")
+    for name in wanted:
+        if name != "fsl" or find_bet() is not None:
+            return name
+    raise ValueError("brain_mask.tool: expected FSL's bet in $FSLDIR/bin or on PATH, found none")
 
 
-def choose_echo(echoes: int, wanted: int) -> int:
-    """Index from 0 of the wanted echo (counted from 1), or of the last one where there are fewer."""
-    return min(wanted, echoes) - 1
-
-
-def erode_in_plane(mask: np.ndarray, radius_mm: float, voxel_size_mm, b0_dir=(0.0, 0.0, 1.0)) -> np.ndarray:
+def erode_in_plane(mask: np.ndarray, grid: Grid, *, radius_mm: float) -> np.ndarray:
     """Remove the voxels that have a background voxel within `radius_mm` in their slice.
 
     Parameters
     ----------
     mask : (X, Y, Z) bool array
+    grid : Grid
+        The slices are normal to the longest edge of a voxel; isotropic voxels are eroded in axial slices.
     radius_mm : float
         Radius of the disc, mm, between voxel centres.
-    voxel_size_mm : (3,) sequence
-        Edge lengths of a voxel; the slices are normal to the largest.
-    b0_dir : (3,) sequence
-        Unit vector of the main field in voxel axes; isotropic voxels are eroded in axial slices.
 
     Returns
     -------
     (X, Y, Z) bool array
         The field of view does not count as an edge.
     """
-    axis = slice_axis(voxel_size_mm, b0_dir)
-    in_plane_mm = np.delete(np.asarray(voxel_size_mm, float), axis)
+    axis = slice_axis(grid)
+    in_plane_mm = np.delete(np.asarray(grid.voxel_size_mm), axis)
     eroded = np.array(mask, bool)
     for plane in np.moveaxis(eroded, axis, 0):
         if plane.any() and not plane.all():
@@ -80,55 +70,51 @@ def erode_in_plane(mask: np.ndarray, radius_mm: float, voxel_size_mm, b0_dir=(0.
     return eroded
 
 
-def _large(mask: np.ndarray, minimum_voxels: float) -> np.ndarray:
-    """Components of at least `minimum_voxels`, neighbours sharing a face."""
-    labels, _ = ndimage.label(mask)
-    large = np.bincount(labels.ravel()) >= minimum_voxels
-    large[0] = False
-    return large[labels]
-
-
-def remove_islands(mask: np.ndarray, minimum_mm3: float, voxel_size_mm) -> np.ndarray:
+def remove_islands(mask: np.ndarray, grid: Grid, *, minimum_mm3: float) -> np.ndarray:
     """Remove islands, then fill holes, that are smaller than `minimum_mm3`.
 
     Parameters
     ----------
     mask : (X, Y, Z) bool array
+    grid : Grid
     minimum_mm3 : float
         Smallest volume that stays.
-    voxel_size_mm : (3,) sequence
-        Edge lengths of a voxel.
 
     Returns
     -------
     (X, Y, Z) bool array
     """
-    minimum_voxels = minimum_mm3 / np.prod(voxel_size_mm)
-    return ~_large(~_large(np.asarray(mask, bool), minimum_voxels), minimum_voxels)
+    minimum_voxels = minimum_mm3 / float(np.prod(grid.voxel_size_mm))
+    return ~large_parts(~large_parts(np.asarray(mask, bool), minimum_voxels), minimum_voxels)
 
 
-def _extractor(magnitude: np.ndarray, voxel_size_mm, tool: str) -> Callable[[float], np.ndarray]:
-    """The chosen tool as a function of its threshold; what does not depend on it is done once."""
-    if choose_tool(tool) == "fsl":
-        return lambda threshold: fsl_bet(magnitude, voxel_size_mm, threshold)
-    from recon.mask.bet import Bet, bet_of_head  # loads a k-d tree; stages that only choose an echo here need none
-
-    head = find_head(magnitude, voxel_size_mm)
-    return lambda threshold: bet_of_head(head, Bet(threshold=threshold))
-
-
-def extract_brain(magnitude: np.ndarray, voxel_size_mm, params: BrainMask, b0_dir=(0.0, 0.0, 1.0)) -> BrainExtraction:
-    """Brain mask of one echo, with the threshold that made it and a note where it is not the one in `params`.
+def extract_brain(
+    magnitude: np.ndarray,
+    grid: Grid,
+    *,
+    tool: str = DEFAULT["tool"],
+    echo: int = DEFAULT["echo"],
+    threshold: float = DEFAULT["threshold"],
+    erode_mm: float = DEFAULT["erode_mm"],
+    island_mm3: float = DEFAULT["island_mm3"],
+) -> BrainExtraction:
+    """Brain mask, with the threshold that made it and a note where it is not the one that was wanted.
 
     Parameters
     ----------
-    magnitude : (X, Y, Z) array
+    magnitude : (X, Y, Z) or (X, Y, Z, echo) array
         Magnitude, any unit; values that are not finite count as zero.
-    voxel_size_mm : (3,) sequence
-        Edge lengths of a voxel.
-    params : BrainMask
-    b0_dir : (3,) sequence
-        Unit vector of the main field in voxel axes.
+    grid : Grid
+    tool : str
+        ``fsl``, ``builtin``, or ``auto`` for FSL where it is installed.
+    echo : int
+        Echo that the mask is made from, counted from 1; the last one where there are fewer.
+    threshold : float
+        Fractional intensity threshold, 0..1.
+    erode_mm : float
+        Radius of the in-plane disc that erodes the mask, mm; 0 erodes nothing.
+    island_mm3 : float
+        Islands and holes below this volume are removed, mm³.
 
     Returns
     -------
@@ -140,21 +126,42 @@ def extract_brain(magnitude: np.ndarray, voxel_size_mm, params: BrainMask, b0_di
     ValueError
         Where the image is empty or nothing is left of the mask.
     """
-    raw = extract_without_leak(_extractor(magnitude, voxel_size_mm, params.tool), params.threshold, voxel_size_mm)
-    eroded = erode_in_plane(raw.mask, params.erode_mm, voxel_size_mm, b0_dir)
-    mask = remove_islands(eroded, params.island_mm3, voxel_size_mm)
+    image = magnitude if magnitude.ndim == 3 else magnitude[..., choose_echo(magnitude.shape[-1], echo)]
+    extract = TOOLS[choose_tool(tool)](image, grid.voxel_size_mm)
+    raw = extract_without_leak(extract, threshold, grid.voxel_size_mm)
+    eroded = erode_in_plane(raw.mask, grid, radius_mm=erode_mm)
+    mask = remove_islands(eroded, grid, minimum_mm3=island_mm3)
     if not mask.any():
-        extracted, left = (volume_ml(m, voxel_size_mm) for m in (raw.mask, eroded))
+        extracted, left = (volume_ml(m, grid.voxel_size_mm) for m in (raw.mask, eroded))
         raise ValueError(
-            f"brain mask: expected a region above {params.island_mm3:g} mm3 after erosion by "
-            f"{params.erode_mm:g} mm, found none in {extracted:.2f} ml extracted, {left:.2f} ml eroded"
+            f"brain mask: expected a region above {island_mm3:g} mm3 after erosion by "
+            f"{erode_mm:g} mm, found none in {extracted:.2f} ml extracted, {left:.2f} ml eroded"
         )
     return raw._replace(mask=mask)
 
 
-def brain_mask(magnitude: np.ndarray, voxel_size_mm, params: BrainMask, b0_dir=(0.0, 0.0, 1.0)) -> np.ndarray:
-    """The mask of `extract_brain`; its note becomes a warning."""
-    mask, _, note = extract_brain(magnitude, voxel_size_mm, params, b0_dir)
+def brain_mask(
+    magnitude: np.ndarray,
+    grid: Grid,
+    *,
+    tool: str = DEFAULT["tool"],
+    echo: int = DEFAULT["echo"],
+    threshold: float = DEFAULT["threshold"],
+    erode_mm: float = DEFAULT["erode_mm"],
+    island_mm3: float = DEFAULT["island_mm3"],
+) -> np.ndarray:
+    """The (X, Y, Z) bool mask of :func:`extract_brain`; its note becomes a warning.
+
+    Examples
+    --------
+    >>> x, y, z = np.indices((40, 40, 40)) * 4.0 - 80
+    >>> magnitude = np.where(x**2 + y**2 + z**2 < 60**2, 100.0, 1.0)
+    >>> brain_mask(magnitude, Grid((4, 4, 4)), tool="builtin").dtype
+    dtype('bool')
+    """
+    mask, _, note = extract_brain(
+        magnitude, grid, tool=tool, echo=echo, threshold=threshold, erode_mm=erode_mm, island_mm3=island_mm3
+    )
     if note:
         warnings.warn(note, stacklevel=2)
     return mask

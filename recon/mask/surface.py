@@ -66,7 +66,7 @@ def surface_mask(vertices: np.ndarray, faces: np.ndarray, shape: tuple[int, int,
     a, b, c = triangle[face].transpose(1, 2, 0)  # each (3, K)
     column_x, column_y = x + 0.618e-6, y + 0.414e-6  # no column runs through an edge that two triangles share
 
-    def area(p, q):  # twice the signed area of p, q and the column in the plane
+    def area(p: np.ndarray, q: np.ndarray) -> np.ndarray:  # twice the signed area of p, q and the column in the plane
         return (q[0] - p[0]) * (column_y - p[1]) - (q[1] - p[1]) * (column_x - p[0])
 
     weight_c, weight_a, weight_b = area(a, b), area(b, c), area(c, a)

@@ -3,15 +3,16 @@
 import numpy as np
 from scipy import ndimage
 
-from recon.background.harmonic import CROSS
-from recon.mask.stage import choose_echo
-from recon.maths.kernels import bounding_box
+from recon.acquisition import choose_echo
+from recon.grid import Grid, Times, Vector
+from recon.maths.boxes import bounding_box
+from recon.maths.neighbours import CROSS, CUBE
 from recon.maths.parts import largest_part
-from recon.unwrap.stage import UnwrapPhase
+from recon.settings import defaults
 
+DEFAULT = defaults("unwrap_phase")
 MAGNITUDE_FLOOR = 0.3  # of the median magnitude inside the mask; below it a voxel is mostly noise
 RIM_MM = 2.5  # depth of veins on the cortex; iron-rich nuclei lie deeper
-CUBE = np.ones((3, 3, 3), bool)
 
 
 def phase_coherence(phase_rad: np.ndarray) -> np.ndarray:
@@ -48,9 +49,12 @@ def reliable_mask(
     phase_rad: np.ndarray,
     magnitude: np.ndarray,
     mask: np.ndarray,
-    te_s: np.ndarray,
-    voxel_size_mm: np.ndarray,
-    params: UnwrapPhase,
+    te_s: Times,
+    grid: Grid,
+    *,
+    trim_coherence: float = DEFAULT["trim_coherence"],
+    trim_echo: int = DEFAULT["trim_echo"],
+    trim_r2star_hz: float | None = DEFAULT["trim_r2star_hz"],
 ) -> np.ndarray:
     """Drop the voxels at the rim and near the sinuses whose phase is noise, and the veins that line the rim.
 
@@ -63,41 +67,42 @@ def reliable_mask(
     phase_rad, magnitude : (X, Y, Z, echo) float arrays
     mask : (X, Y, Z) bool array
     te_s : (echo,) [s]
-    voxel_size_mm : (3,) [mm]
-    params : UnwrapPhase; `trim_echo` counts from 1, `trim_coherence` = 0 returns the mask as it is,
-        `trim_r2star_hz` = None keeps the veins
+    grid : Grid
+    trim_coherence : least coherence of the phase; 0 returns the mask as it is
+    trim_echo : the echo that is judged, counted from 1
+    trim_r2star_hz : from which voxels on the rim are veins [1/s]; None keeps them
 
     Returns
     -------
     reliable : (X, Y, Z) bool array, within `mask`
     """
-    if params.trim_coherence == 0:
+    if trim_coherence == 0:
         return mask.copy()
     box = bounding_box(mask)
     signal = np.nan_to_num(magnitude[box], posinf=0).sum(-1)
     inside = mask[box]
-    echo = choose_echo(phase_rad.shape[-1], params.trim_echo)
-    good = inside & (phase_coherence(np.nan_to_num(phase_rad[(*box, echo)])) > params.trim_coherence)
+    echo = choose_echo(phase_rad.shape[-1], trim_echo)
+    good = inside & (phase_coherence(np.nan_to_num(phase_rad[box + (echo,)])) > trim_coherence)
     good &= signal > MAGNITUDE_FLOOR * np.median(signal[inside])
     good = largest_part(ndimage.binary_opening(good, CROSS))
     if not good.any():
-        raise ValueError(f"phase coherence: expected voxels above {params.trim_coherence} in the mask, found none")
+        raise ValueError(f"phase coherence: expected voxels above {trim_coherence} in the mask, found none")
     good = ndimage.binary_fill_holes(ndimage.binary_closing(np.pad(good, 2), CUBE, iterations=2))[2:-2, 2:-2, 2:-2]
     good &= inside
-    if params.trim_r2star_hz is not None:
-        rim = good & ~_deep(good, voxel_size_mm)
-        good &= ~at_the_rim(rim & decays_fast(magnitude[box], te_s, params.trim_r2star_hz), good)
+    if trim_r2star_hz is not None:
+        rim = good & ~_deep(good, grid.voxel_size_mm)
+        good &= ~at_the_rim(rim & decays_fast(magnitude[box], te_s, trim_r2star_hz), good)
     reliable = np.zeros_like(mask)
     reliable[box] = good
     return reliable
 
 
-def decays_fast(magnitude: np.ndarray, te_s: np.ndarray, r2star_hz: float) -> np.ndarray:
+def decays_fast(magnitude: np.ndarray, te_s: Times, r2star_hz: float) -> np.ndarray:
     r"""Where :math:`S_n < S_1 e^{-R_2^* (TE_n - TE_1)}` for a given R2*; nowhere with a single echo."""
     return magnitude[..., -1] < magnitude[..., 0] * np.float32(np.exp(-r2star_hz * (te_s[-1] - te_s[0])))
 
 
-def _deep(mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+def _deep(mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
     """The mask less a rim of RIM_MM along each axis."""
     size = 2 * np.ceil(RIM_MM / np.asarray(voxel_size_mm)).astype(int) + 1
     return ndimage.minimum_filter(mask, size, mode="constant", cval=0)

@@ -2,8 +2,12 @@
 
 import numpy as np
 
+from recon.grid import Vector
 
-def block_sum(volume: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+Sizes = tuple[int, ...] | np.ndarray  # of a block along each axis [voxels]
+
+
+def block_sum(volume: np.ndarray, size: Sizes) -> np.ndarray:
     """Sum over blocks of `size` voxels; the last block of an axis may be cut short.
 
     Parameters
@@ -33,7 +37,7 @@ def to_voxels(n: int, step: int) -> np.ndarray:
     return weights
 
 
-def expand(coarse: np.ndarray, size: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+def expand(coarse: np.ndarray, size: Sizes, shape: tuple[int, ...]) -> np.ndarray:
     """Interpolate values at the centres of blocks to (X, Y, Z) voxels, trilinear, float32."""
     volume = coarse.astype(np.float32)
     for axis, (step, n) in enumerate(zip(size, shape, strict=True)):
@@ -41,7 +45,7 @@ def expand(coarse: np.ndarray, size: tuple[int, ...], shape: tuple[int, ...]) ->
     return np.ascontiguousarray(volume)
 
 
-def coarser(voxel_size_mm: np.ndarray) -> np.ndarray:
+def coarser(voxel_size_mm: Vector) -> np.ndarray:
     """(3,) voxels to join along each axis: to a nearly isotropic grid first, then in twos."""
     factor = np.round(np.max(voxel_size_mm) / np.asarray(voxel_size_mm)).astype(int)
     return factor if factor.max() > 1 else np.full(3, 2)

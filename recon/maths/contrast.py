@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import ndimage
 
+from recon.grid import Vector
 from recon.maths.blocks import block_sum, expand
 
 DARK = 0.05  # of the median magnitude: below it the logarithm is that of noise
@@ -16,7 +17,7 @@ LEAST_RISE = 1e-3  # of a logarithm: below it there is no contrast
 KNOTS = (5, 50, 95)  # percentiles between which a contrast rises
 
 
-def tissue_contrasts(magnitude: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+def tissue_contrasts(magnitude: np.ndarray, mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
     r"""What magnitude says about tissue: T1 weighting and decay, each in two steps from dark to bright.
 
     .. math:: \ln |S_e| - G \ast \ln |S_e|, \quad \ln |S_e| - \ln |S_l|
@@ -51,11 +52,11 @@ def tissue_contrasts(magnitude: np.ndarray, mask: np.ndarray, voxel_size_mm: np.
 def _logarithm(echoes: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Logarithm of the mean echo over its median in the mask; zero outside."""
     mean = np.where(mask, np.nan_to_num(echoes, posinf=0, neginf=0).mean(-1), 0).astype(np.float32)
-    median = max(float(np.median(mean[mask])), np.finfo(np.float32).tiny)
+    median = max(float(np.median(mean[mask])), float(np.finfo(np.float32).tiny))
     return np.where(mask, np.log(np.maximum(mean / np.float32(median), DARK)), 0)
 
 
-def _slow(z: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+def _slow(z: np.ndarray, mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
     """The part of a map that varies over `SLOW_MM`."""
     size = tuple(np.maximum(np.rint(COARSE_MM / np.asarray(voxel_size_mm)), 1).astype(int))
     sigma = SLOW_MM / (np.asarray(voxel_size_mm) * size)
@@ -63,7 +64,7 @@ def _slow(z: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndar
     return expand(total / np.maximum(share, 1e-3), size, mask.shape)
 
 
-def _calm(z: np.ndarray, mask: np.ndarray, voxel_size_mm: np.ndarray) -> np.ndarray:
+def _calm(z: np.ndarray, mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
     """Smoothed by `NOISE_MM` within the mask."""
     sigma = NOISE_MM / np.asarray(voxel_size_mm)
     total, share = (

@@ -33,7 +33,7 @@ def inner_differences(inside: np.ndarray) -> np.ndarray:
     return pairs
 
 
-def laplacian_kernel(grid: tuple[int, int, int], spacing: np.ndarray) -> np.ndarray:
+def laplacian_kernel(grid: tuple[int, ...], spacing: np.ndarray) -> np.ndarray:
     r"""Symbol of (adjoint after difference), :math:`\sum_a (2 - 2 \cos 2 \pi k_a) / h_a^2`, in rfft layout."""
     cycles = fft.fftfreq(grid[0]), fft.fftfreq(grid[1]), fft.rfftfreq(grid[2])
     x, y, z = (

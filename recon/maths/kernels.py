@@ -1,30 +1,9 @@
-"""Convolution on the voxel grid: boxes that transform fast, the unit dipole and the mean over a sphere."""
+"""Convolution on the voxel grid: the unit dipole and the mean over a sphere, as factors in k-space."""
 
 import numpy as np
 from scipy import fft
 
-
-def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """Slices of the smallest box that holds every True voxel of `mask`."""
-    return tuple(
-        slice(int(hit[0]), int(hit[-1]) + 1)
-        for axis in range(mask.ndim)
-        if (hit := np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))).size
-    )
-
-
-def slice_axis(voxel_size_mm, b0_dir=(0.0, 0.0, 1.0)) -> int:
-    """Axis with the largest voxel edge; among equals the one closest to the main field: axial, however it is stored."""
-    voxel_size_mm = np.asarray(voxel_size_mm, float)
-    longest = np.isclose(voxel_size_mm, voxel_size_mm.max(), rtol=1e-3)
-    return int(np.argmax(np.where(longest, np.abs(b0_dir), -1)))
-
-
-def padded_shape(shape: tuple[int, ...], voxel_size_mm: np.ndarray, pad_mm: float) -> tuple[int, ...]:
-    """Shape after `pad_mm` of zeros in all, rounded up to lengths that a real FFT transforms fast."""
-    return tuple(
-        fft.next_fast_len(int(np.ceil(n + pad_mm / v)), real=True) for n, v in zip(shape, voxel_size_mm, strict=True)
-    )
+from recon.grid import Grid, Vector
 
 
 def convolve(volume: np.ndarray, kernel: np.ndarray, shape: tuple[int, ...], workers: int = 1) -> np.ndarray:
@@ -34,14 +13,13 @@ def convolve(volume: np.ndarray, kernel: np.ndarray, shape: tuple[int, ...], wor
     return fft.irfftn(spectrum, s=shape, workers=workers)[tuple(slice(n) for n in volume.shape)]
 
 
-def dipole_kernel(shape: tuple[int, ...], voxel_size_mm: np.ndarray, b0_dir: np.ndarray) -> np.ndarray:
+def dipole_kernel(shape: tuple[int, ...], grid: Grid) -> np.ndarray:
     r"""Unit dipole in k-space, :math:`D = 1/3 - (k \cdot b)^2 / k^2`, with :math:`D(0) = 0`.
 
     Parameters
     ----------
-    shape : (3,) lengths of the grid
-    voxel_size_mm : (3,) [mm]
-    b0_dir : (3,) unit vector of B0 in voxel axes
+    shape : (3,) lengths of the periodic grid
+    grid : Grid
 
     Returns
     -------
@@ -54,10 +32,10 @@ def dipole_kernel(shape: tuple[int, ...], voxel_size_mm: np.ndarray, b0_dir: np.
     k = [
         frequencies(n, float(v)).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
         for axis, (frequencies, n, v) in enumerate(
-            zip((fft.fftfreq, fft.fftfreq, fft.rfftfreq), shape, voxel_size_mm, strict=True)
+            zip((fft.fftfreq, fft.fftfreq, fft.rfftfreq), shape, grid.voxel_size_mm, strict=True)
         )
     ]
-    along = [component * np.float32(b) for component, b in zip(k, b0_dir, strict=True)]
+    along = [component * np.float32(b) for component, b in zip(k, grid.b0_dir, strict=True)]
     cross = [_without_nyquist(component, n) for component, n in zip(along, shape, strict=True)]
     kb2 = sum(c**2 for c in along) + 2 * (cross[0] * cross[1] + cross[1] * cross[2] + cross[0] * cross[2])
     k2 = sum(component**2 for component in k)
@@ -76,7 +54,7 @@ def _without_nyquist(component: np.ndarray, n: int) -> np.ndarray:
 
 
 def sphere_kernel(
-    shape: tuple[int, ...], voxel_size_mm: np.ndarray, radius_mm: float, supersampling: int = 5
+    shape: tuple[int, ...], voxel_size_mm: Vector, radius_mm: float, supersampling: int = 5
 ) -> np.ndarray:
     """Mean over a sphere as a k-space factor S(k); the sphere's edge weighs voxels by the share inside it.
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from recon.maths.kernels import padded_shape
+from recon.grid import Vector
+from recon.maths.boxes import padded_shape
 
 PAD_MM = 32.0  # zeros beside the brain, so that its dipole fields do not wrap around
 
@@ -24,13 +25,13 @@ class BoxTransform:
     workers : threads
     """
 
-    box: tuple[int, int, int]
-    grid: tuple[int, int, int]
+    box: tuple[int, ...]
+    grid: tuple[int, ...]
     workers: int = 1
 
     @classmethod
     def padded(
-        cls, box: tuple[int, int, int], voxel_size_mm: np.ndarray, workers: int, pad_mm: float = PAD_MM
+        cls, box: tuple[int, ...], voxel_size_mm: Vector, workers: int, pad_mm: float = PAD_MM
     ) -> "BoxTransform":
         """A box with `pad_mm` of room in all for the dipole fields of what lies in it."""
         return cls(box=box, grid=padded_shape(box, voxel_size_mm, pad_mm), workers=workers)

@@ -9,7 +9,7 @@ from recon.phantom.cohort import Simulate, Subject, oracle_score
 from recon.regions.nuclei import nucleus_names
 
 BIDS_VERSION = "1.10.0"
-README = """# SYNTHETIC multi-echo gradient echo cohort
+README = """# SYNTHETIC DATA: multi-echo gradient echo cohort
 
 Every image in this dataset is SIMULATED; no person was scanned. Heads are the MNI152 template bent per subject, with
 parametric deep grey nuclei, veins, skull and air spaces; the field follows from susceptibility by dipole convolution.
@@ -18,8 +18,9 @@ parametric deep grey nuclei, veins, skull and air spaces; the field follows from
 - `derivatives/ground-truth/`: true susceptibility, R2*, T1, fields, brain and nuclei of every subject, the iron of
   every nucleus (`cohort.tsv`) and the best result that any classifier can expect (`ceiling.json`).
 
-A paramagnetic source advances the phase, unless the images are written as GE writes them. For research and teaching
-of methods only.
+A paramagnetic source advances the phase, unless the images are written as GE writes them.
+
+Research use only: not a medical device, not for diagnosis.
 """
 PARTICIPANTS_JSON = {
     "age": {"Description": "age of the simulated participant", "Units": "year"},
@@ -30,7 +31,7 @@ PARTICIPANTS_JSON = {
     },
 }
 RAW_DESCRIPTION = {
-    "Name": "SYNTHETIC multi-echo gradient echo cohort",
+    "Name": "SYNTHETIC DATA: multi-echo gradient echo cohort",
     "BIDSVersion": BIDS_VERSION,
     "DatasetType": "raw",
     "License": "CC0",
@@ -38,7 +39,7 @@ RAW_DESCRIPTION = {
     "GeneratedBy": [{"Name": "recon.phantom"}],
 }
 TRUTH_DESCRIPTION = RAW_DESCRIPTION | {
-    "Name": "SYNTHETIC multi-echo gradient echo cohort: ground truth",
+    "Name": "SYNTHETIC DATA: multi-echo gradient echo cohort: ground truth",
     "DatasetType": "derivative",
     "SourceDatasets": [{"URL": "../.."}],
 }

@@ -3,7 +3,9 @@
 import numpy as np
 from scipy import fft
 
-from recon.maths.kernels import convolve, dipole_kernel, padded_shape
+from recon.grid import Grid
+from recon.maths.boxes import padded_shape
+from recon.maths.kernels import convolve, dipole_kernel
 
 NECK_MM = 60.0  # the body goes on below the slab
 SMOOTHING_VOXELS = 0.8  # of the longest edge: the standard deviation at which the spectrum has faded where it ends
@@ -27,7 +29,7 @@ def forward_field(chi_ppm: np.ndarray, voxel_size_mm: np.ndarray, b0_dir: np.nda
     (X, Y, Z) float32, ppm of B0, with the sphere of Lorentz: zero inside a homogeneous sphere.
     """
     shape = padded_shape(chi_ppm.shape, voxel_size_mm, PAD_MM)
-    return convolve(chi_ppm.astype(np.float32, copy=False), dipole_kernel(shape, voxel_size_mm, b0_dir), shape)
+    return convolve(chi_ppm.astype(np.float32, copy=False), dipole_kernel(shape, Grid(voxel_size_mm, b0_dir)), shape)
 
 
 def outer_kernel(shape: tuple[int, ...], voxel_size_mm: np.ndarray, b0_dir: np.ndarray) -> np.ndarray:
@@ -58,7 +60,7 @@ def outer_kernel(shape: tuple[int, ...], voxel_size_mm: np.ndarray, b0_dir: np.n
     r2[tuple(n.size // 2 for n in near)] = np.inf  # no field at the source itself
     cos2 = (b0_dir[0] * x + b0_dir[1] * y + b0_dir[2] * z) ** 2 / r2
     kernel = fft.irfftn(
-        dipole_kernel(shape, voxel_size_mm, b0_dir) * _gaussian(shape, voxel_size_mm, sigma_mm), s=shape
+        dipole_kernel(shape, Grid(voxel_size_mm, b0_dir)) * _gaussian(shape, voxel_size_mm, sigma_mm), s=shape
     )
     kernel[np.ix_(*near)] = np.prod(voxel_size_mm) * (3 * cos2 - 1) / (4 * np.pi * r2**1.5)
     return fft.rfftn(kernel).real.astype(np.float32)

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from recon.files.tables import read_table
-from recon.maths.kernels import slice_axis
+from recon.grid import Grid, Vector
+from recon.maths.boxes import slice_axis
+from recon.problems import Problem, ProblemError
 from recon.regions.nuclei import label_nuclei, nucleus_labels, nucleus_names
 from recon.regions.registration import read_white_matter
 
@@ -91,7 +93,7 @@ def _moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxel_size_mm) -> Box:
+def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxel_size_mm: Vector) -> Box:
     """Smallest box around some nuclei, with a margin in plane and none across slices.
 
     Parameters
@@ -119,7 +121,7 @@ def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxe
     if len(position) == 0:
         raise ValueError(f"nuclei: expected {', '.join(nuclei)} in the brain, found none of them")
     margin = np.ceil(margin_mm / np.asarray(voxel_size_mm, float) - 1e-6).astype(int)
-    margin[slice_axis(voxel_size_mm)] = 0
+    margin[slice_axis(Grid(voxel_size_mm))] = 0
     start = np.maximum(position.min(axis=0) - margin, 0)
     stop = np.minimum(position.max(axis=0) + margin + 1, labels.shape)
     x, y, z = (slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
@@ -145,29 +147,28 @@ def expert_box(path: str | Path, scan: str, shape: tuple[int, int, int]) -> Box 
 
     Raises
     ------
-    ValueError
+    ProblemError
         Where columns are missing, the scan is listed twice, or the box is empty or leaves the image.
     """
     table = read_table(path)
     missing = [column for column in ["participant_id", *BOX_COLUMNS] if column not in table]
     if missing:
-        raise ValueError(f"{path}: expected the columns {missing}, found {list(table.columns)}")
+        raise ProblemError([Problem(str(path), f"the columns {missing}", f"{list(table.columns)}")])
     ids = table["participant_id"].astype(str)
     if not ids.str.startswith("sub-").all():
-        raise ValueError(f"{path}: participant_id: expected names that begin with sub-, found {ids.tolist()}")
+        expected = "names that begin with sub- as participant_id"
+        raise ProblemError([Problem(str(path), expected, f"{ids.tolist()}")])
     listed = [name for name in (scan, scan.split("_")[0]) if (ids == name).any()]
     if not listed:
         return None
     rows = table[ids == listed[0]]
     if len(rows) > 1:
-        raise ValueError(f"{path}: expected one row for {listed[0]}, found {len(rows)}")
+        raise ProblemError([Problem(str(path), f"one row for {listed[0]}", f"{len(rows)}")])
     values = rows[BOX_COLUMNS].to_numpy(float).reshape(3, 2)
     start, stop = values.T
     if not np.all((np.rint(values) == values) & (values >= 0)) or np.any((start >= stop) | (stop > shape)):
-        raise ValueError(
-            f"{path}: {listed[0]}: expected whole voxels with 0 <= start < stop <= {tuple(shape)}, "
-            f"found {values.tolist()}"
-        )
+        expected = f"whole voxels with 0 <= start < stop <= {tuple(shape)} for {listed[0]}"
+        raise ProblemError([Problem(str(path), expected, f"{values.tolist()}")])
     x, y, z = (slice(int(a), int(b)) for a, b in values)
     return x, y, z
 
@@ -180,7 +181,7 @@ def box_mask(shape: tuple[int, int, int], box: Box) -> np.ndarray:
 
 
 def region_statistics(
-    labels: np.ndarray, white: np.ndarray, maps: dict[str, np.ndarray], voxel_size_mm
+    labels: np.ndarray, white: np.ndarray, maps: dict[str, np.ndarray], voxel_size_mm: Vector
 ) -> pd.DataFrame:
     """Size, susceptibility and relaxation of each nucleus, and of white matter to compare with.
 

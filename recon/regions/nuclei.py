@@ -1,6 +1,6 @@
 """Deep grey nuclei as ellipsoids in MNI space (mm, RAS+): names, labels and label maps.
 
-The geometry stands in ``resources/nuclei.tsv``: one row an ellipsoid, a nucleus may have several.
+The geometry is in ``resources/nuclei.tsv``: one row for each ellipsoid, a nucleus may have several.
 """
 
 from functools import cache

@@ -110,7 +110,13 @@ def _moments(mask: np.ndarray, origin_mm: np.ndarray) -> tuple[np.ndarray, np.nd
     return position_mm.mean(axis=0), position_mm.std(axis=0)
 
 
-def _first_guess(brain, inside, origin_mm, template, template_origin_mm) -> sitk.AffineTransform:
+def _first_guess(
+    brain: np.ndarray,
+    inside: np.ndarray,
+    origin_mm: np.ndarray,
+    template: np.ndarray,
+    template_origin_mm: np.ndarray,
+) -> sitk.AffineTransform:
     """Centre on centre; size on size along the axes on which the field of view does not cut the brain."""
     centre_mm, size_mm = _moments(brain, origin_mm)
     template_centre_mm, template_size_mm = _moments(template > 0, template_origin_mm)

@@ -17,7 +17,7 @@ def user_mask(path: str, grid: Volume) -> np.ndarray:
 
 
 def user_labels(path: str, grid: Volume) -> np.ndarray:
-    """The labels as they are: (X, Y, Z) uint8; IntakeError unless they lie on `grid` and stand in the table."""
+    """The labels as they are: (X, Y, Z) uint8; IntakeError unless they lie on `grid` and are in the table."""
     labels = on_grid(path, grid).data
     known, found = list(nucleus_labels()), np.unique(labels)
     unknown = found[~np.isin(found, [0, *known])]

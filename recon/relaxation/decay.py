@@ -60,8 +60,8 @@ def log_excess(x: np.ndarray) -> np.ndarray:
     return np.exp(-x) * np.log1p((np.float32(np.exp(-np.euler_gamma)) + 1.5 * x) / (x + 1.5 * x * x)) / 2
 
 
-def irls(
-    signal: np.ndarray, t: np.ndarray, iterations: int, maximum_hz: float, log_noise: np.ndarray | None = None
+def irls_line(
+    signal: np.ndarray, t: np.ndarray, *, iterations: int, maximum_hz: float, log_noise: np.ndarray | None = None
 ) -> Line:
     r"""Log-linear fit, weighted by the *fitted* signal squared.
 
@@ -123,7 +123,7 @@ def r2star_arlo(magnitude: np.ndarray, step_s: float) -> np.ndarray:
     return (third * d2 + sd) / np.maximum(s2 + third * sd, TINY)
 
 
-def arlo(signal: np.ndarray, t: np.ndarray, maximum_hz: float) -> Line:
+def arlo_line(signal: np.ndarray, t: np.ndarray, *, maximum_hz: float) -> Line:
     """ARLO as a line through the weighted centroid of the logarithms; R2* is zero where an echo is missing."""
     y, usable = log_signal(signal)
     r2star_hz = r2star_arlo(signal, t[1, 0] - t[0, 0]) * usable.all(0)

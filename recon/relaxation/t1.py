@@ -1,16 +1,12 @@
 """Recovery between pulses: T1 and proton density from two flip angles, and the T1-weighted image."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from recon.settings import defaults
 
-@dataclass(frozen=True, kw_only=True)
-class T1wMap:
-    """Config section `t1w_map`."""
-
-    remove_r2star_decay: bool
+REMOVE_DECAY = defaults("t1w_map")["remove_r2star_decay"]
 
 
 class T1Fit(NamedTuple):
@@ -27,9 +23,14 @@ class T1Fit(NamedTuple):
 
 
 def t1_weighted(
-    magnitude: np.ndarray, mask: np.ndarray, r2star_hz: np.ndarray | None, te1_s: float, params: T1wMap
+    magnitude: np.ndarray,
+    mask: np.ndarray,
+    *,
+    r2star_hz: np.ndarray | None,
+    te1_s: float,
+    remove_r2star_decay: bool = REMOVE_DECAY,
 ) -> np.ndarray:
-    """T1-weighted image from the first echo, its R2* decay undone where the config says so.
+    """T1-weighted image from the first echo, its R2* decay undone if so wanted.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def t1_weighted(
     mask : (X, Y, Z) bool array
     r2star_hz : (X, Y, Z) float array [1/s], or None where there is none: the decay stays
     te1_s : first echo time [s]
-    params : T1wMap
+    remove_r2star_decay : whether the decay until the first echo is undone
 
     Returns
     -------
@@ -45,8 +46,7 @@ def t1_weighted(
     """
     t1w = np.zeros(mask.shape, np.float32)
     signal = magnitude[mask]
-    removed = params.remove_r2star_decay and r2star_hz is not None
-    decay = np.exp(te1_s * r2star_hz[mask]) if removed else 1
+    decay = 1 if r2star_hz is None or not remove_r2star_decay else np.exp(te1_s * r2star_hz[mask])
     t1w[mask] = np.where(np.isfinite(signal), signal, 0) * decay
     return t1w
 
@@ -54,8 +54,8 @@ def t1_weighted(
 def variable_flip_angle(
     low: np.ndarray,
     high: np.ndarray,
-    flip_low_deg: float,
-    flip_high_deg: float,
+    *,
+    flips_deg: tuple[float, float],
     tr_s: float,
     b1: np.ndarray | float = 1.0,
 ) -> T1Fit:
@@ -69,7 +69,7 @@ def variable_flip_angle(
     Parameters
     ----------
     low, high : float arrays of one shape, signals at the two flip angles with equal R2* weighting
-    flip_low_deg, flip_high_deg : nominal, [degree]
+    flips_deg : nominal lower and higher flip angle [degree]
     tr_s : repetition time [s]
     b1 : k, actual over nominal flip angle, one number or an array that broadcasts to the signals
 
@@ -83,7 +83,7 @@ def variable_flip_angle(
     .. [1] Deoni et al., MRM 49:515 (2003), doi:10.1002/mrm.10407
     """
     k = np.asarray(b1, np.float32)
-    a1, a2 = (k * np.float32(np.deg2rad(flip_deg)) for flip_deg in (flip_low_deg, flip_high_deg))
+    a1, a2 = (k * np.float32(np.deg2rad(flip_deg)) for flip_deg in flips_deg)
     with np.errstate(divide="ignore", invalid="ignore"):
         s1, s2 = low / np.sin(a1), high / np.sin(a2)
         E1 = (s2 - s1) / (s2 * np.cos(a2) - s1 * np.cos(a1))
@@ -98,6 +98,7 @@ def t1_map(
     low: np.ndarray,
     high: np.ndarray,
     mask: np.ndarray,
+    *,
     r2star_hz: np.ndarray | None,
     flips_deg: tuple[float, float],
     tr_s: float,
@@ -120,7 +121,7 @@ def t1_map(
     T1Fit of (X, Y, Z) float32 arrays, zero outside `mask` as well
     """
     k = np.broadcast_to(b1, mask.shape)[mask] if np.ndim(b1) else b1
-    fit = variable_flip_angle(low[mask], high[mask], *flips_deg, tr_s, k)
+    fit = variable_flip_angle(low[mask], high[mask], flips_deg=flips_deg, tr_s=tr_s, b1=k)
     t1_s, pd = np.zeros(mask.shape, np.float32), np.zeros(mask.shape, np.float32)
     decay = 1 if r2star_hz is None else np.exp(np.float32(te_s) * r2star_hz[mask])
     t1_s[mask], pd[mask] = fit.t1_s, fit.pd * decay

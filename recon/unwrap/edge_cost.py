@@ -5,9 +5,12 @@ from itertools import product
 
 import numpy as np
 
-from recon.unwrap.spanning_tree import in_rad, neighbours
+from recon.maths.neighbours import edge_ends
+from recon.maths.wrap import in_rad
 
 Cost = Callable[[int], np.ndarray]  # axis → (X, Y, Z) float32 costs of the edges along it, one shorter on that axis
+# phase in fixed point, magnitude or None, mask, stretch of the axes → Cost
+EdgeCost = Callable[[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray], Cost]
 Direction = tuple[int, ...]  # a step in voxels
 
 NOISE = np.float32(np.pi**2 / 3)  # mean square of a wrapped difference of noise [rad^2]
@@ -24,7 +27,7 @@ def typical(magnitude: np.ndarray) -> float:
 
 def step_rad(phase: np.ndarray, axis: int) -> np.ndarray:
     """Wrapped differences along `axis` [rad], float32, of fixed-point phase."""
-    lower, upper = neighbours(axis)
+    lower, upper = edge_ends(axis)
     return in_rad(phase[upper] - phase[lower])
 
 
@@ -32,7 +35,7 @@ def steepness(phase: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Mean |step| [rad] along each of the three axes inside the mask; nan where the mask has no edge."""
     mean = np.full(3, np.nan)
     for axis in range(3):
-        lower, upper = neighbours(axis)
+        lower, upper = edge_ends(axis)
         both = mask[lower] & mask[upper]
         if both.any():
             mean[axis] = np.abs(step_rad(phase, axis)).mean(where=both)
@@ -49,7 +52,7 @@ def roughness(
     phase : (X, Y, Z) int16, fixed point
     mask : (X, Y, Z) bool array
     directions : steps from a voxel to its neighbour
-    missing_rad2 : stands in for a direction that leaves the mask
+    missing_rad2 : takes the place of a direction that leaves the mask
     rewrap : wrap the second difference itself as well
 
     Returns
@@ -74,7 +77,7 @@ def roughness(
     return rough
 
 
-def best_path_cost(phase: np.ndarray, mask: np.ndarray) -> Cost:
+def best_path_cost(phase: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, stretch: np.ndarray) -> Cost:
     """Cost of an edge: roughness of its two voxels over all 13 lines, as published.
 
     A line that leaves the mask counts as noise would; the published code gives the whole voxel a random cost.
@@ -86,7 +89,7 @@ def best_path_cost(phase: np.ndarray, mask: np.ndarray) -> Cost:
     rough = roughness(phase, mask, LINES, missing_rad2=2 * NOISE, rewrap=False)
 
     def cost(axis: int) -> np.ndarray:
-        lower, upper = neighbours(axis)
+        lower, upper = edge_ends(axis)
         return rough[lower] + rough[upper]
 
     return cost
@@ -116,7 +119,7 @@ def weighted_cost(phase: np.ndarray, magnitude: np.ndarray | None, mask: np.ndar
     level = None if magnitude is None else np.clip(magnitude / np.float32(typical(magnitude[mask])), FAINT, 1)
 
     def cost(axis: int) -> np.ndarray:
-        lower, upper = neighbours(axis)
+        lower, upper = edge_ends(axis)
         step = step_rad(phase, axis)
         step *= step
         step *= 4

@@ -1,7 +1,6 @@
 """Phase unwrapping along the spanning tree of the most reliable edges between neighbouring voxels.
 
-Phase is kept in fixed point, 2^16 units a turn: as int16 it wraps by itself, so that the difference of two voxels is
-the wrapped difference, and as int32 it counts whole turns exactly.
+Phase is kept in fixed point, see :mod:`recon.maths.wrap`.
 """
 
 from collections.abc import Callable
@@ -10,28 +9,10 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
-TURN = 1 << 16  # units of fixed-point phase in 2 pi
+from recon.maths.neighbours import edge_ends
+from recon.maths.wrap import TURN
 
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # node a, node b, cost, turns that b needs more than a
-
-
-def fixed_point(phase_rad: np.ndarray) -> np.ndarray:
-    """Phase [rad, finite] as int16, 2^16 units a turn."""
-    turns = phase_rad * np.float32(1 / (2 * np.pi))
-    turns -= np.rint(turns)
-    turns *= np.float32(TURN)
-    return np.rint(turns, out=turns).astype(np.int32).astype(np.int16)  # through int32: half a turn wraps, too
-
-
-def in_rad(phase: np.ndarray) -> np.ndarray:
-    """Fixed-point phase in rad, float32."""
-    return np.multiply(phase, np.float32(2 * np.pi / TURN), dtype=np.float32)
-
-
-def neighbours(axis: int) -> tuple[tuple, tuple]:
-    """Slices of the lower and of the upper voxel of every edge along `axis` of a volume."""
-    before = (slice(None),) * axis
-    return (*before, slice(None, -1)), (*before, slice(1, None))
 
 
 def whole_turns(difference: np.ndarray) -> np.ndarray:
@@ -44,7 +25,7 @@ def best_edges(run: np.ndarray, rows: np.ndarray, cost: np.ndarray, mask: np.nda
 
     Two runs touch along one stretch of voxels, so that equal pairs stand side by side in memory.
     """
-    lower, upper = neighbours(axis)
+    lower, upper = edge_ends(axis)
     both = mask[lower] & mask[upper]
     a, b, cost = run[lower][both], run[upper][both], cost[both]
     difference = rows[upper][both] - rows[lower][both]
@@ -144,7 +125,8 @@ def unwrap_along_tree(
     start[..., 1:] &= ~joined
     run = (np.cumsum(start, dtype=np.int32) - np.int32(1)).reshape(mask.shape)
     edges = [cut_edges(run, rows, row_cost, cut)] + [best_edges(run, rows, cost(ax), mask, ax) for ax in (0, 1)]
-    turns, component = tree_turns(tuple(np.concatenate(e) for e in zip(*edges, strict=True)), int(run.flat[-1]) + 1)
+    a, b, costs, between = (np.concatenate(part) for part in zip(*edges, strict=True))
+    turns, component = tree_turns((a, b, costs, between), int(run.flat[-1]) + 1)
     rows += turns[run] << 16
     inside = run[mask]
     turns = level_components(rows[mask], component[inside])[component]

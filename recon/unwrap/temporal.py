@@ -5,24 +5,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from recon.maths.blocks import block_sum, expand
+from recon.maths.wrap import fixed_point, in_rad, nearest_turn
 from recon.unwrap.edge_cost import weighted_cost
-from recon.unwrap.spanning_tree import fixed_point, in_rad, unwrap_along_tree
+from recon.unwrap.spanning_tree import unwrap_along_tree
 
 BLOCK = (4, 4, 4)  # voxels; the offset is taken to be smooth over two of them
 OFFSET_SD_RAD = 0.25  # how far a voxel's own offset may lie from the smooth one
 
 Echo = tuple[np.ndarray, np.ndarray, float]  # phase [rad] and weight = 1 / variance [1/rad^2] of every voxel, TE
-
-
-def nearest_turn(phase_rad: np.ndarray, predicted_rad: np.ndarray) -> np.ndarray:
-    """`phase_rad` plus the whole turns that bring it nearest to the prediction."""
-    turn = np.float32(2 * np.pi)
-    turns = predicted_rad - phase_rad
-    turns /= turn
-    np.rint(turns, out=turns)
-    turns *= turn
-    turns += phase_rad
-    return turns
 
 
 def unwrap_smooth(phasor: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from qnet.evaluation.predictions import Cases
+from qnet.evaluation.cases import Cases
 from qnet.evaluation.settings import Evaluate
 
 COLUMNS = ["participant_id", "slice", "label", "model", "level", "score", "input", "seed", "fold"]

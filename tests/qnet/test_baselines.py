@@ -7,9 +7,9 @@ from sklearn.feature_selection import f_classif
 from sklearn.metrics import roc_auc_score
 
 from qnet.baselines.classifiers import Recipe, f_score, platt, predict, strongest
-from qnet.baselines.models import COLUMNS, Baselines, baselines, demographics, thumbnail, to_reference
+from qnet.baselines.models import Baselines, baselines, demographics, thumbnail, to_reference
 from qnet.baselines.permutation import permutation_test
-from qnet.evaluation.predictions import read_predictions
+from qnet.predictions import COLUMNS, read_predictions
 
 PARAMS = Baselines(
     inverse_regularisation=(0.01, 1.0), feature_counts=(2,), inner_folds=2, components=3, permutations=40, seed=0

@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 
 from qnet.__main__ import main, settings
+from qnet.evaluation.cases import split_cases
 from qnet.evaluation.evaluate import evaluate
 from qnet.evaluation.metrics import outcomes, rates
 from qnet.evaluation.paper import PAPER_RESULTS
-from qnet.evaluation.predictions import read_predictions, split_cases
 from qnet.evaluation.settings import read_ceiling
 from qnet.evaluation.statistics import delong, holm, resample_subjects
 from qnet.evaluation.tables import bootstrap_rates
+from qnet.predictions import read_predictions
 from tests.qnet.made_predictions import PARAMS, baselines, networks, people
 
 MODELS = ("ResNet", "ResNetSWA", "Q-Net")
@@ -67,7 +68,7 @@ def test_command_rebuilds_everything_from_the_required_columns(tmp_path, capsys)
     path = save(tmp_path, cohort().drop(columns=["input", "seed", "fold"]))
     main(["evaluate", str(path), str(tmp_path / "out"), "--set", "bootstrap=50"])
     skipped = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in skipped] == ["contrasts", "confounds", "paper_comparison", "ablation"]
+    assert [line.split(":")[0] for line in skipped] == ["contrasts", "confounds", "ablation", "paper_comparison"]
     expected = [f"{name}.tsv" for name in ALWAYS] + [f"{name}.png" for name in (*FIGURES, "roc_scan_inputs")]
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == sorted(expected)
     delong = pd.read_csv(tmp_path / "out" / "delong.tsv", sep="\t")
@@ -257,8 +258,8 @@ def test_settings_are_checked(wrong):
 
 
 def test_settings_change_one_value():
-    assert settings(["bootstrap=7"]).bootstrap == 7
-    assert settings(["bootstrap=7"]).confidence == settings([]).confidence
+    assert settings(["bootstrap=70"]).bootstrap == 70
+    assert settings(["bootstrap=70"]).confidence == settings([]).confidence
 
 
 def full_run(folder: Path, **made) -> pd.DataFrame:

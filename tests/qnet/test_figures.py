@@ -8,12 +8,15 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from qnet.evaluation import forest_figure as figures_forest
+from qnet.evaluation import forest_figure
+from qnet.evaluation.cases import split_cases
 from qnet.evaluation.contrasts import comparison_table
 from qnet.evaluation.evaluate import evaluate
-from qnet.evaluation.figure_set import FIGURES, draw
-from qnet.evaluation.predictions import read_predictions, split_cases
+from qnet.evaluation.figure_set import draw
+from qnet.evaluation.manifest import figures_of
 from qnet.evaluation.roc_figures import looks
+from qnet.labels import RESEARCH_USE, SYNTHETIC
+from qnet.predictions import read_predictions
 from tests.qnet.made_predictions import PARAMS, baselines, networks
 
 
@@ -49,7 +52,7 @@ def texts(monkeypatch) -> dict[str, list[str]]:
 
 
 def draw_all(folder: Path, predictions, tables, synthetic: bool = False) -> dict[str, Path]:
-    paths = {name: folder / f"{name}.png" for name in FIGURES}
+    paths = {name: folder / f"{name}.png" for name in figures_of("evaluate")}
     draw(paths, predictions, tables, PARAMS, synthetic)
     return paths
 
@@ -59,7 +62,7 @@ def test_every_figure_of_a_full_run_says_what_it_is(full_run, tmp_path, texts):
     for name, path in paths.items():
         picture = matplotlib.image.imread(path)
         assert picture.shape[0] > 300 and np.ptp(picture[..., :3]) == 1, name
-        assert "SYNTHETIC DATA" in texts[name] and "Research use only" in texts[name], name
+        assert {SYNTHETIC, RESEARCH_USE} <= set(texts[name]), name
     assert any("Background only" in text for text in texts["roc_scan"])
     assert any("full input, AUC" in text for text in texts["roc_image_inputs"])
     assert {"treat all", "treat nobody"} <= set(texts["decision_curves"])
@@ -72,7 +75,7 @@ def test_a_table_without_inputs_and_baselines_is_enough(tmp_path, texts):
     paths = draw_all(tmp_path, predictions, evaluate(predictions, PARAMS))
     assert all(path.stat().st_size > 1000 for path in paths.values())
     assert "nothing to draw" in texts["ablation_forest"]
-    assert not any("SYNTHETIC DATA" in written for written in texts.values())
+    assert not any(SYNTHETIC in written for written in texts.values())
 
 
 def test_only_figures_with_a_path_are_drawn(full_run, tmp_path):
@@ -84,7 +87,7 @@ def test_a_comparison_of_two_runs_names_them(tmp_path, texts):
     runs = [read_predictions(save(tmp_path, f"{seed}.tsv", networks(seed=seed))) for seed in (0, 1)]
     groups = [[cases for level in ("image", "scan") for cases in split_cases(run, level)] for run in runs]
     table = comparison_table(*groups, ("paper", "consensus"), PARAMS)
-    figures_forest.comparison(tmp_path / "comparison.png", table)
+    forest_figure.comparison(tmp_path / "comparison.png", table)
     assert "difference of AUC, paper − consensus" in texts["comparison"]
 
 

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from qnet.networks.measured_model import MeasuredModel, from_encoder, norms
-from qnet.networks.scan_model import read_scan_model
+from qnet.networks.heads.measured import Measured, norms
+from qnet.networks.heads.models import read_scan_model
 from qnet.networks.weights import write_weights
 
 NUCLEI = 2  # measurements: chi of both, then R2* of both
 
 
-def reader(shown: float = 0.0) -> MeasuredModel:
+def reader(shown: float = 0.0) -> Measured:
     """Values are the first four features, the logits of showing the nuclei features 5 and 6 plus `shown`."""
     torch.manual_seed(0)
-    model = MeasuredModel(NUCLEI)
+    model = Measured(NUCLEI)
     model.weight[torch.arange(4), torch.arange(4)] = 1
     model.weight[torch.tensor([5, 6]), torch.tensor([5, 6])] = 1
     model.bias[5:] = shown
@@ -90,4 +90,4 @@ def test_a_file_gives_the_same_scores(tmp_path):
 
 def test_an_image_model_is_no_encoder():
     with pytest.raises(ValueError, match="expected weights of an encoder"):
-        from_encoder({}, {"input": "crop"})
+        Measured.of_encoder({}, {"input": "crop"})

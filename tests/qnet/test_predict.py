@@ -9,8 +9,8 @@ import torch
 
 from qnet.images.augment import centre_crop
 from qnet.images.normalise import normalise
+from qnet.networks.heads.models import new_model
 from qnet.networks.predict import (
-    COLUMNS,
     image_model_rows,
     positive_probability,
     prepare,
@@ -20,7 +20,7 @@ from qnet.networks.predict import (
     vote_score,
     weigh_slices,
 )
-from qnet.networks.scan_model import ScanModel
+from qnet.predictions import COLUMNS
 from tests.qnet.settings import PAPER, WINDOW
 
 CONSTANT = {"participant_id": "sub-01", "label": 1, "input": "crop", "seed": 0, "fold": 2}
@@ -88,7 +88,7 @@ def test_images_are_prepared_as_their_model_says():
 
 def test_weights_of_slices_stand_beside_them():
     torch.manual_seed(0)
-    model, scan = ScanModel("attention", 4, 3).eval(), np.random.default_rng(0).random((5, 512), dtype=np.float32)
+    model, scan = new_model("attention", 4, 3).eval(), np.random.default_rng(0).random((5, 512), dtype=np.float32)
     images, score = scan_scores(model, scan, 50.0)
     assert images.shape == (5,)
     assert 0 < score < 1

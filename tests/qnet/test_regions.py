@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qnet.baselines.regions import COLUMNS, RegionFeatures, read_features, read_names, region_features, write_features
+from qnet.baselines.regions import COLUMNS, RegionFeatures, read_features, read_names, region_features
+from qnet.tables import write_table
 
 SHAPE, VOXEL_MM = (24, 20, 10), (1.5, 1.0, 3.0)
 PARAMS = RegionFeatures(minimum_voxels=10, levels=8, chi_window_ppm=(-0.1, 0.3), r2star_window_hz=(0, 60))
@@ -124,9 +125,9 @@ def test_names_need_their_columns(tmp_path):
 
 def test_tables_of_scans_become_one_with_missing_values(table, tmp_path):
     second = table.reset_index()[COLUMNS]
-    write_features(tmp_path / "sub-01_features.tsv", second)
+    write_table(tmp_path / "sub-01_features.tsv", second)
     second.loc[0, "value"] = np.nan
-    write_features(tmp_path / "sub-02_ses-1_features.tsv", second)
+    write_table(tmp_path / "sub-02_ses-1_features.tsv", second)
     assert "n/a" in (tmp_path / "sub-02_ses-1_features.tsv").read_text()
     values, about = read_features([tmp_path / "sub-01_features.tsv", tmp_path / "sub-02_ses-1_features.tsv"])
     assert list(values.index) == ["sub-01", "sub-02"]
@@ -136,7 +137,7 @@ def test_tables_of_scans_become_one_with_missing_values(table, tmp_path):
 
 def test_tables_with_other_features_are_refused(table, tmp_path):
     rows = table.reset_index()[COLUMNS]
-    write_features(tmp_path / "sub-01_features.tsv", rows)
-    write_features(tmp_path / "sub-02_features.tsv", rows[1:])
+    write_table(tmp_path / "sub-01_features.tsv", rows)
+    write_table(tmp_path / "sub-02_features.tsv", rows[1:])
     with pytest.raises(ValueError, match=r"sub-02_features.tsv: expected one table a subject .* found others"):
         read_features([tmp_path / "sub-01_features.tsv", tmp_path / "sub-02_features.tsv"])

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from qnet.explanation.samples import EPOCHS, draw_samples, samples
 from qnet.images.augment import augment, centre_crop, pipeline
-from qnet.images.samples import EPOCHS, draw_samples, samples
+from qnet.labels import RESEARCH_USE, SYNTHETIC
 from tests.qnet.settings import PAPER, QUANTITATIVE, STRETCH, WINDOW
 
 
@@ -24,9 +25,9 @@ def words(figure: Figure) -> str:
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """Figures as they are saved."""
+    """Figures as they would be written, labels and all."""
     figures = []
-    monkeypatch.setattr("qnet.images.samples.save", lambda path, figure: figures.append(figure))
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **options: figures.append(figure) or path.touch())
     return figures
 
 
@@ -40,8 +41,8 @@ def test_samples_are_the_central_crop_and_the_images_of_the_first_epochs(images)
 
 @pytest.mark.parametrize(("params", "label", "limits"), [(WINDOW, "QSM [ppm]", (-0.1, 0.25)),
                                                          (STRETCH, "stretched to 0 … 1", (0, 1))])  # fmt: skip
-def test_grey_values_have_a_scale_with_its_unit(drawn, images, params, label, limits):
-    draw_samples("", {"full": samples(images[0], QUANTITATIVE, 0, 0)}, params, "title", False)
+def test_grey_values_have_a_scale_with_its_unit(drawn, images, tmp_path, params, label, limits):
+    draw_samples(tmp_path / "samples.png", {"full": samples(images[0], QUANTITATIVE, 0, 0)}, params, "title", False)
     assert label in words(drawn[0])
     picture = drawn[0].axes[0].images[0]
     assert picture.get_clim() == limits
@@ -52,10 +53,10 @@ def test_grey_values_have_a_scale_with_its_unit(drawn, images, params, label, li
 
 
 @pytest.mark.parametrize("synthetic", [True, False])
-def test_page_says_what_it_is(drawn, images, synthetic):
-    draw_samples("", {"crop": samples(images[0], PAPER, 0, 0)}, STRETCH, "title", synthetic)
-    assert ("SYNTHETIC" in words(drawn[0])) is synthetic
-    assert "RESEARCH USE ONLY" in words(drawn[0])
+def test_page_says_what_it_is(drawn, images, tmp_path, synthetic):
+    draw_samples(tmp_path / "samples.png", {"crop": samples(images[0], PAPER, 0, 0)}, STRETCH, "title", synthetic)
+    assert (SYNTHETIC in words(drawn[0])) is synthetic
+    assert RESEARCH_USE in words(drawn[0])
     marks = [{text.get_text() for text in ax.texts} for ax in drawn[0].axes]
     assert marks[0] == set("RLAP")
     assert not any(marks[1:])  # the sides of augmented images are unknown

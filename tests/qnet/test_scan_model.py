@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from qnet.networks.scan_model import HEADS, ScanModel, read_scan_model
+from qnet.networks.heads.models import MODELS, new_model, read_scan_model
+from qnet.networks.heads.recurrent import Recurrent
 from qnet.networks.weights import write_weights
 
 SLICES, HIDDEN = 7, 6
+HEADS = [head for head, model in MODELS.items() if issubclass(model, Recurrent)]
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +69,7 @@ def attention(model, outputs):
 
 @pytest.mark.parametrize("head", HEADS)
 def test_network_follows_the_equations(head, embeddings):
-    model = ScanModel(head, HIDDEN, SLICES).double()
+    model = new_model(head, HIDDEN, SLICES).double()
     images, scans = model(embeddings.double())
     for n, scan in enumerate(embeddings):
         outputs = by_hand(model, scan)
@@ -79,21 +81,21 @@ def test_network_follows_the_equations(head, embeddings):
 
 @pytest.mark.parametrize("head", HEADS)
 def test_every_parameter_gets_gradient(head, embeddings):
-    model = ScanModel(head, HIDDEN, SLICES)
+    model = new_model(head, HIDDEN, SLICES)
     images, scans = model(embeddings)
     (images.square().sum() + scans.square().sum()).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
 def test_sizes_of_the_published_network():
-    model = ScanModel("concat", 128, 20)
+    model = new_model("concat", 128, 20)
     assert sum(p.numel() for p in model.lstm.parameters()) == 657_408
     assert sum(p.numel() for p in model.scan_head.parameters()) == 10_242
 
 
 @pytest.mark.parametrize("head", ["mean", "attention"])
 def test_padding_changes_nothing(head, embeddings):
-    model, lengths = ScanModel(head, HIDDEN, SLICES), torch.tensor([3, SLICES, 1])
+    model, lengths = new_model(head, HIDDEN, SLICES), torch.tensor([3, SLICES, 1])
     for n, length in enumerate(lengths):
         embeddings[n, length:] = torch.nan  # whatever stands there
     images, scans = model(embeddings, lengths)
@@ -107,7 +109,7 @@ def test_padding_changes_nothing(head, embeddings):
 
 
 def test_padding_gets_no_gradient():
-    model, scans = ScanModel("attention", HIDDEN, SLICES), torch.randn(2, SLICES, 512, requires_grad=True)
+    model, scans = new_model("attention", HIDDEN, SLICES), torch.randn(2, SLICES, 512, requires_grad=True)
     model(scans, torch.tensor([4, SLICES]))[1].sum().backward()
     assert (scans.grad[0, 4:] == 0).all()
     assert (scans.grad[0, :4] != 0).any()
@@ -118,24 +120,24 @@ def test_concat_refuses_another_number_of_slices(lengths):
     found = SLICES + 1 if lengths is None else SLICES
     lengths = None if lengths is None else torch.tensor(lengths)
     with pytest.raises(ValueError, match=rf"concat.*{SLICES} slices"):
-        ScanModel("concat", HIDDEN, SLICES)(torch.randn(2, found, 512), lengths)
+        new_model("concat", HIDDEN, SLICES)(torch.randn(2, found, 512), lengths)
 
 
 def test_unknown_head_is_refused():
     with pytest.raises(ValueError, match=r"head.*concat.*found 'max'"):
-        ScanModel("max", HIDDEN, SLICES)
+        new_model("max", HIDDEN, SLICES)
 
 
 @pytest.mark.parametrize("head", HEADS)
 def test_slice_weights_sum_to_one(head, embeddings):
-    weights = ScanModel(head, HIDDEN, SLICES).slice_weights(embeddings)
+    weights = new_model(head, HIDDEN, SLICES).slice_weights(embeddings)
     assert weights.shape == (3, SLICES)
     assert (weights >= 0).all()
     torch.testing.assert_close(weights.sum(1), torch.ones(3))
 
 
 def test_slice_weights_of_attention_are_those_of_its_pooling(embeddings):
-    model = ScanModel("attention", HIDDEN, SLICES)
+    model = new_model("attention", HIDDEN, SLICES)
     expected = attention(model, by_hand(model, embeddings[0]))
     np.testing.assert_allclose(model.slice_weights(embeddings)[0], expected, rtol=1e-4)
 
@@ -143,7 +145,7 @@ def test_slice_weights_of_attention_are_those_of_its_pooling(embeddings):
 @pytest.mark.parametrize("head", ["concat", "mean"])
 def test_slice_weights_are_shares_of_the_logit_difference(head, embeddings):
     """A slice whose output is set to zero moves the difference of the logits by its contribution."""
-    model = ScanModel(head, HIDDEN, SLICES)
+    model = new_model(head, HIDDEN, SLICES)
     with torch.no_grad():
         outputs = model.lstm(embeddings[:1])[0]
 
@@ -162,7 +164,7 @@ def test_slice_weights_are_shares_of_the_logit_difference(head, embeddings):
 
 @pytest.mark.parametrize("head", HEADS)
 def test_file_gives_the_same_network(head, embeddings, tmp_path):
-    model, path = ScanModel(head, HIDDEN, SLICES), tmp_path / "scan_model.safetensors"
+    model, path = new_model(head, HIDDEN, SLICES), tmp_path / "scan_model.safetensors"
     write_weights(path, model, {"head": head, "hidden_size": HIDDEN, "slices": SLICES, "epochs": 50})
     again, about = read_scan_model(path)
     assert torch.equal(again(embeddings)[1], model(embeddings)[1])

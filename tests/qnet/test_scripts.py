@@ -11,8 +11,8 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
-from qnet.evaluation.predictions import read_predictions
 from qnet.folds import read_folds, training_labels
+from qnet.predictions import read_predictions
 
 SHAPE, VOXEL = (32, 40, 10), (4.0, 4.0, 4.0)
 SUBJECTS = [f"sub-{i:02d}" for i in range(1, 9)]

@@ -3,10 +3,12 @@
 import numpy as np
 
 from recon.acquisition import Acquisition
+from recon.grid import Grid
 from recon.maths.kernels import convolve, dipole_kernel
 
 VOXEL_SIZE_MM = np.array([1.5, 1.5, 2.0])
 SHAPE = (64, 72, 48)
+GRID = Grid(VOXEL_SIZE_MM)
 
 
 def grid_mm(shape=SHAPE, voxel_size_mm=VOXEL_SIZE_MM) -> list[np.ndarray]:
@@ -32,7 +34,7 @@ def nuclei(shape=SHAPE, voxel_size_mm=VOXEL_SIZE_MM) -> np.ndarray:
 def field_of(chi_ppm: np.ndarray, b0_dir=(0, 0, 1), voxel_size_mm=VOXEL_SIZE_MM) -> np.ndarray:
     """Field [ppm] of a susceptibility distribution, zero-padded to twice the grid."""
     shape = tuple(2 * n for n in chi_ppm.shape)
-    return convolve(chi_ppm, dipole_kernel(shape, voxel_size_mm, np.asarray(b0_dir)), shape)
+    return convolve(chi_ppm, dipole_kernel(shape, Grid(voxel_size_mm, b0_dir)), shape)
 
 
 def acquisition(n_echoes: int = 6, **changes) -> Acquisition:

@@ -1,13 +1,13 @@
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from recon.background.stage import METHODS, local_field
+from recon.background import METHODS, STAGE, local_field
+from recon.grid import Grid
 from tests.recon.arms import PAPER
-from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, grid_mm, nuclei, slope
+from tests.recon.physics import GRID, SHAPE, VOXEL_SIZE_MM, ball, field_of, grid_mm, nuclei, slope
 
 BRAIN = ball(40)
 INNER = field_of(nuclei())
@@ -28,8 +28,9 @@ QUALITY = {"sharp": (0.93, 0.16), "vsharp": (0.92, 0.20), "lbv": (0.94, 0.14), "
 
 
 def remove(field_ppm, method, mask=BRAIN, b0_dir=UP, voxel_size_mm=VOXEL_SIZE_MM, magnitude=None):
-    params = replace(PAPER.local_field, method=method)
-    return local_field(np.asarray(field_ppm, np.float32), mask, voxel_size_mm, b0_dir, params, magnitude)
+    chosen = STAGE.chosen(PAPER["local_field"] | {"method": method})
+    grid = Grid(voxel_size_mm, b0_dir)
+    return local_field(np.asarray(field_ppm, np.float32), mask, grid, magnitude=magnitude, **chosen)
 
 
 def error(estimate, truth, mask):
@@ -98,11 +99,10 @@ def test_smaller_spheres_keep_more_of_the_rim_and_boundary_values_most():
 
 @ALL
 def test_inputs_stay(method):
-    arrays = INNER.copy(), BRAIN.copy(), VOXEL_SIZE_MM.copy(), UP.copy()
+    arrays = INNER.copy(), BRAIN.copy(), ECHOES.copy()
     for array in arrays:
         array.flags.writeable = False
-    field, mask, voxel_size_mm, b0_dir = arrays
-    local_field(field, mask, voxel_size_mm, b0_dir, replace(PAPER.local_field, method=method))
+    local_field(*arrays[:2], GRID, method=method, magnitude=arrays[2])
 
 
 @ALL

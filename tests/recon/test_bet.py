@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from recon.mask.bet import Bet, bet
+from recon.mask.bet import bet
 from recon.mask.surface import edges_of, icosphere, subdivide, surface_mask
 
-PARAMS = Bet(threshold=0.2)
+THRESHOLD = 0.2
 
 
 def ellipsoid(shape, voxel_size_mm, centre_mm, semi_axes_mm):
@@ -49,7 +49,7 @@ def dice(a, b):
 @pytest.fixture(scope="module")
 def coarse():
     magnitude, brain = head((3.0, 3.0, 3.0))
-    return magnitude, brain, bet(magnitude, (3, 3, 3), PARAMS)
+    return magnitude, brain, bet(magnitude, (3, 3, 3), threshold=THRESHOLD)
 
 
 def test_finds_the_brain_on_isotropic_voxels(coarse):
@@ -60,19 +60,19 @@ def test_finds_the_brain_on_isotropic_voxels(coarse):
 @pytest.mark.parametrize("voxel_size_mm", [(1.5, 1.5, 4.0), (5.0, 2.0, 1.5)])
 def test_finds_the_brain_on_anisotropic_voxels(voxel_size_mm):
     magnitude, brain = head(voxel_size_mm)
-    assert dice(bet(magnitude, voxel_size_mm, PARAMS), brain) > 0.96
+    assert dice(bet(magnitude, voxel_size_mm, threshold=THRESHOLD), brain) > 0.96
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.5])
 def test_a_bright_neck_stays_outside(threshold):
     magnitude, brain = head_on_a_neck()
-    assert dice(bet(magnitude, (3, 3, 3), Bet(threshold=threshold)), brain) > 0.95
+    assert dice(bet(magnitude, (3, 3, 3), threshold=threshold), brain) > 0.95
 
 
 def test_any_axis_may_run_from_head_to_foot():
     magnitude, _ = head_on_a_neck()
-    upright = bet(magnitude, (3, 3, 3), PARAMS)
-    lying = bet(magnitude.transpose(2, 0, 1)[::-1, :, ::-1], (3, 3, 3), PARAMS)
+    upright = bet(magnitude, (3, 3, 3), threshold=THRESHOLD)
+    lying = bet(magnitude.transpose(2, 0, 1)[::-1, :, ::-1], (3, 3, 3), threshold=THRESHOLD)
     assert dice(lying[::-1, :, ::-1].transpose(1, 2, 0), upright) > 0.98
 
 
@@ -80,65 +80,65 @@ def test_a_few_very_bright_voxels_do_no_harm(coarse):
     magnitude, _, mask = coarse
     spiked = magnitude.copy()
     spiked.ravel()[::20011] = 1e7
-    assert dice(bet(spiked, (3, 3, 3), PARAMS), mask) > 0.98
+    assert dice(bet(spiked, (3, 3, 3), threshold=THRESHOLD), mask) > 0.98
 
 
 def test_a_small_head_is_found():
     magnitude, brain = head((3.0, 3.0, 3.0))
-    assert dice(bet(magnitude, (2.4, 2.4, 2.4), PARAMS), brain) > 0.95
+    assert dice(bet(magnitude, (2.4, 2.4, 2.4), threshold=THRESHOLD), brain) > 0.95
 
 
 def test_a_skull_stripped_image_is_kept(coarse):
     magnitude, brain, _ = coarse
-    assert dice(bet(magnitude * brain, (3, 3, 3), PARAMS), brain) > 0.95
+    assert dice(bet(magnitude * brain, (3, 3, 3), threshold=THRESHOLD), brain) > 0.95
 
 
 def test_intensity_scale_is_free(coarse):
     magnitude, _, mask = coarse
-    assert dice(bet(magnitude * 1e-5, (3, 3, 3), PARAMS), mask) > 0.995
+    assert dice(bet(magnitude * 1e-5, (3, 3, 3), threshold=THRESHOLD), mask) > 0.995
 
 
 def test_values_that_are_not_finite_count_as_zero(coarse):
     magnitude, brain, _ = coarse
     broken = magnitude.copy()
     broken[0], broken[-1], broken[30, 38, 28] = np.nan, np.inf, np.nan
-    assert dice(bet(broken, (3, 3, 3), PARAMS), brain) > 0.95
+    assert dice(bet(broken, (3, 3, 3), threshold=THRESHOLD), brain) > 0.95
 
 
 def test_input_stays_as_it_is(coarse):
     magnitude, _, _ = coarse
     before = magnitude.copy()
-    bet(magnitude, (3, 3, 3), PARAMS)
+    bet(magnitude, (3, 3, 3), threshold=THRESHOLD)
     np.testing.assert_array_equal(magnitude, before)
 
 
 def test_a_larger_threshold_gives_a_smaller_brain(coarse):
     magnitude, _, mask = coarse
-    assert bet(magnitude, (3, 3, 3), Bet(threshold=0.8)).sum() < mask.sum()
+    assert bet(magnitude, (3, 3, 3), threshold=0.8).sum() < mask.sum()
 
 
 def test_a_slab_that_cuts_the_head_is_filled_to_its_end(coarse):
     magnitude, brain, _ = coarse
     slab = slice(18, 40)
-    assert dice(bet(magnitude[..., slab], (3, 3, 3), PARAMS), brain[..., slab]) > 0.93
+    assert dice(bet(magnitude[..., slab], (3, 3, 3), threshold=THRESHOLD), brain[..., slab]) > 0.93
 
 
 def test_a_crop_without_air_is_all_brain():
     crop = np.random.default_rng(0).normal(loc=100, scale=10, size=(20, 20, 20))
-    assert bet(crop, (1, 1, 1), PARAMS).all()
+    assert bet(crop, (1, 1, 1), threshold=THRESHOLD).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0, np.nan])
 def test_an_empty_image_is_refused(value):
     with pytest.raises(ValueError, match="magnitude: expected a head"):
-        bet(np.full((10, 10, 10), value), (1, 1, 1), PARAMS)
+        bet(np.full((10, 10, 10), value), (1, 1, 1), threshold=THRESHOLD)
 
 
 def test_real_head_has_the_volume_of_a_brain(shared_data):
     from recon.files.io import read_volume
 
     volume = read_volume(shared_data / "philips_2echo" / "2001_WIP_fcMRI_Field_Mapping_cl_e2.nii.gz")
-    mask = bet(volume.data, volume.voxel_size_mm, PARAMS)
+    mask = bet(volume.data, volume.voxel_size_mm, threshold=THRESHOLD)
     assert 1.0 < mask.sum() * 27e-6 < 1.9
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from recon.pipeline import Chain, Maps, reconstruct
+from recon.pipeline import Maps, reconstruct
 from tests.recon.arms import CONSENSUS, PAPER
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, acquisition, ball, field_of, nuclei, signal, slope
 
@@ -15,7 +15,7 @@ MASK = ball(42)
 CHI = nuclei()
 AIR = 9.4 * ball(5, (0, 52, -20)).astype(np.float32)
 UP, OBLIQUE = (0.0, 0.0, 1.0), (0.0, 0.28, 0.96)
-DIVISION = replace(PAPER, dipole_inversion=replace(PAPER.dipole_inversion, method="tkd"))
+DIVISION = PAPER.changed(dipole_inversion={"method": "tkd"})
 BOTH = pytest.mark.parametrize("params", [PAPER, CONSENSUS], ids=["paper", "consensus"])
 
 
@@ -89,15 +89,10 @@ def test_a_map_in_ppm_does_not_depend_on_the_main_field(params):
 def test_half_the_field_for_twice_the_time_gives_the_same_map(params):
     phase, magnitude, facts = scene()
     slow = replace(facts, b0_tesla=1.5, te_s=tuple(2 * te for te in facts.te_s))
-    rates = Chain(  # R2* of the same magnitudes is half as large
-        unwrap_phase=replace(params.unwrap_phase, trim_r2star_hz=params.unwrap_phase.trim_r2star_hz / 2),
-        field_mapping=params.field_mapping,
-        local_field=params.local_field,
-        r2star_map=replace(params.r2star_map, maximum_hz=params.r2star_map.maximum_hz / 2),
-        dipole_inversion=replace(
-            params.dipole_inversion, structure_r2star_hz=params.dipole_inversion.structure_r2star_hz / 2
-        ),
-        combine_echoes=params.combine_echoes,
+    rates = params.changed(  # R2* of the same magnitudes is half as large
+        unwrap_phase={"trim_r2star_hz": params["unwrap_phase"]["trim_r2star_hz"] / 2},
+        r2star_map={"maximum_hz": params["r2star_map"]["maximum_hz"] / 2},
+        dipole_inversion={"structure_r2star_hz": params["dipole_inversion"]["structure_r2star_hz"] / 2},
     )
     result = reconstruct(phase, magnitude, MASK, slow, rates)
     np.testing.assert_array_equal(result.mask, maps(params).mask)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from recon.combine import CombineEchoes, combine_echoes, echo_range, echo_weights
+from recon.combine import combine_echoes, echo_range, echo_weights
 from tests.recon.physics import ball
 
-PARAMS = CombineEchoes(first_echo=2, last_echo=6, power=2, reference="none")
+PARAMS = {"first_echo": 2, "last_echo": 6, "power": 2, "reference": "none"}
 TE_S = np.array([0.005, 0.010, 0.015, 0.020, 0.025, 0.030])
 
 
@@ -23,7 +23,7 @@ def test_average_of_equal_echoes_is_the_echo_and_the_first_echo_does_not_enter()
     chi = np.full((4, 4, 4, 6), 0.1, np.float32)
     chi[..., 0] = 99
     mask = np.ones((4, 4, 4), bool)
-    np.testing.assert_allclose(combine_echoes(chi, np.ones_like(chi), mask, TE_S, PARAMS), 0.1, rtol=1e-5)
+    np.testing.assert_allclose(combine_echoes(chi, np.ones_like(chi), mask, TE_S, **PARAMS), 0.1, rtol=1e-5)
 
 
 def test_inverse_variance_weights_beat_equal_ones():
@@ -31,22 +31,22 @@ def test_inverse_variance_weights_beat_equal_ones():
     magnitude = np.exp(-30 * TE_S) * np.ones((20, 20, 20, 1), np.float32)
     noise = rng.normal(size=magnitude.shape) / (magnitude * TE_S)
     mask = np.ones(magnitude.shape[:3], bool)
-    weighted = combine_echoes(noise, magnitude, mask, TE_S, PARAMS)
+    weighted = combine_echoes(noise, magnitude, mask, TE_S, **PARAMS)
     assert weighted.std() < 0.97 * noise[..., 1:].mean(-1).std()
 
 
 def test_whole_brain_reference_has_zero_mean():
     chi = np.random.default_rng(0).normal(0.3, 0.1, (8, 8, 8, 6)).astype(np.float32)
     mask = ball(20, shape=(8, 8, 8))
-    params = CombineEchoes(first_echo=2, last_echo=6, power=2, reference="whole_brain")
-    combined = combine_echoes(chi, np.ones_like(chi), mask, TE_S, params)
+    params = PARAMS | {"reference": "whole_brain"}
+    combined = combine_echoes(chi, np.ones_like(chi), mask, TE_S, **params)
     assert abs(combined[mask].mean()) < 1e-5
     assert not combined[~mask].any()
 
 
 @pytest.mark.parametrize(("n_echoes", "used"), [(6, (1, 6)), (3, (1, 3)), (2, (1, 2)), (1, (0, 1)), (8, (1, 6))])
 def test_short_trains_use_what_they_have(n_echoes, used):
-    assert echo_range(PARAMS, n_echoes) == slice(*used)
+    assert echo_range(n_echoes, first_echo=2, last_echo=6) == slice(*used)
 
 
 def test_weights_sum_to_one_in_every_voxel_whatever_the_magnitude():
@@ -63,8 +63,8 @@ def test_weights_sum_to_one_in_every_voxel_whatever_the_magnitude():
 def test_one_map_of_all_echoes_is_referenced_only(reference):
     chi = np.random.default_rng(0).normal(0.3, 0.1, (8, 8, 8)).astype(np.float32)
     mask = ball(6, shape=chi.shape)
-    params = CombineEchoes(first_echo=2, last_echo=6, power=2, reference=reference)
-    combined = combine_echoes(chi, np.ones((*chi.shape, 6)), mask, TE_S, params)
+    params = PARAMS | {"reference": reference}
+    combined = combine_echoes(chi, np.ones((*chi.shape, 6)), mask, TE_S, **params)
     shift = chi[mask].mean() if reference == "whole_brain" else 0
     np.testing.assert_allclose(combined, np.where(mask, chi - shift, 0), atol=1e-6)
 
@@ -73,11 +73,9 @@ def test_inputs_stay():
     chi, magnitude, mask = np.ones((4, 4, 4, 6), np.float32), np.ones((4, 4, 4, 6)), np.ones((4, 4, 4), bool)
     for array in (chi, magnitude, mask):
         array.flags.writeable = False
-    combine_echoes(
-        chi, magnitude, mask, TE_S, CombineEchoes(first_echo=2, last_echo=6, power=2, reference="whole_brain")
-    )
+    combine_echoes(chi, magnitude, mask, TE_S, **(PARAMS | {"reference": "whole_brain"}))
 
 
 def test_a_range_that_runs_backwards_is_refused():
     with pytest.raises(ValueError, match="expected first_echo up to last_echo, found 6 and 2"):
-        CombineEchoes(first_echo=6, last_echo=2, power=2, reference="none")
+        echo_range(6, first_echo=6, last_echo=2)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import exp1
 
-from recon.relaxation.decay import irls, log_excess, r2star_arlo, scaled
+from recon.relaxation.decay import irls_line, log_excess, r2star_arlo, scaled
 
 T = np.linspace(0, 0.025, 6, dtype=np.float32)[:, None]
 
@@ -34,17 +34,19 @@ def test_arlo_is_exact_without_noise(r2star_hz):
 @pytest.mark.parametrize(("r2star_hz", "snr"), [(120.0, 40), (150.0, 40), (90.0, 15)])
 def test_noise_floor_correction_removes_most_of_the_bias(r2star_hz, snr):
     signal, scale = scaled(rician(r2star_hz, snr))
-    plain = irls(signal, T, 4, 1000.0).r2star_hz
-    corrected = irls(signal, T, 4, 1000.0, -np.log(snr * scale)).r2star_hz
+    plain = irls_line(signal, T, iterations=4, maximum_hz=1000.0).r2star_hz
+    corrected = irls_line(signal, T, iterations=4, maximum_hz=1000.0, log_noise=-np.log(snr * scale)).r2star_hz
     assert abs(np.median(corrected) - r2star_hz) < 0.5 * abs(np.median(plain) - r2star_hz)
 
 
 def test_noise_floor_correction_leaves_strong_signals_alone():
     signal, scale = scaled(rician(30.0, 60))
-    corrected = irls(signal, T, 4, 200.0, -np.log(60 * scale))
-    np.testing.assert_allclose(corrected.r2star_hz, irls(signal, T, 4, 200.0).r2star_hz, rtol=1e-3)
+    corrected = irls_line(signal, T, iterations=4, maximum_hz=200.0, log_noise=-np.log(60 * scale))
+    np.testing.assert_allclose(
+        corrected.r2star_hz, irls_line(signal, T, iterations=4, maximum_hz=200.0).r2star_hz, rtol=1e-3
+    )
 
 
 def test_line_within_limits_passes_the_centroid_of_the_signal():
-    line = irls(np.full((6, 1), 0.5, np.float32), T, 4, 200.0)
+    line = irls_line(np.full((6, 1), 0.5, np.float32), T, iterations=4, maximum_hz=200.0)
     np.testing.assert_allclose(np.exp(line.at(T)), 0.5, rtol=1e-5)

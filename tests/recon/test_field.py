@@ -1,9 +1,7 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from recon.field.stage import FieldMapping, field_mapping, field_precision, total_field
+from recon.field import field_mapping, field_precision, total_field
 from tests.recon.physics import SHAPE, acquisition, ball, field_of, grid_mm, nuclei
 
 MASK = ball(36)
@@ -11,8 +9,8 @@ X, Y, Z = grid_mm()
 FIELD = field_of(nuclei() + 9.4 * ball(6, (0, 50, -20)).astype(np.float32))
 TE_S = np.array(acquisition().te_s)
 MAGNITUDE = np.exp(-(20 + 120 * nuclei()[..., None]) * TE_S).astype(np.float32)
-NONE = FieldMapping(echoes="together", bipolar="never", offset="none", offset_smoothing_mm=5.0)
-SMOOTH, VOXEL = replace(NONE, offset="smooth"), replace(NONE, offset="voxel")
+NONE = {"bipolar": "never", "offset": "none", "offset_smoothing_mm": 5.0}
+SMOOTH, VOXEL = NONE | {"offset": "smooth"}, NONE | {"offset": "voxel"}
 ROUGH = np.random.default_rng(0).uniform(-3, 3, SHAPE)
 OFFSETS = {"none": 0 * X, "smooth": 0.5 + 0.01 * X - 0.02 * Z, "voxel": ROUGH}
 
@@ -31,7 +29,7 @@ def close(estimate, truth=FIELD, atol=2e-4):
 def test_the_fit_is_exact_without_noise_whatever_b0_and_echo_times(offset, facts):
     facts = acquisition(**facts)
     phase = phase_of(FIELD, facts, OFFSETS[offset])
-    estimate = total_field(phase, MAGNITUDE[..., : len(facts.te_s)], MASK, facts, replace(NONE, offset=offset))
+    estimate = total_field(phase, MAGNITUDE[..., : len(facts.te_s)], MASK, facts, **(NONE | {"offset": offset}))
     close(estimate)
     assert estimate.dtype == np.float32
     assert not estimate[~MASK].any()
@@ -39,7 +37,7 @@ def test_the_fit_is_exact_without_noise_whatever_b0_and_echo_times(offset, facts
 
 def test_an_offset_that_is_not_fitted_tilts_the_field():
     facts = acquisition()
-    estimate = total_field(phase_of(FIELD, facts, OFFSETS["smooth"]), MAGNITUDE, MASK, facts, NONE)
+    estimate = total_field(phase_of(FIELD, facts, OFFSETS["smooth"]), MAGNITUDE, MASK, facts, **NONE)
     assert np.abs(estimate - FIELD)[MASK].max() > 0.02
 
 
@@ -49,7 +47,7 @@ def test_the_plane_of_bipolar_readouts_is_taken_off(echoes, bipolar):
     facts, sign = acquisition(), (-1) ** np.arange(6)
     theta = 0.1 + 0.01 * X - 0.005 * Y
     phase = (phase_of(FIELD, facts) + theta[..., None] * sign).astype(np.float32)
-    estimate = field_mapping(phase, MAGNITUDE, MASK, facts, replace(NONE, echoes=echoes, bipolar=bipolar))
+    estimate = field_mapping(phase, MAGNITUDE, MASK, facts, **(NONE | {"echoes": echoes, "bipolar": bipolar}))
     for echo in np.atleast_3d(estimate).reshape(*SHAPE, -1).transpose(3, 0, 1, 2):
         close(echo, atol=5e-3)
 
@@ -60,7 +58,7 @@ def test_a_turn_left_in_one_echo_does_not_change_the_field(echo):
     phase = phase_of(FIELD, facts)
     phase[ball(6, (10, 0, 0)), echo] += 2 * np.pi
     phase[::7, ::5, ::3, echo] -= 2 * np.pi
-    close(total_field(phase, MAGNITUDE, MASK, facts, NONE))
+    close(total_field(phase, MAGNITUDE, MASK, facts, **NONE))
 
 
 @pytest.mark.parametrize("echo", range(6))
@@ -68,7 +66,7 @@ def test_turns_left_in_single_voxels_hardly_change_a_field_with_a_smooth_offset(
     facts = acquisition()
     phase = phase_of(FIELD, facts, OFFSETS["smooth"])
     phase[::9, ::9, ::7, echo] += 2 * np.pi
-    close(total_field(phase, MAGNITUDE, MASK, facts, SMOOTH), atol=8e-3)
+    close(total_field(phase, MAGNITUDE, MASK, facts, **SMOOTH), atol=8e-3)
 
 
 @pytest.mark.parametrize("echo", range(1, 5))
@@ -76,7 +74,7 @@ def test_a_turn_in_the_middle_of_the_train_leaves_a_line_with_its_own_offset_alo
     facts = acquisition()
     phase = phase_of(FIELD, facts, ROUGH)
     phase[::7, ::5, ::3, echo] += 2 * np.pi
-    close(total_field(phase, np.ones_like(MAGNITUDE), MASK, facts, VOXEL))
+    close(total_field(phase, np.ones_like(MAGNITUDE), MASK, facts, **VOXEL))
 
 
 def test_an_echo_without_signal_does_not_count():
@@ -85,15 +83,15 @@ def test_an_echo_without_signal_does_not_count():
     phase[20:40, 20:40, 20:30, 4] = 100.0
     magnitude[20:40, 20:40, 20:30, 4] = 0
     for params in (NONE, VOXEL):
-        close(total_field(phase, magnitude, MASK, facts, params))
+        close(total_field(phase, magnitude, MASK, facts, **params))
 
 
-@pytest.mark.parametrize("params", [NONE, SMOOTH, VOXEL], ids=lambda p: p.offset)
+@pytest.mark.parametrize("params", [NONE, SMOOTH, VOXEL], ids=lambda p: p["offset"])
 def test_magnitude_that_is_not_finite_does_not_spread(params):
     facts, magnitude = acquisition(), MAGNITUDE.copy()
     magnitude[30, 30, 20] = np.nan
     magnitude[31, 30, 20, 3] = np.inf
-    estimate = total_field(phase_of(FIELD, facts), magnitude, MASK, facts, params)
+    estimate = total_field(phase_of(FIELD, facts), magnitude, MASK, facts, **params)
     assert np.isfinite(estimate).all()
     rest = MASK.copy()
     rest[30, 30, 20] = False
@@ -105,7 +103,7 @@ def test_a_smooth_offset_halves_the_noise_of_one_offset_a_voxel():
     noise = 0.05 * rng.standard_normal(MAGNITUDE.shape) / MAGNITUDE
     phase = (phase_of(FIELD, facts, OFFSETS["smooth"]) + noise).astype(np.float32)
     smooth, voxel = (
-        (total_field(phase, MAGNITUDE, MASK, facts, replace(p, offset_smoothing_mm=8.0)) - FIELD)[ball(32)].std()
+        (total_field(phase, MAGNITUDE, MASK, facts, **(p | {"offset_smoothing_mm": 8.0})) - FIELD)[ball(32)].std()
         for p in (SMOOTH, VOXEL)
     )
     assert smooth == pytest.approx(0.5 * voxel, rel=0.15)
@@ -115,14 +113,14 @@ def test_weights_are_those_of_least_variance():
     facts, rng = acquisition(), np.random.default_rng(2)
     magnitude = np.where(np.arange(6) == 3, 0.05, 1.0) * np.ones((*SHAPE, 1))
     phase = (phase_of(0 * FIELD, facts) + 0.02 * rng.standard_normal(magnitude.shape) / magnitude).astype(np.float32)
-    estimate = total_field(phase, magnitude, MASK, facts, NONE)
+    estimate = total_field(phase, magnitude, MASK, facts, **NONE)
     expected = 0.02 / np.sqrt((magnitude[0, 0, 0] ** 2 * TE_S**2).sum()) * facts.ppm_per_rad()[0] * TE_S[0]
     assert estimate[MASK].std() == pytest.approx(expected, rel=0.02)
 
 
 def test_separate_gives_every_echo_in_ppm():
     facts = acquisition()
-    estimate = field_mapping(phase_of(FIELD, facts), MAGNITUDE, MASK, facts, replace(NONE, echoes="separate"))
+    estimate = field_mapping(phase_of(FIELD, facts), MAGNITUDE, MASK, facts, **(NONE | {"echoes": "separate"}))
     assert estimate.shape == MAGNITUDE.shape
     assert not estimate[~MASK].any()
     for i in range(6):
@@ -133,8 +131,8 @@ def test_separate_gives_every_echo_in_ppm():
 @pytest.mark.parametrize("echoes", ["together", "separate"])
 def test_one_echo_goes_through_zero(offset, echoes):
     facts = acquisition(1)
-    params = replace(NONE, offset=offset, echoes=echoes, bipolar="always")
-    estimate = field_mapping(phase_of(FIELD, facts), MAGNITUDE[..., :1], MASK, facts, params)
+    params = NONE | {"offset": offset, "echoes": echoes, "bipolar": "always"}
+    estimate = field_mapping(phase_of(FIELD, facts), MAGNITUDE[..., :1], MASK, facts, **params)
     assert estimate.shape == (SHAPE if echoes == "together" else (*SHAPE, 1))
     close(estimate.reshape(SHAPE))
 
@@ -145,7 +143,7 @@ def test_inputs_stay(echoes):
     arrays = phase_of(FIELD, facts), MAGNITUDE.copy(), MASK.copy()
     for array in arrays:
         array.flags.writeable = False
-    field_mapping(*arrays, facts, replace(SMOOTH, echoes=echoes, bipolar="always"))
+    field_mapping(*arrays, facts, **(SMOOTH | {"echoes": echoes, "bipolar": "always"}))
 
 
 def test_precision_is_one_over_the_noise_of_the_field():

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from recon.background.harmonic import CROSS, CUBE, compact_laplacian, harmonic_extension, laplacian_weights
+from recon.background.harmonic import harmonic_extension
+from recon.maths.neighbours import CROSS, CUBE, compact_laplacian, laplacian_weights
 from tests.recon.physics import ball, grid_mm
 
 SHAPE = (40, 44, 36)

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from scipy import fft
 
-from recon.maths.kernels import bounding_box, convolve, dipole_kernel, padded_shape, sphere_kernel
+from recon.grid import Grid
+from recon.maths.boxes import bounding_box, padded_shape
+from recon.maths.kernels import convolve, dipole_kernel, sphere_kernel
 from tests.recon.physics import VOXEL_SIZE_MM, ball, field_of, grid_mm
 
 
@@ -46,12 +48,12 @@ def test_mirrored_b0_mirrors_the_field(shape):
 def point_response(shape, b0_dir, axes=(0, 1, 2)):
     """Cyclic field of a source in the first voxel, on a grid with its axes in another order."""
     shape = tuple(np.array(shape)[list(axes)])
-    D = dipole_kernel(shape, VOXEL_SIZE_MM[list(axes)], b0_dir[list(axes)])
+    D = dipole_kernel(shape, Grid(VOXEL_SIZE_MM[list(axes)], b0_dir[list(axes)]))
     return fft.irfftn(D, s=shape)
 
 
 def test_dipole_stays_in_its_range_and_has_no_mean():
-    D = dipole_kernel((16, 18, 20), VOXEL_SIZE_MM, np.array([0.6, 0, 0.8]))
+    D = dipole_kernel((16, 18, 20), Grid(VOXEL_SIZE_MM, (0.6, 0, 0.8)))
     assert D[0, 0, 0] == 0
     assert D.min() >= -2 / 3 - 1e-6
     assert D.max() <= 1 / 3 + 1e-6

@@ -7,20 +7,15 @@ import sys
 import numpy as np
 import pytest
 
+from recon.acquisition import choose_echo
+from recon.grid import Grid
+from recon.mask import brain_mask, choose_tool, extract_brain
 from recon.mask.fsl import find_bet, fsl_bet
-from recon.mask.stage import (
-    BrainMask,
-    brain_mask,
-    choose_echo,
-    choose_tool,
-    erode_in_plane,
-    extract_brain,
-    remove_islands,
-    volume_ml,
-)
-from recon.maths.kernels import slice_axis
+from recon.mask.leak import volume_ml
+from recon.mask.stage import erode_in_plane, remove_islands
+from recon.maths.boxes import slice_axis
 
-PARAMS = BrainMask(tool="builtin", echo=2, threshold=0.2, erode_mm=2.4, island_mm3=1000.0)
+PARAMS = {"tool": "builtin", "threshold": 0.2, "erode_mm": 2.4, "island_mm3": 1000.0}
 
 STAND_IN = f"""#!{sys.executable}
 '''bet IN OUT [-f FRACTION -m -n]: a mask of all voxels above the fraction of the maximum.'''
@@ -73,17 +68,17 @@ def ball():
     [((1, 1, 3), 2), ((3, 1, 1), 0), ((1, 2, 1), 1), ((1, 1, 1), 2)],
 )
 def test_slices_are_normal_to_the_longest_edge(voxel_size_mm, axis):
-    assert slice_axis(voxel_size_mm) == axis
+    assert slice_axis(Grid(voxel_size_mm)) == axis
 
 
 def test_slices_of_isotropic_voxels_are_axial_however_they_are_stored():
-    assert slice_axis((2, 2, 2), (-0.96, 0.28, 0)) == 0
+    assert slice_axis(Grid((2, 2, 2), (-0.96, 0.28, 0))) == 0
 
 
 def test_erosion_is_a_disc_in_mm():
     mask = np.zeros((41, 41, 3), bool)
     mask[5:36, 5:36] = True
-    eroded = erode_in_plane(mask, 2.4, (0.6, 1.2, 2.0))  # 4 voxels of 0.6 mm, 2 of 1.2 mm
+    eroded = erode_in_plane(mask, Grid((0.6, 1.2, 2.0)), radius_mm=2.4)  # 4 voxels of 0.6 mm, 2 of 1.2 mm
     expected = np.zeros_like(mask)
     expected[9:32, 7:34] = True
     np.testing.assert_array_equal(eroded, expected)
@@ -92,17 +87,17 @@ def test_erosion_is_a_disc_in_mm():
 def test_erosion_leaves_the_slice_direction_alone():
     mask = np.zeros((21, 3, 21), bool)
     mask[5:16, 1, 5:16] = True
-    assert erode_in_plane(mask, 1.0, (1, 4, 1))[:, 1].sum() == 9 * 9
+    assert erode_in_plane(mask, Grid((1, 4, 1)), radius_mm=1.0)[:, 1].sum() == 9 * 9
 
 
 def test_erosion_does_not_eat_from_the_edge_of_the_image():
-    assert erode_in_plane(np.ones((9, 9, 9), bool), 3, (1, 1, 1)).all()
+    assert erode_in_plane(np.ones((9, 9, 9), bool), Grid((1, 1, 1)), radius_mm=3).all()
 
 
 def test_erosion_does_not_write_its_input():
     mask = np.zeros((9, 9, 1), bool)
     mask[2:7, 2:7] = True
-    erode_in_plane(mask, 1, (1, 1, 1))
+    erode_in_plane(mask, Grid((1, 1, 1)), radius_mm=1)
     assert mask.sum() == 25
 
 
@@ -112,7 +107,7 @@ def test_small_islands_go_and_small_holes_are_filled():
     expected = mask.copy()
     mask[10:12, 10:12, 10:12] = False  # hole of 8 voxels
     mask[25:27, 25:27, 25:27] = True  # island of 8 voxels
-    np.testing.assert_array_equal(remove_islands(mask, 9 * 2.0, (1, 1, 2)), expected)
+    np.testing.assert_array_equal(remove_islands(mask, Grid((1, 1, 2)), minimum_mm3=9 * 2.0), expected)
 
 
 def test_islands_and_holes_of_the_limit_stay():
@@ -120,19 +115,19 @@ def test_islands_and_holes_of_the_limit_stay():
     mask[5:20, 5:20, 5:20] = True
     mask[10:12, 10:12, 10:12] = False
     mask[25:27, 25:27, 25:27] = True
-    np.testing.assert_array_equal(remove_islands(mask, 8 * 2.0, (1, 1, 2)), mask)
+    np.testing.assert_array_equal(remove_islands(mask, Grid((1, 1, 2)), minimum_mm3=8 * 2.0), mask)
 
 
 def test_mask_that_vanishes_is_refused_with_its_volumes(ball, no_fsl):
     image, _ = ball
-    params = BrainMask(tool="builtin", echo=1, threshold=0.5, erode_mm=100.0, island_mm3=1.0)
+    params = {"tool": "builtin", "threshold": 0.5, "erode_mm": 100.0, "island_mm3": 1.0}
     with pytest.raises(ValueError, match=r"found none in \d+\.\d\d ml extracted, 0\.00 ml eroded"):
-        brain_mask(image, (2, 2, 3), params)
+        brain_mask(image, Grid((2, 2, 3)), **params)
 
 
 def test_built_in_tool_masks_the_ball(ball, no_fsl):
     image, inside = ball
-    mask = brain_mask(image, (2, 2, 3), PARAMS)
+    mask = brain_mask(image, Grid((2, 2, 3)), **PARAMS)
     assert 0.75 * inside.sum() < mask.sum() < inside.sum()
     assert not (mask & ~inside).any()
 
@@ -148,12 +143,12 @@ def leaking_head():
 
 
 def raw(threshold):
-    return BrainMask(tool="builtin", echo=1, threshold=threshold, erode_mm=0.0, island_mm3=0.0)
+    return {"tool": "builtin", "threshold": threshold, "erode_mm": 0.0, "island_mm3": 0.0}
 
 
 def test_a_leak_raises_the_threshold_and_says_so(leaking_head):
     magnitude, brain = leaking_head
-    mask, threshold, note = extract_brain(magnitude, (4, 4, 4), raw(0.2))
+    mask, threshold, note = extract_brain(magnitude, Grid((4, 4, 4)), **raw(0.2))
     assert threshold == 0.5
     assert "leaked at threshold 0.2" in note
     assert volume_ml(mask, (4, 4, 4)) < 1.15 * volume_ml(brain, (4, 4, 4))
@@ -161,12 +156,12 @@ def test_a_leak_raises_the_threshold_and_says_so(leaking_head):
 
 def test_a_leak_is_a_warning_of_the_plain_mask(leaking_head):
     with pytest.warns(UserWarning, match="raised to 0.5"):
-        brain_mask(leaking_head[0], (4, 4, 4), raw(0.2))
+        brain_mask(leaking_head[0], Grid((4, 4, 4)), **raw(0.2))
 
 
 def test_a_mask_that_does_not_leak_keeps_its_threshold(leaking_head):
     magnitude, brain = leaking_head
-    _, threshold, note = extract_brain(magnitude * np.where(brain, 1, 0.5), (4, 4, 4), raw(0.2))
+    _, threshold, note = extract_brain(magnitude * np.where(brain, 1, 0.5), Grid((4, 4, 4)), **raw(0.2))
     assert (threshold, note) == (0.2, "")
 
 
@@ -181,7 +176,7 @@ def test_fsl_without_fsl_is_refused(no_fsl):
 
 
 def test_unknown_tool_is_refused():
-    with pytest.raises(ValueError, match="expected auto, fsl or builtin, found 'magic'"):
+    with pytest.raises(ValueError, match="config brain_mask.tool: expected one of auto, fsl, builtin, found magic"):
         choose_tool("magic")
 
 
@@ -201,24 +196,24 @@ def test_fsl_makes_the_mask_whatever_its_output_type(fsl, ball):
     image, inside = ball
     broken = image.copy()
     broken[0, 0, 0] = np.nan
-    np.testing.assert_array_equal(fsl_bet(broken, (2, 2, 3), 0.2), inside)
+    np.testing.assert_array_equal(fsl_bet(broken, (2, 2, 3), threshold=0.2), inside)
 
 
 def test_fsl_that_complains_but_delivers_is_a_warning(fsl, ball):
     image, inside = ball
     with pytest.warns(UserWarning, match="a word of warning"):
-        np.testing.assert_array_equal(fsl_bet(image, (2, 2, 3), 0.3), inside)
+        np.testing.assert_array_equal(fsl_bet(image, (2, 2, 3), threshold=0.3), inside)
 
 
 def test_fsl_that_fails_is_an_error(fsl, ball):
     with pytest.raises(RuntimeError, match="no brain here"):
-        fsl_bet(ball[0], (2, 2, 3), 0.9)
+        fsl_bet(ball[0], (2, 2, 3), threshold=0.9)
 
 
 def test_brain_mask_goes_through_fsl(fsl, ball):
     image, inside = ball
-    params = BrainMask(tool="auto", echo=1, threshold=0.2, erode_mm=0.0, island_mm3=0.0)
-    np.testing.assert_array_equal(brain_mask(image, (2, 2, 3), params), inside)
+    params = {"tool": "auto", "threshold": 0.2, "erode_mm": 0.0, "island_mm3": 0.0}
+    np.testing.assert_array_equal(brain_mask(image, Grid((2, 2, 3)), **params), inside)
 
 
 @pytest.mark.parametrize(("echoes", "wanted", "index"), [(6, 2, 1), (1, 2, 0), (3, 3, 2)])

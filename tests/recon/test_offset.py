@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from recon.field.offset import bipolar_offset, phase_offset
+from recon.field.offset import phase_offset
 from recon.maths.blocks import block_sum, expand
+from recon.unwrap.bipolar import bipolar_offset
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, grid_mm
 
 MASK = ball(30)
@@ -67,7 +68,7 @@ def test_a_slope_is_recovered_up_to_the_rim(coords, rate):
     x, y, _ = coords
     offset = 0.4 + 0.03 * x - 0.02 * y
     unwrapped = offset[..., None] + rate[..., None] * UNEVEN_S
-    estimate = phase_offset(unwrapped, None, MASK, UNEVEN_S, VOXEL_SIZE_MM, SIGMA_MM)
+    estimate = phase_offset(unwrapped, None, MASK, UNEVEN_S, VOXEL_SIZE_MM, sigma_mm=SIGMA_MM)
     np.testing.assert_allclose(estimate[MASK], offset[MASK], atol=0.005)
     assert not estimate[~MASK].any()
 
@@ -78,7 +79,7 @@ def test_noise_is_averaged_and_faint_voxels_count_less(coords, rate):
     magnitude = np.where(rng.random(SHAPE) < 0.2, 0.03, 1.0)[..., None] * np.ones(4)
     noise = 0.05 * rng.standard_normal(magnitude.shape) / magnitude
     unwrapped = offset[..., None] + rate[..., None] * EVEN_S + noise
-    error = phase_offset(unwrapped, magnitude, MASK, EVEN_S, VOXEL_SIZE_MM, SIGMA_MM) - offset
+    error = phase_offset(unwrapped, magnitude, MASK, EVEN_S, VOXEL_SIZE_MM, sigma_mm=SIGMA_MM) - offset
     assert np.sqrt(np.mean(error[MASK] ** 2)) < 0.02
 
 
@@ -88,7 +89,7 @@ def test_voxels_without_signal_or_finite_phase_do_not_spread(rate):
     magnitude[30:36, 30:36, 20] = 0
     magnitude[20, 36, 24] = np.inf
     unwrapped[32, 36, 24] = np.nan
-    estimate = phase_offset(unwrapped, magnitude, MASK, EVEN_S, VOXEL_SIZE_MM, SIGMA_MM)
+    estimate = phase_offset(unwrapped, magnitude, MASK, EVEN_S, VOXEL_SIZE_MM, sigma_mm=SIGMA_MM)
     np.testing.assert_allclose(estimate[MASK], 0.4, atol=0.005)
 
 
@@ -96,13 +97,15 @@ def test_voxels_without_signal_or_finite_phase_do_not_spread(rate):
 def test_offset_of_a_few_voxels_is_finite(voxels):
     mask = np.zeros((4, 5, 6), bool)
     mask.flat[40 : 40 + voxels] = True
-    estimate = phase_offset(np.full((*mask.shape, 4), 0.7), None, mask, EVEN_S, VOXEL_SIZE_MM, SIGMA_MM)
+    estimate = phase_offset(np.full((*mask.shape, 4), 0.7), None, mask, EVEN_S, VOXEL_SIZE_MM, sigma_mm=SIGMA_MM)
     np.testing.assert_allclose(estimate, 0.7 * mask, atol=1e-4)
 
 
 def test_one_echo_has_no_offset():
     with pytest.raises(ValueError, match="at least 2 echoes, found 1"):
-        phase_offset(np.zeros((2, 2, 2, 1)), None, np.ones((2, 2, 2), bool), EVEN_S[:1], VOXEL_SIZE_MM, SIGMA_MM)
+        phase_offset(
+            np.zeros((2, 2, 2, 1)), None, np.ones((2, 2, 2), bool), EVEN_S[:1], VOXEL_SIZE_MM, sigma_mm=SIGMA_MM
+        )
 
 
 def test_blocks_and_back_keep_a_plane():
@@ -118,6 +121,6 @@ def test_inputs_stay_untouched(rate):
     magnitude = np.ones_like(phase)
     before = phase.copy(), magnitude.copy()
     bipolar_offset(phase, magnitude, MASK, EVEN_S)
-    phase_offset(phase, magnitude, MASK, EVEN_S, VOXEL_SIZE_MM, SIGMA_MM)
+    phase_offset(phase, magnitude, MASK, EVEN_S, VOXEL_SIZE_MM, sigma_mm=SIGMA_MM)
     np.testing.assert_array_equal(phase, before[0])
     np.testing.assert_array_equal(magnitude, before[1])

@@ -5,7 +5,7 @@ import jsonschema
 import pytest
 import yaml
 
-from recon.pipeline import Chain
+from recon.pipeline import SECTIONS, STAGES
 from recon.settings import arm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,11 +54,13 @@ def test_the_configuration_is_left_as_it_is(pipeline):
 
 
 @pytest.mark.parametrize("pipeline", ["paper", "consensus"])
-def test_both_arms_fit_the_schema_and_make_a_chain(pipeline):
+def test_both_arms_fit_the_schema_and_choose_a_method_of_every_stage(pipeline):
     given = config(pipeline)
     jsonschema.validate(given, SCHEMA)
     jsonschema.validate(arm(given), SCHEMA)
-    assert isinstance(Chain.of(arm(given)), Chain)
+    assert set(SECTIONS) <= set(given)
+    for section, stage in STAGES.items():
+        assert stage.chosen(arm(given)[section])[stage.key] in stage.methods
 
 
 def test_an_unknown_arm_is_refused():

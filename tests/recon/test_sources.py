@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 
 from recon.background.sources import background_remainder, factors_of_field
-from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, slope
+from recon.grid import Grid
+from tests.recon.physics import GRID, SHAPE, VOXEL_SIZE_MM, ball, field_of, slope
 
 BRAIN = ball(36)
 UP = np.array([0.0, 0.0, 1.0])
 
 
 def remainder(field_ppm, b0_dir=UP):
-    return background_remainder(field_ppm, BRAIN, VOXEL_SIZE_MM, b0_dir)
+    return background_remainder(field_ppm, BRAIN, Grid(VOXEL_SIZE_MM, b0_dir))
 
 
 def spread(field_ppm):
@@ -65,7 +66,7 @@ def test_it_is_zero_outside_and_values_there_are_not_read():
 def test_inputs_stay():
     field, mask = field_of(source(0.1, 5, (0, 0, 0))), BRAIN.copy()
     field.flags.writeable = mask.flags.writeable = False
-    background_remainder(field, mask, VOXEL_SIZE_MM, UP)
+    background_remainder(field, mask, GRID)
 
 
 WIDE = ball(33) & ~ball(26)  # a cortex, whose field is slow
@@ -77,7 +78,7 @@ def contrast(shape):
 
 
 def factor(field_ppm, shown):
-    return factors_of_field(field_ppm, BRAIN, VOXEL_SIZE_MM, UP, shown).item()
+    return factors_of_field(field_ppm, BRAIN, GRID, contrasts=shown).item()
 
 
 @pytest.mark.parametrize("background", [0.0, 9.4])
@@ -94,4 +95,4 @@ def test_a_contrast_without_susceptibility_is_worth_nothing():
 def test_a_mask_thinner_than_a_coarse_voxel_says_nothing():
     thin = BRAIN & (np.arange(SHAPE[2]) == 24)
     field = field_of(source(0.4, 5, (0, 46, -10)))
-    assert factors_of_field(field, thin, VOXEL_SIZE_MM, UP, contrast(WIDE)).tolist() == [0]
+    assert factors_of_field(field, thin, GRID, contrasts=contrast(WIDE)).tolist() == [0]

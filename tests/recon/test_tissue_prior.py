@@ -1,19 +1,16 @@
 """What total variation may, and may not, take from the magnitude."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from recon.inversion.stage import dipole_inversion
-from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, grid_mm, slope
+from recon.inversion import dipole_inversion
+from tests.recon.physics import GRID, SHAPE, ball, field_of, grid_mm, slope
 from tests.recon.test_inversion import TV
 
-UP = np.array([0.0, 0.0, 1.0])
 TE_S = np.array([0.005, 0.015, 0.030])
 BRAIN = ball(40)
-PLAIN = replace(TV, tv_prior="none")
+PLAIN = TV | {"tv_prior": "none"}
 SIDES = [ball(6, (side * 14, 4, 0)) for side in (-1, 1)]
 X, Y, Z = grid_mm()
 
@@ -43,7 +40,7 @@ def noisy(field_ppm, sd=0.004):
 
 
 def invert(field_ppm, echoes, params=TV):
-    return dipole_inversion(field_ppm, BRAIN, VOXEL_SIZE_MM, UP, params, magnitude=echoes)
+    return dipole_inversion(field_ppm, BRAIN, GRID, **params, magnitude=echoes)
 
 
 def error(estimate, truth):

@@ -1,13 +1,11 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy import fft, ndimage
 
-from recon.inversion.division import inverse_kernel, smoothed, structure_mask, tkd
+from recon.grid import Grid
+from recon.inversion.division import inverse_kernel, iterative_tkd, smoothed, structure_mask, tkd
 from recon.maths.kernels import dipole_kernel
-from tests.recon.physics import VOXEL_SIZE_MM, ball, field_of, nuclei, slope
-from tests.recon.test_inversion import ITERATIVE, TKD
+from tests.recon.physics import GRID, VOXEL_SIZE_MM, ball, field_of, nuclei, slope
 
 T = 0.1
 RNG = np.random.default_rng(0)
@@ -15,7 +13,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.fixture(scope="module")
 def D():
-    return dipole_kernel((24, 26, 20), VOXEL_SIZE_MM, np.array([0, 0.6, 0.8]))
+    return dipole_kernel((24, 26, 20), Grid(VOXEL_SIZE_MM, (0, 0.6, 0.8)))
 
 
 @pytest.mark.parametrize("truncation", ["clamp", "swim", "zero"])
@@ -57,35 +55,32 @@ def test_what_lies_outside_the_cone_is_recovered_exactly():
     chi[8:14, 8:14, 8:12] = RNG.normal(size=(6, 6, 4))
     # zero-filled far enough and not cropped by a mask, the field holds chi off the cone
     grid = (96, 96, 80)
-    D = dipole_kernel(grid, VOXEL_SIZE_MM, np.array([0, 0, 1]))
+    D = dipole_kernel(grid, GRID)
     X = fft.rfftn(chi, grid)
     outside = np.abs(D) >= T
-    recovered = X * D * inverse_kernel(D, T)
+    recovered = X * D * inverse_kernel(D, T, "clamp")
     np.testing.assert_allclose(recovered[outside], X[outside], rtol=1e-4, atol=1e-4)
 
 
 def test_scaling_the_field_scales_the_map():
     brain, field = ball(40), field_of(nuclei())
-    one, two = (tkd(f, brain, VOXEL_SIZE_MM, (0, 0, 1), TKD) for f in (field, 2 * field))
+    one, two = (tkd(f, brain, GRID) for f in (field, 2 * field))
     np.testing.assert_allclose(two, 2 * one, atol=1e-5)
 
 
 @pytest.mark.parametrize("truncation", ["clamp", "swim"])
 def test_iteration_brings_the_slope_nearer_to_one(truncation):
     brain, chi = ball(40), nuclei()
-    r2star = 20 + 120 * chi
-    start = replace(ITERATIVE, structure="r2star_or_chi", truncation=truncation)
-    plain, iterated = (
-        slope(tkd(field_of(chi), brain, VOXEL_SIZE_MM, (0, 0, 1), p, r2star), chi, brain)
-        for p in (replace(start, method="tkd"), start)
-    )
+    plain = slope(tkd(field_of(chi), brain, GRID, threshold=T, truncation=truncation), chi, brain)
+    settings = {"threshold": T, "truncation": truncation, "structure": "r2star_or_chi", "r2star_hz": 20 + 120 * chi}
+    iterated = slope(iterative_tkd(field_of(chi), brain, GRID, **settings), chi, brain)
     assert abs(iterated - 1) < abs(plain - 1)
     assert iterated == pytest.approx(1, abs=0.06)
 
 
 def test_no_iteration_is_plain_division():
     brain, field = ball(40), field_of(nuclei())
-    plain, none = (tkd(field, brain, VOXEL_SIZE_MM, (0, 0, 1), p) for p in (TKD, replace(ITERATIVE, iterations=0)))
+    plain, none = tkd(field, brain, GRID), iterative_tkd(field, brain, GRID, iterations=0)
     np.testing.assert_allclose(none, plain, atol=1e-6)
 
 
@@ -93,8 +88,8 @@ def test_structures_are_found_in_the_echoes_together():
     brain, chi = ball(40), nuclei()
     noise = 0.02 * RNG.standard_normal((*chi.shape, 1), np.float32)
     echoes = field_of(chi)[..., None] + np.concatenate([noise, 0 * noise], -1)
-    together = tkd(echoes, brain, VOXEL_SIZE_MM, (0, 0, 1), ITERATIVE)
-    alone = tkd(echoes[..., 1], brain, VOXEL_SIZE_MM, (0, 0, 1), ITERATIVE)
+    together = iterative_tkd(echoes, brain, GRID, structure="chi")
+    alone = iterative_tkd(echoes[..., 1], brain, GRID, structure="chi")
     np.testing.assert_allclose(together[..., 1], alone, atol=0.01)  # the noisy echo adds no structure to the clear one
 
 
@@ -109,13 +104,13 @@ def test_structure_follows_r2star_where_iron_is_low_and_drops_islands():
     r2star = 20 + 10 * ball(8).astype(np.float32)
     chi[ball(3, (20, 0, 0))] = 0.3
     mask = np.ones(chi.shape, bool)
-    M = structure_mask(chi, mask, r2star, 2, replace(ITERATIVE, structure="r2star_or_chi"))
+    M = structure_mask(chi, mask, 2, r2star_hz=r2star, structure="r2star_or_chi")
     assert M[ball(6)].all()
     assert not M[ball(3, (20, 0, 0))].any()
-    assert not structure_mask(chi, mask, r2star, 2, ITERATIVE).any()
+    assert not structure_mask(chi, mask, 2, r2star_hz=r2star, structure="chi").any()
 
 
 def test_structure_ignores_r2star_that_is_not_a_number():
     r2star = np.full((32, 32, 16), np.nan, np.float32)
-    params = replace(ITERATIVE, structure="r2star_or_chi")
-    assert not structure_mask(np.zeros(r2star.shape), np.ones(r2star.shape, bool), r2star, 2, params).any()
+    empty, everywhere = np.zeros(r2star.shape), np.ones(r2star.shape, bool)
+    assert not structure_mask(empty, everywhere, 2, r2star_hz=r2star, structure="r2star_or_chi").any()

@@ -2,16 +2,15 @@ import numpy as np
 import pytest
 from scipy import fft
 
+from recon.inversion import dipole_inversion
 from recon.inversion.dipole_model import Model, dipole_misfit, field_error
 from recon.inversion.noise import field_noise
-from recon.inversion.stage import dipole_inversion
 from recon.inversion.total_variation import unexplained
 from recon.maths.differences import differences, differences_adjoint, inner_differences, laplacian_kernel
 from recon.maths.spectrum import BoxTransform
-from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, nuclei, slope
+from tests.recon.physics import GRID, SHAPE, ball, field_of, nuclei, slope
 from tests.recon.test_inversion import TKD, TV
 
-UP = np.array([0.0, 0.0, 1.0])
 SPACING = np.array([0.7, 1.1, 1.3])
 BRAIN = ball(40)
 FIELD = field_of(nuclei())
@@ -72,7 +71,7 @@ def test_a_linear_field_and_a_tiny_mask_hold_no_noise():
 
 
 def test_regularisation_follows_the_noise():
-    model = Model.of(BRAIN, VOXEL_SIZE_MM, UP, 1)
+    model = Model.of(BRAIN, GRID)
     weight = BRAIN.astype(np.float32)
     errors = [field_error((FIELD + noise(sd)) * BRAIN, weight, BRAIN, model) for sd in (0, 0.002, 0.008)]
     assert errors == sorted(errors)
@@ -80,7 +79,7 @@ def test_regularisation_follows_the_noise():
 
 
 def test_a_background_field_raises_the_misfit():
-    model = Model.of(BRAIN, VOXEL_SIZE_MM, UP, 1)
+    model = Model.of(BRAIN, GRID)
     across = field_of(nuclei(), (1, 0, 0))  # of the same nuclei in another B0: not what this model makes
     assert dipole_misfit(across * BRAIN, model) > 2 * dipole_misfit(FIELD * BRAIN, model)
 
@@ -88,17 +87,17 @@ def test_a_background_field_raises_the_misfit():
 @pytest.mark.parametrize("sd", [0, 0.002, 0.01])
 def test_tv_beats_division_on_sharp_objects(sd):
     field = FIELD + noise(sd)
-    tv, division = (error(dipole_inversion(field, BRAIN, VOXEL_SIZE_MM, UP, params), nuclei()) for params in (TV, TKD))
+    tv, division = (error(dipole_inversion(field, BRAIN, GRID, **params), nuclei()) for params in (TV, TKD))
     assert tv < 0.7 * division
 
 
 def test_tv_measures_iron_to_scale():
-    estimate = dipole_inversion(FIELD, BRAIN, VOXEL_SIZE_MM, UP, TV)
+    estimate = dipole_inversion(FIELD, BRAIN, GRID, **TV)
     assert slope(estimate, nuclei(), BRAIN) == pytest.approx(1, abs=0.03)
 
 
 def test_texture_above_the_noise_is_returned():
-    model = Model.of(BRAIN, VOXEL_SIZE_MM, UP, 1)
+    model = Model.of(BRAIN, GRID)
     texture = np.where(BRAIN, noise(0.02, seed=1), 0)
     residual = (field_of(texture) + noise(0.001)) * BRAIN
     added = model.transform.inverse(unexplained(residual, 0.001, model))
@@ -111,13 +110,13 @@ def test_untrustworthy_data_weigh_less():
     field = FIELD + np.where(bad, noise(0.1), 0)
     precision = np.where(bad, 0.01, 1).astype(np.float32)
     blind, weighted = (
-        error(dipole_inversion(field, BRAIN, VOXEL_SIZE_MM, UP, TV, precision=m), nuclei()) for m in (None, precision)
+        error(dipole_inversion(field, BRAIN, GRID, **TV, precision=m), nuclei()) for m in (None, precision)
     )
     assert weighted < 0.7 * blind
 
 
 def test_pure_noise_holds_nothing_unexplained():
-    model = Model.of(BRAIN, VOXEL_SIZE_MM, UP, 1)
+    model = Model.of(BRAIN, GRID)
     residual = noise(0.002) * BRAIN
     added = model.transform.inverse(unexplained(residual, 0.0022, model))  # its noise taken for a little more
     assert added[BRAIN].std() < 0.2 * residual[BRAIN].std()
@@ -127,4 +126,4 @@ def test_pure_noise_holds_nothing_unexplained():
 def test_unusable_magnitude_gives_a_finite_map(precision):
     weights = np.full(SHAPE, precision, np.float32)
     weights[:32] = 1
-    assert np.isfinite(dipole_inversion(FIELD, BRAIN, VOXEL_SIZE_MM, UP, TV, precision=weights)).all()
+    assert np.isfinite(dipole_inversion(FIELD, BRAIN, GRID, **TV, precision=weights)).all()

@@ -1,13 +1,10 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from recon.mask.trim import RIM_MM, at_the_rim, decays_fast, phase_coherence, reliable_mask
-from recon.unwrap.stage import UnwrapPhase
-from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, grid_mm
+from tests.recon.physics import GRID, SHAPE, ball, grid_mm
 
-PARAMS = UnwrapPhase(method="weighted", align_echoes=True, trim_coherence=0.5, trim_echo=1, trim_r2star_hz=50.0)
+PARAMS = {"trim_coherence": 0.5, "trim_echo": 1, "trim_r2star_hz": 50.0}
 TE_S = np.array([0.005, 0.015, 0.025])
 BRAIN = ball(34)
 
@@ -22,7 +19,7 @@ def decay(r2star_hz):
 
 
 def trim(phase, magnitude, params=PARAMS, mask=BRAIN):
-    return reliable_mask(phase, magnitude, mask, TE_S[: phase.shape[-1]], VOXEL_SIZE_MM, params)
+    return reliable_mask(phase, magnitude, mask, TE_S[: phase.shape[-1]], GRID, **params)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +62,7 @@ def test_trimming_drops_a_noisy_rim_and_keeps_a_hole_inside(smooth):
 
 
 def test_literal_paper_keeps_the_whole_mask(smooth):
-    literal = replace(PARAMS, method="best_path", trim_coherence=0)
+    literal = PARAMS | {"trim_coherence": 0}
     np.testing.assert_array_equal(trim(smooth[..., None], smooth[..., None], literal), BRAIN)
 
 
@@ -127,7 +124,7 @@ def test_a_mask_of_nothing_but_noise_is_refused():
         trim(
             rng.uniform(-np.pi, np.pi, (*SHAPE, 1)).astype(np.float32),
             np.ones((*SHAPE, 1), np.float32),
-            replace(PARAMS, trim_coherence=0.9),
+            PARAMS | {"trim_coherence": 0.9},
         )
 
 

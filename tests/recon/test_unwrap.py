@@ -2,17 +2,20 @@ import numpy as np
 import pytest
 from skimage.restoration import unwrap_phase as skimage_unwrap
 
-from recon.unwrap.spanning_tree import fixed_point, in_rad, unwrap_along_tree
-from recon.unwrap.stage import UnwrapPhase, align_echoes, unwrap, unwrap_phase
+from recon.maths.wrap import fixed_point, in_rad
+from recon.unwrap import METHODS, unwrap_phase
+from recon.unwrap.series import align_echoes
+from recon.unwrap.spanning_tree import unwrap_along_tree
 from tests.recon.physics import SHAPE, acquisition, ball, field_of, grid_mm, signal
 
 TE_S = np.array([0.005, 0.010, 0.015, 0.020])
-METHODS = ("weighted", "best_path")
 TURN = 2 * np.pi
 
 
-def params(method="weighted", align=True):
-    return UnwrapPhase(method=method, align_echoes=align, trim_coherence=0, trim_echo=1, trim_r2star_hz=40.0)
+def unwrap(phase, magnitude, mask, method):
+    """One echo."""
+    signal = None if magnitude is None else magnitude[..., None]
+    return unwrap_phase(phase[..., None], mask, TE_S[:1], method=method, magnitude=signal, align_echoes=False)[..., 0]
 
 
 def wrap(phase):
@@ -56,7 +59,7 @@ def test_a_smooth_field_of_any_slope_comes_back(smooth, method, scale):
 @pytest.mark.parametrize("method", METHODS)
 def test_unwrapping_adds_whole_turns_inside_and_nothing_outside(head, method):
     phase, magnitude, mask, te_s, _ = head
-    unwrapped = unwrap_phase(phase, magnitude, mask, te_s, params(method))
+    unwrapped = unwrap_phase(phase, mask, te_s, magnitude=magnitude, method=method)
     turns = (unwrapped - phase)[mask] / TURN
     np.testing.assert_allclose(turns, np.round(turns), atol=1e-5)
     assert unwrapped.dtype == np.float32
@@ -86,7 +89,7 @@ def test_weights_spare_many_errors_of_a_single_late_echo(head):
 
 def test_echoes_together_leave_a_tenth_of_the_errors_of_each_alone(head):
     phase, magnitude, mask, te_s, truth = head
-    together = unwrap_phase(phase, magnitude, mask, te_s, params())[..., 5]
+    together = unwrap_phase(phase, mask, te_s, magnitude=magnitude)[..., 5]
     alone = unwrap(phase[..., 5], magnitude[..., 5], mask, "weighted")
     assert wrong(together, truth[..., 5], mask) < 0.1 * wrong(alone, truth[..., 5], mask)
 
@@ -121,13 +124,13 @@ def test_noise_around_the_head_does_not_harm_it(head):
     rng = np.random.default_rng(2)
     phase = np.where(mask[..., None], phase, rng.uniform(-np.pi, np.pi, phase.shape)).astype(np.float32)
     magnitude = np.where(mask[..., None], magnitude, 0.05)
-    unwrapped = unwrap_phase(phase, magnitude, np.ones(SHAPE, bool), te_s, params())
+    unwrapped = unwrap_phase(phase, np.ones(SHAPE, bool), te_s, magnitude=magnitude)
     assert max(wrong(unwrapped[..., i], truth[..., i], mask) for i in range(6)) < 2e-3
 
 
 def test_magnitude_is_not_needed(head):
     phase, _, mask, te_s, truth = head
-    unwrapped = unwrap_phase(phase, None, mask, te_s, params())
+    unwrapped = unwrap_phase(phase, mask, te_s)
     assert max(wrong(unwrapped[..., i], truth[..., i], mask) for i in range(6)) < 2e-3
 
 
@@ -135,7 +138,7 @@ def test_magnitude_is_not_needed(head):
 def test_echoes_of_any_number_and_spacing_follow_a_straight_line(smooth, te_s):
     mask, te_s = ball(30), np.array(te_s)
     truth = 0.4 + 0.2 * smooth[..., None] * te_s / te_s[0]
-    error = (unwrap_phase(wrap(truth), None, mask, te_s, params()) - truth)[mask]
+    error = (unwrap_phase(wrap(truth), mask, te_s) - truth)[mask]
     for i in range(len(te_s)):
         flat_shifted(error[:, i], atol=2e-3)
 
@@ -144,7 +147,7 @@ def test_a_steep_offset_at_te_0_does_no_harm(smooth):
     mask = ball(30)
     x, y, _ = grid_mm()
     truth = smooth[..., None] * TE_S / 0.005 + (0.2 * y - 0.15 * x)[..., None]
-    error = (unwrap_phase(wrap(truth), None, mask, TE_S, params()) - truth)[mask]
+    error = (unwrap_phase(wrap(truth), mask, TE_S) - truth)[mask]
     for i in range(len(TE_S)):
         flat_shifted(error[:, i], atol=2e-3)
 
@@ -155,7 +158,7 @@ def test_bipolar_readouts_are_followed(smooth):
     odd_even = np.array([1, -1, 1, -1])
     truth = smooth[..., None] * TE_S / 0.005 + (0.4 + 0.08 * x)[..., None] * odd_even
     phase = wrap(truth)
-    unwrapped = unwrap_phase(phase, None, mask, TE_S, params())
+    unwrapped = unwrap_phase(phase, mask, TE_S)
     turns = (unwrapped - phase)[mask] / TURN
     np.testing.assert_allclose(turns, np.round(turns), atol=1e-5)
     assert max(wrong(unwrapped[..., i], truth[..., i], mask) for i in range(4)) < 1e-3
@@ -164,7 +167,7 @@ def test_bipolar_readouts_are_followed(smooth):
 def test_two_components_are_unwrapped_each_and_aligned_over_echoes(smooth):
     left, right = ball(14, (-20, 0, 0)), ball(14, (20, 0, 0))
     truth = 0.2 + smooth[..., None] * TE_S / 0.005
-    error = unwrap_phase(wrap(truth), None, left | right, TE_S, params()) - truth
+    error = unwrap_phase(wrap(truth), left | right, TE_S) - truth
     for part in (left, right):
         flat_shifted(np.diff(error[part], n=2, axis=1).ravel(), atol=2e-3)
         for i in range(len(TE_S)):
@@ -176,10 +179,10 @@ def test_two_components_are_unwrapped_each_and_aligned_over_echoes(smooth):
 def test_a_bad_voxel_is_left_out_and_does_not_spread(smooth, method, value):
     mask = ball(30)
     phase = wrap(smooth[..., None] * TE_S / 0.005)
-    clean = unwrap_phase(phase, None, mask, TE_S, params(method))
+    clean = unwrap_phase(phase, mask, TE_S, method=method)
     phase[32, 36, 24, 2] = value
     phase[~mask] = value
-    unwrapped = unwrap_phase(phase, None, mask, TE_S, params(method))
+    unwrapped = unwrap_phase(phase, mask, TE_S, method=method)
     assert not unwrapped[32, 36, 24].any()
     elsewhere = mask.copy()
     elsewhere[32, 36, 24] = False
@@ -191,7 +194,7 @@ def test_bad_magnitudes_do_not_spread(smooth):
     truth = smooth[..., None] * TE_S / 0.005
     magnitude = np.ones(truth.shape, np.float32)
     magnitude[30:33, 36, 24] = np.array([np.nan, np.inf, -1])[:, None]
-    unwrapped = unwrap_phase(wrap(truth), magnitude, mask, TE_S, params())
+    unwrapped = unwrap_phase(wrap(truth), mask, TE_S, magnitude=magnitude)
     assert max(wrong(unwrapped[..., i], truth[..., i], mask) for i in range(4)) == 0
 
 
@@ -201,7 +204,7 @@ def test_masks_of_a_few_voxels(method, voxels):
     mask = np.zeros((4, 5, 6), bool)
     mask.flat[40 : 40 + voxels] = True
     phase = np.random.default_rng(0).uniform(-3, 3, (*mask.shape, 4)).astype(np.float32)
-    unwrapped = unwrap_phase(phase, np.abs(phase), mask, TE_S, params(method))
+    unwrapped = unwrap_phase(phase, mask, TE_S, magnitude=np.abs(phase), method=method)
     assert np.isfinite(unwrapped).all()
     assert not unwrapped[~mask].any()
 
@@ -209,14 +212,16 @@ def test_masks_of_a_few_voxels(method, voxels):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_constant_stays_constant_without_any_signal(method):
     phase = np.full((5, 6, 7, 4), 1.5, np.float32)
-    unwrapped = unwrap_phase(phase, np.zeros_like(phase), np.ones(phase.shape[:3], bool), TE_S, params(method))
+    unwrapped = unwrap_phase(phase, np.ones(phase.shape[:3], bool), TE_S, magnitude=np.zeros_like(phase), method=method)
     assert np.ptp(unwrapped, axis=(0, 1, 2)).max() == 0
 
 
 def test_workers_change_nothing(head):
     phase, magnitude, mask, te_s, _ = head
-    one = unwrap_phase(phase, magnitude, mask, te_s, params(align=False))
-    np.testing.assert_array_equal(unwrap_phase(phase, magnitude, mask, te_s, params(align=False), workers=2), one)
+    one = unwrap_phase(phase, mask, te_s, magnitude=magnitude, align_echoes=False)
+    np.testing.assert_array_equal(
+        unwrap_phase(phase, mask, te_s, magnitude=magnitude, align_echoes=False, workers=2), one
+    )
 
 
 def test_orientation_of_the_array_does_not_matter(smooth):
@@ -237,6 +242,6 @@ def test_echoes_are_aligned_to_a_straight_line_through_te(smooth):
 def test_inputs_stay_untouched(head, method):
     phase, magnitude, mask, te_s, _ = head
     before = phase.copy(), magnitude.copy(), mask.copy()
-    unwrap_phase(phase, magnitude, mask, te_s, params(method))
+    unwrap_phase(phase, mask, te_s, magnitude=magnitude, method=method)
     for was, now in zip(before, (phase, magnitude, mask), strict=True):
         np.testing.assert_array_equal(now, was)

@@ -7,7 +7,7 @@ FEEDS = {  # rule: rules that read its outputs, in a run of target `all`
     "t1w_map slice_stack subject_page methods model_card",
     "brain_mask": "unwrap_phase r2star_map t1w_map locate_nuclei slice_stack subject_page methods",
     "unwrap_phase": "field_mapping local_field subject_page",
-    "field_mapping": "local_field dipole_inversion",
+    "field_mapping": "local_field",
     "local_field": "dipole_inversion combine_echoes map_accuracy subject_page",
     "r2star_map": "dipole_inversion t1w_map locate_nuclei slice_stack region_features map_accuracy subject_page",
     "dipole_inversion": "combine_echoes",

@@ -11,9 +11,9 @@ import yaml
 from safetensors.numpy import save_file
 
 from qnet.images.data import read_stack, write_stack
+from qnet.networks.heads.models import new_model
 from qnet.networks.model import ImageModel
 from qnet.networks.predict import embed, prepare
-from qnet.networks.scan_model import ScanModel
 from qnet.networks.weights import write_weights
 from tests.qnet.settings import PAPER, WINDOW
 from workflow.lib.report.model_card import NEEDED
@@ -94,7 +94,7 @@ def write_networks(place, fold, stacks):
     """An image model and a scan model with random weights, and the embeddings of all subjects."""
     place.mkdir(parents=True)
     torch.manual_seed(fold)
-    image, scan = ImageModel().eval(), ScanModel("concat", 8, SLICES)
+    image, scan = ImageModel().eval(), new_model("concat", 8, SLICES)
     write_weights(place / "image_model_swa.safetensors", image, ABOUT | {"fold": fold})
     about = {"fold": fold, "seed": 0, "slices": SLICES, "head": "concat", "hidden_size": 8}
     write_weights(place / "scan_model.safetensors", scan, about)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from workflow.lib.report.acquisition_table import acquisition_table, milliseconds, plain, title
+from workflow.lib.report.acquisition_table import acquisition_table, milliseconds, title
+from workflow.lib.words import plain
 
 FACTS = {
     "te_s": [0.0023, 0.0046],

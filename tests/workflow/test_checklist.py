@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from workflow.lib.report.checklist import ABSENT, checklist, facts
-from workflow.lib.report.report_data import TABLES, flow_of
+from workflow.lib.report.report_data import flow_of, read_tables
 from workflow.scripts import checklist as script
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
@@ -18,7 +18,7 @@ PEOPLE = pd.DataFrame({
     "participant_id": [f"sub-{i:02d}" for i in range(10)], "group": ["HH"] * 6 + ["HC"] * 4, "sex": list("FM") * 5,
     "age": range(30, 80, 5), "fold": [0, 1] * 5,
 })  # fmt: skip
-NO_TABLES: dict[str, list] = {name: [] for name in TABLES}
+NO_TABLES = read_tables([])
 TABLE3 = [
     {"input": "crop", "model": "Q-Net", "seeds": 1, "subjects": 10, "fn": 1, "fp": 2, "auc": 0.8, "auc_low": 0.5,
      "auc_high": 1.0},

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recon.intake.scan import Series
 from recon.phantom.anatomy import FOV_MM
 from workflow.lib.jobs import left_over
-from workflow.lib.jobs.resources import IMAGES, NETWORKS, PYTHON_MB, SIMULATED_MM3, images_mb, network_mb
+from workflow.lib.jobs.resources import IMAGES, NETWORKS, PYTHON_MB, SIMULATED_MM3, images_mb, job_mb, network_mb
 
 QUEUE = """\
 12|/data/study|rule_scan_brain_mask
@@ -74,6 +75,13 @@ def test_the_size_of_simulated_images_is_the_simulations():
 )
 def test_memory_covers_what_was_measured_at_the_papers_size(rule, measured_mb):
     assert images_mb(rule, 320 * 380 * 84, 6) > measured_mb + 400  # two Snakemakes
+
+
+def test_a_rule_without_a_row_gets_memory_for_the_images_of_its_scan():
+    sizes = {"scans": 4, "stack": {"slices": 5, "image_size": 100}, "training": {"batch_size": 4}}
+    series = Series(parts=("mag", "phase"), images=((), ()), te_s=(0.01, 0.02), facts=({}, {}), sidecars=())
+    of_scan, of_study = (job_mb("new", series, (1.0, 1.0, 1.0), **sizes, of_scan=each) for each in (True, False))
+    assert of_scan > of_study + 500 and of_study == PYTHON_MB
 
 
 def test_memory_grows_with_voxels_and_echoes():

@@ -40,14 +40,6 @@ def test_both_figures_are_written(tmp_path, synthetic):
         assert picture.shape[0] > 200 and picture.shape[1] > 700 and np.ptp(picture) > 0
 
 
-def test_figure_says_what_it_is(tmp_path):
-    figure = matplotlib.figure.Figure()
-    cohort_figure.save(tmp_path / "a.png", figure, synthetic=True)
-    assert figure.get_supxlabel() == "SYNTHETIC DATA – Research use only"
-    cohort_figure.save(tmp_path / "a.png", figure, synthetic=False)
-    assert figure.get_supxlabel() == "Research use only"
-
-
 def test_sexes_are_counted_by_group(texts):
     cohort_figure.cohort("", PEOPLE, synthetic=False)
     assert {"F 2", "M 4"} <= set(texts)

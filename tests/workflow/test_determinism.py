@@ -1,6 +1,6 @@
 """The same settings and seeds give the same bytes, on one core or two and however Python hashes texts.
 
-What differs on a GPU is told in docs/cluster.md.
+What differs on a GPU is told in docs/how-to/cluster.md.
 """
 
 import json

@@ -1,5 +1,6 @@
 """What a failed run says at its end: recorded events, and one real run in which jobs raise and are killed."""
 
+import errno
 import io
 import subprocess
 import sys
@@ -7,28 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from recon.problems import IntakeError, Problem
 from tests.workflow.recorded_run import Run
-from workflow.lib.jobs.failures import exception, how_it_ended, job_name, last_words
+from workflow.lib.jobs.checksums import AlteredFileError
+from workflow.lib.jobs.error_record import record_of, write_error
+from workflow.lib.jobs.failures import CORRECT, RESUME, how_it_ended, job_name, last_words
 
-TRACEBACK = """local_field of sub-01
-Traceback (most recent call last):
-  File "a.py", line 1, in f
-    g()
-    ^^^
-KeyError: 'x'
-
-During handling of the above exception, another exception occurred:
-
-Traceback (most recent call last):
-  File "a.py", line 2, in g
-recon.problems.IntakeError: sub-01.json: expected EchoTime, found none
-sub-01_mag.nii.gz: expected an image, found a cut one
-"""
-ALTERED = """Traceback (most recent call last):
-  File "job.py", line 1, in f
-workflow.lib.jobs.checksums.AlteredFileError: mask.nii: expected SHA-256 aa, found bb
-Delete mask.nii and run again
-"""
+REFUSED = IntakeError(
+    [
+        Problem("sub-01.json", "EchoTime", "none"),
+        Problem("sub-01_mag.nii.gz", "an image", "a cut one"),
+    ]
+)
+FAILED = "returned non-zero exit status 1"
+ALTERED = AlteredFileError("mask.nii: expected SHA-256 aa, found bb\nDelete mask.nii and run again")
 SNAKEFILE = """
 import sys
 sys.path.insert(0, {repository!r})
@@ -42,27 +35,28 @@ onerror:
     WATCH.failed()
 
 rule all:
-    input: expand("{{scan}}.txt", scan=["good", "wrong", "killed"])
+    input: expand("results/x/{{scan}}.txt", scan=["good", "wrong", "killed"])
 
 rule job:
-    output: "{{scan}}.txt"
-    log: "logs/{{scan}}.log"
+    output: "results/x/{{scan}}.txt"
+    log: "results/x/logs/{{scan}}.log"
     benchmark: "benchmarks/{{scan}}.tsv"
     resources: mem_mb=700
     script: "job.py"
 """
 JOB = """
 import os, sys
+sys.path.insert(0, {repository!r})
 from pathlib import Path
+from workflow.lib.jobs.job import job
 
-scan, log = snakemake.wildcards.scan, Path(snakemake.log[0])
-log.write_text(f"job of {scan}\\n")
-if scan == "wrong":
-    log.write_text("Traceback (most recent call last):\\n  File x\\nValueError: expected rad, found deg\\n")
-    sys.exit(1)
-if scan == "killed":
-    os.kill(os.getpid(), 9)
-Path(snakemake.output[0]).touch()
+with job(snakemake):
+    scan = snakemake.wildcards.scan
+    if scan == "wrong":
+        raise ValueError("scan.nii: expected rad, found deg")
+    if scan == "killed":
+        os.kill(os.getpid(), 9)
+    Path(snakemake.output[0]).touch()
 """
 
 
@@ -73,11 +67,13 @@ def run():
 
 @pytest.fixture
 def log(tmp_path):
-    """Write a log and give its path."""
+    """Write a log, and the record of an error beside it, and give the log's path."""
 
-    def write(text, name="job.log"):
+    def write(text, name="job.log", error=None):
         path = tmp_path / name
         path.write_text(text)
+        if error:
+            write_error(path, record_of(error, "rule", {}))
         return str(path)
 
     return write
@@ -92,38 +88,51 @@ def told(run):
 
 def test_a_real_run_tells_what_failed_why_and_how_to_go_on(repository, tmp_path):
     (tmp_path / "Snakefile").write_text(SNAKEFILE.format(repository=str(repository)))
-    (tmp_path / "job.py").write_text(JOB)
+    (tmp_path / "job.py").write_text(JOB.format(repository=str(repository)))
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--keep-going", "--retries", "1"]
     text = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stderr
     during, found, end = text.partition("\n2 failed jobs:\n")
     assert found, text
     for expected in (
-        "failed: job of wrong, attempt 1: ValueError: expected rad, found deg",
+        "failed: job of wrong, attempt 1: ValueError: scan.nii: expected rad, found deg",
         "failed: job of killed, attempt 2: killed by SIGKILL",
         "1 of 4 jobs",
     ):
         assert expected in during
     for expected in (
-        "job of wrong, tried 2 times\n  ValueError: expected rad, found deg\n    | Traceback",
-        "  log: logs/wrong.log\n",
-        "job of killed, tried 2 times\n  killed by SIGKILL\n    | job of killed\n  log: logs/killed.log\n",
-        "most likely for memory (it had announced 700 MB): run fewer jobs at once",
-        "The same command continues",
+        "job of wrong, tried 2 times\n  ValueError: scan.nii: expected rad, found deg\n    | job · scan=wrong",
+        "  log: results/x/logs/wrong.log\n  → correct this input first",
+        "job of killed, tried 2 times\n  killed by SIGKILL\n    | job · scan=killed",
+        "most likely for memory (700 MB requested): run fewer jobs at once",
+        CORRECT,
     ):
         assert expected in end
     for noise in ("CalledProcessError", "steps (", "Select jobs", "Finished jobid", "Error in rule"):
         assert noise not in text
-    assert Path(tmp_path, "logs/killed.log").read_text() == "job of killed\n"
+    left = {path.name for path in Path(tmp_path, "results/x/logs").iterdir()}
+    assert left == {"good.log", "wrong.log", "killed.log", "wrong.error.json"}
 
 
-def test_the_log_of_the_last_attempt_is_told(run, log):
-    run.start(0, 1, "local_field", log=[log("x")], scan="sub-01")
+def test_the_error_of_the_last_attempt_is_told(run, log):
+    run.start(0, 1, "local_field", log=[log("x", error=RuntimeError("first"))], scan="sub-01")
     run.fail(1, 1)
-    run.start(2, 1, "local_field", log=[log(TRACEBACK)], scan="sub-01")
+    run.start(2, 1, "local_field", log=[log("the log", error=RuntimeError("second"))], scan="sub-01")
     run.fail(3, 1)
     text = told(run)
-    assert "1 failed job:\n\nlocal_field of sub-01, tried 2 times\n  IntakeError: sub-01.json: expected" in text
-    assert "    | sub-01_mag.nii.gz: expected an image, found a cut one\n" in text
+    assert "1 failed job:\n\nlocal_field of sub-01, tried 2 times\n  RuntimeError: second\n    | the log\n" in text
+    assert "first" not in text and RESUME in text
+
+
+def test_every_problem_of_an_input_is_named_and_must_be_corrected_first(run, log):
+    path = log("Traceback", error=REFUSED)
+    run.start(0, 1, "prepare_echoes", log=[path], scan="sub-01")
+    run.fail(1, 1)
+    text = told(run)
+    assert (
+        "prepare_echoes of sub-01\n  sub-01.json: expected EchoTime, found none\n"
+        f"  sub-01_mag.nii.gz: expected an image, found a cut one\n  log: {path}\n  → correct this input first"
+    ) in text
+    assert text.rstrip().endswith(CORRECT) and RESUME not in text
 
 
 def test_a_failure_that_was_made_good_is_not_told(run, log):
@@ -136,17 +145,17 @@ def test_a_failure_that_was_made_good_is_not_told(run, log):
 
 
 def test_the_refusal_of_an_altered_file_stands_alone(run, log):
-    run.start(0, 1, "local_field", log=[log(ALTERED)], scan="sub-01")
+    run.start(0, 1, "local_field", log=[log("x", error=ALTERED)], scan="sub-01")
     run.fail(1, 1)
     expected = "local_field of sub-01\n  AlteredFileError: mask.nii: expected SHA-256 aa, found bb\n  Delete mask.nii"
     assert expected in told(run)
     assert "log:" not in told(run)
 
 
-def test_a_log_of_an_earlier_run_is_not_shown(run, log):
-    run.start(1e9, 1, "map", log=[log(TRACEBACK)])  # begins after the log was written
+def test_log_and_error_of_an_earlier_run_are_not_shown(run, log):
+    run.start(1e9, 1, "map", log=[log("old", error=KeyError("old"))])  # begins after both were written
     run.fail(1e9 + 1, 1)
-    assert "KeyError" not in told(run)
+    assert "old" not in told(run)
 
 
 def test_a_log_is_shown_from_its_end(run, log):
@@ -158,11 +167,11 @@ def test_a_log_is_shown_from_its_end(run, log):
 
 
 def test_a_group_is_told_by_the_job_that_failed_in_it(run, log):
-    for number, (rule, text) in enumerate([("one", "done"), ("two", TRACEBACK), ("three", "")]):
-        run.start(0, number, rule, grouped=True, log=[log(text, f"{rule}.log")], scan="sub-01")
+    for number, (rule, error) in enumerate([("one", None), ("two", REFUSED), ("three", None)]):
+        run.start(0, number, rule, grouped=True, log=[log("begun", f"{rule}.log", error)], scan="sub-01")
     run.fail_group(9, [2, 1, 0], log("Error in rule one:", "slurm.log"))
     text = told(run)
-    assert "1 failed job:\n\ntwo of sub-01\n  IntakeError:" in text
+    assert "1 failed job:\n\ntwo of sub-01\n  sub-01.json: expected EchoTime" in text
     assert "slurm.log" in text
 
 
@@ -188,28 +197,28 @@ def test_a_job_on_a_cluster_names_its_state_and_both_logs(run, log):
 
 
 @pytest.mark.parametrize(
-    ("rule", "last", "end", "expected"),
+    ("rule", "error", "end", "expected"),
     [
-        ("map", "", "died with <Signals.SIGKILL: 9>", "--resources mem_mb=N"),
-        ("map", "", "returned non-zero exit status 137", "1800 MB"),
-        ("train_image_model", "MemoryError", "returned non-zero exit status 1", "lower `train_image_model.batch_size`"),
-        ("map", "OSError: [Errno 28] No space left on device", "returned non-zero exit status 1", "free disk space"),
+        ("map", None, "died with <Signals.SIGKILL: 9>", "--resources mem_mb=N"),
+        ("map", None, "returned non-zero exit status 137", "1800 MB"),
+        ("train_image_model", MemoryError(), FAILED, "lower `train_image_model.batch_size`"),
+        ("map", OSError(errno.ENOSPC, "No space left on device"), FAILED, "free disk space"),
+        ("map", FileNotFoundError("a.nii"), FAILED, "correct this input first"),
     ],
 )
-def test_the_advice_follows_from_the_end(run, log, rule, last, end, expected):
-    text = f"Traceback (most recent call last):\n  File x\n{last}\n" if last else "begun\n"
-    run.start(0, 1, rule, log=[log(text)])
+def test_the_advice_follows_from_what_the_job_left_or_how_it_ended(run, log, rule, error, end, expected):
+    run.start(0, 1, rule, log=[log("Killed, says the log, which does not matter", error=error)])
     run.fail(1, 1, end)
     assert expected in told(run).partition("  → ")[2]
 
 
 def test_ten_failures_are_told_in_full_and_the_others_by_name(run, log):
     for number in range(12):
-        run.start(0, number, "map", log=[log(TRACEBACK)], scan=f"sub-{number:02d}")
+        run.start(0, number, "map", log=[log("x", error=REFUSED)], scan=f"sub-{number:02d}")
         run.fail(1, number)
     text = told(run)
     assert "12 failed jobs:" in text
-    assert "and 2 more:\n  map of sub-10: IntakeError: sub-01.json" in text
+    assert "and 2 more:\n  map of sub-10: sub-01.json: expected EchoTime, found none\n" in text
 
 
 def test_other_errors_are_told_again(run):
@@ -220,16 +229,13 @@ def test_other_errors_are_told_again(run):
 def test_an_interrupted_run_says_what_it_was_at_and_how_to_go_on(run, log):
     run.start(0, 1, "map", log=[log("begun")], scan="sub-01")
     run.fail(1, 1, "died with <Signals.SIGINT: 2>")
-    assert told(run).strip() == (
-        "The run was stopped before its end: map of sub-01.\n\n"
-        "The same command continues: what is finished stays, what failed or was not begun runs."
-    )
+    assert told(run).strip() == f"The run was stopped before its end: map of sub-01.\n\n{RESUME}"
 
 
 def test_a_cancelled_job_of_a_cluster_counts_as_failed(run, log):
     run.start(0, 0, "map", "none.tsv", grouped=True, log=[log("map")], scan="sub-01")
     run.fail_group(9, [0], log("slurmstepd: error: *** JOB 3 ON n1 CANCELLED AT 2026-11-23 ***", "slurm.log"))
-    assert "  → it was stopped from outside: nothing to mend" in told(run)
+    assert "  → it was cancelled; nothing needs fixing" in told(run)
 
 
 def test_last_words_say_why_before_they_say_how():
@@ -245,6 +251,5 @@ def test_wildcards_make_a_name():
     assert job_name("train_image_model", fold) == "train_image_model of input crop, seed 0, fold 1"
 
 
-def test_what_is_no_traceback_has_no_exception():
-    assert exception("ValueError: only mentioned") == ""
+def test_an_end_without_known_words_says_nothing():
     assert how_it_ended("nothing known") == ""

@@ -1,5 +1,6 @@
-"""What stands around a job: its log, the checksums of its files, and what verifies them later."""
+"""The wrapper of a job: its log, the checksums of its files, and what verifies them later."""
 
+import errno
 import json
 import os
 import subprocess
@@ -10,8 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from recon.problems import IntakeError, Problem
 from workflow.cli import verify
 from workflow.lib.jobs.checksums import AlteredFileError, raw_inputs
+from workflow.lib.jobs.error_record import kind_of
 from workflow.lib.jobs.job import job
 from workflow.lib.study.clock import check_clock
 
@@ -115,6 +118,40 @@ def test_a_job_that_fails_leaves_no_record(folder):
     ):
         raise RuntimeError
     assert not [path for path in (folder / "results/x/checksums").rglob("*") if path.is_file()]
+
+
+def test_a_job_that_fails_says_why_beside_its_log_until_it_runs_again(folder):
+    problem = Problem(RAW, "two echoes", "one")
+    with pytest.raises(IntakeError), job(given("combine", "sub-01/combine.log", [RAW], MAP)):
+        raise IntakeError([problem])
+    path = folder / "results/x/logs/sub-01/combine.error.json"
+    found = json.loads(path.read_text())
+    assert (found["rule"], found["wildcards"]["scan"], found["kind"]) == ("combine", "sub-01", "data")
+    assert found["problems"] == [{"file": RAW, "expected": "two echoes", "found": "one"}]
+    reconstruct(folder)
+    assert not path.exists()
+
+
+class OutOfMemoryError(RuntimeError):
+    """As PyTorch has it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ValueError("a.nii: expected rad, found deg"), "data"),
+        (ValueError("operands could not be broadcast together"), "code"),
+        (FileNotFoundError("a.nii"), "data"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk"),
+        (MemoryError(), "memory"),
+        (OutOfMemoryError(), "memory"),
+        (KeyboardInterrupt(), "cancelled"),
+        (KeyError("x"), "code"),
+    ],
+    ids=repr,
+)
+def test_an_exception_is_of_a_kind(error, kind):
+    assert kind_of(error) == kind
 
 
 def test_leftovers_of_killed_writers_go_when_their_job_comes_again(folder):

@@ -148,7 +148,7 @@ def test_decisions_of_the_intake_are_told_and_remarks_counted():
     told = {"PhaseUnits": "0..4095 is -pi..pi: Siemens.", "SignFactor": 1, "Notes": ["zero-filled"], "ChopAxis": None}
     text = write(None, acquisition(decisions=told), acquisition())
     assert "Phase units: 0..4095 is -pi..pi: Siemens." in text
-    assert "remark on 1 scan;" in text
+    assert "remark on 1 scan, " in text
     assert "Sign factor" not in text
 
 

@@ -36,7 +36,7 @@ def test_it_tells_the_subjects_by_group_and_fold(run):
 
 def test_metrics_carry_their_intervals(run):
     _, text = run
-    assert "| crop | Q-Net | 10 | 80.0 (49.0 to 94.0) | — | — | 0.840 |" in text
+    assert "| crop | Q-Net | 10 | 80.0 (49.0 to 94.0) | — | — | — | 0.840 |" in text
 
 
 def test_every_preprocessing_setting_stands_in_it(run):

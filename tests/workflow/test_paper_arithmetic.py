@@ -1,4 +1,4 @@
-"""The arithmetic of docs/paper.md, from the numbers that the paper prints."""
+"""The arithmetic of docs/explanation/paper.md, from the numbers that the paper prints."""
 
 from itertools import product
 from pathlib import Path
@@ -11,7 +11,7 @@ from scipy.stats import binomtest, norm
 from qnet.evaluation.statistics import wilson
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = " ".join((ROOT / "docs/paper.md").read_text(encoding="utf-8").split())
+PAGE = " ".join((ROOT / "docs/explanation/paper.md").read_text(encoding="utf-8").split())
 HH, HC = 49, 46
 HALF = 0.005  # of the last printed digit
 

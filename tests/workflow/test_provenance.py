@@ -7,6 +7,7 @@ def test_a_script_carries_the_modules_that_it_reaches_and_no_others():
     assert {
         "workflow/scripts/local_field.py",
         "recon/background/stage.py",
+        "recon/background/boundary.py",
         "recon/maths/kernels.py",
         "recon/files/io.py",
     } <= files

@@ -10,15 +10,16 @@ import pandas as pd
 import pytest
 import yaml
 
-from qnet.evaluation.predictions import read_predictions
+from qnet.evaluation.manifest import tables_of
+from qnet.predictions import read_predictions
 from recon.files.io import Volume, write_json, write_mask, write_volume
 from workflow.lib.report.cohort import flow
-from workflow.lib.report.html import number, p_value, percent
+from workflow.lib.words import number, p_value, percent
 from workflow.scripts import evaluate, report, subject_page
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
 NASTY = "<script>alert('x')</script>"
-TABLES = ("table1", "table2", "table3", "contrasts", "calibration", "confounds")
+TABLES = ("table1", "table2", "table3", "contrasts", "calibration", "confounds")  # that its report is made from
 FIGURES = ("roc_image", "roc_scan", "auc_boxplot")
 PRIMARY = [{"input": "full", "model": "Q-Net"}, {"input": "full", "model": "ResNet"}]
 CFG = CONFIG | {"dataset": "study", "evaluate": CONFIG["evaluate"] | {"bootstrap": 50, "primary": PRIMARY, "bins": 3}}
@@ -54,7 +55,7 @@ def evaluated(tmp_path_factory) -> dict[str, str]:
             files.append(str(folder / f"predictions_{fold}_{seed}.tsv"))
             fold_predictions(fold, seed).to_csv(files[-1], sep="\t", index=False)
     PEOPLE.to_csv(folder / "folds.tsv", sep="\t", index=False)
-    outputs = {name: str(folder / f"tables/{name}.tsv") for name in TABLES}
+    outputs = {name: str(folder / f"tables/{name}.tsv") for name in tables_of("evaluate")}
     outputs |= {name: str(folder / f"figures/{name}.png") for name in FIGURES}
     merged = str(folder / "predictions.tsv")
     evaluate.main(files, merged, CFG["evaluate"], folds=str(folder / "folds.tsv"), **outputs)

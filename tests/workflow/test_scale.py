@@ -12,6 +12,7 @@ from recon.intake import headers
 from recon.intake.decide import PrepareEchoes
 from recon.intake.scan import Scan, Series
 from tests.workflow.conftest import snakemake
+from tests.workflow.data_flow import INPUTS, OF_A_FOLD, OF_A_SCAN
 from tests.workflow.warm import listed_jobs
 from workflow.lib.setup.paths import Paths
 from workflow.lib.study import intake
@@ -20,12 +21,7 @@ from workflow.lib.study.scans import diagnosed
 from workflow.lib.study.simulated import planned_scans
 
 SMALL, LARGE = 10, 80
-FOLDS, INPUTS = 3, 2
-OF_A_SCAN = {
-    "simulate_subject", "prepare_echoes", "brain_mask", "unwrap_phase", "field_mapping", "local_field", "r2star_map",
-    "dipole_inversion", "combine_echoes", "t1w_map", "locate_nuclei", "subject_page", "slice_stack", "region_features",
-}  # fmt: skip
-OF_A_FOLD = {"train_image_model", "embed_slices", "train_scan_model", "predict_fold"}
+FOLDS = 3
 PREPARE = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto")
 NO_SERIES = Series(parts=("mag", "phase"), images=((), ()), te_s=(), facts=(), sidecars=())
 COUNT = """
@@ -49,7 +45,11 @@ def hashed(files):
     return hash(tuple(files))
 
 
-job_mb, scan_of, files_of = (counted(f.__name__, f) for f in (job_mb, scan_of, files_of))
+from workflow.lib.setup import inputs
+
+inputs.job_mb = counted("job_mb", inputs.job_mb)
+for name in ("scan_of", "files_of"):
+    setattr(Inputs, name, counted(name, getattr(Inputs, name)))
 Namedlist.__hash__ = hashed
 loaded = lambda: sorted({"nibabel", "pydicom", "scipy", "torch"} & sys.modules.keys())
 atexit.register(lambda: Path("calls.json").write_text(json.dumps(CALLS | {"loaded": loaded()})))

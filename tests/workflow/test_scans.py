@@ -2,9 +2,10 @@
 
 import pytest
 
-from recon.intake.scan import Scan, Series
+from recon.intake.scan import Image, Scan, Series
 from recon.problems import IntakeError
-from workflow.lib.study.scans import check_r2star, diagnosed, number_of_echoes
+from workflow.lib.study import names
+from workflow.lib.study.scans import check_r2star, diagnosed, files_of, number_of_echoes
 
 
 def scan(name: str, echoes: int = 2) -> Scan:
@@ -35,5 +36,36 @@ def test_r2star_is_fitted_where_the_echoes_suffice(echoes, method):
 
 
 def test_arlo_of_two_echoes_is_refused():
-    with pytest.raises(IntakeError, match="data: expected three echoes for r2star_map.method arlo .*, found two"):
+    with pytest.raises(IntakeError, match="data: expected 3 echoes for r2star_map.method arlo .*, found 2"):
         check_r2star(2, "arlo", "data")
+
+
+@pytest.mark.parametrize(
+    ("text", "scan"),
+    [
+        ("results/x/sub-01_ses-02_run-1_Chimap.nii.gz", "sub-01_ses-02_run-1"),
+        ("sub-020.html", "sub-020"),
+        ("report.html", None),
+    ],
+)
+def test_the_scan_is_found_in_a_name(text, scan):
+    assert names.scan_in(text) == scan
+
+
+def test_a_file_of_a_scan_falls_into_scan_and_suffix():
+    assert names.scan_and_suffix("work/sub-01/sub-01_ses-2_acquisition.json") == ("sub-01_ses-2", "acquisition")
+    assert names.scan_and_suffix("sub-01_desc-stage_T1w.nii.gz") == ("sub-01", "desc-stage_T1w")
+    with pytest.raises(ValueError, match="report.html: expected a name that begins with a scan"):
+        names.scan_and_suffix("report.html")
+
+
+def test_the_innermost_folder_of_a_scan_is_found():
+    assert names.folder_in("/data/sub-mitted/sub-01/ses-2/anat/sub-01_ses-2_T1w.nii") == "sub-01/ses-2"
+    assert names.folder_in("participants.tsv") is None
+
+
+def test_the_files_of_a_scan_are_images_sidecars_and_what_the_user_added():
+    images = ((Image("m1"), Image("m2")), (Image("p1"), Image("p2")))
+    series = Series(parts=("mag", "phase"), images=images, te_s=(0.005, 0.01), facts=({}, {}), sidecars=("a.json",))
+    one = Scan(name="sub-01", series=series, mask="mask.nii")
+    assert files_of(one) == ["m1", "m2", "p1", "p2", "a.json", "mask.nii"]

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from recon.acquisition import Acquisition
 from recon.files.io import read_mask, read_volume
-from recon.pipeline import Chain, reconstruct
+from recon.pipeline import reconstruct
 from recon.settings import arm
 from tests.workflow.conftest import snakemake
 from tests.workflow.warm import planned_jobs
@@ -110,7 +110,7 @@ def test_stage_by_stage_equals_the_chain_in_memory(tiny, results, consensus, pip
     mask = read_mask(derivatives / "sub-02_desc-brain_mask.nii.gz")
     facts = Acquisition.read(work / "sub-02_acquisition.json")
     with threadpool_limits(1):  # as in a job: iterations that end at a tolerance end elsewhere with other sums
-        maps = reconstruct(phase, magnitude, mask, facts, Chain.of(config))
+        maps = reconstruct(phase, magnitude, mask, facts, config)
     for data, name in ((maps.chi_ppm, "Chimap"), (maps.r2star_hz, "R2starmap")):
         np.testing.assert_allclose(data, read_volume(derivatives / f"sub-02_{name}.nii.gz").data, atol=2e-5)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
-from importlib import import_module, util
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -94,12 +94,16 @@ def _run(folder: str, module: str, arguments: tuple[str, ...], known: dict) -> t
 
 @cache
 def _fingerprints(folder: str) -> dict[str, tuple[bytes, object]]:
-    """Content and fingerprint of every module of a project."""
-    spec = util.spec_from_file_location("provenance_of_a_project", f"{folder}/workflow/lib/record/provenance.py")
-    provenance = util.module_from_spec(spec)
-    spec.loader.exec_module(provenance)
-    files = [str(path.relative_to(folder)) for package in PACKAGES for path in Path(folder, package).rglob("*.py")]
-    return {file: (Path(folder, file).read_bytes(), provenance.fingerprint(file)) for file in files}
+    """Content and fingerprint of every module of a project, of which nothing stays imported."""
+    sys.path.insert(0, folder)
+    try:
+        provenance = import_module("workflow.lib.record.provenance")
+        files = [str(path.relative_to(folder)) for package in PACKAGES for path in Path(folder, package).rglob("*.py")]
+        return {file: (Path(folder, file).read_bytes(), provenance.fingerprint(file)) for file in files}
+    finally:
+        sys.path.remove(folder)
+        for name in [name for name in sys.modules if name.split(".")[0] in PACKAGES]:
+            del sys.modules[name]
 
 
 def _remembering(fingerprint: Callable, known: dict) -> Callable:

@@ -15,7 +15,7 @@ QUERY = "megre"  # the one kind of image that a filter file can speak of
 USAGE = """q-net BIDS_DIR OUTPUT_DIR {participant,group} [OPTIONS] [ARGUMENTS OF SNAKEMAKE]
        q-net COMMAND [ARGUMENTS]"""
 DESCRIPTION = """Q-Net: from raw multi-echo gradient echo images to susceptibility, R2* and T1-weighted maps, and to a
-two-group diagnosis. Research use only.
+two-group diagnosis. Research use only: not a medical device, not for diagnosis.
 
 commands (q-net COMMAND --help says more):
 {commands}"""

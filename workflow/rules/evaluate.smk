@@ -1,12 +1,9 @@
 # Evaluation: predictions → the paper's tables and figures and what belongs beside them, against the truth where it is known.
 
-TABLES = (
-    "table1 table2 table3 table3_runs delong mcnemar contrasts calibration reliability decision_curve confounds "
-    "ablation paper_comparison"
-).split()
-FIGURES = "roc_image_inputs roc_image auc_boxplot roc_scan_inputs roc_scan reliability_curves decision_curves".split()
-if CFG["runs"]["variants"]:
-    FIGURES.append("ablation_forest")
+from qnet.evaluation.manifest import figures_of, tables_of
+
+TABLES = tables_of("evaluate")
+FIGURES = figures_of("evaluate", () if RUN.cfg["runs"]["variants"] else ("ablation",))
 
 
 rule region_features:
@@ -18,18 +15,18 @@ rule region_features:
         box=rules.locate_nuclei.output.box,
         stats=rules.locate_nuclei.output.stats,
     output:
-        features=P.work("features.tsv"),
+        features=RUN.paths.work("features.tsv"),
     log:
-        P.scan_log("region_features"),
+        RUN.paths.scan_log("region_features"),
     benchmark:
-        P.scan_benchmark("region_features")
+        RUN.paths.scan_benchmark("region_features")
     conda:
         "../envs/qnet.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/region_features.py"),
-        cfg=CFG["region_features"],
+        cfg=RUN.cfg["region_features"],
     script:
         "../scripts/region_features.py"
 
@@ -37,73 +34,73 @@ rule region_features:
 rule baselines:
     input:
         folds=rules.folds.output.folds,
-        features=of_scans(rules.region_features.output.features, DIAGNOSED.values()),
+        features=INPUTS.of_scans(rules.region_features.output.features, RUN.diagnosed.values()),
         stacks=STACKS,
-        embeddings=folds_of(rules.embed_slices.output.embeddings),
+        embeddings=LEARNING.folds_of(rules.embed_slices.output.embeddings),
     output:
-        predictions=P.learning("baselines.tsv"),
-        permutation=P.table("permutation"),
+        predictions=RUN.paths.learning("baselines.tsv"),
+        permutation=RUN.paths.table("permutation"),
     log:
-        P.log("baselines"),
+        RUN.paths.log("baselines"),
     benchmark:
-        P.benchmark("baselines")
+        RUN.paths.benchmark("baselines")
     conda:
         "../envs/qnet.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/baselines.py"),
-        cfg=CFG["baselines"],
-        runs=[[name, seed, fold] for name in INPUTS for seed in SEEDS for fold in FOLDS],
+        cfg=RUN.cfg["baselines"],
+        runs=[[name, seed, fold] for name in RUN.inputs for seed in RUN.seeds for fold in RUN.folds],
     script:
         "../scripts/baselines.py"
 
 
 rule evaluate:
     input:
-        predictions=folds_of(rules.predict_fold.output.predictions),
+        predictions=LEARNING.folds_of(rules.predict_fold.output.predictions),
         baselines=rules.baselines.output.predictions,
-        variants=expand(rules.variant_predictions.output.predictions, name=CFG["runs"]["variants"]),
+        variants=expand(rules.variant_predictions.output.predictions, name=RUN.cfg["runs"]["variants"]),
         folds=rules.folds.output.folds,
-        ceiling=rules.simulate_cohort.output.ceiling if SIMULATED else [],
-        truth=rules.simulate_cohort.output.truth if SIMULATED else [],
+        ceiling=rules.simulate_cohort.output.ceiling if RUN.simulated else [],
+        truth=rules.simulate_cohort.output.truth if RUN.simulated else [],
     output:
-        **{name: P.table(name) for name in TABLES},
-        **{name: P.figure(name) for name in FIGURES},
-        merged=P.learning("predictions.tsv"),
+        **{name: RUN.paths.table(name) for name in TABLES},
+        **{name: RUN.paths.figure(name) for name in FIGURES},
+        merged=RUN.paths.learning("predictions.tsv"),
     log:
-        P.log("evaluate"),
+        RUN.paths.log("evaluate"),
     benchmark:
-        P.benchmark("evaluate")
+        RUN.paths.benchmark("evaluate")
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/evaluate.py", "resources/paper_results.tsv"),
-        cfg=CFG["evaluate"],
+        cfg=RUN.cfg["evaluate"],
     script:
         "../scripts/evaluate.py"
 
 
 rule augmentation_samples:
     input:
-        stack=next(iter(files_of(rules.slice_stack.output.stack, list(DIAGNOSED.values())[:1])), []),
+        stack=next(iter(INPUTS.files_of(rules.slice_stack.output.stack, list(RUN.diagnosed.values())[:1])), []),
     output:
-        figure=P.figure("augmentation_samples"),
+        figure=RUN.paths.figure("augmentation_samples"),
     log:
-        P.log("augmentation_samples"),
+        RUN.paths.log("augmentation_samples"),
     benchmark:
-        P.benchmark("augmentation_samples")
+        RUN.paths.benchmark("augmentation_samples")
     conda:
         "../envs/qnet.yaml"
     params:
         code=code("workflow/scripts/augmentation_samples.py"),
         cfg={
-            "normalise": CFG["normalise"],
-            "augmentation": CFG["train_image_model"]["augmentation"],
-            "seed": SEEDS[0],
-            "synthetic": SIMULATED,
+            "normalise": RUN.cfg["normalise"],
+            "augmentation": RUN.cfg["train_image_model"]["augmentation"],
+            "seed": RUN.seeds[0],
+            "synthetic": RUN.simulated,
         },
     script:
         "../scripts/augmentation_samples.py"
@@ -113,24 +110,22 @@ rule class_activation:
     input:
         folds=rules.folds.output.folds,
         stacks=STACKS,
-        swa_weights=expand(
-            rules.train_image_model.output.swa_weights, variant=MAIN, seed=SEEDS[0], fold=FOLDS, allow_missing=True
-        ),
+        swa_weights=LEARNING.first_seed(rules.train_image_model.output.swa_weights),
     output:
-        figure=P.figure("class_activation_{input}"),
-        template=P.figure("class_activation_template_{input}"),
-        table=P.table("class_activation_{input}"),
+        figure=RUN.paths.figure("class_activation_{input}"),
+        template=RUN.paths.figure("class_activation_template_{input}"),
+        table=RUN.paths.table("class_activation_{input}"),
     log:
-        P.log("class_activation", "input"),
+        RUN.paths.log("class_activation", "input"),
     benchmark:
-        P.benchmark("class_activation", "input")
+        RUN.paths.benchmark("class_activation", "input")
     conda:
         "../envs/qnet.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/class_activation.py"),
-        cfg={"synthetic": SIMULATED, "bootstrap": CFG["evaluate"]["bootstrap"]},
+        cfg={"synthetic": RUN.simulated, "bootstrap": RUN.cfg["evaluate"]["bootstrap"]},
     script:
         "../scripts/class_activation.py"
 
@@ -139,43 +134,41 @@ rule slice_importance:
     input:
         folds=rules.folds.output.folds,
         stacks=STACKS,
-        slice_weights=expand(
-            rules.predict_fold.output.slice_weights, variant=MAIN, seed=SEEDS[0], fold=FOLDS, allow_missing=True
-        ),
+        slice_weights=LEARNING.first_seed(rules.predict_fold.output.slice_weights),
     output:
-        figure=P.figure("slice_importance_{input}"),
-        table=P.table("slice_importance_{input}"),
+        figure=RUN.paths.figure("slice_importance_{input}"),
+        table=RUN.paths.table("slice_importance_{input}"),
     log:
-        P.log("slice_importance", "input"),
+        RUN.paths.log("slice_importance", "input"),
     benchmark:
-        P.benchmark("slice_importance", "input")
+        RUN.paths.benchmark("slice_importance", "input")
     conda:
         "../envs/qnet.yaml"
     params:
         code=code("workflow/scripts/slice_importance.py", "resources/nuclei.tsv"),
-        cfg={"synthetic": SIMULATED, "bootstrap": CFG["evaluate"]["bootstrap"]},
+        cfg={"synthetic": RUN.simulated, "bootstrap": RUN.cfg["evaluate"]["bootstrap"]},
     script:
         "../scripts/slice_importance.py"
 
 
 rule map_accuracy:
     input:
-        chi=of_scans(rules.combine_echoes.output.chi, SCANS),
-        r2star=of_scans(rules.r2star_map.output.r2star, SCANS),
-        eroded=of_scans(rules.local_field.output.eroded, SCANS),
-        true_chi=of_scans(rules.simulate_subject.output.chi, SCANS),
-        true_r2star=of_scans(rules.simulate_subject.output.r2star, SCANS),
-        true_nuclei=of_scans(rules.simulate_subject.output.nuclei, SCANS),
+        chi=INPUTS.of_scans(rules.combine_echoes.output.chi, RUN.scans),
+        r2star=INPUTS.of_scans(rules.r2star_map.output.r2star, RUN.scans),
+        eroded=INPUTS.of_scans(rules.local_field.output.eroded, RUN.scans),
+        true_chi=INPUTS.of_scans(rules.simulate_subject.output.chi, RUN.scans),
+        true_r2star=INPUTS.of_scans(rules.simulate_subject.output.r2star, RUN.scans),
+        true_nuclei=INPUTS.of_scans(rules.simulate_subject.output.nuclei, RUN.scans),
     output:
-        table=P.table("map_accuracy"),
+        table=RUN.paths.table("map_accuracy"),
     log:
-        P.log("map_accuracy"),
+        RUN.paths.log("map_accuracy"),
     benchmark:
-        P.benchmark("map_accuracy")
+        RUN.paths.benchmark("map_accuracy")
     conda:
         "../envs/recon.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/map_accuracy.py", "resources/nuclei.tsv"),
     script:

@@ -6,56 +6,50 @@ rule model_card:
         folds=rules.folds.output.folds,
         predictions=rules.evaluate.output.merged,
         table3=rules.evaluate.output.table3,
-        stats=of_scans(rules.locate_nuclei.output.stats, DIAGNOSED.values()),
+        stats=INPUTS.of_scans(rules.locate_nuclei.output.stats, RUN.diagnosed.values()),
         stacks=STACKS,
-        acquisitions=of_scans(rules.prepare_echoes.output.acquisition, DIAGNOSED.values()),
-        embeddings=expand(
-            rules.embed_slices.output.embeddings,
-            variant=MAIN,
-            input=INPUTS,
-            seed=SEEDS[:1],
-            fold=FOLDS,
-        ),
-        image_weights=folds_of(rules.train_image_model.output.swa_weights),
-        scan_weights=folds_of(rules.train_scan_model.output.weights),
+        acquisitions=INPUTS.of_scans(rules.prepare_echoes.output.acquisition, RUN.diagnosed.values()),
+        embeddings=expand(LEARNING.first_seed(rules.embed_slices.output.embeddings), input=RUN.inputs),
+        image_weights=LEARNING.folds_of(rules.train_image_model.output.swa_weights),
+        scan_weights=LEARNING.folds_of(rules.train_scan_model.output.weights),
     output:
-        bundle=P.learning("model.json"),
-        card=f"{P.root}/model_card.md",
+        bundle=RUN.paths.learning("model.json"),
+        card=f"{RUN.paths.root}/model_card.md",
     log:
-        P.log("model_card"),
+        RUN.paths.log("model_card"),
     benchmark:
-        P.benchmark("model_card")
+        RUN.paths.benchmark("model_card")
     conda:
         "../envs/qnet.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/model_card.py", "workflow/report/model_card.md.j2"),
-        cfg={section: CFG[section] for section in NEEDED},
-        synthetic=SIMULATED,
+        cfg={section: RUN.cfg[section] for section in NEEDED},
+        synthetic=RUN.simulated,
     script:
         "../scripts/model_card.py"
 
 
 rule predict_scan:
     input:
-        trained("weights"),
-        bundle=trained("bundle"),
+        INPUTS.trained("weights"),
+        bundle=INPUTS.trained("bundle"),
         stack=rules.slice_stack.output.stack,
-        participants=PARTICIPANTS if SIMULATED or Path(PARTICIPANTS).is_file() else [],
+        participants=RUN.known_participants,
     output:
-        scores=P.work("scores.json"),
+        scores=RUN.paths.work("scores.json"),
     log:
-        P.scan_log("predict_scan"),
+        RUN.paths.scan_log("predict_scan"),
     benchmark:
-        P.scan_benchmark("predict_scan")
+        RUN.paths.scan_benchmark("predict_scan")
     conda:
         "../envs/qnet.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/predict_scan.py"),
-        age_column=CFG["participants"]["age_column"],
+        age_column=RUN.cfg["participants"]["age_column"],
     script:
         "../scripts/predict_scan.py"
 
@@ -63,7 +57,7 @@ rule predict_scan:
 rule prediction_page:
     input:
         unpack(
-            same_scan(
+            INPUTS.same_scan(
                 scores=rules.predict_scan.output.scores,
                 stack=rules.slice_stack.output.stack,
                 stats=rules.locate_nuclei.output.stats,
@@ -71,47 +65,47 @@ rule prediction_page:
                 warnings=rules.subject_page.output.warnings,
             )
         ),
-        bundle=trained("bundle"),
-        participants=PARTICIPANTS if SIMULATED or Path(PARTICIPANTS).is_file() else [],
+        bundle=INPUTS.trained("bundle"),
+        participants=RUN.known_participants,
     output:
-        page=f"{P.root}/{{scan}}_prediction.html",
-        result=P.prediction(),
+        page=f"{RUN.paths.root}/{{scan}}_prediction.html",
+        result=RUN.paths.prediction(),
     log:
-        P.log("prediction_page", "scan"),
+        RUN.paths.log("prediction_page", "scan"),
     benchmark:
-        P.benchmark("prediction_page", "scan")
+        RUN.paths.benchmark("prediction_page", "scan")
     conda:
         "../envs/qnet.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code(
             "workflow/scripts/prediction_page.py",
             "workflow/report/base.html.j2",
             "workflow/report/prediction.html.j2",
         ),
-        age_column=CFG["participants"]["age_column"],
-        synthetic=SIMULATED,
+        age_column=RUN.cfg["participants"]["age_column"],
+        synthetic=RUN.simulated,
     script:
         "../scripts/prediction_page.py"
 
 
 rule predictions_table:
     input:
-        results=of_scans(rules.prediction_page.output.result, APPLIED),
+        results=INPUTS.of_scans(rules.prediction_page.output.result, RUN.applied),
     output:
-        predictions=f"{P.root}/predictions.tsv",
-        z_scores=f"{P.root}/z_scores.tsv",
+        predictions=f"{RUN.paths.root}/predictions.tsv",
+        z_scores=f"{RUN.paths.root}/z_scores.tsv",
     log:
-        P.log("predictions_table"),
+        RUN.paths.log("predictions_table"),
     benchmark:
-        P.benchmark("predictions_table")
+        RUN.paths.benchmark("predictions_table")
     localrule: True
     conda:
         "../envs/qnet.yaml"
     params:
         code=code("workflow/scripts/predictions_table.py"),
-        model=MODEL[1]["dataset"] if MODEL else "",
+        model=RUN.model[1]["dataset"] if RUN.model else "",
     script:
         "../scripts/predictions_table.py"
 
@@ -120,5 +114,5 @@ rule predict:
     input:
         rules.maps.input,
         rules.predictions_table.output,
-        of_scans(rules.prediction_page.output.page, APPLIED),
+        INPUTS.of_scans(rules.prediction_page.output.page, RUN.applied),
     localrule: True

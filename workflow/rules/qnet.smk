@@ -11,92 +11,92 @@ rule slice_stack:
         mask=rules.brain_mask.output.mask,
         magnitude=rules.prepare_echoes.output.magnitude_4d,
     output:
-        stack=P.work("stack.npz"),
+        stack=RUN.paths.work("stack.npz"),
     log:
-        P.scan_log("slice_stack"),
+        RUN.paths.scan_log("slice_stack"),
     benchmark:
-        P.scan_benchmark("slice_stack")
+        RUN.paths.scan_benchmark("slice_stack")
     conda:
         "../envs/qnet.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/slice_stack.py"),
-        cfg=CFG["slice_stack"],
+        cfg=RUN.cfg["slice_stack"],
     script:
         "../scripts/slice_stack.py"
 
 
 rule folds:
     input:
-        participants=participants,
+        participants=INPUTS.participants,
     output:
-        folds=P.learning("folds.tsv"),
+        folds=RUN.paths.learning("folds.tsv"),
     log:
-        P.log("folds"),
+        RUN.paths.log("folds"),
     benchmark:
-        P.benchmark("folds")
+        RUN.paths.benchmark("folds")
     localrule: True
     conda:
         "../envs/qnet.yaml"
     params:
         code=code("workflow/scripts/folds.py"),
         cfg={
-            "folds": CFG["folds"],
-            "participants": CFG["participants"],
-            "subjects": list(DIAGNOSED),
+            "folds": RUN.cfg["folds"],
+            "participants": RUN.cfg["participants"],
+            "subjects": list(RUN.diagnosed),
         },
     script:
         "../scripts/folds.py"
 
 
-STACKS = of_scans(rules.slice_stack.output.stack, DIAGNOSED.values())
+STACKS = INPUTS.of_scans(rules.slice_stack.output.stack, RUN.diagnosed.values())
 
 
 rule train_image_model:
     input:
-        initial_weights,
+        LEARNING.initial_weights,
         folds=rules.folds.output.folds,
         stacks=STACKS,
     output:
-        weights=P.fold("image_model.safetensors"),
-        swa_weights=P.fold("image_model_swa.safetensors"),
-        log=P.fold("image_training.jsonl"),
+        weights=RUN.paths.fold("image_model.safetensors"),
+        swa_weights=RUN.paths.fold("image_model_swa.safetensors"),
+        log=RUN.paths.fold("image_training.jsonl"),
     log:
-        P.fold_log("train_image_model"),
+        RUN.paths.fold_log("train_image_model"),
     benchmark:
-        P.fold_benchmark("train_image_model")
+        RUN.paths.fold_benchmark("train_image_model")
     conda:
         "../envs/qnet.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/train_image_model.py"),
-        cfg=image_stage,
+        cfg=LEARNING.image_stage,
     script:
         "../scripts/train_image_model.py"
 
 
 rule train_inner_model:
     input:
-        initial_weights,
+        LEARNING.initial_weights,
         folds=rules.folds.output.folds,
         stacks=STACKS,
     output:
-        weights=P.fold("inner-{inner}/image_model.safetensors"),
-        swa_weights=P.fold("inner-{inner}/image_model_swa.safetensors"),
-        log=P.fold("inner-{inner}/image_training.jsonl"),
+        weights=RUN.paths.fold("inner-{inner}/image_model.safetensors"),
+        swa_weights=RUN.paths.fold("inner-{inner}/image_model_swa.safetensors"),
+        log=RUN.paths.fold("inner-{inner}/image_training.jsonl"),
     log:
-        P.fold_log("train_inner_model", "inner"),
+        RUN.paths.fold_log("train_inner_model", "inner"),
     benchmark:
-        P.fold_benchmark("train_inner_model", "inner")
+        RUN.paths.fold_benchmark("train_inner_model", "inner")
     conda:
         "../envs/qnet.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/train_image_model.py"),
-        cfg=inner_stage,
+        cfg=LEARNING.inner_stage,
     script:
         "../scripts/train_image_model.py"
 
@@ -105,21 +105,21 @@ rule embed_slices:
     input:
         folds=rules.folds.output.folds,
         stacks=STACKS,
-        swa_weights=image_model(rules.train_image_model.output.swa_weights),
-        inner_weights=inner_models(rules.train_inner_model.output.swa_weights),
+        swa_weights=LEARNING.image_model(rules.train_image_model.output.swa_weights),
+        inner_weights=LEARNING.inner_models(rules.train_inner_model.output.swa_weights),
     output:
-        embeddings=P.fold("embeddings.safetensors"),
+        embeddings=RUN.paths.fold("embeddings.safetensors"),
     log:
-        P.fold_log("embed_slices"),
+        RUN.paths.fold_log("embed_slices"),
     benchmark:
-        P.fold_benchmark("embed_slices")
+        RUN.paths.fold_benchmark("embed_slices")
     conda:
         "../envs/qnet.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/embed_slices.py"),
-        cfg=embedding,
+        cfg=LEARNING.embedding,
     script:
         "../scripts/embed_slices.py"
 
@@ -128,21 +128,21 @@ rule train_scan_model:
     input:
         folds=rules.folds.output.folds,
         embeddings=rules.embed_slices.output.embeddings,
-        encoder=encoder,
+        encoder=LEARNING.encoder,
     output:
-        weights=P.fold("scan_model.safetensors"),
-        log=P.fold("scan_training.jsonl"),
+        weights=RUN.paths.fold("scan_model.safetensors"),
+        log=RUN.paths.fold("scan_training.jsonl"),
     log:
-        P.fold_log("train_scan_model"),
+        RUN.paths.fold_log("train_scan_model"),
     benchmark:
-        P.fold_benchmark("train_scan_model")
+        RUN.paths.fold_benchmark("train_scan_model")
     conda:
         "../envs/qnet.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/train_scan_model.py"),
-        cfg=scan_stage,
+        cfg=LEARNING.scan_stage,
     script:
         "../scripts/train_scan_model.py"
 
@@ -151,21 +151,21 @@ rule predict_fold:
     input:
         folds=rules.folds.output.folds,
         stacks=STACKS,
-        weights=image_model(rules.train_image_model.output.weights),
-        swa_weights=image_model(rules.train_image_model.output.swa_weights),
+        weights=LEARNING.image_model(rules.train_image_model.output.weights),
+        swa_weights=LEARNING.image_model(rules.train_image_model.output.swa_weights),
         embeddings=rules.embed_slices.output.embeddings,
         scan_weights=rules.train_scan_model.output.weights,
     output:
-        predictions=P.fold("predictions.tsv"),
-        slice_weights=P.fold("slice_weights.tsv"),
+        predictions=RUN.paths.fold("predictions.tsv"),
+        slice_weights=RUN.paths.fold("slice_weights.tsv"),
     log:
-        P.fold_log("predict_fold"),
+        RUN.paths.fold_log("predict_fold"),
     benchmark:
-        P.fold_benchmark("predict_fold")
+        RUN.paths.fold_benchmark("predict_fold")
     conda:
         "../envs/qnet.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/predict_fold.py"),
     script:
@@ -174,13 +174,13 @@ rule predict_fold:
 
 rule variant_predictions:
     input:
-        predictions=lambda wildcards: folds_of(rules.predict_fold.output.predictions, f"variants/{wildcards.name}/"),
+        predictions=LEARNING.of_variants(rules.predict_fold.output.predictions),
     output:
-        predictions=P.learning("variants/{name}/predictions.tsv"),
+        predictions=RUN.paths.learning("variants/{name}/predictions.tsv"),
     log:
-        P.log("variants/{name}/variant_predictions"),
+        RUN.paths.log("variants/{name}/variant_predictions"),
     benchmark:
-        P.benchmark("variants/{name}/variant_predictions")
+        RUN.paths.benchmark("variants/{name}/variant_predictions")
     localrule: True
     conda:
         "../envs/qnet.yaml"
@@ -193,26 +193,26 @@ rule variant_predictions:
 rule pretrain_encoder:
     input:
         stacks=STACKS,
-        truth=rules.simulate_cohort.output.truth if SIMULATED else [],
+        truth=rules.simulate_cohort.output.truth if RUN.simulated else [],
     output:
-        encoder=P.learning("encoder_{input}.safetensors"),
-        log=P.learning("encoder_{input}.jsonl"),
+        encoder=RUN.paths.learning("encoder_{input}.safetensors"),
+        log=RUN.paths.learning("encoder_{input}.jsonl"),
     log:
-        P.log("pretrain_encoder", "input"),
+        RUN.paths.log("pretrain_encoder", "input"),
     benchmark:
-        P.benchmark("pretrain_encoder", "input")
+        RUN.paths.benchmark("pretrain_encoder", "input")
     conda:
         "../envs/qnet.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/pretrain_encoder.py", "resources/nuclei.tsv"),
-        cfg=PRETRAINING,
+        cfg=LEARNING.pretraining,
     script:
         "../scripts/pretrain_encoder.py"
 
 
 rule pretrain:
     input:
-        expand(rules.pretrain_encoder.output.encoder, input=INPUTS) if SIMULATED else only_simulated,
+        expand(rules.pretrain_encoder.output.encoder, input=RUN.inputs) if RUN.simulated else only_simulated,
     localrule: True

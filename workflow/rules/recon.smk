@@ -1,25 +1,27 @@
 # Reconstruction: echoes → maps, one scan a job. Parameters: the config section of the rule's name.
+from recon.background.stage import STAGE as LOCAL_FIELD
+from recon.inversion.stage import STAGE as DIPOLE_INVERSION
 
 
 rule prepare_echoes:
     input:
-        images=of_series("series", "files"),
-        sidecars=of_series("series", "sidecars"),
+        images=INPUTS.of_series("series", "files"),
+        sidecars=INPUTS.of_series("series", "sidecars"),
     output:
-        magnitude_4d=P.work("part-mag_MEGRE.nii"),
-        phase_4d=P.work("part-phase_MEGRE.nii"),
-        acquisition=P.work("acquisition.json"),
+        magnitude_4d=RUN.paths.work("part-mag_MEGRE.nii"),
+        phase_4d=RUN.paths.work("part-phase_MEGRE.nii"),
+        acquisition=RUN.paths.work("acquisition.json"),
     log:
-        P.scan_log("prepare_echoes"),
+        RUN.paths.scan_log("prepare_echoes"),
     benchmark:
-        P.scan_benchmark("prepare_echoes")
+        RUN.paths.scan_benchmark("prepare_echoes")
     conda:
         "../envs/recon.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/prepare_echoes.py"),
-        cfg=CFG["prepare_echoes"],
+        cfg=RUN.cfg["prepare_echoes"],
     script:
         "../scripts/prepare_echoes.py"
 
@@ -28,21 +30,21 @@ rule brain_mask:
     input:
         magnitude=rules.prepare_echoes.output.magnitude_4d,
         acquisition=rules.prepare_echoes.output.acquisition,
-        user_mask=user_file("mask"),
+        user_mask=INPUTS.user_file("mask"),
     output:
-        mask=P.map("desc-brain_mask.nii.gz"),
+        mask=RUN.paths.map("desc-brain_mask.nii.gz"),
     log:
-        P.scan_log("brain_mask"),
+        RUN.paths.scan_log("brain_mask"),
     benchmark:
-        P.scan_benchmark("brain_mask")
+        RUN.paths.scan_benchmark("brain_mask")
     conda:
         "../envs/recon.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/brain_mask.py"),
-        cfg=CFG["brain_mask"],
-        user=user_link("mask"),
+        cfg=RUN.cfg["brain_mask"],
+        user=INPUTS.user_link("mask"),
     script:
         "../scripts/brain_mask.py"
 
@@ -54,19 +56,19 @@ rule unwrap_phase:
         mask=rules.brain_mask.output.mask,
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
-        unwrapped=P.work("part-phase_desc-unwrapped_MEGRE.nii"),
-        reliable=P.work("desc-reliable_mask.nii"),
+        unwrapped=RUN.paths.work("part-phase_desc-unwrapped_MEGRE.nii"),
+        reliable=RUN.paths.work("desc-reliable_mask.nii"),
     log:
-        P.scan_log("unwrap_phase"),
+        RUN.paths.scan_log("unwrap_phase"),
     benchmark:
-        P.scan_benchmark("unwrap_phase")
+        RUN.paths.scan_benchmark("unwrap_phase")
     conda:
         "../envs/recon.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/unwrap_phase.py"),
-        cfg=CFG["unwrap_phase"],
+        cfg=RUN.cfg["unwrap_phase"],
     script:
         "../scripts/unwrap_phase.py"
 
@@ -78,49 +80,48 @@ rule field_mapping:
         reliable=rules.unwrap_phase.output.reliable,
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
-        field=P.work("desc-total_fieldmap.nii"),
-        precision=P.work("desc-precision_fieldmap.nii"),
+        field=RUN.paths.work("desc-total_fieldmap.nii"),
+        precision=RUN.paths.work("desc-precision_fieldmap.nii"),
     log:
-        P.scan_log("field_mapping"),
+        RUN.paths.scan_log("field_mapping"),
     benchmark:
-        P.scan_benchmark("field_mapping")
+        RUN.paths.scan_benchmark("field_mapping")
     conda:
         "../envs/recon.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/field_mapping.py"),
-        cfg=CFG["field_mapping"],
+        cfg=RUN.cfg["field_mapping"],
     script:
         "../scripts/field_mapping.py"
 
 
-# what follows the contrasts of the magnitude is set aside
-CONTRASTS = rules.prepare_echoes.output.magnitude_4d if CFG["local_field"]["method"] == "lbv_sources" else []
-PRIOR = CFG["dipole_inversion"]["method"], CFG["dipole_inversion"]["tv_prior"]
-TISSUE = rules.prepare_echoes.output.magnitude_4d if PRIOR == ("tv", "tissue") else []
+def needed(stage, name, file):
+    """The file where the configured method of a stage reads an optional input of that name, else nothing."""
+    return file if name in stage.needs(RUN.cfg[stage.section]) else []
 
 
 rule local_field:
     input:
         field=rules.field_mapping.output.field,
         reliable=rules.unwrap_phase.output.reliable,
-        magnitude=CONTRASTS,
+        magnitude=needed(LOCAL_FIELD, "magnitude", rules.prepare_echoes.output.magnitude_4d),
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
-        local=P.work("desc-local_fieldmap.nii"),
-        eroded=P.work("desc-eroded_mask.nii"),
+        local=RUN.paths.work("desc-local_fieldmap.nii"),
+        eroded=RUN.paths.work("desc-eroded_mask.nii"),
     log:
-        P.scan_log("local_field"),
+        RUN.paths.scan_log("local_field"),
     benchmark:
-        P.scan_benchmark("local_field")
+        RUN.paths.scan_benchmark("local_field")
     conda:
         "../envs/recon.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/local_field.py"),
-        cfg=CFG["local_field"],
+        cfg=RUN.cfg["local_field"],
     script:
         "../scripts/local_field.py"
 
@@ -131,47 +132,47 @@ rule r2star_map:
         mask=rules.brain_mask.output.mask,
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
-        r2star=P.map("R2starmap.nii.gz"),
-        misfit=P.map("desc-misfit_R2starmap.nii.gz"),
+        r2star=RUN.paths.map("R2starmap.nii.gz"),
+        misfit=RUN.paths.map("desc-misfit_R2starmap.nii.gz"),
     log:
-        P.scan_log("r2star_map"),
+        RUN.paths.scan_log("r2star_map"),
     benchmark:
-        P.scan_benchmark("r2star_map")
+        RUN.paths.scan_benchmark("r2star_map")
     conda:
         "../envs/recon.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/r2star_map.py"),
-        cfg=CFG["r2star_map"],
+        cfg=RUN.cfg["r2star_map"],
     script:
         "../scripts/r2star_map.py"
 
 
-R2STAR = rules.r2star_map.output.r2star if HAS_R2STAR else []  # a single echo has none
+R2STAR = rules.r2star_map.output.r2star if RUN.has_r2star else []  # a single echo has none
 
 
 rule dipole_inversion:
     input:
         local=rules.local_field.output.local,
         eroded=rules.local_field.output.eroded,
-        r2star=R2STAR,
-        precision=rules.field_mapping.output.precision,
-        magnitude=TISSUE,
+        r2star=needed(DIPOLE_INVERSION, "r2star_hz", R2STAR),
+        precision=needed(DIPOLE_INVERSION, "precision", rules.field_mapping.output.precision),
+        magnitude=needed(DIPOLE_INVERSION, "magnitude", rules.prepare_echoes.output.magnitude_4d),
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
-        chi=P.work("desc-echoes_Chimap.nii"),
+        chi=RUN.paths.work("desc-echoes_Chimap.nii"),
     log:
-        P.scan_log("dipole_inversion"),
+        RUN.paths.scan_log("dipole_inversion"),
     benchmark:
-        P.scan_benchmark("dipole_inversion")
+        RUN.paths.scan_benchmark("dipole_inversion")
     conda:
         "../envs/recon.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/dipole_inversion.py"),
-        cfg=CFG["dipole_inversion"],
+        cfg=RUN.cfg["dipole_inversion"],
     script:
         "../scripts/dipole_inversion.py"
 
@@ -183,19 +184,19 @@ rule combine_echoes:
         eroded=rules.local_field.output.eroded,
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
-        chi=P.map("Chimap.nii.gz"),
-        echo_chi=expand(P.map("desc-echo{echo}_Chimap.nii.gz"), echo=ECHOES, allow_missing=True),
+        chi=RUN.paths.map("Chimap.nii.gz"),
+        echo_chi=expand(RUN.paths.map("desc-echo{echo}_Chimap.nii.gz"), echo=RUN.chi_echoes, allow_missing=True),
     log:
-        P.scan_log("combine_echoes"),
+        RUN.paths.scan_log("combine_echoes"),
     benchmark:
-        P.scan_benchmark("combine_echoes")
+        RUN.paths.scan_benchmark("combine_echoes")
     conda:
         "../envs/recon.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/combine_echoes.py"),
-        cfg=CFG["combine_echoes"],
+        cfg=RUN.cfg["combine_echoes"],
     script:
         "../scripts/combine_echoes.py"
 
@@ -206,21 +207,21 @@ rule t1w_map:
         r2star=R2STAR,
         mask=rules.brain_mask.output.mask,
         acquisition=rules.prepare_echoes.output.acquisition,
-        user_t1w=user_file("t1w"),
+        user_t1w=INPUTS.user_file("t1w"),
     output:
-        t1w=P.map("desc-stage_T1w.nii.gz"),
+        t1w=RUN.paths.map("desc-stage_T1w.nii.gz"),
     log:
-        P.scan_log("t1w_map"),
+        RUN.paths.scan_log("t1w_map"),
     benchmark:
-        P.scan_benchmark("t1w_map")
+        RUN.paths.scan_benchmark("t1w_map")
     conda:
         "../envs/recon.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/t1w_map.py"),
-        cfg=CFG["t1w_map"],
-        user=user_link("t1w"),
+        cfg=RUN.cfg["t1w_map"],
+        user=INPUTS.user_link("t1w"),
     script:
         "../scripts/t1w_map.py"
 
@@ -228,22 +229,22 @@ rule t1w_map:
 rule t1_map:
     input:
         magnitude=rules.prepare_echoes.output.magnitude_4d,
-        low_flip=of_series("low_flip", "files"),
-        sidecars=of_series("low_flip", "sidecars"),
+        low_flip=INPUTS.of_series("low_flip", "files"),
+        sidecars=INPUTS.of_series("low_flip", "sidecars"),
         r2star=R2STAR,
         mask=rules.brain_mask.output.mask,
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
-        t1=P.map("T1map.nii.gz"),
-        pd=P.map("PDmap.nii.gz"),
+        t1=RUN.paths.map("T1map.nii.gz"),
+        pd=RUN.paths.map("PDmap.nii.gz"),
     log:
-        P.scan_log("t1_map"),
+        RUN.paths.scan_log("t1_map"),
     benchmark:
-        P.scan_benchmark("t1_map")
+        RUN.paths.scan_benchmark("t1_map")
     conda:
         "../envs/recon.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/t1_map.py"),
     script:
@@ -252,47 +253,47 @@ rule t1_map:
 
 rule locate_nuclei:
     input:
-        *BOXES,
+        *RUN.boxes,
         t1w=rules.t1w_map.output.t1w,
         mask=rules.brain_mask.output.mask,
         chi=rules.combine_echoes.output.chi,
         r2star=R2STAR,
-        user_nuclei=user_file("nuclei"),
+        user_nuclei=INPUTS.user_file("nuclei"),
     output:
-        dseg=P.map("desc-nuclei_dseg.nii.gz"),
-        box=P.map("label-BG_mask.nii.gz"),
-        stats=P.map("desc-nuclei_stats.tsv"),
+        dseg=RUN.paths.map("desc-nuclei_dseg.nii.gz"),
+        box=RUN.paths.map("label-BG_mask.nii.gz"),
+        stats=RUN.paths.map("desc-nuclei_stats.tsv"),
     log:
-        P.scan_log("locate_nuclei"),
+        RUN.paths.scan_log("locate_nuclei"),
     benchmark:
-        P.scan_benchmark("locate_nuclei")
+        RUN.paths.scan_benchmark("locate_nuclei")
     conda:
         "../envs/recon.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/locate_nuclei.py", "resources/nuclei.tsv"),
-        cfg=CFG["locate_nuclei"],
-        user=user_link("nuclei"),
+        cfg=RUN.cfg["locate_nuclei"],
+        user=INPUTS.user_link("nuclei"),
     script:
         "../scripts/locate_nuclei.py"
 
 
 rule derivative_description:
     output:
-        description=P.derivative("dataset_description.json"),
-        beside=[P.derivative(name) for name in BESIDE],
+        description=RUN.paths.derivative("dataset_description.json"),
+        beside=[RUN.paths.derivative(name) for name in BESIDE],
     log:
-        P.log("derivative_description"),
+        RUN.paths.log("derivative_description"),
     benchmark:
-        P.benchmark("derivative_description")
+        RUN.paths.benchmark("derivative_description")
     localrule: True
     conda:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/derivative_description.py"),
-        links=LINKS,
-        simulated=SIMULATED,
+        links=RUN.links,
+        simulated=RUN.simulated,
     script:
         "../scripts/derivative_description.py"
 
@@ -300,7 +301,7 @@ rule derivative_description:
 rule subject_page:
     input:
         unpack(
-            same_scan(
+            INPUTS.same_scan(
                 magnitude=rules.prepare_echoes.output.magnitude_4d,
                 phase=rules.prepare_echoes.output.phase_4d,
                 unwrapped=rules.unwrap_phase.output.unwrapped,
@@ -316,47 +317,49 @@ rule subject_page:
             )
         ),
     output:
-        page=P.page(),
-        warnings=P.page_warnings(),
-        chi_picture=P.figure("{scan}_Chimap"),
-        r2star_picture=P.figure("{scan}_R2starmap") if HAS_R2STAR else [],
-        t1w_picture=P.figure("{scan}_T1w"),
+        page=RUN.paths.page(),
+        warnings=RUN.paths.page_warnings(),
+        chi_picture=RUN.paths.figure("{scan}_Chimap"),
+        r2star_picture=RUN.paths.figure("{scan}_R2starmap") if RUN.has_r2star else [],
+        t1w_picture=RUN.paths.figure("{scan}_T1w"),
     log:
-        P.log("subject_page", "scan"),
+        RUN.paths.log("subject_page", "scan"),
     benchmark:
-        P.benchmark("subject_page", "scan")
+        RUN.paths.benchmark("subject_page", "scan")
     conda:
         "../envs/recon.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/subject_page.py", "workflow/report/base.html.j2", "workflow/report/subject.html.j2"),
-        synthetic=SIMULATED,
+        synthetic=RUN.simulated,
     script:
         "../scripts/subject_page.py"
 
 
 rule methods:
     input:
-        acquisitions=of_scans(rules.prepare_echoes.output.acquisition, SCANS),
+        acquisitions=INPUTS.of_scans(rules.prepare_echoes.output.acquisition, RUN.scans),
         maps=joined(
-            of_scans([rules.brain_mask.output.mask, rules.t1w_map.output.t1w, rules.locate_nuclei.output.dseg], SCANS),
-            of_scans(rules.t1_map.output.t1, TWO_FLIPS),
+            INPUTS.of_scans(
+                [rules.brain_mask.output.mask, rules.t1w_map.output.t1w, rules.locate_nuclei.output.dseg], RUN.scans
+            ),
+            INPUTS.of_scans(rules.t1_map.output.t1, RUN.two_flips),
         ),
     output:
-        methods=f"{P.root}/methods.md",
-        bibliography=f"{P.root}/methods.bib",
+        methods=f"{RUN.paths.root}/methods.md",
+        bibliography=f"{RUN.paths.root}/methods.bib",
     log:
-        P.log("methods"),
+        RUN.paths.log("methods"),
     benchmark:
-        P.benchmark("methods")
+        RUN.paths.benchmark("methods")
     localrule: True
     conda:
         "../envs/recon.yaml"
     params:
         code=code("workflow/scripts/methods.py", "workflow/report/methods.md.j2", "resources/references.tsv"),
-        cfg=CFG,
-        synthetic=SIMULATED,
+        cfg=RUN.cfg,
+        synthetic=RUN.simulated,
     script:
         "../scripts/methods.py"
 
@@ -366,11 +369,11 @@ rule maps:
         rules.derivative_description.output,
         rules.methods.output,
         rules.run_record.output,
-        of_scans(rules.brain_mask.output, SCANS),
-        of_scans(R2STAR and rules.r2star_map.output, SCANS),
-        of_scans(rules.t1w_map.output, SCANS),
-        of_scans(rules.combine_echoes.output, SCANS),
-        of_scans(rules.locate_nuclei.output, SCANS),
-        of_scans(rules.t1_map.output, TWO_FLIPS),
-        of_scans(rules.subject_page.output, SCANS),
+        INPUTS.of_scans(rules.brain_mask.output, RUN.scans),
+        INPUTS.of_scans(R2STAR and rules.r2star_map.output, RUN.scans),
+        INPUTS.of_scans(rules.t1w_map.output, RUN.scans),
+        INPUTS.of_scans(rules.combine_echoes.output, RUN.scans),
+        INPUTS.of_scans(rules.locate_nuclei.output, RUN.scans),
+        INPUTS.of_scans(rules.t1_map.output, RUN.two_flips),
+        INPUTS.of_scans(rules.subject_page.output, RUN.scans),
     localrule: True

@@ -3,18 +3,18 @@
 
 rule run_record:
     input:
-        made_last,
+        made_last(INPUTS, workflow, rules),
     output:
-        record=f"{P.root}/run.json",
+        record=f"{RUN.paths.root}/run.json",
     log:
-        P.log("run_record"),
+        RUN.paths.log("run_record"),
     benchmark:
-        P.benchmark("run_record")
+        RUN.paths.benchmark("run_record")
     localrule: True
     conda:
         "../envs/qnet.yaml"
     params:
         code=code("workflow/scripts/run_record.py"),
-        made_from=made_from,
+        made_from=made_from(RUN, workflow),
     script:
         "../scripts/run_record.py"

@@ -1,5 +1,7 @@
 # The report: one self-contained page that a reader understands alone, and the checklists beside it.
 
+from qnet.evaluation.manifest import tables_shown_in
+
 PAGES = ("base", "macros", "report", "results", "trust", "cohort", "steps")
 
 
@@ -7,19 +9,19 @@ rule cohort_figures:
     input:
         folds=rules.folds.output.folds,
     output:
-        cohort=P.figure("cohort"),
-        participants_flow=P.figure("participants_flow"),
+        cohort=RUN.paths.figure("cohort"),
+        participants_flow=RUN.paths.figure("participants_flow"),
     log:
-        P.log("cohort_figures"),
+        RUN.paths.log("cohort_figures"),
     benchmark:
-        P.benchmark("cohort_figures")
+        RUN.paths.benchmark("cohort_figures")
     localrule: True
     conda:
         "../envs/report.yaml"
     params:
         code=code("workflow/scripts/cohort_figures.py"),
-        flow=STUDY.flow,
-        synthetic=SIMULATED,
+        flow=RUN.study.flow,
+        synthetic=RUN.simulated,
     script:
         "../scripts/cohort_figures.py"
 
@@ -27,14 +29,14 @@ rule cohort_figures:
 rule checklist:
     input:
         folds=rules.folds.output.folds,
-        tables=[P.table(name) for name in ("table3", "contrasts", "confounds", "ablation")],
+        tables=[RUN.paths.table(name) for name in tables_shown_in("checklist")],
     output:
-        table=P.table("checklist"),
-        page=f"{P.root}/checklist.html",
+        table=RUN.paths.table("checklist"),
+        page=f"{RUN.paths.root}/checklist.html",
     log:
-        P.log("checklist"),
+        RUN.paths.log("checklist"),
     benchmark:
-        P.benchmark("checklist")
+        RUN.paths.benchmark("checklist")
     localrule: True
     conda:
         "../envs/report.yaml"
@@ -46,9 +48,9 @@ rule checklist:
             "workflow/report/base.html.j2",
             "workflow/report/checklist.html.j2",
         ),
-        cfg=CFG,
-        flow=STUDY.flow,
-        synthetic=SIMULATED,
+        cfg=RUN.cfg,
+        flow=RUN.study.flow,
+        synthetic=RUN.simulated,
     script:
         "../scripts/checklist.py"
 
@@ -56,12 +58,12 @@ rule checklist:
 rule report:
     input:
         tables=[
-            *[P.table(name) for name in TABLES],
-            *([rules.map_accuracy.output.table] if SIMULATED else []),
-            *expand([rules.class_activation.output.table, rules.slice_importance.output.table], input=INPUTS),
+            *[RUN.paths.table(name) for name in TABLES],
+            *([rules.map_accuracy.output.table] if RUN.simulated else []),
+            *expand([rules.class_activation.output.table, rules.slice_importance.output.table], input=RUN.inputs),
         ],
         figures=[
-            *[P.figure(name) for name in FIGURES],
+            *[RUN.paths.figure(name) for name in FIGURES],
             *rules.cohort_figures.output,
             *rules.augmentation_samples.output,
             *expand(
@@ -70,35 +72,35 @@ rule report:
                     rules.class_activation.output.template,
                     rules.slice_importance.output.figure,
                 ],
-                input=INPUTS,
+                input=RUN.inputs,
             ),
         ],
         folds=rules.folds.output.folds,
-        pages=of_scans(rules.subject_page.output.page, SCANS),
-        warnings=of_scans(rules.subject_page.output.warnings, SCANS),
-        example=of_scans(
+        pages=INPUTS.of_scans(rules.subject_page.output.page, RUN.scans),
+        warnings=INPUTS.of_scans(rules.subject_page.output.warnings, RUN.scans),
+        example=INPUTS.of_scans(
             [
                 rules.subject_page.output.chi_picture,
-                *([rules.subject_page.output.r2star_picture] if HAS_R2STAR else []),
+                *([rules.subject_page.output.r2star_picture] if RUN.has_r2star else []),
                 rules.subject_page.output.t1w_picture,
             ],
-            list(SCANS)[:1],
+            list(RUN.scans)[:1],
         ),
     output:
-        report=f"{P.root}/report.html",
+        report=f"{RUN.paths.root}/report.html",
     log:
-        P.log("report"),
+        RUN.paths.log("report"),
     benchmark:
-        P.benchmark("report")
+        RUN.paths.benchmark("report")
     conda:
         "../envs/report.yaml"
     resources:
-        mem_mb=memory_mb,
+        mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/report.py", *[f"workflow/report/{name}.html.j2" for name in PAGES]),
-        cfg=CFG,
-        synthetic=SIMULATED,
-        flow=STUDY.flow,
+        cfg=RUN.cfg,
+        synthetic=RUN.simulated,
+        flow=RUN.study.flow,
         beside=["methods.md", "model_card.md", "checklist.html"],
     script:
         "../scripts/report.py"

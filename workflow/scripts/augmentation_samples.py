@@ -1,9 +1,9 @@
 """Stack of one scan → its middle slice, full and cropped, as training sees it in the first epochs."""
 
+from qnet.explanation.samples import draw_samples, samples
 from qnet.images.augment import Augmentation
 from qnet.images.data import INPUTS, participant_of, read_stack
 from qnet.images.normalise import Normalise, normalise
-from qnet.images.samples import draw_samples, samples
 from workflow.lib.jobs.job import job
 
 

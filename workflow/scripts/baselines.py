@@ -3,12 +3,14 @@
 import pandas as pd
 from safetensors.numpy import load_file
 
-from qnet.atomic import atomic
 from qnet.baselines.models import Baselines, baselines, thumbnail
 from qnet.baselines.permutation import permutation_test
 from qnet.baselines.regions import read_features
 from qnet.folds import read_folds
 from qnet.images.data import participant_of, read_array
+from qnet.predictions import write_predictions
+from qnet.tables import write_table
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 
 
@@ -21,16 +23,11 @@ def main(
     values, about = read_features(features)
     backgrounds = {participant_of(path): thumbnail(read_array(path, "background")) for path in stacks}
     of_runs = {tuple(run): load_file(path) for run, path in zip(runs, embeddings, strict=True)}
-    found = {
-        predictions: baselines(table, values, about, pd.DataFrame(backgrounds).T, of_runs, params),
-        permutation: permutation_test(table, values, about, params),
-    }
-    for path, content in found.items():
-        with atomic(path) as part:
-            content.to_csv(part, sep="\t", index=False)
+    write_predictions(predictions, baselines(table, values, about, pd.DataFrame(backgrounds).T, of_runs, params))
+    write_table(permutation, permutation_test(table, values, about, params), digits=None)
 
 
 if __name__ == "__main__":
     with job(snakemake):
-        lists = {name: list(snakemake.input.get(name, [])) for name in ("features", "stacks", "embeddings")}
+        lists = {name: listed(snakemake.input.get(name)) for name in ("features", "stacks", "embeddings")}
         main(snakemake.input.folds, **lists, **snakemake.output, runs=snakemake.params.runs, cfg=snakemake.params.cfg)

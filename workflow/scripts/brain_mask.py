@@ -1,21 +1,21 @@
 """Magnitude of one echo → brain mask; the user's own mask is taken as it is."""
 
-from recon.acquisition import Acquisition
+from recon.acquisition import Acquisition, choose_echo
 from recon.files.io import Volume, read_volume, write_mask
-from recon.mask.stage import BrainMask, choose_echo, choose_tool, extract_brain, volume_ml
+from recon.mask.leak import volume_ml
+from recon.mask.stage import choose_tool, extract_brain
 from recon.regions.user_maps import user_mask as read_user_mask
 from workflow.lib.jobs.job import job
 
 
-def extracted(volume: Volume, facts: Acquisition, params: BrainMask) -> tuple:
+def extracted(volume: Volume, facts: Acquisition, cfg: dict) -> tuple:
     """The mask that extraction finds, and what its sidecar says."""
-    echo = choose_echo(volume.data.shape[3], params.echo)
-    found = extract_brain(volume.data[..., echo], facts.voxel_size_mm, params, facts.b0_dir)
+    found = extract_brain(volume.data, facts.grid, **cfg)
     about = {
         "Sources": facts.sources,
-        "Tool": choose_tool(params.tool),
+        "Tool": choose_tool(cfg["tool"]),
         "FractionalIntensityThreshold": found.threshold,
-        "Echo": echo + 1,
+        "Echo": choose_echo(volume.data.shape[3], cfg["echo"]) + 1,
     }
     return found.mask, about | ({"Note": found.note} if found.note else {})
 
@@ -28,7 +28,7 @@ def main(
     if user_mask:
         brain, about = read_user_mask(user_mask, volume), {"Sources": [user], "Tool": "user"}
     else:
-        brain, about = extracted(volume, facts, BrainMask(**cfg))
+        brain, about = extracted(volume, facts, cfg)
     size = {"VolumeMl": round(volume_ml(brain, facts.voxel_size_mm), 1)}
     write_mask(mask, brain, volume, {"Type": "Brain", "SkullStripped": True, **about, **size})
 

@@ -1,6 +1,7 @@
 """Settings, folds, flow and tables of a run → the checklists TRIPOD+AI and CLAIM as a table and a page."""
 
 from recon.files.tables import write_table
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
 from workflow.lib.report.checklist import checklist, facts
@@ -22,11 +23,10 @@ def main(
 
 if __name__ == "__main__":
     with job(snakemake):
-        tables = snakemake.input.tables
         params = {name: snakemake.params[name] for name in ("cfg", "synthetic", "flow")}
         main(
             snakemake.input.folds,
-            [tables] if isinstance(tables, str) else list(tables),
+            listed(snakemake.input.tables),
             **snakemake.output,
             **params,
             versions=versions(),

@@ -1,6 +1,5 @@
 """Averaged image models of all folds and held-out subjects → class activation of single subjects and of the average."""
 
-from qnet.atomic import atomic
 from qnet.explanation.cam_figures import montage, template_figure
 from qnet.explanation.enrichment import enrichment
 from qnet.explanation.evidence import explain_fold
@@ -9,6 +8,7 @@ from qnet.folds import held_out_labels, read_folds
 from qnet.images.data import participant_of
 from qnet.networks.model import prepare_torch
 from qnet.networks.weights import read_image_model
+from qnet.tables import write_table
 from workflow.lib.jobs.job import job
 
 
@@ -25,8 +25,7 @@ def main(folds: str, stacks: list[str], swa_weights: list[str], figure: str, tem
     title = f"Class activation, {input_name} input"
     montage(figure, cases, groups, title, cfg["synthetic"])
     template_figure(template, average(cases), cases, groups, f"{title}, mean", cfg["synthetic"])
-    with atomic(table) as part:
-        enrichment(cases, cfg["bootstrap"]).to_csv(part, sep="\t", index=False, float_format="%.6g")
+    write_table(table, enrichment(cases, cfg["bootstrap"]), digits=6)
 
 
 if __name__ == "__main__":

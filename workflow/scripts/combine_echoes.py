@@ -3,9 +3,10 @@
 import numpy as np
 
 from recon.acquisition import Acquisition
-from recon.combine import CombineEchoes, combine_echoes, echo_range
+from recon.combine import combine_echoes, echo_range
 from recon.files.io import read_mask, read_volume, write_volume
 from recon.files.sidecars import provenance
+from recon.registry import taken
 from workflow.lib.jobs.job import job
 
 SINGLE_ECHO = "one echo gives no R2*: susceptibility alone found the structures of the inversion"
@@ -14,14 +15,14 @@ SINGLE_ECHO = "one echo gives no R2*: susceptibility alone found the structures 
 def main(
     chi_echoes: str, magnitude: str, eroded: str, acquisition: str, chi: str, echo_chi: list[str], cfg: dict
 ) -> None:
-    params, facts = CombineEchoes(**cfg), Acquisition.read(acquisition)
+    facts = Acquisition.read(acquisition)
     echoes, mask = read_volume(chi_echoes), read_mask(eroded)
-    combined = combine_echoes(echoes.data, read_volume(magnitude).data, mask, facts.te_s, params)
+    combined = combine_echoes(echoes.data, read_volume(magnitude).data, mask, facts.te_s, **cfg)
     separate = echoes.data.ndim == 4  # else one field was fitted to all echoes
-    used = echo_range(params, len(facts.te_s)) if separate else slice(None)
+    used = echo_range(len(facts.te_s), **taken(echo_range, cfg)) if separate else slice(None)
     about = {"Units": "ppm", **provenance(facts)}
     note = {"Note": SINGLE_ECHO} if len(facts.te_s) == 1 else {}
-    write_volume(chi, combined, echoes, {**about, "Reference": params.reference, "EchoTimes": facts.te_s[used], **note})
+    write_volume(chi, combined, echoes, {**about, "Reference": cfg["reference"], "EchoTimes": facts.te_s[used], **note})
     maps = np.moveaxis(echoes.data, 3, 0)[used] if separate else []
     for path, te_s, data in zip(echo_chi, facts.te_s[used], maps, strict=separate):
         write_volume(path, data, echoes, {**about, "Reference": "none", "EchoTime": te_s})

@@ -8,19 +8,18 @@ from recon.files.io import write_json, write_text
 from recon.files.tables import write_table
 from recon.regions.nuclei import nucleus_labels
 from workflow.lib.jobs.job import job
-from workflow.lib.record.derivative import IGNORED, LABELS, README, SIDECARS
+from workflow.lib.record.derivative import ABOUT, IGNORED, LABELS, README, SIDECARS, name_of
 from workflow.lib.record.versions import project_version
 
 
 def main(description: str, links: dict[str, str], simulated: bool) -> None:
     """`links`: where the datasets `raw` and, if any, `user` of the sidecars' Sources lie."""
-    name = "Q-Net susceptibility, R2* and T1-weighted maps" + (" of a SYNTHETIC cohort" if simulated else "")
-    about = "Maps from multi-echo gradient echo images. Research use only"
+    name = name_of(simulated)
     content = {
         "Name": name,
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "Q-Net", "Version": project_version(), "Description": about}],
+        "GeneratedBy": [{"Name": "Q-Net", "Version": project_version(), "Description": ABOUT}],
         "SourceDatasets": [{"URL": link} for link in links.values()],
         "DatasetLinks": links,  # what bids:raw: stands for in Sources
         "HowToAcknowledge": "Cite what methods.md, beside the folder derivatives, lists for this very configuration.",

@@ -2,19 +2,19 @@
 
 from recon.acquisition import Acquisition
 from recon.files.io import read_mask, read_volume, write_volume
-from recon.inversion.stage import DipoleInversion, dipole_inversion
+from recon.inversion.stage import STAGE, dipole_inversion
 from workflow.lib.jobs.job import job
 
 
 def main(
     local: str,
     eroded: str,
-    precision: str,
     acquisition: str,
     chi: str,
     cfg: dict,
     threads: int,
     r2star: str | None = None,
+    precision: str | None = None,
     magnitude: str | None = None,
 ) -> None:
     facts = Acquisition.read(acquisition)
@@ -22,13 +22,12 @@ def main(
     chi_ppm = dipole_inversion(
         field.data,
         read_mask(eroded),
-        facts.voxel_size_mm,
-        facts.b0_dir,
-        DipoleInversion(**cfg),
-        read_volume(r2star).data if r2star else None,
-        read_volume(precision).data,
-        read_volume(magnitude).data if magnitude else None,
-        threads,
+        facts.grid,
+        r2star_hz=read_volume(r2star).data if r2star else None,
+        precision=read_volume(precision).data if precision else None,
+        magnitude=read_volume(magnitude).data if magnitude else None,
+        workers=threads,
+        **STAGE.chosen(cfg),
     )
     write_volume(chi, chi_ppm, like=field)
 

@@ -1,7 +1,7 @@
 """Unwrapped phase → field [ppm] of every echo or of all together, and how precise it is."""
 
 from recon.acquisition import Acquisition
-from recon.field.stage import FieldMapping, field_mapping, field_precision
+from recon.field.stage import STAGE, field_mapping, field_precision
 from recon.files.io import read_mask, read_volume, write_volume
 from workflow.lib.jobs.job import job
 
@@ -9,9 +9,9 @@ from workflow.lib.jobs.job import job
 def main(
     unwrapped: str, magnitude: str, reliable: str, acquisition: str, field: str, precision: str, cfg: dict
 ) -> None:
-    facts, params = Acquisition.read(acquisition), FieldMapping(**cfg)
+    facts = Acquisition.read(acquisition)
     phase, echoes, mask = read_volume(unwrapped), read_volume(magnitude).data, read_mask(reliable)
-    write_volume(field, field_mapping(phase.data, echoes, mask, facts, params), like=phase)
+    write_volume(field, field_mapping(phase.data, echoes, mask, facts, **STAGE.chosen(cfg)), like=phase)
     write_volume(precision, field_precision(echoes, mask, facts.te_s), like=phase)
 
 

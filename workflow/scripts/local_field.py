@@ -1,7 +1,7 @@
 """Total field → local field [ppm], and the mask that background removal leaves."""
 
 from recon.acquisition import Acquisition
-from recon.background.stage import LocalField, local_field
+from recon.background.stage import STAGE, local_field
 from recon.files.io import read_mask, read_volume, write_mask, write_volume
 from workflow.lib.jobs.job import job
 
@@ -20,11 +20,10 @@ def main(
     local_ppm, inner = local_field(
         total.data,
         read_mask(reliable),
-        facts.voxel_size_mm,
-        facts.b0_dir,
-        LocalField(**cfg),
-        read_volume(magnitude).data if magnitude else None,
-        threads,
+        facts.grid,
+        magnitude=read_volume(magnitude).data if magnitude else None,
+        workers=threads,
+        **STAGE.chosen(cfg),
     )
     write_volume(local, local_ppm, like=total)
     write_mask(eroded, inner, like=total)

@@ -8,8 +8,9 @@ from qnet.application.bundle import list_weights, read_bundle, write_bundle
 from qnet.application.outcome import headline
 from qnet.application.run_facts import ModelCard, run_facts
 from qnet.atomic import atomic
-from qnet.evaluation.predictions import read_predictions
 from qnet.folds import read_folds
+from qnet.predictions import read_predictions
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
 from workflow.lib.report.model_card import card_text, settings, training
@@ -35,6 +36,6 @@ if __name__ == "__main__":
     with job(snakemake):
         files = dict(snakemake.input.items())
         for name in ("stats", "stacks", "acquisitions", "embeddings", "image_weights", "scan_weights"):
-            files[name] = [files[name]] if isinstance(files[name], str) else list(files[name])
+            files[name] = listed(files[name])
         params = {"cfg": snakemake.params.cfg, "synthetic": snakemake.params.synthetic}
         main(**files, **snakemake.output, **params, versions=versions())

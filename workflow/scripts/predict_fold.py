@@ -3,40 +3,38 @@
 import pandas as pd
 from safetensors.numpy import load_file
 
-from qnet.atomic import atomic
 from qnet.folds import ages, held_out_labels, read_folds
 from qnet.images.data import participant_of, read_stack
+from qnet.networks.heads.models import read_scan_model
 from qnet.networks.model import prepare_torch
 from qnet.networks.predict import image_model_rows, image_scores, prepare, scan_scores, slice_table, tidy, weigh_slices
-from qnet.networks.scan_model import read_scan_model
 from qnet.networks.weights import read_image_model
+from qnet.predictions import write_predictions
+from qnet.tables import write_table
+from workflow.lib.jobs.given import Fold
 from workflow.lib.jobs.job import job
 
 
 def main(folds: str, stacks: list[str], weights: str, swa_weights: str, embeddings: str, scan_weights: str,
-         predictions: str, slice_weights: str, fold: str, seed: str, input_name: str,
-         threads: int) -> None:  # fmt: skip
-    device = prepare_torch(threads)
+         predictions: str, slice_weights: str, fold: Fold) -> None:  # fmt: skip
+    device = prepare_torch(fold.threads)
     (resnet, about), (swa, _) = map(read_image_model, (weights, swa_weights))
     scan_model = read_scan_model(scan_weights)[0].to(device)
     features, paths = load_file(embeddings), {participant_of(path): path for path in stacks}
     scored, weighed, table = [], [], read_folds(folds)
-    years = ages(table)
-    for participant, label in held_out_labels(table, int(fold)).items():
-        images, slices = read_stack(paths[participant], input_name)
+    years, of_run = ages(table), {"input": fold.input_name, "seed": fold.seed, "fold": fold.number}
+    for participant, label in held_out_labels(table, fold.number).items():
+        images, slices = read_stack(paths[participant], fold.input_name)
         prepared, own = prepare(images, about), features[participant]
-        constant = {"participant_id": participant, "label": label, "input": input_name, "seed": seed, "fold": fold}
+        constant = {"participant_id": participant, "label": label, **of_run}
         for name, model in {"ResNet": resnet.to(device), "ResNetSWA": swa.to(device)}.items():
             scored.append(image_model_rows(name, slices, image_scores(model, prepared), **constant))
         scored.append(tidy("Q-Net", slices, *scan_scores(scan_model, own, years[participant]), **constant))
         weighed.append(slice_table(participant, slices, weigh_slices(scan_model, own)))
-    for path, tables in ((predictions, scored), (slice_weights, weighed)):
-        with atomic(path) as part:
-            pd.concat(tables).to_csv(part, sep="\t", index=False)
+    write_predictions(predictions, *scored)
+    write_table(slice_weights, pd.concat(weighed), digits=None)
 
 
 if __name__ == "__main__":
     with job(snakemake):
-        keys = {"fold": snakemake.wildcards.fold, "seed": snakemake.wildcards.seed}
-        keys |= {"input_name": snakemake.wildcards["input"], "threads": snakemake.threads}
-        main(**snakemake.input, **snakemake.output, **keys)
+        main(**snakemake.input, **snakemake.output, fold=Fold.of(snakemake))

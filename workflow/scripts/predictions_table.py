@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from qnet.application.normative import COLUMNS
-from qnet.atomic import atomic
+from qnet.tables import write_table
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 
 
@@ -24,12 +25,9 @@ def main(results: list[str], predictions: str, z_scores: str, model: str) -> Non
         z_scores: pd.DataFrame(regions, columns=["participant_id", "scan", "age", *COLUMNS]),  # none without norms
     }
     for path, table in tables.items():
-        with atomic(path) as part:
-            table.replace("", None).to_csv(part, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
+        write_table(path, table.replace("", None), digits=6)
 
 
 if __name__ == "__main__":
     with job(snakemake):
-        found = snakemake.input.results
-        results = [found] if isinstance(found, str) else list(found)
-        main(results, **snakemake.output, model=snakemake.params.model)
+        main(listed(snakemake.input.results), **snakemake.output, model=snakemake.params.model)

@@ -9,8 +9,8 @@ import torch
 from qnet.images.augment import Augmentation, centre_crop
 from qnet.images.data import participant_of, read_array, read_stack
 from qnet.images.normalise import Normalise, channel_mask, normalise
+from qnet.networks.heads.measured import Measured, norms
 from qnet.networks.loop import write_log
-from qnet.networks.measured_model import from_encoder, norms
 from qnet.networks.model import prepare_torch
 from qnet.networks.predict import embed
 from qnet.networks.pretrain import Pretraining, pretrain, targets_of
@@ -34,7 +34,7 @@ def main(stacks: list[str], truth: str, encoder: str, log: str, input_name: str,
     model, records = pretrain(images, targets, params, channel_mask(window), seed, device, kept, names)
     about = {"input": input_name, "normalise": cfg["normalise"], "seed": seed, "subjects": len(scans), **training}
     about |= {"targets": targets.names, "mean": targets.mean.tolist(), "sd": targets.sd.tolist(), "synthetic": True}
-    reader = from_encoder(model.state_dict(), about)
+    reader = Measured.of_encoder(model.state_dict(), about)
     prepared = centre_crop(images, params.augmentation).astype(np.float32)
     seen = np.split(prepared, np.cumsum([len(slices) for slices in nuclei])[:-1])
     measured = [reader.measure(torch.from_numpy(embed(model, scan))[None])[0].numpy() for scan in seen]

@@ -2,13 +2,13 @@
 
 from recon.acquisition import Acquisition
 from recon.files.io import read_mask, read_volume, write_volume
-from recon.relaxation.stage import R2starMap, arlo_difference, r2star_fit
+from recon.relaxation.stage import STAGE, arlo_difference, r2star_fit
 from workflow.lib.jobs.job import job
 
 
 def main(magnitude: str, mask: str, acquisition: str, r2star: str, misfit: str, cfg: dict, threads: int) -> None:
     echoes, facts, brain = read_volume(magnitude), Acquisition.read(acquisition), read_mask(mask)
-    fit = r2star_fit(echoes.data, brain, facts.te_s, R2starMap(**cfg), threads)
+    fit = r2star_fit(echoes.data, brain, facts.te_s, workers=threads, **STAGE.chosen(cfg))
     two = len(facts.te_s) == 2
     about = {"SkullStripped": True, "Sources": facts.sources, "EchoTimes": facts.te_s}
     about["Method"] = "two-point formula" if two else cfg["method"]

@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
-from workflow.lib.report import report_data
+from workflow.lib.report import cells, report_data
 from workflow.lib.report.cohort import by_fold, by_group, read_people
 from workflow.lib.report.html import render
 
@@ -15,13 +16,16 @@ def main(
     report: str,
     cfg: dict, synthetic: bool, flow: dict | None, beside: list[str], versions: dict[str, str],
 ) -> None:  # fmt: skip
-    people = read_people(folds)
+    people, shown = read_people(folds), report_data.read_tables(tables)
     render(
         "report.html.j2",
         report,
-        tables=report_data.read_tables(tables),
-        figures=report_data.by_name(figures),
+        tables=shown,
+        figures=report_data.pictures_of(figures, cfg),
+        explanations=report_data.explanations(figures, shown, cfg),
+        captions=report_data.captions_of(cfg),
         data=report_data,
+        cells=cells,
         example=example,
         groups=by_group(people),
         folds=by_fold(people),
@@ -38,8 +42,6 @@ def main(
 if __name__ == "__main__":
     with job(snakemake):
         files = dict(snakemake.input.items())
-        for name in ("tables", "figures", "pages", "example", "warnings"):  # none, one file as plain text, or several
-            found = files.get(name, [])
-            files[name] = [found] if isinstance(found, str) else list(found)
+        files |= {name: listed(files.get(name)) for name in ("tables", "figures", "pages", "example", "warnings")}
         params = {name: snakemake.params[name] for name in ("cfg", "synthetic", "flow", "beside")}
         main(**files, **snakemake.output, **params, versions=versions())

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from qnet.atomic import atomic
 from qnet.explanation.slice_importance import by_height, draw, nucleus_ranges, with_heights
 from qnet.folds import read_folds
+from qnet.tables import write_table
 from workflow.lib.jobs.job import job
 
 
@@ -17,8 +17,7 @@ def main(
     weights = pd.concat([pd.read_csv(path, sep="\t") for path in slice_weights], ignore_index=True)
     weights = with_heights(weights, stacks, input_name).merge(rows[["participant_id", "group"]])
     found = by_height(weights, cfg["bootstrap"])
-    with atomic(table) as part:
-        found.to_csv(part, sep="\t", index=False, float_format="%.6g")
+    write_table(table, found, digits=6)
     title = f"Weight of slices in the scan model, {input_name} input"
     draw(figure, found, nucleus_ranges(stacks, input_name), (group_of[0], group_of[1]), title, cfg["synthetic"])
 

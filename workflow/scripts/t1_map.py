@@ -24,7 +24,8 @@ def main(
     low, high = first_magnitude(series).data, echoes.data[..., 0]
     flips_deg = (float(series.facts[0]["FlipAngle"]), facts.flip_angle_deg)
     r2star_hz = read_volume(r2star).data if r2star else None
-    fit = t1_map(low, high, brain, r2star_hz, flips_deg, facts.tr_s, facts.te_s[0])
+    timing = {"tr_s": facts.tr_s, "te_s": facts.te_s[0]}
+    fit = t1_map(low, high, brain, r2star_hz=r2star_hz, flips_deg=flips_deg, **timing)
     about = {"SkullStripped": True, "Sources": (*map(raw_uri, series.files), *facts.sources)}
     about["FlipAngle"] = list(flips_deg)
     write_volume(t1, fit.t1_s, echoes, {"Description": "longitudinal relaxation time T1", "Units": "s", **about})

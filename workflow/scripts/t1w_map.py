@@ -4,21 +4,21 @@ import numpy as np
 
 from recon.acquisition import Acquisition
 from recon.files.io import Volume, read_mask, read_volume, write_volume
-from recon.relaxation.t1 import T1wMap, t1_weighted
+from recon.relaxation.t1 import t1_weighted
 from workflow.lib.jobs.job import job
 
 
 def from_first_echo(
-    echoes: Volume, brain: np.ndarray, r2star: str | None, facts: Acquisition, params: T1wMap
+    echoes: Volume, brain: np.ndarray, r2star: str | None, facts: Acquisition, cfg: dict
 ) -> tuple[np.ndarray, dict]:
     """The image of the first echo, and what its sidecar says."""
     r2star_hz = read_volume(r2star).data if r2star else None
-    image = t1_weighted(echoes.data[..., 0], brain, r2star_hz, facts.te_s[0], params)
+    image = t1_weighted(echoes.data[..., 0], brain, r2star_hz=r2star_hz, te1_s=facts.te_s[0], **cfg)
     sidecar = {
         "Sources": facts.sources,
         "EchoTime": facts.te_s[0],
         "FlipAngle": facts.flip_angle_deg,
-        "R2starDecayRemoved": params.remove_r2star_decay and r2star_hz is not None,
+        "R2starDecayRemoved": cfg["remove_r2star_decay"] and r2star_hz is not None,
     }
     if r2star_hz is None:
         sidecar["Note"] = "R2* decay of the echo stays: a single echo gives no R2*"
@@ -45,7 +45,7 @@ def main(
         image, resampled = read_user_t1w(user_t1w, echoes, brain)
         about = {"Sources": [user], "Tool": "user", "Resampled": "linear, scanner coordinates" if resampled else "no"}
     else:
-        image, about = from_first_echo(echoes, brain, r2star, facts, T1wMap(**cfg))
+        image, about = from_first_echo(echoes, brain, r2star, facts, cfg)
     write_volume(t1w, image, like=echoes, sidecar={"Units": "arbitrary", "SkullStripped": True, **about})
 
 

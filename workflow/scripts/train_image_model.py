@@ -10,23 +10,23 @@ from qnet.networks.loop import write_log
 from qnet.networks.model import prepare_torch
 from qnet.networks.train import ImageTraining, train_image_model, training_images
 from qnet.networks.weights import check_encoder, write_weights
+from workflow.lib.jobs.given import Fold
 from workflow.lib.jobs.job import job
 
 
-def main(folds: str, stacks: list[str], weights: str, swa_weights: str, log: str, fold: str, seed: str,
-         input_name: str, cfg: dict, threads: int, inner: str | None = None) -> None:  # fmt: skip
-    table, training, number = read_folds(folds), cfg["training"], None if inner is None else int(inner)
-    labels = training_labels(table, int(fold), int(seed) if cfg["labels"] == "permuted" else None)
-    own = {} if inner is None else inner_folds(table, int(fold), cfg["inner_folds"])
-    labels = {name: label for name, label in labels.items() if name not in own or own[name] != number}
-    about = {"input": input_name, "fold": int(fold), "seed": int(seed), "inner": number}
+def main(folds: str, stacks: list[str], weights: str, swa_weights: str, log: str, fold: Fold, cfg: dict) -> None:
+    table, training = read_folds(folds), cfg["training"]
+    labels = training_labels(table, fold.number, fold.seed if cfg["labels"] == "permuted" else None)
+    own = {} if fold.inner is None else inner_folds(table, fold.number, cfg["inner_folds"])
+    labels = {name: label for name, label in labels.items() if name not in own or own[name] != fold.inner}
+    about = {"input": fold.input_name, "fold": fold.number, "seed": fold.seed, "inner": fold.inner}
     about |= {"normalise": cfg["normalise"], "labels": cfg["labels"], **training}
     check_encoder(training["weights"], about)
-    device, window = prepare_torch(threads), Normalise(**cfg["normalise"])
-    images, targets, names = training_images(labels, {participant_of(p): p for p in stacks}, input_name, window)
+    device, window = prepare_torch(fold.threads), Normalise(**cfg["normalise"])
+    images, targets, names = training_images(labels, {participant_of(p): p for p in stacks}, fold.input_name, window)
     params = ImageTraining(**{**training, "augmentation": Augmentation(**training["augmentation"])})
     kept, use = Path(weights).with_suffix(".checkpoint"), channel_mask(window)
-    model, average, records = train_image_model(images, targets, params, use, int(seed), device, kept, names)
+    model, average, records = train_image_model(images, targets, params, use, fold.seed, device, kept, names)
     write_weights(weights, model, about)
     write_weights(swa_weights, average, about)
     write_log(log, records)
@@ -35,6 +35,4 @@ def main(folds: str, stacks: list[str], weights: str, swa_weights: str, log: str
 
 if __name__ == "__main__":
     with job(snakemake):
-        keys = {"fold": snakemake.wildcards.fold, "seed": snakemake.wildcards.seed}
-        keys |= {"inner": snakemake.wildcards.get("inner"), "input_name": snakemake.wildcards["input"]}
-        main(**snakemake.input, **snakemake.output, **keys, cfg=snakemake.params.cfg, threads=snakemake.threads)
+        main(**snakemake.input, **snakemake.output, fold=Fold.of(snakemake), cfg=snakemake.params.cfg)

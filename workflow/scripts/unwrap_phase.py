@@ -3,19 +3,21 @@
 from recon.acquisition import Acquisition
 from recon.files.io import read_mask, read_volume, write_mask, write_volume
 from recon.mask.trim import reliable_mask
-from recon.unwrap.stage import UnwrapPhase, unwrap_phase
+from recon.registry import taken
+from recon.unwrap.stage import STAGE, unwrap_phase
 from workflow.lib.jobs.job import job
 
 
 def main(
     phase: str, magnitude: str, mask: str, acquisition: str, unwrapped: str, reliable: str, cfg: dict, threads: int
 ) -> None:
-    params = UnwrapPhase(**cfg)
     volume = read_volume(phase)
     echoes = read_volume(magnitude).data
     facts = Acquisition.read(acquisition)
-    trusted = reliable_mask(volume.data, echoes, read_mask(mask), facts.te_s, facts.voxel_size_mm, params)
-    write_volume(unwrapped, unwrap_phase(volume.data, echoes, trusted, facts.te_s, params, threads), like=volume)
+    trimming = taken(reliable_mask, cfg)
+    trusted = reliable_mask(volume.data, echoes, read_mask(mask), facts.te_s, facts.grid, **trimming)
+    phase_rad = unwrap_phase(volume.data, trusted, facts.te_s, magnitude=echoes, workers=threads, **STAGE.chosen(cfg))
+    write_volume(unwrapped, phase_rad, like=volume)
     write_mask(reliable, trusted, like=volume)
 
 

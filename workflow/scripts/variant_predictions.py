@@ -2,16 +2,16 @@
 
 import pandas as pd
 
-from qnet.atomic import atomic
+from qnet.predictions import write_predictions
+from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 
 
 def main(files: list[str], predictions: str, variant: str) -> None:
     tables = [pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False) for file in files]  # every digit stays
-    with atomic(predictions) as part:
-        pd.concat(tables).assign(variant=variant).to_csv(part, sep="\t", index=False)
+    write_predictions(predictions, *[table.assign(variant=variant) for table in tables])
 
 
 if __name__ == "__main__":
     with job(snakemake):
-        main(list(snakemake.input.predictions), **snakemake.output, variant=snakemake.wildcards.name)
+        main(listed(snakemake.input.predictions), **snakemake.output, variant=snakemake.wildcards.name)

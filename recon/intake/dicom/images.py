@@ -147,7 +147,7 @@ def read_images(folder: Path) -> tuple[list[Raw], set[int]]:
 
 
 def _with_magnitudes(images: list[Raw]) -> list[Raw]:
-    """Name as magnitude the image of which nothing is told, where its series has a phase of the same echo."""
+    """Name as magnitude the image that no header describes, where its series has a phase of the same echo."""
     phases = {(image.number, image.uid, image.te_s) for image in images if image.part == "phase"}
     return [
         image

@@ -9,7 +9,7 @@ from recon.intake.echoes import PrepareEchoes, prepare_echoes
 from recon.intake.index import index
 from recon.intake.scan import Series
 from recon.intake.vendors import GE
-from recon.maths.kernels import bounding_box
+from recon.maths.boxes import bounding_box
 from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject
 from recon.phantom.field import head_field

@@ -171,7 +171,7 @@ def test_an_image_of_somebody_else_is_refused(dataset):
 def test_two_forms_of_one_image_are_refused(dataset):
     packed = f"{dataset}/{SINGLE_STEM}_echo-1_part-mag_MEGRE.nii.gz"
     path = write_nifti(packed.removesuffix(".gz"))
-    assert f"{packed}: expected one form of an image, .nii or .nii.gz, found also {path}" in problems(dataset, "sub-01")
+    assert f"{packed}: expected either .nii or .nii.gz, not both, found also {path}" in problems(dataset, "sub-01")
 
 
 def test_more_than_two_series_are_listed(tmp_path):

@@ -18,7 +18,7 @@ def test_the_schema_offers_every_vendor():
 
 
 def test_the_documentation_has_a_row_for_every_scanner():
-    rows = [line.split("|") for line in (ROOT / "docs/input.md").read_text(encoding="utf-8").splitlines()]
+    rows = [line.split("|") for line in (ROOT / "docs/reference/input.md").read_text(encoding="utf-8").splitlines()]
     signs = {cells[1].strip(): cells[3].strip() for cells in rows if len(cells) == 5}
     for vendor in SCANNERS:
         assert signs[vendor.name].replace("−", "-") == f"{vendor.phase_sign:+d}"

@@ -18,7 +18,7 @@ from recon.intake.echoes import PrepareEchoes, prepare_echoes
 from recon.intake.scan import CARTESIAN, POLAR, Series
 from recon.intake.series import series_of
 from recon.intake.vendors import VENDORS, Vendor
-from recon.maths.kernels import bounding_box
+from recon.maths.boxes import bounding_box
 from recon.phantom import bids
 from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject

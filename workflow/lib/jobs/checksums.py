@@ -18,7 +18,7 @@ FOLDER = "checksums"
 LOG = re.compile(r"(.+?)/logs/(?:variants/[^/]+/|sub-[^/]+/(?:ses-[^/]+/)?)?[^/]+")  # as in setup/paths.py
 ADVICE = (
     "Delete {file} and run again: it will be made anew. Masks, labels and T1w images of your own belong into "
-    "`derivatives`, see docs/input.md"
+    "`derivatives`, see docs/reference/input.md"
 )
 
 
@@ -99,7 +99,7 @@ def verified(inputs: Iterable[str]) -> dict[str, str]:
     AlteredFileError
         An input, or the JSON file beside it, differs; the message names all of them and says what to do.
     FileNotFoundError
-        An input has gone.
+        An input is missing.
     """
     sums, problems = {}, []
     for file in dict.fromkeys(inputs):

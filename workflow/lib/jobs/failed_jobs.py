@@ -1,27 +1,16 @@
-"""Hear of failed jobs, remember what their logs say, and tell of each at once in a line."""
+"""Hear of failed jobs, remember what they left, and say of each at once in a line what happened."""
 
 import logging
-from pathlib import Path
 
-from workflow.lib.jobs.failures import Failure, exception, how_it_ended, job_name, last_words
+from workflow.lib.jobs.error_record import read_error, read_since
+from workflow.lib.jobs.failures import Failure, how_it_ended, job_name, last_words
 from workflow.lib.jobs.listener import Listener, Screen, failed_command
-
-SKEW_S = 60.0  # clocks of nodes differ: a log older than its job by more than that is of an earlier run
-
-
-def read_since(path: str | None, began: float) -> str:
-    """A text file's content, if it was written after `began` [s since the epoch]; else nothing."""
-    try:
-        file = Path(path)
-        return file.read_text(encoding="utf-8", errors="replace") if file.stat().st_mtime > began - SKEW_S else ""
-    except (OSError, TypeError):
-        return ""
 
 
 class FailedJobs(Listener):
     """Collects failures that no later attempt makes good.
 
-    A log is read at once, because the next attempt writes it anew.
+    Record and log are read at once, because the next attempt writes them anew.
     """
 
     def __init__(self, screen: Screen) -> None:
@@ -56,10 +45,10 @@ class FailedJobs(Listener):
         self._add((record.jobid,), job, job.rule_name, end, record.log[len(job.log) :])
 
     def on_group_error(self, record: logging.LogRecord) -> None:
-        """A group has failed: told by the job whose log holds a traceback, else by one that began and has not ended."""
+        """A group has failed: in the job that left an error record, else in one that began and has not ended."""
         jobs = [self.jobs[info["jobid"]] for info in record.job_error_info]
         logs = {job.jobid: read_since(next(iter(job.log), None), job.created) for job in jobs}
-        told = [job for job in jobs if exception(logs[job.jobid])]
+        told = [job for job in jobs if read_error(next(iter(job.log), None), job.created)]
         begun = [job for job in jobs if logs[job.jobid] and not read_since(job.benchmark, job.created)]
         guilty = (told or begun)[:1]
         label = guilty[0].rule_name if guilty else f"group {record.groupid}"
@@ -74,6 +63,7 @@ class FailedJobs(Listener):
             name=job_name(label, job.wildcards),
             attempts=before.attempts + 1 if before else 1,
             end=last_words(cluster_text) or end,
+            record=read_error(log, job.created),
             text=read_since(log, job.created),
             log=log,
             cluster_text=cluster_text,

@@ -3,21 +3,32 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import dropwhile
+
+from workflow.lib.jobs.error_record import CANCELLED, CODE, DATA, DISK, MEMORY, ErrorRecord
 
 TAIL_LINES = 15
-COMPLETE = "AlteredFileError: "  # the exception whose message says everything
 LISTED = 10  # failures told in full
+TIME = "time"  # a kind of failure that only a cluster knows
 BATCHES = {
     "train_image_model": "train_image_model.batch_size",
     "train_inner_model": "train_image_model.batch_size",
     "pretrain_encoder": "pretrain.batch_size",
     "train_scan_model": "train_scan_model.batch_size",
 }
-KILLED = re.compile(r"SIGKILL|status 137|Killed|MemoryError|[Oo]ut.of.memory|OUT_OF_ME|oom[-_ ]kill|memory limit")
-LATE = re.compile(r"DUE TO TIME LIMIT|TIMEOUT")
-STOPPED = re.compile(r"SIGINT|SIGTERM|status 130|status 143|CANCELLED|NODE_FAIL")
-FULL = re.compile(r"No space left on device|Disk quota exceeded")
+# how Snakemake and SLURM say that a job was ended from outside, which it cannot say itself
+ENDED = {
+    DISK: re.compile(r"No space left on device|Disk quota exceeded"),
+    TIME: re.compile(r"DUE TO TIME LIMIT|TIMEOUT"),
+    MEMORY: re.compile(r"SIGKILL|status 137|Killed|[Oo]ut.of.memory|OUT_OF_ME|oom[-_ ]kill|memory limit"),
+    CANCELLED: re.compile(r"SIGINT|SIGTERM|status 130|status 143|CANCELLED|NODE_FAIL"),
+}
+ADVICE = {
+    DISK: "free disk space, or make the folder writable, where the message says",
+    CANCELLED: "it was cancelled; nothing needs fixing",
+    DATA: "correct this input first: the job fails in the same way until then",
+}
+RESUME = "Run the same command again to resume; finished jobs are kept."
+CORRECT = "Correct the input named above, then run the same command again; finished jobs are kept."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,16 +40,18 @@ class Failure:
     rule, name : rule, and rule with wildcards
     attempts : how often it has been tried
     end : how its process ended, in Snakemake's or SLURM's words; may be empty
+    record : what it says itself; None where it was ended from outside
     text : what its log says; empty if it left none
     log : the log's path, or None
     cluster_text, cluster_log : the same of SLURM's own log
-    asked_mb : memory that the job had announced, or None
+    asked_mb : memory that the job had asked for, or None
     """
 
     rule: str
     name: str
     attempts: int
     end: str
+    record: ErrorRecord | None
     text: str
     log: str | None
     cluster_text: str = ""
@@ -47,27 +60,30 @@ class Failure:
 
     @property
     def message(self) -> str:
-        """The exception and its first line; where there is none, how the process ended."""
-        told = exception(self.text) or self.end or "it ended without a message"
-        return told if self.stands_alone else told.splitlines()[0]
+        """What went wrong in the job's own words; where it left none, how its process ended."""
+        return self.record.sentence if self.record else self.end or "it ended without a message"
 
     @property
-    def stands_alone(self) -> bool:
-        """Whether the exception's message needs neither log nor advice."""
-        return exception(self.text).startswith(COMPLETE)
+    def kind(self) -> str:
+        """What sort of failure it is."""
+        if self.record:
+            return self.record.kind
+        return next((kind for kind, sign in ENDED.items() if sign.search(f"{self.end}\n{self.cluster_text}")), CODE)
+
+    @property
+    def explains_itself(self) -> bool:
+        """Whether the message needs no end of the log."""
+        return self.record is not None and bool(self.record.problems or self.altered)
+
+    @property
+    def altered(self) -> bool:
+        """Whether a file was altered between jobs; the message then says what to do."""
+        return self.record is not None and self.record.error == "AlteredFileError"
 
     @property
     def interrupted(self) -> bool:
         """Whether the job was ended on this computer together with the run: Ctrl-C, a shutdown."""
-        return not self.cluster_log and bool(STOPPED.search(self.message))
-
-
-def exception(text: str) -> str:
-    """What the last traceback says: the exception's name without its module, and its message to the last line."""
-    _, found, last = text.rpartition("Traceback (most recent call last):")
-    lines = iter(last.splitlines()[1:])
-    told = "\n".join(line for line in dropwhile(lambda line: line[:1].isspace(), lines))
-    return re.sub(r"^(?:\w+\.)+", "", told).rstrip() if found else ""
+        return not self.cluster_log and self.kind == CANCELLED
 
 
 def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
@@ -90,7 +106,7 @@ def how_it_ended(message: str) -> str:
 
 def last_words(cluster_text: str) -> str:
     """The line of SLURM's log that says best what ended a job from outside, or nothing."""
-    for sign in (FULL, LATE, KILLED, STOPPED):
+    for sign in ENDED.values():
         if found := next((line for line in cluster_text.splitlines() if sign.search(line)), None):
             return found.strip()
     return ""
@@ -98,36 +114,33 @@ def last_words(cluster_text: str) -> str:
 
 def advice(failure: Failure) -> str:
     """What to do about a failure before the run is started again, or nothing."""
-    words = failure.message if exception(failure.text) else "\n".join((failure.end, failure.cluster_text))
-    if FULL.search(words):
-        return "free disk space where the message says"
-    if LATE.search(words):
-        return f"it ran out of time: raise `runtime` of {failure.rule} in the profile"
-    if KILLED.search(words):
+    if failure.kind == MEMORY:
         return _about_memory(failure)
-    if STOPPED.search(words):
-        return "it was stopped from outside: nothing to mend"
-    return ""
+    if failure.kind == TIME:
+        return f"it ran out of time: raise `runtime` of {failure.rule} in the profile"
+    return ADVICE.get(failure.kind, "")
 
 
 def _about_memory(failure: Failure) -> str:
-    asked = f" (it had announced {failure.asked_mb} MB)" if failure.asked_mb else ""
+    asked = f" ({failure.asked_mb} MB requested)" if failure.asked_mb else ""
     smaller = f"lower `{BATCHES[failure.rule]}`, " if failure.rule in BATCHES else ""
+    why = f"it ran out of memory{asked}" if failure.record else f"it was killed, most likely for memory{asked}"
     if failure.cluster_log:
-        return f"it was killed, most likely for memory{asked}: {smaller}raise `mem_mb` of {failure.rule} in the profile"
-    fewer = "run fewer jobs at once: a smaller --cores, or --resources mem_mb=N, what this computer has to spare"
-    return f"it was killed, most likely for memory{asked}: {smaller}{fewer}"
+        return f"{why}: {smaller}raise `mem_mb` of {failure.rule} in the profile"
+    return (
+        f"{why}: {smaller}run fewer jobs at once (a smaller --cores), or --resources mem_mb=N, what this computer has"
+    )
 
 
 def paragraph(failure: Failure, tail_lines: int = TAIL_LINES) -> str:
     """A failure in full."""
     times = f", tried {failure.attempts} times" if failure.attempts > 1 else ""
     lines = [f"{failure.name}{times}", *(f"  {text}" for text in failure.message.splitlines())]
-    if failure.stands_alone:
+    if failure.altered:
         return "\n".join(lines)
-    shown = failure.text or failure.cluster_text
+    shown = "" if failure.explains_itself else failure.text or failure.cluster_text
     lines += [f"    | {text}" for text in shown.rstrip().splitlines()[-tail_lines:]]
-    empty = "" if failure.text else " (empty; what it printed stands above)"
+    empty = "" if failure.text else " (empty; what it printed is shown above)"
     lines += [f"  log: {failure.log}{empty}"] if failure.log else []
     lines += [f"  SLURM's log: {failure.cluster_log}"] if failure.cluster_log else []
     lines += [f"  → {what}"] if (what := advice(failure)) else []
@@ -147,10 +160,12 @@ def summary(failures: list[Failure], others: list[str]) -> str:
     parts = [f"{len(broken)} failed job{'s' if len(broken) > 1 else ''}:"] if broken else []
     parts += [paragraph(failure) for failure in broken[:LISTED]]
     if more := broken[LISTED:]:
-        parts.append(f"and {len(more)} more:\n" + "\n".join(f"  {one.name}: {one.message}" for one in more))
+        parts.append(
+            f"and {len(more)} more:\n" + "\n".join(f"  {one.name}: {one.message.splitlines()[0]}" for one in more)
+        )
     parts += others
     if stopped or not parts:
         names = ": " + ", ".join(failure.name for failure in stopped) if stopped else ""
         parts.append(f"The run was stopped before its end{names}.")
-    go_on = "The same command continues: what is finished stays, what failed or was not begun runs."
-    return "\n\n".join([*parts, go_on])
+    wrong_input = any(failure.kind == DATA for failure in broken)
+    return "\n\n".join([*parts, CORRECT if wrong_input else RESUME])

@@ -1,4 +1,4 @@
-"""What stands around every job: its log, and a watch over the files that it reads and writes.
+"""The wrapper of every job: its log, why it failed, and a watch over the files that it reads and writes.
 
 Nothing here changes what a job computes.
 """
@@ -8,10 +8,11 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 
 from recon.files.atomic import left_over
 from workflow.lib.jobs.checksums import forget, remember, verified
+from workflow.lib.jobs.error_record import error_path, record_of, write_error
 
 MOST = 2000  # characters of settings in the first line of a log
 
@@ -30,7 +31,7 @@ def job(snakemake) -> Iterator[None]:
         See `checksums.verified`.
     """
     log, outputs = snakemake.log[0], list(snakemake.output)
-    with job_log(log):
+    with job_log(log), error_record(snakemake):
         print(heading(snakemake))
         forget(log, outputs)
         for path in {path for output in outputs for path in left_over(output)}:
@@ -38,6 +39,19 @@ def job(snakemake) -> Iterator[None]:
         inputs = verified(snakemake.input)
         yield
         remember(log, snakemake.rule, inputs, outputs)
+
+
+@contextmanager
+def error_record(snakemake) -> Iterator[None]:
+    """Leave a record of an exception beside the log, see `error_record.py`; that of an earlier attempt goes."""
+    log = snakemake.log[0]
+    error_path(log).unlink(missing_ok=True)
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        with suppress(OSError):  # a full disk: the exception itself matters more
+            write_error(log, record_of(error, snakemake.rule, dict(snakemake.wildcards.items())))
+        raise
 
 
 def heading(snakemake) -> str:

@@ -85,6 +85,6 @@ class Curtain(logging.Filter):
                 return False
             if str(record.msg).startswith(CHATTER):
                 return False
-        with suppress(OSError):  # a stream that has gone is for Snakemake to notice
+        with suppress(OSError):  # a closed stream is for Snakemake to notice
             self.screen.clear()
         return True

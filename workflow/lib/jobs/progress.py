@@ -133,7 +133,7 @@ class Progress(Listener):
         self.jobs.pop(record.jobid, None)
 
     def on_job_finished(self, record: logging.LogRecord) -> None:
-        """A job has ended well. What one of a group has cost stands in its benchmark only."""
+        """A job has finished. The cost of one in a group is in its benchmark only."""
         rule, began, benchmark, grouped = self.jobs.pop(record.job_id)
         self.work.finished[rule] += 1
         seconds = benchmark_seconds(benchmark)

@@ -13,7 +13,8 @@ from recon.intake.scan import Series
 PYTHON_MB = 900  # two Snakemakes around a job, 200 MB each, and an interpreter with SciPy
 TORCH_MB = 1800  # the same with PyTorch, a network and its optimiser
 
-# {rule: bytes a voxel, bytes a voxel and echo}
+# {rule: bytes a voxel, bytes a voxel and echo}; a rule of one scan that is not listed gets UNMEASURED
+UNMEASURED = (60, 12)
 IMAGES = {
     "simulate_subject": (50, 12),
     "prepare_echoes": (30, 16),
@@ -56,11 +57,11 @@ def images_mb(rule: str, voxels: int, echoes: int) -> int:
 
     Parameters
     ----------
-    rule : a key of IMAGES; any other rule needs little
+    rule : its name
     voxels : of one echo
     echoes : number of echoes
     """
-    of_voxel, of_echo = IMAGES.get(rule, (0, 0))
+    of_voxel, of_echo = IMAGES.get(rule, UNMEASURED)
     return PYTHON_MB + ceil(voxels * (of_voxel + of_echo * echoes) / 1e6)
 
 
@@ -82,7 +83,13 @@ def network_mb(rule: str, scans: int, slices: int, side: int, batch: int) -> int
 
 
 def job_mb(
-    rule: str, series: Series, simulated_mm: tuple[float, ...] | None, scans: int, stack: dict, training: dict
+    rule: str,
+    series: Series,
+    simulated_mm: tuple[float, ...] | None,
+    scans: int,
+    stack: dict,
+    training: dict,
+    of_scan: bool,
 ) -> int:
     """Memory of a job [MB].
 
@@ -93,10 +100,11 @@ def job_mb(
     simulated_mm : voxel size [mm] of images that are still to be simulated; None reads the size of `series`
     scans : in the cohort
     stack, training : config sections `slice_stack` and `train_image_model`
+    of_scan : whether it works on one scan; any other rule that is in no table needs little
     """
     if rule in NETWORKS:
         return network_mb(rule, scans, stack["slices"], stack["image_size"], training["batch_size"])
-    if rule not in IMAGES:
+    if rule not in IMAGES and not of_scan:
         return PYTHON_MB
     voxels = SIMULATED_MM3 / prod(simulated_mm) if simulated_mm else voxels_of(series.files[0])
     return images_mb(rule, voxels, len(series.te_s))

@@ -40,6 +40,6 @@ class Watch:
         """Write the last line of progress, and what went wrong."""
         if not self.listens:
             return
-        with suppress(Exception):  # the end of a run must not fail for its obituary
+        with suppress(Exception):  # a run must not fail because its summary does
             self.progress.end()
             self.screen.say("\n" + summary(list(self.jobs.failed.values()), self.jobs.others))

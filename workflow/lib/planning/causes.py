@@ -1,13 +1,17 @@
 """Why a job would run: the causes that lie in itself, in a researcher's words."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-
-from snakemake.dag import DAG
-from snakemake.jobs import Job
+from typing import TYPE_CHECKING
 
 from workflow.lib.planning.changes import SETTINGS, Change, changes, in_words, recorded
-from workflow.lib.planning.stale import SCAN
+from workflow.lib.study.names import scan_in
+
+if TYPE_CHECKING:  # at run time their modules import each other in a circle
+    from snakemake.dag import DAG
+    from snakemake.jobs import Job
 
 LABELS = {"name": "variant", "inner": "inner fold"}  # of wildcards, where they have another name
 SILENT = {"folder"}  # wildcards that another one tells
@@ -115,5 +119,5 @@ def _params(job: Job) -> Mapping[str, object]:
 
 def _scans(files: set[str], others: set[str]) -> list[str]:
     """The scans of some files, without those that other files are of as well; or the files, where there are none."""
-    scans, rest = ({match[0] for file in some if (match := SCAN.search(file))} for some in (files, others))
+    scans, rest = ({name for file in some if (name := scan_in(file))} for some in (files, others))
     return sorted(scans - rest or files)

@@ -4,13 +4,12 @@ Each row of the table is a line, `fixed + per_unit x`, for one quantity of one r
 quantity grows with: voxels, voxels of all echoes, pixels that pass a network. `benchmarks/costs.py` fits it.
 """
 
+import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
-
-import pandas as pd
 
 from workflow.lib.home import HOME
 
@@ -112,18 +111,21 @@ DRIVER_OF = {
     "evaluate": "trainings",
     "model_card": "scans",
     "report": "scans",
-}  # any other rule costs the same whatever it works on
+}  # of any other rule: voxels where it works on one scan, else the same whatever it works on
 OF_ONE_FIELD = {"local_field": "voxels", "dipole_inversion": "voxels"}  # where it is made from all echoes
 MAPS_OF_ONE_FIELD = {"field_mapping": "voxels", "combine_echoes": "voxels", **OF_ONE_FIELD}
 WEIGHTS = dict.fromkeys(("train_image_model", "train_inner_model", "pretrain_encoder", "train_scan_model"), "none")
 BY_ARM = frozenset(MAPS_OF_ONE_FIELD)
+TRAINED = frozenset(("trained", "pretrained", "sequences"))  # drivers of rules that train networks
+COLUMNS = ("rule", "arm", "quantity", "fixed", "per_unit", "driver", "low", "high")
 LIKE = {"train_inner_model": "train_image_model", "pretrain_encoder": "train_image_model"}
 
 
-def driver_of(rule: str, together: bool, quantity: str = SECONDS) -> str:
-    """Name of the driver that a quantity of a rule grows with."""
+def driver_of(rule: str, together: bool, quantity: str = SECONDS, of_scan: bool = False) -> str:
+    """Name of the driver that a quantity of a rule grows with; `of_scan`: whether the rule works on one scan."""
     one_field, other = (OF_ONE_FIELD, {}) if quantity == SECONDS else (MAPS_OF_ONE_FIELD, WEIGHTS)
-    return (one_field if together else {}).get(rule) or other.get(rule) or DRIVER_OF.get(rule, "none")
+    usual = DRIVER_OF.get(rule, "voxels" if of_scan else "none")
+    return (one_field if together else {}).get(rule) or other.get(rule) or usual
 
 
 def arm_of(rule: str, together: bool) -> str:
@@ -158,8 +160,10 @@ class Costs(NamedTuple):
     def line(self, rule: str, together: bool, quantity: str = SECONDS) -> Line | None:
         """The line of a rule, or of the rule that computes the same; None where neither was measured."""
         key = arm_of(rule, together), quantity
-        found = self.lines.get((rule, *key)) or self.lines.get((LIKE.get(rule, rule), *key))
-        return found and found._replace(driver=driver_of(rule, together, quantity) if found.per_unit else "none")
+        own, like = self.lines.get((rule, *key)), self.lines.get((LIKE.get(rule, rule), *key))
+        if own or not like:
+            return own
+        return like._replace(driver=driver_of(rule, together, quantity) if like.per_unit else "none")
 
 
 def read_costs(path: Path = TABLE) -> Costs:
@@ -170,11 +174,17 @@ def read_costs(path: Path = TABLE) -> Costs:
     ValueError
         The table lacks a column or names a driver that does not exist.
     """
-    text = path.read_text(encoding="utf-8").splitlines()
-    machine = " ".join(line.removeprefix("#").strip() for line in text if line.startswith("#"))
-    table = pd.read_csv(path, sep="\t", comment="#")
-    wanted = ["rule", "arm", "quantity", "fixed", "per_unit", "driver", "low", "high"]
-    if missing := sorted(set(wanted) - set(table.columns)) or sorted(set(table["driver"]) - set(DRIVERS)):
-        raise ValueError(f"{path}: expected columns {wanted} and drivers {list(DRIVERS)}, found no {missing}")
-    rows = table[wanted].itertuples(index=False)
-    return Costs({(rule, arm, quantity): Line(*line) for rule, arm, quantity, *line in rows}, machine)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    machine = " ".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+    table = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t")
+    rows = list(table)
+    if absent := [name for name in COLUMNS if name not in (table.fieldnames or ())]:
+        raise ValueError(f"{path}: expected columns {', '.join(COLUMNS)}, found no {', '.join(absent)}")
+    if unknown := sorted({row["driver"] for row in rows} - set(DRIVERS)):
+        raise ValueError(f"{path}: expected drivers {', '.join(DRIVERS)}, found {', '.join(unknown)}")
+    return Costs({(row["rule"], row["arm"], row["quantity"]): _line(row) for row in rows}, machine)
+
+
+def _line(row: dict[str, str]) -> Line:
+    fixed, per_unit, low, high = (float(row[name]) for name in ("fixed", "per_unit", "low", "high"))
+    return Line(fixed, per_unit, row["driver"], low, high)

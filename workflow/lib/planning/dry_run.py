@@ -16,6 +16,8 @@ from snakemake.settings.types import (
     ResourceSettings,
 )
 
+from workflow.lib.run import Run
+
 
 @contextmanager
 def dry_run(arguments: Sequence[str]) -> Iterator[DAG]:
@@ -45,6 +47,11 @@ def dry_run(arguments: Sequence[str]) -> Iterator[DAG]:
             api.print_exception(error)
             raise SystemExit(1) from None
         yield workflow._workflow.dag  # the one way to it
+
+
+def run_of(dag: DAG) -> Run:
+    """The run that the rules of a graph were made from: the name RUN of rules/common.smk."""
+    return dag.workflow.globals["RUN"]
 
 
 def _settings(args) -> DAGSettings:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from recon.files.nifti_header import read_header
 from workflow.lib.planning.costs import Size
-from workflow.lib.planning.stale import SCAN
+from workflow.lib.study.names import scan_among_words
 
 OFTEN_S, OFTEN = 0.5, 31  # Snakemake looks that often at first,
 SELDOM_S = 30.0  # and so seldom afterwards
@@ -49,7 +49,7 @@ def read_benchmark(path: Path) -> tuple[float, float] | None:
 
 def rule_and_scan(name: str, rules: frozenset[str]) -> tuple[str, str] | None:
     """The rule and the scan that the name of a benchmark file tells; None where no such rule exists."""
-    scan = (re.findall(rf"(?:^|_)({SCAN.pattern})(?:_|$)", name) or [""])[0]
+    scan = scan_among_words(name) or ""
     fits = [rule for rule in rules if re.search(rf"(?:^|_){rule}(?:_|$)", name.replace(scan, "") if scan else name)]
     return (max(fits, key=len), scan) if fits else None
 

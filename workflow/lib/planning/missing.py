@@ -2,18 +2,17 @@
 
 import os
 from collections.abc import Sequence
-from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 from snakemake.cli import parse_args
 from snakemake.dag import DAG
 
 from workflow.lib.home import HOME
-from workflow.lib.jobs.resources import SIMULATED_MM3, voxels_of
-from workflow.lib.planning.costs import Size, read_costs
-from workflow.lib.planning.dry_run import dry_run
+from workflow.lib.planning.costs import Size
+from workflow.lib.planning.dry_run import dry_run, run_of
+from workflow.lib.planning.sizes import size_of
 
 SLURM = HOME / "workflow" / "profiles" / "slurm" / "profile.yaml"
 
@@ -26,8 +25,9 @@ class Missing(NamedTuple):
     rule : its name
     size : what it works on
     memory_mb : what it asks for; 0 where it needs little
-    needs : numbers of the jobs that must end before, in the list that this job stands in
-    group : label under which a cluster gets it together with its neighbours; None runs beside the controller
+    needs : numbers of the jobs that must end before, in the list that holds this job
+    group : label under which a cluster gets it together with its neighbours, without a label of the SLURM profile the
+        rule's name; None runs beside the controller
     """
 
     rule: str
@@ -55,42 +55,6 @@ class Found(NamedTuple):
     slots: int
 
 
-def size_of(wildcards: dict[str, str], run: dict[str, Any]) -> Size:
-    """What a job works on.
-
-    Parameters
-    ----------
-    wildcards : of the job
-    run : the names that the rules were made from: SCANS, RUNS, CFG, DIAGNOSED, SIMULATED
-    """
-    cfg = run["RUNS"][wildcards.get("variant", "")]
-    scan = run["SCANS"].get(wildcards.get("scan"), next(iter(run["SCANS"].values())))
-    simulated_mm = run["CFG"]["simulate"]["voxel_size_mm"]
-    voxels = SIMULATED_MM3 / prod(simulated_mm) if run["SIMULATED"] else voxels_of(scan.series.files[0])
-    return Size(
-        voxels=voxels / 1e6,
-        echoes=len(scan.series.te_s),
-        flips=2 if scan.low_flip else 1,
-        together=cfg["field_mapping"]["echoes"] == "together",
-        scans=len(run["DIAGNOSED"]),
-        slices=cfg["slice_stack"]["slices"],
-        side=cfg["slice_stack"]["image_size"],
-        folds=cfg["folds"]["folds"],
-        trainings=cfg["folds"]["folds"] * len(cfg["runs"]["inputs"]) * len(cfg["runs"]["seeds"]),
-        batch=cfg["train_image_model"]["batch_size"],
-        image_epochs=cfg["train_image_model"]["epochs"],
-        scan_epochs=cfg["train_scan_model"]["epochs"],
-        pretrain_epochs=cfg["pretrain"]["epochs"],
-    )
-
-
-def expected_seconds(run: dict[str, Any]) -> dict[str, float]:
-    """Seconds of a job by rule, from the shipped costs, for what a run is like in general; `run` as for `size_of`."""
-    costs, size = read_costs(), size_of({}, run)
-    lines = {rule: costs.line(rule, size.together) for rule, _, _ in costs.lines}
-    return {rule: line.at(size) for rule, line in lines.items() if line}
-
-
 def missing(arguments: Sequence[str]) -> Found:
     """The jobs of a Snakemake command line that have not run yet, or must run again.
 
@@ -111,7 +75,7 @@ def missing(arguments: Sequence[str]) -> Found:
 
 def _found(dag: DAG, cores: int, slots: int | None) -> Found:
     """The jobs of a graph that would run, without targets that compute nothing."""
-    profile, run = yaml.safe_load(SLURM.read_text(encoding="utf-8")), dag.workflow.globals
+    profile, run = yaml.safe_load(SLURM.read_text(encoding="utf-8")), run_of(dag)
     levels = dag.toposorted(set(dag.needrun_jobs(exclude_finished=False)))
     flat = [job for level in levels for job in sorted(level, key=lambda job: job.output) if job.output]
     number = {job: place for place, job in enumerate(flat)}
@@ -121,9 +85,9 @@ def _found(dag: DAG, cores: int, slots: int | None) -> Found:
             size=size_of(job.wildcards_dict, run),
             memory_mb=int(job.resources.get("mem_mb", 0)),
             needs={number[other] for other in dag.dependencies[job] if other in number},
-            group=profile["groups"].get(job.rule.name),
+            group=None if job.is_local else profile["groups"].get(job.rule.name, job.rule.name),
         )
         for job in flat
     ]
     rules = frozenset(rule.name for rule in dag.workflow.rules)
-    return Found(jobs, rules, Path(run["P"].root), cores, slots or profile["jobs"])
+    return Found(jobs, rules, Path(run.paths.root), cores, slots or profile["jobs"])

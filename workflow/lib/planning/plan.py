@@ -7,9 +7,9 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from workflow.lib.planning.costs import DISK, DRIVERS, FAR, Costs, Line, arm_of
-from workflow.lib.planning.measured import Job
-from workflow.lib.planning.missing import Found, Missing
+from workflow.lib.planning.costs import DISK, DRIVERS, FAR, Costs, Line, arm_of, read_costs
+from workflow.lib.planning.measured import Job, finished_jobs
+from workflow.lib.planning.missing import Found, Missing, missing
 from workflow.lib.planning.schedule import components, contract, makespan
 
 START_S = 5.0  # Snakemake reads the workflow and the data
@@ -168,6 +168,20 @@ def _rows(jobs: Sequence[Missing], each: Sequence[tuple[float, str, float]]) -> 
         worst[job.rule] = max(worst.get(job.rule, HERE), source, key=[HERE, SHIPPED, UNKNOWN].index)
         far[job.rule] = max(far.get(job.rule, 0.0), distance)
     return [Row(rule, count, cpu_s[rule], worst[rule], far[rule]) for rule, count in number.items()]
+
+
+def plan_of(arguments: Sequence[str]) -> Plan:
+    """The plan of a command line of Snakemake, from the shipped costs and from finished runs beside this one.
+
+    Raises
+    ------
+    SystemExit
+        Snakemake refuses the arguments, the configuration or the data, and has said why on standard error.
+    """
+    found = missing(arguments)
+    runs = sorted(path.parent for path in found.dataset.parent.glob("*/benchmarks"))
+    measured = {run.name: finished_jobs(run, found.rules) for run in runs}
+    return make_plan(found, read_costs(), measured)
 
 
 def free_mb(folder: Path) -> float:

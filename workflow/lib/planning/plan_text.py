@@ -2,10 +2,10 @@
 
 from math import floor, log10
 
-from workflow.lib.planning.costs import FAR
+from workflow.lib.planning.costs import DRIVER_OF, FAR, TRAINED
 from workflow.lib.planning.plan import HERE, SHIPPED, UNKNOWN, Plan
 
-TRAINING = {"train_image_model", "train_inner_model", "train_scan_model", "pretrain_encoder"}
+TRAINING = {rule for rule, driver in DRIVER_OF.items() if driver in TRAINED}
 BUSY = 1.25  # wall over CPU seconds above which earlier jobs had to wait
 
 
@@ -63,7 +63,7 @@ def remarks(plan: Plan, free_mb: float) -> list[str]:
     if SHIPPED in sources:
         found.append(f"Shipped: {plan.machine}")
     if unknown := [row.rule for row in plan.rows if row.source == UNKNOWN]:
-        found.append(f"Nobody measured {', '.join(unknown)}: counted as nothing.")
+        found.append(f"No cost data for {', '.join(unknown)}; not included in the estimate.")
     for row in plan.rows:
         share = row.cpu_s / plan.cpu_s if plan.cpu_s else 0
         if row.far > FAR and share > 0.02:

@@ -1,13 +1,21 @@
 """Files of scans that an earlier run had and this one has not: nothing reads them, but a reader of the folder may."""
 
-import re
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-SCAN = re.compile(r"sub-[0-9A-Za-z]+(?:_ses-[0-9A-Za-z]+)?(?:_run-[0-9A-Za-z]+)?")
+from workflow.lib.planning.dry_run import dry_run, run_of
+from workflow.lib.study.names import scan_in
+
 SOURCES = "bids"  # converted DICOM: what a run starts from, not what it makes
 MOST = 6  # scans that are named
+
+
+def stale(arguments: Sequence[str]) -> list[Path]:
+    """Files of scans outside the run that these arguments of Snakemake describe; SystemExit where it refuses them."""
+    with dry_run(arguments) as dag:
+        run = run_of(dag)
+        return [file for files in stale_files(Path(run.paths.root), run.scans).values() for file in files]
 
 
 def stale_files(root: Path, scans: Collection[str]) -> dict[str, list[Path]]:
@@ -20,9 +28,9 @@ def stale_files(root: Path, scans: Collection[str]) -> dict[str, list[Path]]:
     """
     found: dict[str, list[Path]] = {}
     for path in sorted(root.rglob("*sub-*")):
-        named = SCAN.search(path.name)
-        if named and named[0] not in scans and path.is_file() and path.relative_to(root).parts[0] != SOURCES:
-            found.setdefault(named[0], []).append(path)
+        named = scan_in(path.name)
+        if named and named not in scans and path.is_file() and path.relative_to(root).parts[0] != SOURCES:
+            found.setdefault(named, []).append(path)
     return found
 
 

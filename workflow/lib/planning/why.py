@@ -1,19 +1,40 @@
 """Why jobs would run, in words: first causes first, then what runs because of them."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from textwrap import fill
+from __future__ import annotations
 
-from snakemake.dag import DAG
-from snakemake.jobs import Job
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING
 
 from workflow.lib.planning.causes import Cause, History
+from workflow.lib.planning.dry_run import dry_run, run_of
+from workflow.lib.planning.stale import tell_stale
+
+if TYPE_CHECKING:  # at run time their modules import each other in a circle
+    from snakemake.dag import DAG
+    from snakemake.jobs import Job
 
 WIDTH = 100  # characters of a line
-MOST = 5  # causes or items that are told one by one
+MOST = 5  # causes or items that are listed one by one
 INDENT = "    "
 HARD = "\N{NO-BREAK SPACE}"  # keeps a number with its rule
 NOTHING = "Nothing would run: every result is up to date with the data, the settings and the code."
+
+
+def why(arguments: Sequence[str]) -> str:
+    """What a run with these arguments of Snakemake would do and why; files of scans outside it are listed on stderr.
+
+    Raises
+    ------
+    SystemExit
+        Snakemake refuses the arguments.
+    """
+    with dry_run(arguments) as dag:
+        run = run_of(dag)
+        tell_stale(Path(run.paths.root), run.scans)
+        return report(dag)
 
 
 def report(dag: DAG) -> str:

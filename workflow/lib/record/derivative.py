@@ -1,8 +1,12 @@
 """What stands beside the maps in derivatives/qnet/, the same for every scan."""
 
-README = """# {name}
+from qnet.labels import RESEARCH_USE, SYNTHETIC
 
-Made by Q-Net {version} from raw multi-echo gradient echo images. Research use only: not a medical device.
+ABOUT = f"Maps from multi-echo gradient echo images. {RESEARCH_USE}"
+README = (
+    """# {name}
+
+Made by Q-Net {version} from raw multi-echo gradient echo images.
 
 - `Chimap`: magnetic susceptibility [ppm], positive where paramagnetic (iron); `Reference` in the sidecar says what
   is zero. `desc-echoN_Chimap`: that of echo N alone, without reference.
@@ -13,7 +17,11 @@ Made by Q-Net {version} from raw multi-echo gradient echo images. Research use o
 
 All maps lie on the grid of the echo images and are zero outside the brain. Every sidecar names its `Sources`; that of
 `Chimap` also says what was decided about the scanner's phase values and why.
+
 """
+    + RESEARCH_USE
+    + "\n"
+)
 ON_THE_GRID = {"SpatialReference": "orig"}
 SIDECARS = {  # at the root, where every image of the suffix inherits them; only of maps that every scan has
     "Chimap": {"Description": "Magnetic susceptibility, positive where paramagnetic"},
@@ -25,3 +33,9 @@ SIDECARS = {  # at the root, where every image of the suffix inherits them; only
 IGNORED = "*_stats.tsv\n"  # statistics have no name in BIDS
 LABELS = "desc-nuclei_dseg.tsv"
 BESIDE = ("README", ".bidsignore", LABELS, *(f"{suffix}.json" for suffix in SIDECARS))
+
+
+def name_of(simulated: bool) -> str:
+    """The name of the dataset."""
+    name = "Q-Net susceptibility, R2* and T1-weighted maps"
+    return f"{SYNTHETIC}: {name}" if simulated else name

@@ -12,12 +12,12 @@ from pathlib import Path
 from workflow.lib.home import HOME
 from workflow.lib.record.versions import versions
 from workflow.lib.setup.paths import bids_uri
+from workflow.lib.study.names import folder_in
 
 CODE = ("recon", "qnet", "workflow", "resources", "pyproject.toml", "requirements.lock")
 CPU_INFO = Path("/proc/cpuinfo")
 BFLOAT16 = ("avx512_bf16", "amx_bf16")  # qnet/networks/precision.py
 INSTRUCTIONS = ("asimd", "avx2", "fma", "avx512f", *BFLOAT16)  # with which libraries choose how they round
-FOLDER = re.compile(r"(?:^|/)(sub-[0-9A-Za-z]+(?:/ses-[0-9A-Za-z]+)?)/")  # of a scan, in a path
 
 
 def code_state(root: Path = HOME) -> dict[str, str | bool | None]:
@@ -105,7 +105,7 @@ def named_inputs(sums: Mapping[str, str], datasets: Mapping[str, str], folders: 
         `bids:NAME:…` as in the maps' sidecars; the path from the project's folder, or the name alone.
     """
     known = set(folders)
-    kept = {path: found for path, found in sums.items() if not (scan := FOLDER.findall(path)) or scan[-1] in known}
+    kept = {path: found for path, found in sums.items() if (scan := folder_in(path)) is None or scan in known}
     return dict(sorted((bids_uri(path, datasets) or _outside(Path(path)), found) for path, found in kept.items()))
 
 

@@ -6,13 +6,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from recon.intake.geometry import describe
+from workflow.lib.words import plain
 
 DIRECTIONS = {"R": "right", "L": "left", "A": "anterior", "P": "posterior", "S": "superior", "I": "inferior"}
-
-
-def plain(values: Iterable[float], digits: int = 4) -> list[str]:
-    """Numbers to so many significant digits, without trailing zeros or exponents."""
-    return [np.format_float_positional(float(f"{v:.{digits}g}"), trim="-") for v in values]
 
 
 def milliseconds(te_s: Iterable[float]) -> str:

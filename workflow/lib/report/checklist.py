@@ -11,8 +11,8 @@ import pandas as pd
 from qnet.evaluation.names import NETWORKS
 from workflow.lib.home import HOME
 from workflow.lib.report.cohort import describe
-from workflow.lib.report.html import number, p_value, percent
-from workflow.lib.report.report_data import Rows, flags, kind, known
+from workflow.lib.report.report_data import Rows, flags, kind
+from workflow.lib.words import counts, known, number, p_value, percent
 
 RESOURCES = HOME / "resources"
 GUIDELINES = {"TRIPOD+AI": "tripod_ai.tsv", "CLAIM 2024": "claim.tsv"}
@@ -73,12 +73,12 @@ def _value(value: object) -> str:
 
 def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> dict[str, str]:
     """Who took part, and where their images come from."""
-    groups = ", ".join(f"{n} {group}" for group, n in people["group"].value_counts().sort_index().items())
+    groups = counts(people["group"].value_counts().sort_index().to_dict())
     sizes = people["fold"].value_counts()
     simulate = cfg["simulate"]
     simulated = f"Simulated cohort: preset {simulate['preset']}, seed {simulate['seed']}."
     half = 1.96 * (0.8 * 0.2 / len(people)) ** 0.5
-    steps = [f"{step['name']}: {sum(step['counts'].values())} ({_counts(step['counts'])})" for step in flow["steps"]]
+    steps = [f"{step['name']}: {sum(step['counts'].values())} ({counts(step['counts'])})" for step in flow["steps"]]
     return {
         "positive": cfg["participants"]["positive_label"],
         "negative": cfg["participants"]["negative_label"],
@@ -99,10 +99,6 @@ def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> di
         "missing": "No value is imputed: subjects without usable images, group, age or sex are left out and named in "
         f"the flow of participants ({_lost(flow)} here).",
     }  # fmt: skip
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{n} {group}" for group, n in counts.items())
 
 
 def _who(group: str, members: pd.DataFrame) -> str:

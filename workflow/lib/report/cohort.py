@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from qnet.folds import read_folds
+from workflow.lib.words import counts
 
 NO_GROUP = "no group"
 
@@ -64,8 +65,7 @@ def describe(people: pd.DataFrame) -> dict[str, object]:
         age = pd.to_numeric(people["age"], errors="coerce")
         about["age"] = f"{age.mean():.1f} ± {age.std():.1f} ({age.min():.0f} to {age.max():.0f})"
     if "sex" in people:
-        counts = people["sex"].value_counts().sort_index()
-        about["sex"] = ", ".join(f"{count} {sex}" for sex, count in counts.items())
+        about["sex"] = counts(people["sex"].value_counts().sort_index().to_dict())
     return about
 
 

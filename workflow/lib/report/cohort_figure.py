@@ -8,20 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from recon.files.atomic import atomic
+from qnet.figures import GROUPS, STYLE, save
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe & Ito, safe for the colour blind
-STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 130}
 BIN_YEARS = 5
 SHADES = ("0.85", "0.62", "0.95", "0.75")
-
-
-def save(path: str | Path, figure: Figure, synthetic: bool) -> None:
-    """Write a figure that says what it is; the same figure gives the same bytes."""
-    note = "SYNTHETIC DATA – Research use only" if synthetic else "Research use only"
-    figure.supxlabel(note, fontsize=8, color="#7a1f3d" if synthetic else "0.4")
-    with atomic(path) as part:
-        figure.savefig(part, metadata={"Software": None})
 
 
 @matplotlib.rc_context(STYLE)
@@ -48,7 +38,7 @@ def _ages(ax: Axes, people: pd.DataFrame, groups: list[str]) -> None:
         values = [age[people["group"] == group].dropna() for group in groups]
         labels = [f"{group}: {v.mean():.0f} ± {v.std():.0f} years" for group, v in zip(groups, values, strict=True)]
         edges = BIN_YEARS * np.arange(first, last + 1)
-        ax.hist(values, bins=edges, label=labels, color=[COLOURS[i % len(COLOURS)] for i in range(len(groups))])
+        ax.hist(values, bins=edges, label=labels, color=[GROUPS[i % len(GROUPS)] for i in range(len(groups))])
         ax.legend(frameon=False, fontsize=9)
         ax.margins(y=0.25)
     ax.yaxis.get_major_locator().set_params(integer=True)

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from workflow.lib.report.cohort_figure import STYLE, save
+from qnet.figures import STYLE, save
+from workflow.lib.words import counts
 
 WIDTH = 7.0  # inches, as all lengths here: one unit of the axes is an inch
 LINE, PAD, GAP = 0.19, 0.16, 0.35
@@ -19,9 +20,9 @@ FOLDS_A_ROW = 5
 MOST_REASONS = 4
 
 
-def counted(name: str, counts: dict[str, int]) -> str:
+def counted(name: str, of_groups: dict[str, int]) -> str:
     """`Diagnosed: n = 95` and the numbers of each group below."""
-    return f"{name}: n = {sum(counts.values())}\n" + ", ".join(f"{n} {group}" for group, n in counts.items())
+    return f"{name}: n = {sum(of_groups.values())}\n{counts(of_groups)}"
 
 
 def why(reasons: dict[str, list[str]]) -> str:
@@ -60,7 +61,7 @@ def participants_flow(path: str | Path, flow: dict, people: pd.DataFrame, synthe
     _arrow(ax, (MAIN_X, trunk), (MAIN_X, y - GAP))
     y = _box(ax, MAIN_X, y - GAP, counted(last["name"], last["counts"]), MAIN_WIDTH, "#edf7ee")
     y = _folds(ax, y, people)
-    figure.set_size_inches(WIDTH, -y + 0.45)
+    figure.set_size_inches(WIDTH, -y + 0.45 + LINE * synthetic)
     ax.set(xlim=(0, WIDTH), ylim=(y, 0.1))
     ax.set_axis_off()
     save(path, figure, synthetic)

@@ -1,16 +1,21 @@
 """The methods section of a paper, from the configuration and the data that were used: text, references, BibTeX."""
 
-from collections import Counter
+from collections import Counter, UserString
 from collections.abc import Iterable
 
 import pandas as pd
 
-from recon.combine import CombineEchoes, echo_range
-from workflow.lib.report.acquisition_table import milliseconds, obliquity_deg, plain, reasons, voxel
-from workflow.lib.report.html import TEMPLATES, filled_markdown
+from qnet.networks.heads.registry import head_of
+from recon.combine import echo_range
+from recon.pipeline import STAGES
+from recon.registry import taken
+from workflow.lib.report.acquisition_table import milliseconds, obliquity_deg, reasons, voxel
+from workflow.lib.report.html import TEMPLATES, filled_markdown, markdown_fragment
+from workflow.lib.words import plain
 
 REFERENCES = TEMPLATES.parents[1] / "resources" / "references.tsv"
 MOST = 4  # different values that a sentence lists
+FILTERS = {"n": lambda value: plain([value], 6)[0]}
 USER_MAPS = ("desc-brain_mask", "desc-stage_T1w", "desc-nuclei_dseg")
 
 
@@ -68,7 +73,7 @@ def cohort(cfg: dict, acquisitions: list[dict]) -> dict:
     extracted = [mask for mask in masks if mask.get("Tool") != "user"]
     flips = [a["maps"]["T1map"]["FlipAngle"] for a in acquisitions if "T1map" in a.get("maps", {})]
     n_echoes = len(acquisitions[0]["te_s"])
-    used = [i + 1 for i in range(n_echoes)[echo_range(CombineEchoes(**cfg["combine_echoes"]), n_echoes)]]
+    used = [i + 1 for i in range(n_echoes)[echo_range(n_echoes, **taken(echo_range, cfg["combine_echoes"]))]]
     thresholds = [mask.get("FractionalIntensityThreshold", 0) for mask in extracted]
     return {
         "n": len(acquisitions),
@@ -105,10 +110,18 @@ def methods_text(cfg: dict, acquisitions: list[dict], versions: dict[str, str], 
     def cite(*keys: str) -> str:
         return f"[{', '.join(str(cited.setdefault(key, len(cited) + 1)) for key in keys)}]"
 
+    data = cohort(cfg, acquisitions)
+
+    def said(section: str) -> UserString:
+        stage, values = STAGES[section], cfg[section]
+        method = stage.method(values[stage.key])
+        single = data["n_echoes"] == 1
+        return markdown_fragment(method.sentence, FILTERS, cite=cite, single=single, **stage.chosen(values))
+
     text = filled_markdown(
-        "methods.md.j2",
-        {"n": lambda value: plain([value], 6)[0]},
-        cfg=cfg, data=cohort(cfg, acquisitions), versions=versions, synthetic=synthetic, cite=cite,
+        "methods.md.j2", FILTERS,
+        cfg=cfg, data=data, versions=versions, synthetic=synthetic, cite=cite, said=said,
+        head=head_of(cfg["train_scan_model"]["head"]),
     )  # fmt: skip
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     table = references()

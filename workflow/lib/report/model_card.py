@@ -4,8 +4,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from qnet.evaluation.manifest import TABLES
+from qnet.labels import RESEARCH_USE, SYNTHETIC
+from workflow.lib.report.cells import NO_INTERVAL, Cell, cell
 from workflow.lib.report.cohort import by_fold, by_group
-from workflow.lib.report.html import filled_markdown, number
+from workflow.lib.report.html import filled_markdown
 from workflow.lib.study.applied import SECTIONS, preprocessing
 
 LEARNING = ("folds", "runs", "train_image_model", "train_scan_model")  # sections told, but not compared
@@ -17,7 +20,7 @@ USE = (
     "training controls.",
 )
 LIMITS = (
-    "Research use only: not a medical device, not for diagnosis. Nobody has tested it on patients to come.",
+    f"{RESEARCH_USE} Nobody has tested it on patients to come.",
     "It only knows {positive} and {negative}. A person with any other condition gets a probability all the same.",
     "Groups were compared in the proportion of the study ({share} % {positive}); a probability holds for that "
     "proportion, not for a population.",
@@ -28,7 +31,7 @@ LIMITS = (
     "z-scores compare with {controls} controls of the study, not with a reference population.",
 )
 PERMUTED = "Trained on groups exchanged at random: a negative control, of no use for anything else."
-SYNTHETIC = "Trained on SYNTHETIC subjects: its output says nothing about a real person."
+SIMULATED = f"Trained on {SYNTHETIC}: its output says nothing about a real person."
 
 
 def settings(cfg: Mapping) -> dict:
@@ -58,7 +61,7 @@ def training(cfg: Mapping, people: pd.DataFrame, synthetic: bool) -> dict:
         "share": f"{100 * people['label'].mean():.0f}",
     }
     permuted = cfg["runs"]["labels"] == "permuted"
-    first = [text for text, holds in ((SYNTHETIC, synthetic), (PERMUTED, permuted)) if holds]
+    first = [text for text, holds in ((SIMULATED, synthetic), (PERMUTED, permuted)) if holds]
     return {
         "synthetic": synthetic,
         "data": {"groups": by_group(people), "folds": by_fold(people)},
@@ -69,27 +72,11 @@ def training(cfg: Mapping, people: pd.DataFrame, synthetic: bool) -> dict:
 
 def card_text(bundle: Mapping) -> str:
     """The model card of a bundle."""
-    return filled_markdown("model_card.md.j2", bundle=bundle, metrics=_metrics(bundle["metrics"]))
+    columns = TABLES["table3"].columns
+    rows = [[in_text(cell(column, row)) for column in columns] for row in bundle["metrics"]]
+    return filled_markdown("model_card.md.j2", bundle=bundle, titles=[column.title for column in columns], metrics=rows)
 
 
-def _metrics(rows: list[Mapping]) -> list[dict[str, str]]:
-    """Rows of table 3 in words; what a row lacks is a dash."""
-    return [
-        {
-            "input": row.get("input") or "—",
-            "model": row["model"],
-            "subjects": number(row.get("subjects")).replace("n/a", "—"),
-            **{name: _interval(row, name) for name in ("accuracy", "sensitivity", "specificity")},
-            "AUC": _interval(row, "auc", 1, 3),
-        }
-        for row in rows
-    ]
-
-
-def _interval(row: Mapping, name: str, factor: float = 100, digits: int = 1) -> str:
-    """`82.1 (73.2 to 88.5)`, in per cent unless told otherwise."""
-    values = [row.get(key) for key in (name, f"{name}_low", f"{name}_high")]
-    if values[0] is None or values[0] != values[0]:
-        return "—"
-    value, *limits = (None if v is None or v != v else f"{factor * v:.{digits}f}" for v in values)
-    return f"{value} ({limits[0]} to {limits[1]})" if all(limits) else value
+def in_text(one: Cell) -> str:
+    """`82.1 (73.2 to 88.5)`."""
+    return f"{one.text} ({one.interval})" if one.interval not in ("", NO_INTERVAL) else one.text

@@ -2,39 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from markupsafe import Markup
 
+from qnet.evaluation.manifest import FIGURES, TABLES
 from qnet.evaluation.names import CONTROLS, NETWORKS
+from workflow.lib.words import known
 
-TABLES = (
-    "table1", "table2", "table3", "paper_comparison", "contrasts", "calibration", "confounds", "ablation",
-    "map_accuracy",
-)  # fmt: skip
-FIGURES = (
-    "roc_scan", "roc_scan_inputs", "roc_image", "roc_image_inputs", "auc_boxplot", "reliability_curves",
-    "decision_curves", "ablation_forest", "cohort", "participants_flow", "augmentation_samples",
-)  # fmt: skip
-EXPLANATIONS = {  # beginning of a file name → heading, caption, and what a table of that name holds
-    "class_activation_template": (
-        "Average over held-out subjects in template space",
-        "Where the evidence for one group over the other lies on average, on the slices of the MNI152 template.",
-        "",
-    ),
-    "class_activation": (
-        "Class activation maps of single subjects",
-        "Evidence for one group over the other (Zhou 2016) of the image model, on subjects that it never saw.",
-        "Enrichment: share of the evidence inside the nuclei over their share of the area, 1 is chance. Beside the "
-        "trained network one with random weights, and a map as coarse whose evidence comes from the nuclei alone.",
-    ),
-    "slice_importance": (
-        "Weight of the slices",
-        "How much the scan model listens to each slice of a scan, from the lowest to the highest.",
-        "Weight of a slice against equal weights, by its height in the template.",
-    ),
-}
 KINDS = (
     "Networks", "Networks, mean probability of the slices", "Baselines and other models",
     "Controls, expected at chance", "Limits",
@@ -42,7 +20,7 @@ KINDS = (
 COHORT_CHECKS = ("age alone", "sex alone", "age and sex, cross-validated", "background only")
 RATES = ("accuracy", "sensitivity", "specificity", "f1", "auc")
 AUC_FIGURES = {"1": "figure 6", "3": "figure 8"}  # where the paper prints the AUCs that its tables lack
-SIGN = re.compile(r"\bsign\b")  # stands in every warning about the sign of the phase or of susceptibility
+SIGN = re.compile(r"\bsign\b")  # is in every warning about the sign of the phase or of susceptibility
 
 Rows = list[dict[str, object]]
 
@@ -54,17 +32,47 @@ def read_rows(path: str | Path) -> Rows:
 
 def read_tables(paths: Iterable[str]) -> dict[str, Rows]:
     """Tables by the name of their file; those that a run does not have are empty."""
-    return {name: [] for name in TABLES} | {Path(path).stem: read_rows(path) for path in paths}
+    absent: dict[str, Rows] = {name: [] for name, table in TABLES.items() if table.shown_in and not table.per_input}
+    return absent | {Path(path).stem: read_rows(path) for path in paths}
 
 
-def by_name(figures: Iterable[str]) -> dict[str, str | None]:
+@dataclass(frozen=True)
+class Picture:
+    """A figure as a page shows it; `alt` is read to those who cannot see it."""
+
+    path: str
+    alt: str
+    caption: Markup
+    broad: bool
+
+
+def caption_of(caption: str, cfg: Mapping) -> Markup:
+    """A caption of the manifest with its places filled in; names from data are escaped."""
+    groups, evaluate = cfg["participants"], cfg["evaluate"]
+    return Markup(caption).format(
+        positive=groups["positive_label"],
+        negative=groups["negative_label"],
+        level=f"{100 * evaluate['confidence']:g}",
+        bootstrap=evaluate["bootstrap"],
+        threshold=evaluate["threshold"],
+    )
+
+
+def captions_of(cfg: Mapping) -> dict[str, Markup]:
+    """The caption of every table."""
+    return {name: caption_of(table.caption, cfg) for name, table in TABLES.items()}
+
+
+def pictures_of(paths: Iterable[str], cfg: Mapping) -> dict[str, Picture | None]:
     """Figures by the name of their file; None for those that a run does not have."""
-    return dict.fromkeys(FIGURES) | {Path(path).stem: path for path in figures}
-
-
-def known(value: object) -> bool:
-    """Whether a cell holds a value."""
-    return value is not None and value == value
+    files = {Path(path).stem: path for path in paths}
+    return {
+        name: Picture(files[name], figure.title, caption_of(figure.caption, cfg), figure.broad)
+        if name in files
+        else None
+        for name, figure in FIGURES.items()
+        if not figure.per_input
+    }
 
 
 def warnings_of(files: Iterable[str]) -> dict[str, list[dict[str, str]]]:
@@ -152,18 +160,20 @@ def tests_beside_paper(comparison: Rows) -> list[dict]:
     return list(rows.values())
 
 
-def explanations(figures: dict[str, str | None], tables: dict[str, Rows]) -> list[dict]:
-    """Pictures of what moved the decisions, each with heading, caption and the table of the same name.
+def explanations(paths: Iterable[str], tables: dict[str, Rows], cfg: Mapping) -> list[dict]:
+    """The figures that there is one of for every input, each with the rows and caption of the table of its name.
 
-    The order is that of the inputs, within an input that of EXPLANATIONS, single subjects first.
+    By input, within an input in the order of the manifest.
     """
-    found = []
-    for name, path in figures.items():
-        start = next((start for start in EXPLANATIONS if name.startswith(start)), None)
-        if start and path:
-            input_ = name.removeprefix(start).strip("_")
-            heading, caption, about = EXPLANATIONS[start]
-            found.append({"input": input_, "order": start, "heading": heading, "caption": caption, "path": path,
-                          "rows": tables.get(name, []), "about": about})  # fmt: skip
-    order = ("class_activation", "class_activation_template", "slice_importance")
-    return sorted(found, key=lambda one: (one["input"], order.index(one["order"])))
+    files, found = {Path(path).stem: path for path in paths}, []
+    for input_ in cfg["runs"]["inputs"]:
+        for name, figure in FIGURES.items():
+            file = f"{name}_{input_}"
+            if not figure.per_input or file not in files:
+                continue
+            caption = Markup("{}. {}").format(figure.title, caption_of(figure.caption, cfg))
+            found.append({
+                "input": input_, "picture": Picture(files[file], figure.title, caption, figure.broad),
+                "rows": tables.get(file, []), "about": caption_of(TABLES[name].caption if name in TABLES else "", cfg),
+            })  # fmt: skip
+    return found

@@ -1,5 +1,7 @@
 """The settings of every training run: the main one, and its variants that are trained beside it."""
 
+from qnet.networks.heads.registry import encoder_heads
+
 MAIN = ""  # the folder of the main run below qnet/
 IMAGE_STAGE = ("normalise", "train_image_model")  # sections that decide what an image model is
 
@@ -47,10 +49,9 @@ def _check_scan_stage(run: str, settings: dict) -> None:
     if stage["weights"] not in ("none", "imagenet") and stage["trainable"] == "head":
         return
     found = f"found weights {stage['weights']} and trainable {stage['trainable']}"
-    heads = {choice.get("head", scan["head"]) for choice in [{}, *scan["choices"]]}
-    if "measured" in heads:
+    for head in encoder_heads(scan):
         expected = "expected train_image_model.weights of target `pretrain` and trainable: head"
-        raise ValueError(f"{run}, head measured: {expected}, {found}")
+        raise ValueError(f"{run}, head {head}: {expected}, {found}")
     if scan["choices"] and scan["features"] != "out_of_fold":
         expected = "expected features: out_of_fold, or a pre-trained encoder with trainable: head"
         raise ValueError(f"{run}, train_scan_model.choices: {expected}, {found} and features {scan['features']}")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from recon.problems import Problem
+from recon.problems import IntakeError, Problem
 
 FORMAT = "Q-Net model bundle"
 SECTIONS = (
@@ -39,6 +39,28 @@ def read_model(path: Path) -> dict:
     if not isinstance(bundle, dict) or not str(bundle.get("format")).startswith(FORMAT):
         raise ValueError(f"{path}: expected a {FORMAT}, found another file")
     return bundle
+
+
+def trained_model(cfg: Mapping, root: str) -> tuple[Path, dict] | None:
+    """Path and content of the bundle that `model` names; None where the configuration names none.
+
+    Parameters
+    ----------
+    cfg : the whole configuration
+    root : folder of the run that the model is applied in
+
+    Raises
+    ------
+    ValueError
+        There is no such bundle, it is of the same dataset, or its maps were made in another way.
+    """
+    if cfg["model"] is None:
+        return None
+    path = bundle_path(cfg["model"])
+    bundle = read_model(path)
+    if found := same_dataset(bundle, path, cfg["dataset"], root) + differences(bundle, cfg):
+        raise IntakeError(found)
+    return path, bundle
 
 
 def weight_files(bundle: Mapping, path: Path) -> list[str]:

@@ -163,7 +163,7 @@ def _reasons(rows: list[dict[str, str]]) -> list[str]:
 
 
 def grouped(rows: list[dict[str, str]]) -> dict[str, dict[str, list[str]]]:
-    """Decision → reason → the scans that it holds for; reasons that differ in measured numbers alone are told once."""
+    """Decision → reason → the scans that it holds for; reasons that differ only in measured numbers are given once."""
     groups: dict[str, dict[str, list[str]]] = {}
     for name, column in REASONS.items():
         first: dict[tuple[str, str], str] = {}

@@ -6,21 +6,11 @@ of a worker does not matter.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from recon.intake.scan import Scan
-
 TOLERANCE_S = 60.0  # by which the clocks of a file server and of its users may differ
-
-
-def inputs_of(scans: Iterable[Scan]) -> Iterator[str]:
-    """The files that scans are made from: images, sidecars and what the user added."""
-    for scan in scans:
-        for series in filter(None, (scan.series, scan.low_flip)):
-            yield from (*series.files, *series.sidecars)
-        yield from filter(None, (scan.mask, scan.nuclei, scan.t1w))
 
 
 def changed_s(file: str) -> float:

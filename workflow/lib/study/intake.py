@@ -17,7 +17,7 @@ from recon.intake.scan import Scan
 from recon.intake.select import EVERYTHING, Select
 from recon.problems import Problem
 from workflow.lib.study.check_table import Record, status
-from workflow.lib.study.outcomes import Outcome, examine, key, remembered, unexpected
+from workflow.lib.study.outcomes import Outcome, cache_key, examine, remembered, unforeseen_problem
 from workflow.lib.study.safe_paths import odd_paths
 
 
@@ -69,7 +69,7 @@ def take_in(
     try:
         scans, problems = index(bids_dir, derivatives, select)
     except Exception as error:
-        scans, problems = {}, {"": [unexpected(str(bids_dir), error)]}
+        scans, problems = {}, {"": [unforeseen_problem(str(bids_dir), error)]}
     problems = by_scan(problems, scans)
     readable = {name: scan for name, scan in scans.items() if name not in problems}
     outcomes = _outcomes(readable, prepare, cache, workers, trust, progress)
@@ -148,7 +148,7 @@ def _outcomes(
     progress: Callable[[int, int, str], None],
 ) -> dict[str, Outcome]:
     """Outcome by scan: what the cache knows, the rest by several threads (reading and arithmetic free the lock)."""
-    known = {name: remembered(cache, scan, None if trust else key(scan, prepare)) for name, scan in scans.items()}
+    known = {name: remembered(cache, scan, None if trust else cache_key(scan, prepare)) for name, scan in scans.items()}
     waiting = [name for name, outcome in known.items() if outcome is None]
     with ThreadPoolExecutor(workers) as pool:
         examined = pool.map(lambda name: examine(scans[name], prepare, cache), waiting)

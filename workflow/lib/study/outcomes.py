@@ -17,6 +17,7 @@ from recon.intake.scan import Scan
 from recon.problems import IntakeError, Problem, ProblemError
 from workflow.lib.record.provenance import code
 from workflow.lib.study.check_facts import facts_of_files, facts_of_voxels
+from workflow.lib.study.scans import files_of
 
 ONE_ECHO = "a single echo: susceptibility, but no R2*, and the phase at TE = 0 stays in the field"
 
@@ -31,18 +32,18 @@ class Outcome:
     problems: tuple[Problem, ...]
 
 
-def unexpected(where: str, error: Exception) -> Problem:
+def unforeseen_problem(where: str, error: Exception) -> Problem:
     """A failure that nobody foresaw, told with its kind so that it can be reported."""
     return Problem(where, "an input that can be examined", f"{type(error).__name__}: {error}")
 
 
 def examine(scan: Scan, prepare: PrepareEchoes, cache: Path) -> Outcome:
-    """Decide from the voxels of a scan, and remember it. A failure that nobody foresaw is told, but not remembered."""
-    before = key(scan, prepare)
+    """Decide from the voxels of a scan, and remember it. An unforeseen failure is reported, but not remembered."""
+    before = cache_key(scan, prepare)
     try:
         outcome = _decide(scan, prepare)
     except Exception as error:
-        return Outcome(facts={}, reasons={}, notes=(), problems=(unexpected(scan.series.files[0], error),))
+        return Outcome(facts={}, reasons={}, notes=(), problems=(unforeseen_problem(scan.series.files[0], error),))
     write_json(cache / f"{scan.name}.json", {"key": before, **asdict(outcome)})
     return outcome
 
@@ -100,12 +101,10 @@ def remembered(cache: Path, scan: Scan, wanted: str | None) -> Outcome | None:
         return None
 
 
-def key(scan: Scan, prepare: PrepareEchoes) -> str:
+def cache_key(scan: Scan, prepare: PrepareEchoes) -> str:
     """A hash of everything that an outcome depends on: files with size and time, settings, code."""
-    files = [path for part in (scan.series, scan.low_flip) if part for path in (*part.files, *part.sidecars)]
-    files += filter(None, (scan.mask, scan.nuclei, scan.t1w))
     parts = {
-        "files": [(path, *_size_and_time(path)) for path in files],
+        "files": [(path, *_size_and_time(path)) for path in files_of(scan)],
         "scan": asdict(scan),
         "prepare": asdict(prepare),
         "code": code("workflow/lib/study/outcomes.py"),
@@ -114,7 +113,7 @@ def key(scan: Scan, prepare: PrepareEchoes) -> str:
 
 
 def _size_and_time(path: str) -> tuple[int, int]:
-    """Size [bytes] and time of the last change [ns]; zeros for a file that has gone, which reading it will tell."""
+    """Size [bytes] and time of the last change [ns]; zeros for a missing file, which reading it will report."""
     try:
         about = Path(path).stat()
     except OSError:

@@ -1,23 +1,18 @@
 """Paths that Snakemake cannot take as they are: a brace stands for a wildcard there."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from recon.intake.scan import Scan
 from recon.problems import Problem
+from workflow.lib.study.scans import files_of
 
 EXPECTED = "a path of printable characters other than { and }, which the workflow takes for wildcards"
 
 
 def odd_paths(scans: Mapping[str, Scan]) -> dict[str, list[Problem]]:
     """A problem for every scan that has a file with such a path: the first one, as often the folder is the reason."""
-    first = {name: next(filter(_odd, _files(scan)), None) for name, scan in scans.items()}
+    first = {name: next(filter(_odd, files_of(scan)), None) for name, scan in scans.items()}
     return {name: [Problem(file, EXPECTED, _found(file))] for name, file in first.items() if file}
-
-
-def _files(scan: Scan) -> Iterable[str]:
-    for series in filter(None, (scan.series, scan.low_flip)):
-        yield from (*series.files, *series.sidecars)
-    yield from filter(None, (scan.mask, scan.nuclei, scan.t1w))
 
 
 def _odd(path: str) -> bool:

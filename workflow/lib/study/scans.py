@@ -1,9 +1,17 @@
-"""What the workflow asks of all scans together: one number of echoes, and which of them is diagnosed."""
+"""What the workflow asks of scans: their files, one number of echoes, and which of them is diagnosed."""
 
 from collections.abc import Collection
 
 from recon.intake.scan import Scan
 from recon.problems import IntakeError, Problem
+from recon.relaxation.stage import STAGE as R2STAR_MAP
+
+
+def files_of(scan: Scan) -> list[str]:
+    """Every file that a scan is made from: images, sidecars and what the user added."""
+    series = [part for part in (scan.series, scan.low_flip) if part]
+    of_series = [file for part in series for file in (*part.files, *part.sidecars)]
+    return [*of_series, *filter(None, (scan.mask, scan.nuclei, scan.t1w))]
 
 
 def number_of_echoes(scans: Collection[Scan], where: str) -> int:
@@ -16,9 +24,15 @@ def number_of_echoes(scans: Collection[Scan], where: str) -> int:
 
 
 def check_r2star(n_echoes: int, method: str, where: str) -> None:
-    """IntakeError unless the method of `r2star_map` can work with that many echoes of dataset `where`."""
-    if method == "arlo" and n_echoes == 2:
-        raise IntakeError([Problem(where, "three echoes for r2star_map.method arlo (irls takes two)", "two")])
+    """IntakeError unless the method of `r2star_map` can work with that many echoes of dataset `where`.
+
+    A single echo has no R2*, whatever the method.
+    """
+    least = R2STAR_MAP.method(method).least_echoes
+    if 1 < n_echoes < least:
+        serve = [name for name, other in R2STAR_MAP.methods.items() if other.least_echoes <= n_echoes]
+        expected = f"{least} echoes for r2star_map.method {method} ({', '.join(serve)}: {n_echoes} are enough)"
+        raise IntakeError([Problem(where, expected, str(n_echoes))])
 
 
 def diagnosed(scans: Collection[Scan], which: str) -> dict[str, str]:

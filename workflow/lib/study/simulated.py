@@ -1,5 +1,6 @@
 """The files that a simulated cohort will have, known before it is simulated."""
 
+from recon.files.io import sidecar_path
 from recon.intake.facts import of_both_parts
 from recon.intake.scan import Image, Scan, Series
 from recon.intake.vendors import VENDORS
@@ -21,14 +22,9 @@ def planned_images(simulate: dict, paths: Paths) -> list[str]:
     return [paths.raw_image(part, echo, label) for label in flip_labels(simulate) for echo in echoes for part in parts]
 
 
-def sidecar_of(image: str) -> str:
-    """The JSON file beside an image."""
-    return image.replace(".nii.gz", ".json")
-
-
 def planned_sidecars(simulate: dict, paths: Paths) -> list[str]:
     """The sidecars of all echo images."""
-    return [sidecar_of(image) for image in planned_images(simulate, paths)]
+    return [str(sidecar_path(image)) for image in planned_images(simulate, paths)]
 
 
 def planned_series(simulate: dict, paths: Paths, name: str, flip: int) -> Series:
@@ -45,7 +41,7 @@ def planned_series(simulate: dict, paths: Paths, name: str, flip: int) -> Series
         images=tuple(tuple(Image(file) for file in of_part) for of_part in files),
         te_s=te_s,
         facts=tuple(of_both_parts(first[echo - 1], second[echo - 1]) for echo in echoes),
-        sidecars=tuple(sidecar_of(file) for of_part in files for file in of_part),
+        sidecars=tuple(str(sidecar_path(file)) for of_part in files for file in of_part),
     )
 
 

@@ -110,6 +110,22 @@ def _group_names(table: Enrolment, settings: dict) -> dict[str, str]:
     return {subject: names.get(label, label) for subject, label in table.labels.items()}
 
 
+def own_data(
+    cfg: dict,
+    paths: Paths,
+    bids_dir: Path,
+    chi_echoes: Callable[[int], Sequence[int]],
+    workers: int,
+    first_look: bool,
+) -> Study:
+    """The user's data as `own_study` finds them, converted first where they are DICOM; ValueError for two sources."""
+    if cfg["bids_dir"] and cfg["dicom_dir"]:
+        raise ValueError("config: expected bids_dir or dicom_dir, found both")
+    converts = cfg["dicom_dir"] and first_look  # in a dry run too: there is nothing else to plan from
+    refused = from_dicom(Path(cfg["dicom_dir"]), bids_dir) if converts else {}
+    return own_study(cfg, paths, bids_dir, chi_echoes, workers, first_look, refused)
+
+
 def from_dicom(dicom_dir: Path, bids_dir: Path) -> dict[str, list[Problem]]:
     """Convert the subjects of a DICOM folder that `bids_dir` does not hold yet; problems by subject (`sub-01`)."""
     try:

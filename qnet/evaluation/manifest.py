@@ -1,0 +1,353 @@
+"""Every table and figure of a run, one row each: which rule makes it, what it says, which columns a reader is shown.
+
+Rules, report, model card and checklist take names, captions and columns from here, and tests compare it with what is
+computed. The module imports nothing, so that reading the rules stays quick.
+
+Captions are shown on a page: they may hold HTML, and names in braces that the page fills in (`positive` and `negative`
+group, `level` of the intervals in per cent, `bootstrap`, `threshold`).
+"""
+
+from dataclasses import dataclass
+
+EVALUATE = "evaluate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column as a reader sees it.
+
+    Parameters
+    ----------
+    name : str
+        In the table's file. `pair` stands for both models that a row compares.
+    title : str
+    form : text, name, percent, decimals, signed, number or p
+        `percent` of a fraction; `name` is kept on one line.
+    digits : int
+        Behind the decimal point.
+    interval, spread, count : bool
+        Whether `<name>_low` to `<name>_high`, ± `<name>_sd` and `<name>_count` are shown beside it.
+    limits_of : what the columns of its interval begin with, if not with its own name
+    stars : name of the column with its marks of significance
+    group : title above several columns
+    """
+
+    name: str
+    title: str
+    form: str = "text"
+    digits: int = 3
+    interval: bool = False
+    spread: bool = False
+    count: bool = False
+    limits_of: str | None = None
+    stars: str = ""
+    group: str = ""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it is set flush right."""
+        return self.form not in ("text", "name")
+
+    @property
+    def limits(self) -> tuple[str, str]:
+        """Names of the columns of its interval."""
+        start = f"{self.name}_" if self.limits_of is None else self.limits_of
+        return f"{start}low", f"{start}high"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table below tables/.
+
+    Parameters
+    ----------
+    made_by : the rule
+    shown_in : of `report`, `model_card` and `checklist`; none is for looking up
+    columns : those shown, in order; a page shows all where none are named
+    caption : what a reader must know
+    needs : what `python -m qnet evaluate` needs for it beyond predictions
+    per_input : whether there is one for every input, `<name>_<input>`
+    """
+
+    made_by: str = EVALUATE
+    shown_in: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    caption: str = ""
+    needs: str = ""
+    per_input: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A figure below figures/; every one is shown in the report.
+
+    Parameters
+    ----------
+    title : str
+        For those who cannot see it; a heading where there is one for every input.
+    caption : str
+    made_by : the rule
+    broad : whether it takes the width of the page
+    table : the table that it draws, if there is nothing to draw without
+    per_input : whether there is one for every input, `<name>_<input>`
+    """
+
+    title: str
+    caption: str
+    made_by: str = EVALUATE
+    broad: bool = True
+    table: str = ""
+    per_input: bool = False
+
+
+INPUT, MODEL = Column(name="input", title="Input"), Column(name="model", title="Model", form="name")
+PAIR = Column(name="pair", title="Models compared", form="name")
+AUCS = (
+    Column(name="auc_1", title="AUC 1", form="decimals"),
+    Column(name="auc_2", title="AUC 2", form="decimals"),
+)
+RATES = (("accuracy", "Accuracy %"), ("sensitivity", "Sensitivity %"), ("specificity", "Specificity %"))
+INDEPENDENT, CLUSTERED = "slices as independent", "clustered by subject"
+
+TABLES = {
+    "table1": Table(
+        shown_in=("report",),
+        columns=(
+            INPUT,
+            MODEL,
+            Column(name="images", title="Slices", form="number"),
+            Column(name="subjects", title="Subjects", form="number"),
+            Column(name="seeds", title="Runs", form="number"),
+            *[
+                Column(name=name, title=title, form="percent", digits=1, spread=True, interval=True)
+                for name, title in (*RATES, ("f1", "F1 %"))
+            ],
+            Column(name="auc", title="AUC", form="decimals", interval=True),
+        ),
+        caption="Mean ± standard deviation over training runs with different seeds (none for a single run), as in the "
+        "paper; it measures how training varies, not how sure the result is. Small print: the {level} % interval from "
+        "{bootstrap} resamples of whole subjects, which does.",
+    ),
+    "table2": Table(
+        shown_in=("report",),
+        columns=(
+            INPUT,
+            Column(name="level", title="Level"),
+            PAIR,
+            *AUCS,
+            Column(name="difference", title="Difference", form="signed"),
+            Column(name="se_none", title="SE", form="number", group=INDEPENDENT),
+            Column(name="p_none", title="p", form="p", stars="stars_none", group=INDEPENDENT),
+            Column(name="se_subject", title="SE", form="number", group=CLUSTERED),
+            Column(name="p_subject", title="p", form="p", stars="stars_subject", group=CLUSTERED),
+            Column(name="p_holm", title="p, Holm", form="p", stars="stars_holm", group=CLUSTERED),
+        ),
+        caption="Null hypothesis: both AUCs are equal. ns p &gt; 0.05, * p ≤ 0.05, ** p ≤ 0.01, *** p ≤ 0.001, **** "
+        "p ≤ 0.0001. The slices of a subject resemble each other, so treating them as independent makes differences "
+        "look far surer than they are; read the clustered columns (Obuchowski 1997). Holm: adjusted for all pairs of "
+        "the level.",
+    ),
+    "table3": Table(
+        shown_in=("report", "model_card", "checklist"),
+        columns=(
+            INPUT,
+            MODEL,
+            Column(name="subjects", title="Subjects", form="number"),
+            *[
+                Column(name=name, title=title, form="percent", digits=1, interval=True, count=True)
+                for name, title in RATES
+            ],
+            Column(name="f1", title="F1 %", form="percent", digits=1),
+            Column(name="auc", title="AUC", form="decimals", interval=True),
+        ),
+        caption="Small print: number of right decisions, and the {level} % interval (Wilson for proportions, DeLong "
+        "for AUC; none where every pair of subjects is ordered right, because the estimated variance is then zero). A "
+        "subject counts as positive from a score of {threshold}; with several seeds the score is their mean. ResNet "
+        "and ResNetSWA judge a scan by the vote of its slices; “mean P” averages the probabilities of the slices "
+        "instead.",
+    ),
+    "table3_runs": Table(),
+    "delong": Table(),
+    "mcnemar": Table(),
+    "contrasts": Table(
+        shown_in=("report", "checklist"),
+        columns=(
+            PAIR,
+            *AUCS,
+            Column(name="difference", title="Difference", form="signed", interval=True),
+            Column(name="p", title="p", form="p"),
+            Column(name="p_holm", title="p, Holm", form="p"),
+            Column(name="stars", title="Marks"),
+            Column(name="only_1_right", title="Only 1 right", form="number"),
+            Column(name="only_2_right", title="Only 2 right", form="number"),
+            Column(name="p_mcnemar", title="p, McNemar", form="p"),
+        ),
+        caption="Paired on the same subjects, also across inputs. The primary contrast (shaded) is read unadjusted; of "
+        "the others read the p that Holm's method adjusts for their number. McNemar: exact test of the decisions, by "
+        "the subjects that only one of the two got right, not adjusted.",
+        needs="both rows of evaluate.primary",
+    ),
+    "calibration": Table(
+        shown_in=("report",),
+        columns=(
+            INPUT,
+            MODEL,
+            Column(name="brier", title="Brier score", form="decimals", interval=True),
+            Column(name="brier_reference", title="of a constant", form="decimals"),
+            Column(name="slope", title="Slope", form="decimals", digits=2, interval=True),
+            Column(name="intercept", title="Intercept", form="signed", digits=2, interval=True),
+            Column(name="note", title="Note"),
+        ),
+        caption="Brier score: mean squared error of the probability, 0 is best; above that of a constant (always the "
+        "share of {positive}) the probabilities mislead. Slope: 1 is right, below 1 the model is too sure of itself. "
+        "Intercept: 0 is right, below 0 it says {positive} too often.",
+    ),
+    "reliability": Table(),
+    "decision_curve": Table(),
+    "confounds": Table(
+        shown_in=("report", "checklist"),
+        columns=(
+            Column(name="check", title="Check"),
+            INPUT,
+            MODEL,
+            Column(name="stratum", title="Stratum"),
+            Column(name="subjects", title="Subjects", form="number"),
+            Column(name="statistic", title="Statistic"),
+            Column(name="value", title="Value", form="decimals", interval=True, limits_of=""),
+        ),
+        caption="AUC of a diagnosis by age, by sex, by both, and by the image outside the brain: 0.5 is chance, and "
+        "all of them should be near it. A score that reads disease keeps its AUC inside groups of similar age and of "
+        "one sex, and goes with the group at a given age.",
+        needs="--participants",
+    ),
+    "ablation": Table(
+        shown_in=("report", "checklist"),
+        columns=(
+            Column(name="variant", title="Variant"),
+            INPUT,
+            Column(name="level", title="Level"),
+            MODEL,
+            Column(name="auc", title="AUC", form="decimals", interval=True),
+            Column(name="difference", title="Difference", form="signed", interval=True),
+            Column(name="p", title="p", form="p"),
+            Column(name="p_holm", title="p, Holm", form="p", stars="stars"),
+        ),
+        caption="Same subjects and folds, all networks trained again. Difference: variant − main, paired and clustered "
+        "by subject.",
+        needs="--variants",
+    ),
+    "paper_comparison": Table(
+        shown_in=("report",),
+        caption="paper: as printed. here: mean over the training runs, ± their standard deviation where there are "
+        "several, and the {level} % interval from resampled subjects; so the scan level differs a little from table 3 "
+        "above, which judges each subject by its mean score.",
+        needs="--participants with the groups HH and HC, and inputs and models named as in the paper",
+    ),
+    "permutation": Table(made_by="baselines"),
+    "map_accuracy": Table(
+        made_by="map_accuracy",
+        shown_in=("report",),
+        caption="Simulated subjects only. <code>slope</code>: regression of the estimate on the truth, 1 is to scale. "
+        "<code>nrmse_percent</code>: root mean squared error over the root mean square of the truth. "
+        "<code>measurements</code>: regions of all subjects.",
+    ),
+    "class_activation": Table(
+        made_by="class_activation",
+        per_input=True,
+        shown_in=("report",),
+        caption="Enrichment: share of the evidence inside the nuclei over their share of the area, 1 is chance. Beside "
+        "the trained network one with random weights, and a map as coarse whose evidence comes from the nuclei alone.",
+    ),
+    "slice_importance": Table(
+        made_by="slice_importance",
+        per_input=True,
+        shown_in=("report",),
+        caption="Weight of a slice against equal weights, by its height in the template.",
+    ),
+    "checklist": Table(made_by="checklist"),
+}
+
+FIGURES = {
+    "roc_scan": Figure(title="ROC curves, scan level", caption="ROC curves at scan level: each subject counts once."),
+    "roc_image": Figure(title="ROC curves, image level", caption="ROC curves at image level: each slice counts once."),
+    "auc_boxplot": Figure(
+        title="AUC of resampled cohorts",
+        caption="AUC in {bootstrap} cohorts drawn with replacement from the subjects of each group. Line: median; box: "
+        "quartiles; stars: DeLong test clustered by subject, not adjusted for the number of tests.",
+    ),
+    "roc_image_inputs": Figure(
+        title="ROC curves of the Q-Net, image level, by input",
+        caption="Whole and cropped input, image level (figure 5 of the paper).",
+        broad=False,
+    ),
+    "roc_scan_inputs": Figure(
+        title="ROC curves of the Q-Net, scan level, by input",
+        caption="Whole and cropped input, scan level (figure 8 of the paper).",
+        broad=False,
+    ),
+    "decision_curves": Figure(
+        title="Decision curves",
+        caption="Net benefit: true positives per subject, less false positives weighted by what they cost at the "
+        "threshold. A model is of use only where it lies above both treating everybody and treating nobody. The share "
+        "of patients here is that of the study, not that of a clinic.",
+    ),
+    "reliability_curves": Figure(
+        title="Reliability curves",
+        caption="Observed share of {positive} against the predicted probability; on the diagonal they agree. Numbers: "
+        "subjects in the bin.",
+    ),
+    "ablation_forest": Figure(
+        title="AUC of the variants against the main run",
+        caption="Difference in AUC of each variant to the main run, with its interval; left of zero: worse than the "
+        "main run.",
+        table="ablation",
+    ),
+    "cohort": Figure(
+        made_by="cohort_figures",
+        title="Age and sex by group",
+        caption="Age and sex of the subjects that were diagnosed, by group.",
+    ),
+    "participants_flow": Figure(
+        made_by="cohort_figures", title="Flow of participants", caption="From all subjects found to the test folds."
+    ),
+    "augmentation_samples": Figure(
+        made_by="augmentation_samples",
+        title="Slices as the image model sees them in training",
+        caption="One slice, changed at random again and again, as the image model sees it in training (figure 3 of "
+        "the paper).",
+    ),
+    "class_activation": Figure(
+        made_by="class_activation",
+        per_input=True,
+        title="Class activation maps of single subjects",
+        caption="Evidence for one group over the other (Zhou 2016) of the image model, on subjects that it never saw.",
+    ),
+    "class_activation_template": Figure(
+        made_by="class_activation",
+        per_input=True,
+        title="Average over held-out subjects in template space",
+        caption="Where the evidence for one group over the other lies on average, on the slices of the MNI152 "
+        "template.",
+    ),
+    "slice_importance": Figure(
+        made_by="slice_importance",
+        per_input=True,
+        title="Weight of the slices",
+        caption="How much the scan model listens to each slice of a scan, from the lowest to the highest.",
+    ),
+}
+
+
+def tables_of(rule: str) -> list[str]:
+    """Names of the tables that a rule makes."""
+    return [name for name, table in TABLES.items() if table.made_by == rule]
+
+
+def tables_shown_in(place: str) -> list[str]:
+    """Names of the tables that `report`, `model_card` or `checklist` shows."""
+    return [name for name, table in TABLES.items() if place in table.shown_in]
+
+
+def figures_of(rule: str, without_tables: tuple[str, ...] = ()) -> list[str]:
+    """Names of the figures that a rule makes, but those that draw a table in `without_tables`."""
+    return [name for name, figure in FIGURES.items() if figure.made_by == rule and figure.table not in without_tables]

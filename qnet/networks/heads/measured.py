@@ -1,0 +1,155 @@
+"""Head `measured` reads measurements: what a pre-trained encoder says about each nucleus, judged for age.
+
+The other heads learn from some eighty scans what 512 features mean. Here the encoder has learnt that beforehand, on
+simulated subjects, and the same subjects tell what is usual at an age; the scans of the study are asked for one weight
+a measurement only.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qnet.networks.heads.base import ScanModel, slices_of
+from qnet.networks.model import FEATURES
+from qnet.networks.weights import read_weights
+
+AGE_CENTRE, AGE_UNIT = 50.0, 20.0  # years
+RIDGE = 0.1  # variance added before whitening, of the subjects' variance: measurements of one nucleus nearly repeat
+
+
+class Measured(ScanModel):
+    r"""Linear heads on measurements that are whitened among healthy subjects of the same age.
+
+    The encoder's last layer gives, for slice t, values :math:`y_{tk}` of every nucleus and quantity and the
+    probability :math:`p_{tk}` that the slice shows that nucleus. Then
+
+    .. math:: m_k = \sum_t p_{tk} y_{tk} / \sum_t p_{tk},\quad z = W (m - f(\mathrm{age}))
+
+    with f quadratic in age and W the whitening of what remains, both from simulated subjects. A scan without an age
+    is compared with the mean of f over these.
+
+    Parameters
+    ----------
+    nuclei : int
+        R; there are K = 2 R measurements, of susceptibility and of R2*.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    age: Tensor
+    whitening: Tensor
+
+    def __init__(self, nuclei: int):
+        super().__init__()
+        self.nuclei, self.slices = nuclei, 0  # any number of slices
+        outputs, measurements = 3 * nuclei + 1, 2 * nuclei
+        self.register_buffer("weight", torch.zeros(outputs, FEATURES))
+        self.register_buffer("bias", torch.zeros(outputs))
+        self.register_buffer("age", torch.zeros(4, measurements))  # of 1, a, a^2; then the mean of f
+        self.register_buffer("whitening", torch.eye(measurements))
+        self.image_head = nn.Linear(measurements, 2)
+        self.scan_head = nn.Linear(measurements, 2)
+
+    @classmethod
+    def build(cls, hidden_size: int, slices: int, encoder: str | Path | None) -> Self:
+        """Read with the last layer of the encoder; there is no hidden layer, and any number of slices will do."""
+        if encoder is None:
+            raise ValueError("head measured: expected train_image_model.weights to name an encoder, found none")
+        return cls.of_encoder(*read_weights(encoder))
+
+    @classmethod
+    def of_encoder(cls, tensors: Mapping[str, Tensor], about: Mapping) -> Self:
+        """A model with fresh heads that reads with the last layer of an encoder.
+
+        Parameters
+        ----------
+        tensors : of the encoder's file
+        about : how it was made; `norms` only once it has measured the simulated subjects
+
+        Raises
+        ------
+        ValueError
+            The file is not that of an encoder.
+        """
+        if "targets" not in about:
+            found = "expected weights of an encoder (target `pretrain`), found another image model"
+            raise ValueError(f"head measured: {found}")
+        model = cls((len(about["targets"]) - 1) // 2)
+        read = {"weight": tensors["resnet.fc.weight"], "bias": tensors["resnet.fc.bias"]}
+        usual = {name: torch.tensor(values) for name, values in about.get("norms", {}).items()}
+        for name, values in {**read, **usual}.items():
+            getattr(model, name).copy_(values)
+        return model
+
+    @classmethod
+    def read(cls, state: Mapping[str, Tensor], about: Mapping) -> Self:
+        return cls(len(state["scan_head.weight"][0]) // 2)
+
+    def forward(
+        self, embeddings: Tensor, lengths: Tensor | None = None, ages: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As in `ScanModel`; a scan of unknown age is compared with the mean over the simulated subjects."""
+        values, shown = self._read(embeddings, lengths)
+        expected = self._expected(len(embeddings), ages)
+        scans = (self._pool(values, shown) - expected) @ self.whitening
+        images = (shown * (values - expected[:, None])) @ self.whitening
+        return self.image_head(images), self.scan_head(scans)
+
+    @torch.no_grad()
+    def measure(self, embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Embeddings (N, T, 512) → measurements m (N, K), in standard deviations of the simulated subjects."""
+        return self._pool(*self._read(embeddings, lengths))
+
+    @torch.no_grad()
+    def slice_weights(self, embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
+        r"""Share of each slice in the measurements: (N, T), sum one.
+
+        .. math:: a_t = \frac1K \sum_k p_{tk} / \sum_s p_{sk}
+        """
+        shown = self._read(embeddings, lengths)[1]
+        return (shown / shown.sum(1, keepdim=True)).mean(2)
+
+    def _read(self, embeddings: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Values and probabilities to be shown, both (N, T, K); zero probability behind a scan."""
+        mask = slices_of(embeddings, lengths)[1][..., None]
+        read = embeddings.masked_fill(~mask, 0) @ self.weight.T + self.bias
+        shown = torch.sigmoid(read[..., -self.nuclei :]) * mask
+        return read[..., : 2 * self.nuclei], torch.cat([shown, shown], 2)
+
+    @staticmethod
+    def _pool(values: Tensor, shown: Tensor) -> Tensor:
+        return (values * shown).sum(1) / shown.sum(1)
+
+    def _expected(self, count: int, ages: Tensor | None) -> Tensor:
+        """f(age) (N, K), or its mean where the age is unknown."""
+        if ages is None:
+            return self.age[3].expand(count, -1)
+        a = (ages.to(self.age) - AGE_CENTRE) / AGE_UNIT
+        expected = torch.stack([torch.ones_like(a), a, a**2], 1) @ self.age[:3]
+        return torch.where(a.isnan()[:, None], self.age[3], expected)
+
+
+def norms(measured: np.ndarray, ages: np.ndarray) -> dict[str, list]:
+    """What is usual at an age, from subjects without an effect.
+
+    Parameters
+    ----------
+    measured : (N, K)
+        Result of `Measured.measure`.
+    ages : (N,) [years]
+
+    Returns
+    -------
+    dict of plain values
+        `age` (4, K): coefficients of f and its mean; `whitening` (K, K).
+    """
+    a = (np.asarray(ages, float) - AGE_CENTRE) / AGE_UNIT
+    basis = np.stack([np.ones_like(a), a, a**2], axis=1)
+    coefficients = np.linalg.lstsq(basis, measured, rcond=None)[0]
+    variance, axes = np.linalg.eigh(np.cov((measured - basis @ coefficients).T))
+    whitening = axes / np.sqrt(variance + RIDGE)
+    return {"age": [*coefficients.tolist(), (basis @ coefficients).mean(0).tolist()], "whitening": whitening.tolist()}

@@ -1,0 +1,52 @@
+"""The scan heads by name: what the methods text says of each, and what it needs. The networks are in `models`.
+
+This module imports no torch: rules and texts read it. Training does not import it, so that a better sentence trains
+nothing again.
+"""
+
+from dataclasses import dataclass
+
+LSTM = "A bidirectional LSTM ({hidden_size} units) judged the sequence of embedded slices by "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """How stage 2 judges a scan.
+
+    Parameters
+    ----------
+    sentence : str
+        For the methods text, without its full stop; `{hidden_size}` is filled in.
+    references : keys of resources/references.tsv
+    reads_an_encoder : bool
+        Whether it needs an image model that target `pretrain` made.
+    """
+
+    sentence: str
+    references: tuple[str, ...] = ()
+    reads_an_encoder: bool = False
+
+
+HEADS = {
+    "concat": Head(sentence=LSTM + "the outputs of all slices in a row"),
+    "mean": Head(sentence=LSTM + "the mean of its outputs"),
+    "attention": Head(sentence=LSTM + "the mean of its outputs weighted by gated attention", references=("ilse2018",)),
+    "measured": Head(
+        sentence="Scans were judged by a linear model of what the encoder, pre-trained on simulated subjects, measures "
+        "of each nucleus, relative to what is usual at the age",
+        reads_an_encoder=True,
+    ),
+}
+
+
+def head_of(name: str) -> Head:
+    """The head of a name; ValueError where there is none."""
+    if name not in HEADS:
+        raise ValueError(f"head: expected one of {', '.join(HEADS)}, found {name!r}")
+    return HEADS[name]
+
+
+def encoder_heads(stage: dict) -> list[str]:
+    """The heads that section `train_scan_model` names, itself or in its choices, and that read an encoder."""
+    named = dict.fromkeys([stage["head"], *(choice.get("head", stage["head"]) for choice in stage["choices"])])
+    return [name for name in named if head_of(name).reads_an_encoder]

@@ -1,0 +1,166 @@
+"""Inputs, params and resources of rules that depend on wildcards, as functions that Snakemake calls."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial
+from typing import Any
+
+from snakemake.exceptions import WorkflowError
+from snakemake.io import expand
+from snakemake.iocontainers import Wildcards
+
+from recon.intake.scan import Scan
+from recon.problems import IntakeError
+from workflow.lib.jobs.resources import job_mb
+from workflow.lib.record.run_record import state
+from workflow.lib.run import Run
+from workflow.lib.setup.config import in_order
+from workflow.lib.setup.paths import bids_uri
+from workflow.lib.study.applied import weight_files
+from workflow.lib.study.simulated import least_cohort
+
+Patterns = str | list[str]
+Function = Callable[[Wildcards], Any]  # of wildcards, as Snakemake takes it for an input or a param
+
+
+class Inputs:
+    """The files of scans and of the study.
+
+    Parameters
+    ----------
+    run : Run
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def files_of(self, patterns: Patterns, names: Iterable[str]) -> list[str]:
+        """The files of some scans, by name; other wildcards stay."""
+        names = list(names)
+        folders = [self.run.scans[name].folder for name in names]
+        return expand(patterns, zip, folder=folders, scan=names, allow_missing=True)
+
+    def of_scans(self, patterns: Patterns, names: Iterable[str]) -> Function:
+        """Input function: the same files.
+
+        A list with a name would do, but Snakemake hashes all of it for each of its files, and every job of a running
+        workflow would make it anew.
+        """
+        files = cache(partial(self.files_of, patterns, names))
+        return lambda wildcards: files()
+
+    def scan_of(self, wildcards: Wildcards) -> Scan:
+        """The scan that `{folder}` and `{scan}`, or `{scan}` alone, stand for."""
+        scan = self.run.scans.get(wildcards.scan)
+        if scan is None or wildcards.get("folder", scan.folder) != scan.folder:
+            expected = "expected folder and name of a scan of this dataset, found none"
+            raise WorkflowError(f"{' '.join(wildcards)}: {expected}")
+        return scan
+
+    def same_scan(self, **patterns: Patterns) -> Callable[[Wildcards], dict[str, Patterns]]:
+        """Input function for `unpack` where `{scan}` is the only wildcard: the files of that scan; [] stays."""
+
+        def files(wildcards):
+            folder = self.scan_of(wildcards).folder
+            return {name: p and p.format(scan=wildcards.scan, folder=folder) for name, p in patterns.items()}
+
+        return files
+
+    def of_series(self, name: str, part: str) -> Function:
+        """Input function: the `files` or `sidecars` of a scan's `series` or `low_flip`."""
+
+        def files(wildcards):
+            series = getattr(self.scan_of(wildcards), name)
+            if series is None:
+                raise WorkflowError(f"{wildcards.scan}: expected a second series at a lower flip angle, found none")
+            return getattr(series, part)
+
+        return files
+
+    def user_file(self, kind: str) -> Function:
+        """Input function: the user's own `mask`, `nuclei` or `t1w` of a scan, or nothing."""
+        return lambda wildcards: getattr(self.scan_of(wildcards), kind) or []
+
+    def user_link(self, kind: str) -> Function:
+        """Param function: BIDS URI of that file, or None."""
+
+        def link(wildcards):
+            file = getattr(self.scan_of(wildcards), kind)
+            return bids_uri(file, self.run.datasets) if file else None
+
+        return link
+
+    def participants(self, wildcards: Wildcards) -> str:
+        """Input function: the participants table; what makes a diagnosis impossible is said before any job."""
+        run = self.run
+        if not run.has_r2star:
+            raise WorkflowError(
+                "expected at least two echoes for the diagnosis (R2* is one of its three channels), found one; "
+                "target `maps` works"
+            )
+        stops = run.cfg["on_error"] == "stop"
+        problems = [problem for name, found in run.study.unfit.items() if stops or not name for problem in found]
+        if problems and not run.simulated:
+            raise WorkflowError(str(IntakeError(problems)))
+        return run.participants
+
+    def trained(self, part: str) -> Function:
+        """Input function: the `bundle` of the run that `model` names, or its `weights`."""
+
+        def files(wildcards):
+            if self.run.model is None:
+                raise WorkflowError("predict: expected a trained run, --config model=RUN, found none")
+            if not self.run.has_r2star:
+                raise WorkflowError("predict: expected at least two echoes (R2* is one of three channels), found one")
+            path, bundle = self.run.model
+            return str(path) if part == "bundle" else weight_files(bundle, path)
+
+        return files
+
+    def smallest_cohort(self, wildcards: Wildcards) -> dict:
+        """Param function: what a simulated subject depends on."""
+        return least_cohort(self.run.cfg["simulate"], self.scan_of(wildcards).subject.removeprefix("sub-"))
+
+    def memory_mb(self, wildcards: Wildcards, attempt: int, rulename: str) -> int:
+        """Resource function: memory of a job, more with every attempt."""
+        run, cfg = self.run, self.run.cfg
+        scan = run.scans.get(wildcards.get("scan"))
+        simulated_mm = cfg["simulate"]["voxel_size_mm"] if run.simulated else None
+        return attempt * job_mb(
+            rulename, (scan or run.first_scan).series, simulated_mm, len(run.diagnosed), cfg["slice_stack"],
+            cfg["train_image_model"], of_scan=scan is not None,
+        )  # fmt: skip
+
+
+def joined(*parts: Function) -> Function:
+    """Input function: the files of several input functions."""
+    return lambda wildcards: [file for part in parts for file in part(wildcards)]
+
+
+def targets(workflow: Any) -> list[str]:
+    """What Snakemake was asked for; known once its command line is, after the rules have been read."""
+    return sorted(workflow.dag_settings.targets) or ["all"]
+
+
+def made_last(inputs: Inputs, workflow: Any, rules: Any) -> Function:
+    """Input function: the last files of the targets; when they exist, all raw inputs have been read."""
+
+    def files(wildcards):
+        ends = {"maps": [], "predict": rules.predictions_table.output}
+        last = [path for target in targets(workflow) for path in ends.get(target, rules.report.output)]
+        pages = inputs.files_of(rules.subject_page.output.page, inputs.run.scans)
+        return list(dict.fromkeys([*pages, *rules.methods.output, *last]))
+
+    return files
+
+
+def made_from(run: Run, workflow: Any) -> Callable[[Wildcards], Mapping[str, Any]]:
+    """Param function: a change in any of this makes the record anew."""
+
+    def parts(wildcards):
+        return {
+            "state": state(in_order(run.config), workflow.overwrite_configfiles, targets(workflow), len(run.scans)),
+            "datasets": run.datasets,
+            "folders": sorted({scan.folder for scan in run.scans.values()}),
+        }
+
+    return parts

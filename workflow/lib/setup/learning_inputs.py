@@ -1,0 +1,113 @@
+"""What a training run is made of: its settings and its files, as functions that Snakemake calls."""
+
+from collections.abc import Callable
+from typing import Any
+
+from snakemake.exceptions import WorkflowError
+from snakemake.io import expand
+from snakemake.iocontainers import Wildcards
+
+from qnet.networks.heads.registry import encoder_heads
+from workflow.lib.run import Run
+from workflow.lib.setup.inputs import Function
+from workflow.lib.setup.variants import MAIN, image_run
+
+SHARED = ("precision", "augment_on", "augmentation")  # of stage 1, which pre-training takes over
+
+
+class LearningInputs:
+    """Inputs and params of the rules that train and predict, for each variant.
+
+    Parameters
+    ----------
+    run : Run
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def _settings(self, wildcards: Wildcards) -> dict:
+        return self.run.runs[wildcards.variant]
+
+    def _weights(self, wildcards: Wildcards) -> str:
+        """Where a run's image models start from; `{input}` in a path stands for the input."""
+        return self._settings(wildcards)["train_image_model"]["weights"].replace("{input}", wildcards["input"])
+
+    @property
+    def pretraining(self) -> dict:
+        """What pre-training depends on."""
+        cfg = self.run.cfg
+        return {
+            "normalise": cfg["normalise"],
+            "training": cfg["pretrain"] | {key: cfg["train_image_model"][key] for key in SHARED},
+            "seed": self.run.seeds[0],
+        }
+
+    def initial_weights(self, wildcards: Wildcards) -> list[str]:
+        """Input function: the file that stage 1 starts from, if the user gives one."""
+        return [weights for weights in [self._weights(wildcards)] if weights not in ("none", "imagenet")]
+
+    def encoder(self, wildcards: Wildcards) -> list[str]:
+        """Input function: the same where the scan model reads it."""
+        stage = self._settings(wildcards)["train_scan_model"]
+        return self.initial_weights(wildcards) if encoder_heads(stage) else []
+
+    def image_stage(self, wildcards: Wildcards) -> dict:
+        """Param function: what stage 1 depends on."""
+        settings = self._settings(wildcards)
+        return {
+            "normalise": settings["normalise"],
+            "training": settings["train_image_model"] | {"weights": self._weights(wildcards)},
+            "labels": settings["runs"]["labels"],
+        }
+
+    def inner_stage(self, wildcards: Wildcards) -> dict:
+        """Param function: the same for the image models of inner folds."""
+        inner_folds = self._settings(wildcards)["train_scan_model"]["inner_folds"]
+        return self.image_stage(wildcards) | {"inner_folds": inner_folds}
+
+    def embedding(self, wildcards: Wildcards) -> dict:
+        """Param function: what the embeddings depend on."""
+        stage = self._settings(wildcards)["train_scan_model"]
+        return {key: stage[key] for key in ("features", "copies", "inner_folds")}
+
+    def scan_stage(self, wildcards: Wildcards) -> dict:
+        """Param function: what stage 2 depends on."""
+        settings = self._settings(wildcards)
+        return {"training": settings["train_scan_model"], "labels": settings["runs"]["labels"]}
+
+    def image_model(self, pattern: str) -> Callable[[Wildcards], str]:
+        """Input function: a file of the image model that a run uses, which another run may have trained."""
+
+        def file(wildcards):
+            return pattern.format(**{**wildcards, "variant": image_run(self.run.runs, wildcards.variant)})
+
+        return file
+
+    def inner_models(self, pattern: str) -> Function:
+        """Input function: the image models of the inner folds, where stage 2 learns out of fold."""
+
+        def files(wildcards):
+            stage = self._settings(wildcards)["train_scan_model"]
+            inner = range(stage["inner_folds"]) if stage["features"] == "out_of_fold" else []
+            return expand(pattern, **wildcards, inner=inner)
+
+        return files
+
+    def folds_of(self, pattern: str, variant: str = MAIN) -> list[str]:
+        """The files of all inputs, seeds and folds of a run."""
+        runs = self.run.runs[variant]["runs"]
+        return expand(pattern, variant=[variant], input=runs["inputs"], seed=runs["seeds"], fold=self.run.folds)
+
+    def first_seed(self, pattern: str) -> list[str]:
+        """The files of all folds of the main run's first seed; other wildcards stay."""
+        return expand(pattern, variant=MAIN, seed=self.run.seeds[0], fold=self.run.folds, allow_missing=True)
+
+    def of_variants(self, pattern: str) -> Function:
+        """Input function: the files of all inputs, seeds and folds of the variant that `{name}` stands for."""
+        return lambda wildcards: self.folds_of(pattern, f"variants/{wildcards.name}/")
+
+
+def only_simulated(wildcards: Any) -> list[str]:
+    """Input function of a target that needs the truth."""
+    raise WorkflowError("pretrain: expected a simulated cohort (bids_dir: null), found your own data")

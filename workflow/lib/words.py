@@ -1,0 +1,52 @@
+"""Numbers and lists in words, as pages, texts and messages of the workflow write them."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+NONE = "—"  # where there is no value
+
+
+def known(value: object) -> bool:
+    """Whether a cell of a table holds a value: neither None nor NaN."""
+    return value is not None and value == value
+
+
+def number(value: object, digits: int = 3) -> str:
+    """Numbers to so many significant digits, n/a where there is none, lists and mappings as plain text."""
+    if not known(value):
+        return "n/a"
+    if isinstance(value, float):
+        return f"{value:.0f}" if 10**digits <= abs(value) < 1e9 else f"{value:.{digits}g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {number(item, digits)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(number(item, digits) for item in value)
+    return str(value)
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A fraction as a percentage without its sign."""
+    return f"{100 * value:.{digits}f}" if known(value) else NONE
+
+
+def p_value(p: float) -> str:
+    """A p-value with as many digits as carry meaning."""
+    if not known(p):
+        return NONE
+    return f"{p:.3f}" if p >= 1e-3 else f"{p:.1e}"
+
+
+def plain(values: Iterable[float], digits: int = 4) -> list[str]:
+    """Numbers to so many significant digits, without trailing zeros or exponents."""
+    return [np.format_float_positional(float(f"{v:.{digits}g}"), trim="-") for v in values]
+
+
+def counts(numbers: Mapping[str, int]) -> str:
+    """`46 HC, 49 HH`."""
+    return ", ".join(f"{count} {name}" for name, count in numbers.items())
+
+
+def first_of(items: list[str], most: int) -> str:
+    """The first items, and how many there are besides."""
+    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
