@@ -31,6 +31,7 @@ $(STAMP): requirements.lock
 	$(BIN)/pip install --quiet $(UV)
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes \
 		--build-constraints requirements.lock requirements.lock
+	ln -sf ../../workflow/q-net $(BIN)/q-net
 	touch $@
 
 .PHONY: demo

@@ -68,6 +68,18 @@ def test_help_imports_nothing_that_takes_long():
     assert not HEAVY & set(found.stdout.splitlines()[-1].split())
 
 
+def test_the_command_of_a_checkout_works_from_any_folder(tmp_path):
+    """As `make venv` links it: beside a Python, here beside one that starts this one."""
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    command = python.with_name("q-net")
+    command.symlink_to(ROOT / "workflow" / "q-net")
+    ended = subprocess.run([command, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith("q-net ")
+
+
 def test_the_version_is_that_of_the_project(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--version"])
