@@ -1,6 +1,7 @@
 """The scripts of the learning side in a row: maps of a small cohort → predictions and figures."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from runpy import run_path
 
@@ -13,6 +14,7 @@ from safetensors.numpy import load_file
 
 from qnet.folds import read_folds, training_labels
 from qnet.predictions import read_predictions
+from workflow.lib.jobs.given import Fold
 
 SHAPE, VOXEL = (32, 40, 10), (4.0, 4.0, 4.0)
 SUBJECTS = [f"sub-{i:02d}" for i in range(1, 9)]
@@ -85,8 +87,9 @@ def trained(config, run, folder, stacks, folds):
     for fold in "01":
         f = files[fold] = {name: str(folder / f"fold-{fold}_{name}{suffix}") for name, suffix in FILES.items()}
         inner = [str(folder / f"fold-{fold}_inner-{j}_swa.safetensors") for j in INNER]
-        where = {"folds": folds, "fold": fold, "seed": "3", "threads": 1}
-        here = {**where, "stacks": stacks, "input_name": "crop"}
+        this = Fold(input_name="crop", seed=3, number=int(fold), threads=1)
+        where = {"folds": folds, "fold": this}
+        here = {**where, "stacks": stacks}
         scan = {**config["train_scan_model"], "features": FEATURES[fold], "head": HEADS[fold]}
 
         cfg = {"training": config["train_image_model"], "normalise": config["normalise"]}
@@ -96,7 +99,7 @@ def trained(config, run, folder, stacks, folds):
         if FEATURES[fold] == "out_of_fold":
             for j, path in zip(INNER, inner, strict=True):
                 outputs = {"weights": path.replace("_swa", ""), "swa_weights": path, "log": f"{path}.log"}
-                run("train_image_model", **here, **outputs, cfg=cfg, inner=j)
+                run("train_image_model", **here | {"fold": replace(this, inner=int(j))}, **outputs, cfg=cfg)
         weights = {"swa_weights": f["swa_weights"], "inner_weights": inner if FEATURES[fold] == "out_of_fold" else []}
         run("embed_slices", **here, **weights, embeddings=f["embeddings"], cfg=scan)
         outputs = {"weights": f["scan_weights"], "log": f["scan_log"]}

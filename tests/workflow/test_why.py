@@ -46,7 +46,7 @@ def test_every_edit_is_named_and_the_first_stage_that_it_touches(tiny):
         edited(tiny / "tiny.yaml", overlay(combine_echoes={"reference": "none", "power": 1})),
     ):
         text = why(tiny)
-    assert "\nthe code of recon/inversion/division.py changed\n    dipole_inversion 4, methods 1\n" in text
+    assert "\nthe code of recon/inversion/division.py changed\n    dipole_inversion 4\n" in text
     assert "\nresource references.tsv changed\n    methods 1\n" in text
     assert "\nsetting combine_echoes.power changed (2 → 1)\nsetting combine_echoes.reference changed" in text
     assert " (whole_brain → none)\n    combine_echoes 4\n" in text

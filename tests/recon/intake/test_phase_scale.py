@@ -154,5 +154,8 @@ def test_the_real_crop_in_an_odd_unit_is_refused_and_read_by_its_range(shared_da
 
 
 def test_real_phase_beyond_a_turn_is_refused(shared_data):
-    raws = [read_volume(shared_data / "romeo_crop_3echo" / "phase_with_nan.nii", e).data for e in range(2)]
+    file = shared_data / "romeo_crop_3echo" / "phase_with_nan.nii"
+    if not file.is_file():
+        pytest.skip(f"{file.name} is not among the real images of this machine")
+    raws = [read_volume(file, e).data for e in range(2)]
     assert "values from -4.65724 to 4.70933" in refused(raws, Units="rad")
