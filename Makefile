@@ -64,12 +64,16 @@ container: $(STAMP) ## q-net.def, an Apptainer definition of the locked environm
 	if command -v apptainer; then apptainer build q-net.sif q-net.def; else echo "q-net.def written; apptainer is not here"; fi
 
 .PHONY: test
-test: $(STAMP) ## linters, types and tests, with the share of lines that tests of functions run
+test: $(STAMP) ## linters, types and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy recon qnet
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+
+.PHONY: coverage
+coverage: $(STAMP) ## the tests once more, with the share of lines of recon, qnet and workflow/lib that they run
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
 	$(BIN)/coverage report --skip-covered --skip-empty --sort=cover | tail -n 25
 
