@@ -97,16 +97,11 @@ rule field_mapping:
         "../scripts/field_mapping.py"
 
 
-def needed(stage, name, file):
-    """The file where the configured method of a stage reads an optional input of that name, else nothing."""
-    return file if name in stage.needs(RUN.cfg[stage.section]) else []
-
-
 rule local_field:
     input:
         field=rules.field_mapping.output.field,
         reliable=rules.unwrap_phase.output.reliable,
-        magnitude=needed(LOCAL_FIELD, "magnitude", rules.prepare_echoes.output.magnitude_4d),
+        magnitude=INPUTS.needed(LOCAL_FIELD, "magnitude", rules.prepare_echoes.output.magnitude_4d),
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
         local=RUN.paths.work("desc-local_fieldmap.nii"),
@@ -156,9 +151,9 @@ rule dipole_inversion:
     input:
         local=rules.local_field.output.local,
         eroded=rules.local_field.output.eroded,
-        r2star=needed(DIPOLE_INVERSION, "r2star_hz", R2STAR),
-        precision=needed(DIPOLE_INVERSION, "precision", rules.field_mapping.output.precision),
-        magnitude=needed(DIPOLE_INVERSION, "magnitude", rules.prepare_echoes.output.magnitude_4d),
+        r2star=INPUTS.needed(DIPOLE_INVERSION, "r2star_hz", R2STAR),
+        precision=INPUTS.needed(DIPOLE_INVERSION, "precision", rules.field_mapping.output.precision),
+        magnitude=INPUTS.needed(DIPOLE_INVERSION, "magnitude", rules.prepare_echoes.output.magnitude_4d),
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
         chi=RUN.paths.work("desc-echoes_Chimap.nii"),

@@ -120,6 +120,10 @@ class Inputs:
         """Param function: what a simulated subject depends on."""
         return least_cohort(self.run.cfg["simulate"], self.scan_of(wildcards).subject.removeprefix("sub-"))
 
+    def needed(self, stage: Any, name: str, file: Any) -> Any:
+        """A file that the configured method of a stage (`recon.registry.Stage`) reads; nothing where it does not."""
+        return file if name in stage.needs(self.run.cfg[stage.section]) else []
+
     def memory_mb(self, wildcards: Wildcards, attempt: int, rulename: str) -> int:
         """Resource function: memory of a job, more with every attempt."""
         run, cfg = self.run, self.run.cfg
