@@ -1,5 +1,6 @@
 """What every scan model does: embedded slices of a scan → logits of its images and of the scan."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 
-class ScanModel(nn.Module):
+class ScanModel(nn.Module, ABC):
     """A network of stage 2. Each head is a subclass, in a file of this folder.
 
     Attributes
@@ -24,6 +25,7 @@ class ScanModel(nn.Module):
     slices: int
 
     @classmethod
+    @abstractmethod
     def build(cls, hidden_size: int, slices: int, encoder: str | Path | None) -> Self:
         """An untrained model.
 
@@ -35,13 +37,13 @@ class ScanModel(nn.Module):
             T of the training scans.
         encoder : weights file of a pre-trained encoder, for heads that read one
         """
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def read(cls, state: Mapping[str, Tensor], about: Mapping) -> Self:
         """A model with room for the tensors `state` of a weights file; `about` says how they were made."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(
         self, embeddings: Tensor, lengths: Tensor | None = None, ages: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
@@ -55,11 +57,10 @@ class ScanModel(nn.Module):
         ages : (N,) [years], optional
             NaN where unknown; by default all are. Only heads that know what is usual at an age use it.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def slice_weights(self, embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
         """How much each slice has to do with the scan logits: (N, T), at least zero, sum one, zero behind a scan."""
-        raise NotImplementedError
 
 
 def slices_of(embeddings: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:

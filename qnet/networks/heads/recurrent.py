@@ -1,5 +1,6 @@
 """The LSTM of the paper over the embedded slices of a scan, which three heads read."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Self
 
@@ -45,9 +46,9 @@ class Recurrent(ScanModel):
         pooled = self.pool(outputs, mask)
         return self.image_head(outputs), self.scan_head(pooled)
 
+    @abstractmethod
     def pool(self, outputs: Tensor, mask: Tensor) -> Tensor:
         """Outputs (N, T, 2 H) of the LSTM and which slices exist (N, T) → what the scan head reads (N, inputs)."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def slice_weights(self, embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
