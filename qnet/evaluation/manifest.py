@@ -3,8 +3,8 @@
 Rules, report, model card and checklist take names, captions and columns from here, and tests compare it with what is
 computed. The module imports nothing, so that reading the rules stays quick.
 
-Captions are shown on a page: they may hold HTML, and names in braces that the page fills in (`positive` and `negative`
-group, `level` of the intervals in per cent, `bootstrap`, `threshold`).
+Captions are plain text, with names in braces that the page fills in (`positive` and `negative` group, `level` of the
+intervals in per cent, `bootstrap`, `threshold`).
 """
 
 from dataclasses import dataclass
@@ -142,7 +142,7 @@ TABLES = {
             Column(name="p_subject", title="p", form="p", stars="stars_subject", group=CLUSTERED),
             Column(name="p_holm", title="p, Holm", form="p", stars="stars_holm", group=CLUSTERED),
         ),
-        caption="Null hypothesis: both AUCs are equal. ns p &gt; 0.05, * p ≤ 0.05, ** p ≤ 0.01, *** p ≤ 0.001, **** "
+        caption="Null hypothesis: both AUCs are equal. ns p > 0.05, * p ≤ 0.05, ** p ≤ 0.01, *** p ≤ 0.001, **** "
         "p ≤ 0.0001. The slices of a subject resemble each other, so treating them as independent makes differences "
         "look far surer than they are; read the clustered columns (Obuchowski 1997). Holm: adjusted for all pairs of "
         "the level.",
@@ -247,9 +247,9 @@ TABLES = {
     "map_accuracy": Table(
         made_by="map_accuracy",
         shown_in=("report",),
-        caption="Simulated subjects only. <code>slope</code>: regression of the estimate on the truth, 1 is to scale. "
-        "<code>nrmse_percent</code>: root mean squared error over the root mean square of the truth. "
-        "<code>measurements</code>: regions of all subjects.",
+        caption="Simulated subjects only. slope: regression of the estimate on the truth, 1 is to scale. "
+        "nrmse_percent: root mean squared error over the root mean square of the truth. "
+        "measurements: regions of all subjects.",
     ),
     "class_activation": Table(
         made_by="class_activation",

@@ -10,7 +10,7 @@ from qnet.evaluation.evaluate import evaluate
 from qnet.evaluation.manifest import EVALUATE, FIGURES, TABLES, figures_of, tables_of, tables_shown_in
 from qnet.predictions import read_predictions
 from tests.qnet.made_predictions import PARAMS, baselines, networks
-from workflow.lib.report import cells, report_data
+from workflow.lib.report import cells, html, report_data
 from workflow.lib.report.report_data import caption_of
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,14 @@ def test_the_docs_name_it(name):
     assert re.search(rf"`(?:tables/|figures/)?{name}(?:_<input>)?(?:\.tsv|\.png)?`", DOCS)
 
 
-def test_captions_escape_what_comes_from_data():
+CAPTION = '{% import "macros.html.j2" as macros %}{{ macros.plain([{"a": 1}], caption) }}'
+
+
+def test_captions_on_a_page_escape_what_comes_from_data():
+    environment = html._environment(autoescape=True)
     for row in (*TABLES.values(), *FIGURES.values()):
-        assert "<b>" not in caption_of(row.caption, CFG)
+        caption = caption_of(row.caption, CFG)
+        page = environment.from_string(CAPTION).render(caption=caption)
+        assert "<b>" not in page
+        assert page.count("&lt;b&gt;") == caption.count("<b>")
     assert "95 % interval" in caption_of(TABLES["table3"].caption, CFG)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from markupsafe import Markup
 
 from qnet.evaluation.manifest import FIGURES, TABLES
 from qnet.evaluation.names import CONTROLS, NETWORKS
@@ -42,14 +41,14 @@ class Picture:
 
     path: str
     alt: str
-    caption: Markup
+    caption: str
     broad: bool
 
 
-def caption_of(caption: str, cfg: Mapping) -> Markup:
-    """A caption of the manifest with its places filled in; names from data are escaped."""
+def caption_of(caption: str, cfg: Mapping) -> str:
+    """A caption of the manifest with its places filled in; the page escapes them."""
     groups, evaluate = cfg["participants"], cfg["evaluate"]
-    return Markup(caption).format(
+    return caption.format(
         positive=groups["positive_label"],
         negative=groups["negative_label"],
         level=f"{100 * evaluate['confidence']:g}",
@@ -58,7 +57,7 @@ def caption_of(caption: str, cfg: Mapping) -> Markup:
     )
 
 
-def captions_of(cfg: Mapping) -> dict[str, Markup]:
+def captions_of(cfg: Mapping) -> dict[str, str]:
     """The caption of every table."""
     return {name: caption_of(table.caption, cfg) for name, table in TABLES.items()}
 
@@ -171,7 +170,7 @@ def explanations(paths: Iterable[str], tables: dict[str, Rows], cfg: Mapping) ->
             file = f"{name}_{input_}"
             if not figure.per_input or file not in files:
                 continue
-            caption = Markup("{}. {}").format(figure.title, caption_of(figure.caption, cfg))
+            caption = f"{figure.title}. {caption_of(figure.caption, cfg)}"
             found.append({
                 "input": input_, "picture": Picture(files[file], figure.title, caption, figure.broad),
                 "rows": tables.get(file, []), "about": caption_of(TABLES[name].caption if name in TABLES else "", cfg),
