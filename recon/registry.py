@@ -48,13 +48,11 @@ class Method:
     sentence : what a methods section says of it, a Jinja fragment of its settings, `single` (one echo only),
         the filter `n` for numbers, and `cite("key")` with keys of resources/references.tsv
     needs : settings → names of the optional inputs that the method reads
-    least_echoes : fewest echoes from which it can work
     """
 
     run: Callable[..., Any]
     sentence: str
     needs: Callable[[Settings], frozenset[str]] = NOTHING
-    least_echoes: int = 1
 
     @property
     def references(self) -> tuple[str, ...]:

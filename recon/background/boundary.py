@@ -13,7 +13,8 @@ from recon.maths.contrast import tissue_contrasts
 from recon.maths.kernels import dipole_kernel
 from recon.maths.neighbours import CROSS
 from recon.maths.spectrum import BoxTransform
-from recon.registry import Method, always
+from recon.needs import NEEDS
+from recon.registry import Method
 
 INDEX = np.moveaxis(np.indices((3, 3, 3)), 0, -1)  # of a structuring element
 
@@ -114,7 +115,7 @@ METHODS = {
     "lbv": Method(run=lbv, sentence=PEELED + "."),
     "lbv_sources": Method(
         run=lbv_sources,
-        needs=always("magnitude"),
+        needs=NEEDS["local_field"]["lbv_sources"],
         sentence=PEELED
         + """, and what it leaves or takes near the rim was estimated from sources inside and outside the brain
             {{ cite("liu2011", "liu2017") }}; the field of the susceptibility that follows the contrasts of the

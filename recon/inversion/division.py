@@ -10,7 +10,8 @@ from recon.maths.boxes import bounding_box, slice_axis
 from recon.maths.kernels import dipole_kernel
 from recon.maths.parts import large_parts
 from recon.maths.spectrum import BoxTransform
-from recon.registry import Method, Settings, look_up
+from recon.needs import NEEDS, STRUCTURES
+from recon.registry import Method, look_up
 from recon.settings import defaults
 
 DEFAULT = defaults("dipole_inversion")
@@ -83,9 +84,6 @@ def smoothed(bright: np.ndarray, normal: int) -> np.ndarray:
     count = np.pad(slices, ((1, 1), (1, 1), (0, 0)), mode="edge").astype(np.uint8)
     count = count[:-2] + count[1:-1] + count[2:]
     return np.moveaxis(count[:, :-2] + count[:, 1:-1] + count[:, 2:] >= 5, -1, normal)
-
-
-STRUCTURES = {"r2star_or_chi": True, "chi": False}  # whether R2* counts
 
 
 def structure_mask(
@@ -250,12 +248,6 @@ def _refine(
     return chi_ppm
 
 
-def _structure_needs(settings: Settings) -> frozenset[str]:
-    """R2*, where it counts."""
-    counts = look_up(STRUCTURES, settings["structure"], "dipole_inversion.structure")
-    return frozenset({"r2star_hz"} if counts else ())
-
-
 DIVISION = """The field was inverted by truncated k-space division, threshold {{ threshold | n }}, values inside the
     cone {{ {"clamp": "clamped", "swim": "falling to zero as in SWIM", "zero": "set to zero"}[truncation] }}
     {{ cite("shmueli2009", "haacke2010") if truncation == "swim" else cite("shmueli2009") }}."""
@@ -263,7 +255,7 @@ DIVISION = """The field was inverted by truncated k-space division, threshold {{
 METHODS = {
     "iterative_tkd": Method(
         run=iterative_tkd,
-        needs=_structure_needs,
+        needs=NEEDS["dipole_inversion"]["iterative_tkd"],
         sentence=DIVISION
         + """
             In {{ iterations | n }} iterations the cone was then replaced by the spectrum of structures

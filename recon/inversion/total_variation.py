@@ -11,7 +11,8 @@ from recon.maths.boxes import bounding_box
 from recon.maths.contrast import tissue_contrasts
 from recon.maths.differences import differences, differences_adjoint, inner_differences
 from recon.maths.tissue_rule import tissue_factors
-from recon.registry import Method, Settings, look_up
+from recon.needs import NEEDS, PRIORS
+from recon.registry import Method, look_up
 from recon.settings import defaults
 
 DEFAULT = defaults("dipole_inversion")
@@ -22,7 +23,6 @@ FIRST_ITERATIONS = 3  # of the map from which the tissues' susceptibility is lea
 WIENER_FLOOR = 0.02  # least regularisation of the residual, relative to D^2
 SHELLS = 64  # of wave numbers, of the residual's spectrum
 SLAB = 8  # planes that fit into the cache together
-PRIORS = {"tissue": True, "none": False}  # whether magnitude shows edges that cost nothing
 
 
 class Splitting:
@@ -278,16 +278,10 @@ def _invert(
     return model.transform.inverse(X if tissue is None else X + tissue)
 
 
-def _prior_needs(settings: Settings) -> frozenset[str]:
-    """The precision of the field, and magnitude where the prior reads it."""
-    shown = look_up(PRIORS, settings["tv_prior"], "dipole_inversion.tv_prior")
-    return frozenset({"precision", "magnitude"} if shown else {"precision"})
-
-
 METHODS = {
     "tv": Method(
         run=tv,
-        needs=_prior_needs,
+        needs=NEEDS["dipole_inversion"]["tv"],
         sentence="""The field was inverted with total variation, the data weighted by the precision of the field
             {{ cite("bilgic2014", "milovic2018") }}; the regularisation was {{ tv_weight | n }} times the measured
             error of the field {{ cite("immerkaer1996") }}, in at most {{ tv_iterations | n }} iterations (tolerance

@@ -205,14 +205,12 @@ def _fit_slabs(
 METHODS = {
     "irls": Method(
         run=irls,
-        least_echoes=2,
         sentence="""R2* was fitted to the logarithm of the magnitude, weighted by the fitted signal squared
             ({{ iterations | n }} reweightings) and corrected for the noise floor, limited to
             {{ maximum_hz | n }} s⁻¹.""",
     ),
     "arlo": Method(
         run=arlo,
-        least_echoes=3,
         sentence="""R2* was computed by ARLO {{ cite("pei2015") }}, limited to {{ maximum_hz | n }} s⁻¹.""",
     ),
 }

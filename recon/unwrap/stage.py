@@ -8,7 +8,8 @@ import numpy as np
 
 from recon.grid import Times
 from recon.maths.boxes import bounding_box
-from recon.registry import Method, Stage, always
+from recon.needs import NEEDS
+from recon.registry import Method, Stage
 from recon.settings import defaults
 from recon.unwrap.edge_cost import EdgeCost, best_path_cost, weighted_cost
 from recon.unwrap.series import align_echoes as aligned
@@ -105,7 +106,7 @@ def _in_box(phase_rad: np.ndarray, mask: np.ndarray, magnitude: np.ndarray | Non
 METHODS = {
     "weighted": Method(
         run=weighted,
-        needs=always("magnitude"),
+        needs=NEEDS["unwrap_phase"]["weighted"],
         sentence="""{% if align_echoes and not single %}
             The phase of the first echo was unwrapped in three dimensions along a minimum spanning tree, its edges
             weighted by phase coherence and magnitude in the manner of ROMEO {{ cite("dymerska2021") }},

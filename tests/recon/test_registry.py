@@ -7,8 +7,9 @@ from recon.acquisition import Acquisition
 from recon.combine import combine_echoes
 from recon.grid import Grid
 from recon.mask import choose_tool
+from recon.needs import LEAST_ECHOES, NEEDS
 from recon.pipeline import STAGES
-from recon.registry import Method, Stage, always, keywords, look_up, taken
+from recon.registry import NOTHING, Method, Stage, always, keywords, look_up, taken
 from recon.settings import defaults, shipped
 from recon.unwrap.bipolar import odd_even
 from tests.recon.physics import GRID, acquisition
@@ -111,6 +112,19 @@ def test_a_method_gets_the_inputs_that_it_needs_and_no_others():
 
 def test_references_are_those_that_the_sentence_cites():
     assert TOY.method("halved").references == ("a2001", "b2002")
+
+
+@METHOD
+def test_the_rules_are_told_the_needs_of_the_registry(stage, name):
+    assert stage.method(name).needs is NEEDS.get(stage.section, {}).get(name, NOTHING)
+
+
+def test_every_method_of_r2star_says_from_how_many_echoes_it_works():
+    assert LEAST_ECHOES.keys() == STAGES["r2star_map"].methods.keys()
+
+
+def test_needs_are_those_of_methods_that_exist():
+    assert all(set(needs) <= set(STAGES[section].methods) for section, needs in NEEDS.items())
 
 
 def test_needs_follow_the_settings():

@@ -1,6 +1,4 @@
 # Reconstruction: echoes → maps, one scan a job. Parameters: the config section of the rule's name.
-from recon.background.stage import STAGE as LOCAL_FIELD
-from recon.inversion.stage import STAGE as DIPOLE_INVERSION
 
 
 rule prepare_echoes:
@@ -101,7 +99,7 @@ rule local_field:
     input:
         field=rules.field_mapping.output.field,
         reliable=rules.unwrap_phase.output.reliable,
-        magnitude=INPUTS.needed(LOCAL_FIELD, "magnitude", rules.prepare_echoes.output.magnitude_4d),
+        magnitude=INPUTS.needed("local_field", "magnitude", rules.prepare_echoes.output.magnitude_4d),
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
         local=RUN.paths.work("desc-local_fieldmap.nii"),
@@ -151,9 +149,9 @@ rule dipole_inversion:
     input:
         local=rules.local_field.output.local,
         eroded=rules.local_field.output.eroded,
-        r2star=INPUTS.needed(DIPOLE_INVERSION, "r2star_hz", R2STAR),
-        precision=INPUTS.needed(DIPOLE_INVERSION, "precision", rules.field_mapping.output.precision),
-        magnitude=INPUTS.needed(DIPOLE_INVERSION, "magnitude", rules.prepare_echoes.output.magnitude_4d),
+        r2star=INPUTS.needed("dipole_inversion", "r2star_hz", R2STAR),
+        precision=INPUTS.needed("dipole_inversion", "precision", rules.field_mapping.output.precision),
+        magnitude=INPUTS.needed("dipole_inversion", "magnitude", rules.prepare_echoes.output.magnitude_4d),
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
         chi=RUN.paths.work("desc-echoes_Chimap.nii"),

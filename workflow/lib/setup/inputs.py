@@ -9,6 +9,7 @@ from snakemake.io import expand
 from snakemake.iocontainers import Wildcards
 
 from recon.intake.scan import Scan
+from recon.needs import needs_of
 from recon.problems import IntakeError
 from workflow.lib.jobs.resources import job_mb
 from workflow.lib.record.run_record import state
@@ -120,9 +121,9 @@ class Inputs:
         """Param function: what a simulated subject depends on."""
         return least_cohort(self.run.cfg["simulate"], self.scan_of(wildcards).subject.removeprefix("sub-"))
 
-    def needed(self, stage: Any, name: str, file: Any) -> Any:
-        """A file that the configured method of a stage (`recon.registry.Stage`) reads; nothing where it does not."""
-        return file if name in stage.needs(self.run.cfg[stage.section]) else []
+    def needed(self, section: str, name: str, file: Any) -> Any:
+        """A file, where the configured method of a stage reads that optional input; else nothing."""
+        return file if name in needs_of(section, self.run.cfg[section]) else []
 
     def memory_mb(self, wildcards: Wildcards, attempt: int, rulename: str) -> int:
         """Resource function: memory of a job, more with every attempt."""

@@ -3,8 +3,9 @@
 from collections.abc import Collection
 
 from recon.intake.scan import Scan
+from recon.needs import LEAST_ECHOES
 from recon.problems import IntakeError, Problem
-from recon.relaxation.stage import STAGE as R2STAR_MAP
+from recon.registry import look_up
 
 
 def files_of(scan: Scan) -> list[str]:
@@ -28,9 +29,9 @@ def check_r2star(n_echoes: int, method: str, where: str) -> None:
 
     A single echo has no R2*, whatever the method.
     """
-    least = R2STAR_MAP.method(method).least_echoes
+    least = look_up(LEAST_ECHOES, method, "r2star_map.method")
     if 1 < n_echoes < least:
-        serve = [name for name, other in R2STAR_MAP.methods.items() if other.least_echoes <= n_echoes]
+        serve = [name for name, fewest in LEAST_ECHOES.items() if fewest <= n_echoes]
         expected = f"{least} echoes for r2star_map.method {method} ({', '.join(serve)}: {n_echoes} are enough)"
         raise IntakeError([Problem(where, expected, str(n_echoes))])
 
