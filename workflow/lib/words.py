@@ -48,5 +48,7 @@ def counts(numbers: Mapping[str, int]) -> str:
 
 
 def first_of(items: list[str], most: int) -> str:
-    """The first items, and how many there are besides."""
-    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+    """All items, or the first ones and how many more there are: never just one more."""
+    if len(items) <= most + 1:
+        return ", ".join(items)
+    return f"{', '.join(items[:most])} and {len(items) - most} more"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from workflow.lib.planning.causes import Cause, History
 from workflow.lib.planning.dry_run import dry_run, run_of
 from workflow.lib.planning.stale import tell_stale
+from workflow.lib.words import first_of
 
 if TYPE_CHECKING:  # at run time their modules import each other in a circle
     from snakemake.dag import DAG
@@ -90,19 +91,12 @@ def first_causes(causes: Mapping[Job, list[Cause]]) -> list[str]:
 
 
 def _sentence(text: str, items: list[str]) -> str:
-    return f"{text}: {_listed(items)}" if items else text
+    return f"{text}: {first_of(items, MOST)}" if items else text
 
 
 def _paragraph(texts: list[str], counts: Iterable[tuple[str, int]]) -> list[str]:
     more = [f"and {len(texts) - MOST} more changes"] if len(texts) > MOST + 1 else []
     return ["", *(texts[:MOST] + more if more else texts), _jobs(counts)]
-
-
-def _listed(items: list[str]) -> str:
-    """All items, or the first ones and how many more there are."""
-    if len(items) <= MOST + 1:
-        return ", ".join(items)
-    return f"{', '.join(items[:MOST])} and {len(items) - MOST} more"
 
 
 def _jobs(counts: Iterable[tuple[str, int]], start: str = INDENT) -> str:

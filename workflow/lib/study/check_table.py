@@ -9,6 +9,7 @@ from pathlib import Path
 from recon.files.atomic import atomic
 from recon.problems import Problem, printable
 from workflow.lib.report.html import filled
+from workflow.lib.words import first_of
 
 FACTS = {  # column of the table: its heading
     "form": "form",
@@ -40,6 +41,7 @@ STATUSES = {  # the worst first: what each of them means
     "OK": "usable",
 }
 WIDTH = 120  # characters of a line of the text, a wide terminal
+MOST = 4  # scans that are listed by name
 MISSING = "n/a"
 
 
@@ -156,7 +158,7 @@ def _line(cells: dict[str, str], names: list[str], widths: dict[str, int]) -> st
 def _reasons(rows: list[dict[str, str]]) -> list[str]:
     """Every reason once, followed by its scans unless it is everybody's."""
     return [
-        f"{heading}: {reason}" + (f" ({_listed(scans)})" if len(reasons) > 1 else "")
+        f"{heading}: {reason}" + (f" ({first_of(scans, MOST)})" if len(reasons) > 1 else "")
         for heading, reasons in grouped(rows).items()
         for reason, scans in reasons.items()
     ]
@@ -172,11 +174,6 @@ def grouped(rows: list[dict[str, str]]) -> dict[str, dict[str, list[str]]]:
             reason = first.setdefault((cells[column], re.sub(r"[-+]?\d[\d.,e]*", "#", cells[name])), cells[name])
             scans.setdefault(reason, []).append(cells["scan"])
     return groups
-
-
-def _listed(scans: list[str], most: int = 4) -> str:
-    """The first names, and how many there are besides."""
-    return ", ".join(scans[:most]) + (f" and {len(scans) - most} more" if len(scans) > most else "")
 
 
 def _remarks(record: Record) -> list[str]:
