@@ -1,7 +1,6 @@
 """README and documentation: the site builds, links lead somewhere, and every printed command runs as it is printed."""
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -18,6 +17,7 @@ from recon.files.io import Volume, write_json, write_mask, write_volume
 from tests.qnet.made_predictions import baselines, networks
 from tests.recon.intake.echo_files import AFFINE, TE_S, head
 from tests.recon.intake.synthetic_dicom import Protocol, write_siemens
+from tests.workflow import warm
 from tests.workflow.conftest import copied
 from tests.workflow.small_run import train_small_run
 
@@ -157,20 +157,16 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
-def run(words: list[str], place: Path) -> None:
-    """Run a command in the project; a failure shows what it printed."""
+def run(module: str, words: list[str], place: Path) -> None:
+    """`python -m MODULE WORDS` in the project; a failure shows what it printed."""
     local = [word.replace("/data/", f"{place}/data/") for word in words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
-    done = subprocess.run(
-        local, cwd=place, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    assert done.returncode == 0, f"{shlex.join(words)}:\n{done.stdout[-4000:]}"
+    status, text = warm.command(place, module, *local)
+    assert status == 0, f"{module} {shlex.join(words)}:\n{text[-4000:]}"
 
 
 def dry_snakemake(words: list[str], place: Path) -> None:
     """As printed, with -n; `check` computes nothing and runs for real."""
-    words = [sys.executable, "-m", *words]
-    run(words if "check" in words else [*words[:3], "-n", *words[3:]], place)
+    run("snakemake", words[1:] if "check" in words else ["-n", *words[1:]], place)
 
 
 def dry_make(words: list[str], place: Path) -> None:
@@ -179,14 +175,13 @@ def dry_make(words: list[str], place: Path) -> None:
 
 
 def python(words: list[str], place: Path) -> None:
-    run([sys.executable, *words[1:]], place)
+    run(words[2], words[3:], place)
 
 
 def q_net(words: list[str], place: Path) -> None:
-    """As printed; what computes gets Snakemake's dry run."""
-    dry = words[1] in ("run", "predict") or words[1].startswith("/")
-    said = {"--help", "--dry-run"} & set(words)
-    run([sys.executable, "-m", "workflow", *words[1:], *(["--dry-run"] if dry and not said else [])], place)
+    """As printed; what becomes Snakemake gets its dry run."""
+    computes = (words[1] == "run" or words[1].startswith("/")) and not {"--help", "--dry-run"} & set(words)
+    run("workflow", [*words[1:], *(["--dry-run"] if computes else [])], place)
 
 
 def known(words: list[str], place: Path) -> None:

@@ -82,7 +82,8 @@ def _run(folder: str, module: str, arguments: tuple[str, ...], known: dict) -> t
     with io.StringIO() as text, redirect_stdout(text), redirect_stderr(text):
         try:
             provenance = import_module("workflow.lib.record.provenance")
-            provenance.fingerprint = _remembering(provenance.fingerprint, known)
+            provenance.fingerprint = _remembering(provenance.fingerprint, known, folder)
+            os.execv = _become
             runpy.run_module(module, run_name="__main__", alter_sys=True)
         except SystemExit as stop:
             status = stop.code
@@ -90,6 +91,14 @@ def _run(folder: str, module: str, arguments: tuple[str, ...], known: dict) -> t
             status = traceback.format_exc()
             text.write(status)
         return status if isinstance(status, int) else int(status is not None), text.getvalue()
+
+
+def _become(_: str, words: list[str]) -> None:
+    """For `os.execv` of `python -P -m MODULE ARGUMENTS`: the module runs here, where what it needs is imported."""
+    module = words.index("-m") + 1
+    sys.argv = words[module:]
+    runpy.run_module(words[module], run_name="__main__", alter_sys=True)
+    sys.exit(0)
 
 
 @cache
@@ -106,9 +115,9 @@ def _fingerprints(folder: str) -> dict[str, tuple[bytes, object]]:
             del sys.modules[name]
 
 
-def _remembering(fingerprint: Callable, known: dict) -> Callable:
+def _remembering(fingerprint: Callable, known: dict, folder: str) -> Callable:
     def remembered(file: str):
         content, found = known.get(file, (None, None))
-        return found if content == Path(file).read_bytes() else fingerprint(file)
+        return found if content == Path(folder, file).read_bytes() else fingerprint(file)
 
     return remembered
