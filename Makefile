@@ -29,7 +29,7 @@ $(STAMP): requirements.lock
 	python3 -c 'import sys; assert sys.version_info >= (3, 11), f"expected Python 3.11 or newer, found {sys.version.split()[0]}"'
 	python3 -m venv $(VENV)
 	$(BIN)/pip install --quiet $(UV)
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes \
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes \
 		--build-constraints requirements.lock requirements.lock
 	ln -sf ../../workflow/q-net $(BIN)/q-net
 	touch $@
