@@ -67,7 +67,7 @@ def _check(table: pd.DataFrame) -> None:
             raise ValueError(f"participants: expected a column {column!r}, found {list(table.columns)}")
         if table[column].isna().any():
             without = table.loc[table[column].isna(), "participant_id"].tolist()
-            raise ValueError(f"participants: expected a value of {column!r} for each subject, {without} lack it")
+            raise ValueError(f"participants: expected a value of {column!r} for each subject, found none for {without}")
     if table["participant_id"].duplicated().any():
         twice = table.loc[table["participant_id"].duplicated(), "participant_id"].tolist()
         raise ValueError(f"participants: expected one row per subject, found more for {twice}")

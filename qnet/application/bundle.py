@@ -50,7 +50,7 @@ def read_bundle(path: str | Path) -> dict:
     try:
         bundle = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:  # neither JSON nor UTF-8
-        raise ValueError(f"{path}: expected a {FORMAT}, found no JSON: {error}") from None
+        raise ValueError(f"{path}: expected a {FORMAT}, found invalid JSON: {error}") from None
     found = bundle.get("format") if isinstance(bundle, dict) else None
     if found != FORMAT:
         raise ValueError(f"{path}: expected a {FORMAT}, found {found!r}")
@@ -97,7 +97,7 @@ def verified(folder: str | Path, entry: Mapping, kind: str) -> Path:
     folder = Path(folder).resolve()
     path = (folder / entry[kind]).resolve()
     if not path.is_relative_to(folder):
-        raise ValueError(f"{path}: expected weights in {folder}, where the bundle lies")
+        raise ValueError(f"{path}: expected weights in {folder}, the folder of the bundle")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected the {kind} model that the bundle names, found no file")
     found = sha256(path)

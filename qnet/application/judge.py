@@ -80,17 +80,14 @@ def unlike_training(similarity: Mapping, found: Mapping, stack: str, acquisition
 def _notes(bundle: Mapping, z: pd.DataFrame, age: float | None, version: str) -> list[str | None]:
     """Sentences about the z-scores and the versions, None where there is nothing to say."""
     trained = bundle["versions"].get("Q-Net")
-    other = (
-        f"Maps made with Q-Net {version}, networks trained on maps of Q-Net {trained}." if trained != version else None
-    )
+    told = f"The maps were made with Q-Net {version}, those of the training with Q-Net {trained}."
+    other = told if trained != version else None
     if not bundle["normative"]:
         return ["Too few training controls for regional z-scores.", other]
     lacking = {(entry["map"], entry["region"]) for entry in bundle["normative"]["regions"]} - {
         *zip(z["map"], z["region"], strict=True)
     }
     absent = (
-        f"No z-score, since the scan lacks the region: {', '.join(sorted({r for _, r in lacking}))}."
-        if lacking
-        else None
+        f"No z-score of regions that the scan lacks: {', '.join(sorted({r for _, r in lacking}))}." if lacking else None
     )
     return [age_warning(bundle["normative"], age), absent, other]

@@ -200,4 +200,4 @@ def age_warning(model: Mapping, age: float | None) -> str | None:
         return "Age unknown: regional z-scores are not adjusted for age, and iron rises with age."
     if low <= age <= high:
         return None
-    return f"Age {age:g} lies outside that of the training controls, {low:g} to {high:g}: z-scores extrapolate."
+    return f"Age {age:g} is outside the range of the training controls, {low:g} to {high:g}: z-scores are extrapolated."

@@ -38,7 +38,9 @@ def people_of(cases: Cases, people: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
     people : of `qnet.evaluation.settings.read_people`
     """
     if missing := sorted(set(cases.participants) - set(people.index[people["age"].notna()])):
-        raise ValueError(f"participants: expected an age for everyone with predictions, found none for {missing[0]}")
+        raise ValueError(
+            f"participants: expected an age for every subject with predictions, found none for {missing[0]}"
+        )
     rows = people.loc[cases.participants[cases.subjects]]
     return rows["age"].to_numpy(float), rows["sex"].to_numpy(str)
 

@@ -140,7 +140,7 @@ def out_of_memory_says(advice: str) -> Iterator[None]:
         words = str(error).lower()
         if isinstance(error, RuntimeError) and not ("memory" in words and ("alloc" in words or "enough" in words)):
             raise
-        raise MemoryError(f"training needs more memory than there is ({error}); lower {advice}") from error
+        raise MemoryError(f"training ran out of memory ({error}); lower {advice}") from error
 
 
 def write_log(path: str | Path, records: list[dict]) -> None:

@@ -83,7 +83,7 @@ def test_another_method_brings_its_reference(change, key):
 
 def test_plain_tkd_neither_iterates_nor_cites_the_iteration():
     text = write(config(dipole_inversion__method="tkd"))
-    assert "tang2013" not in cited(text) and "iterations the cone" not in text
+    assert "tang2013" not in cited(text) and "inside of the cone" not in text
 
 
 NUMBERS = {
@@ -161,7 +161,7 @@ def test_decisions_on_different_evidence_are_told_without_it():
 def test_what_the_user_supplied_is_not_claimed():
     own = {name: {"Tool": "user"} for name in ("desc-brain_mask", "desc-stage_T1w", "desc-nuclei_dseg")}
     text = write(None, acquisition(maps=own))
-    assert "smith2002" not in cited(text) and "first echo with its R2*" not in text
+    assert "smith2002" not in cited(text) and "first echo, corrected for its R2*" not in text
     assert text.count("supplied by the user") == 2 and "labels the user supplied" in text
 
 

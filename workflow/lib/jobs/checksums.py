@@ -17,8 +17,8 @@ from recon.files.atomic import atomic
 FOLDER = "checksums"
 LOG = re.compile(r"(.+?)/logs/(?:variants/[^/]+/|sub-[^/]+/(?:ses-[^/]+/)?)?[^/]+")  # as in setup/paths.py
 ADVICE = (
-    "Delete {file} and run again: it will be made anew. Masks, labels and T1w images of your own belong into "
-    "`derivatives`, see docs/reference/input.md"
+    "Delete {file} and run again to remake it. Do not edit files of the results: put your own masks, labels and T1w "
+    "images in `derivatives`, see docs/reference/input.md"
 )
 
 
@@ -69,7 +69,9 @@ def read_file_record(path: Path, folder: Path) -> Written:
         pairs = [line.split("  ", 1) for line in lines]
         return Written(rule=rule.removeprefix("# "), sums={folder / file: found for found, file in pairs})
     except ValueError as error:
-        raise ValueError(f"{path}: expected sums as `sha256sum` writes them, found {error}. Delete it") from None
+        raise ValueError(
+            f"{path}: expected checksums as `sha256sum` writes them, found {error}. Delete this file"
+        ) from None
 
 
 def recorded(file: str | Path) -> Written | None:

@@ -96,7 +96,7 @@ class Inputs:
         if not run.has_r2star:
             raise WorkflowError(
                 "expected at least two echoes for the diagnosis (R2* is one of its three channels), found one; "
-                "target `maps` works"
+                "target `maps` needs only one"
             )
         stops = run.cfg["on_error"] == "stop"
         problems = [problem for name, found in run.study.unfit.items() if stops or not name for problem in found]
