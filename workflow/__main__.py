@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """A sub-command: its module, what the list of commands says, and whether its `main` gets the name as first word."""
+    """A sub-command: its module, its line in the help, and whether its `main` gets the name as first word."""
 
     module: str
     help: str

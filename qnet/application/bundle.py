@@ -29,7 +29,7 @@ def write_bundle(path: str | Path, bundle: Mapping) -> None:
 
 
 def plain(value: object) -> Any:
-    """A copy made of what JSON knows."""
+    """A copy in the types that JSON has."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
@@ -107,7 +107,7 @@ def verified(folder: str | Path, entry: Mapping, kind: str) -> Path:
 
 
 def uncertain_band(labels: np.ndarray, scores: np.ndarray, odds: float) -> list[float]:
-    r"""Scores that, among held-out training subjects, stand for odds of less than `odds` to one.
+    r"""Scores that, among held-out training subjects, correspond to odds of less than `odds` to one.
 
     .. math:: \operatorname{logit} P(y = 1) = a + b \operatorname{logit} s,\quad |a + b \operatorname{logit} s| < \log o
 

@@ -1,4 +1,4 @@
-"""Everything that is said about one new scan: outcome, regional z-scores, and in sentences what to be wary of."""
+"""The assessment of one new scan: outcome, regional z-scores, and cautions in sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ def judge(
 
 
 def unlike_training(similarity: Mapping, found: Mapping, stack: str, acquisition: Mapping) -> list[str]:
-    """Sentences about what tells a scan from the training scans: protocol, image statistics, embeddings."""
+    """Sentences about how a scan differs from the training scans: protocol, image statistics, embeddings."""
     sentences = protocol_differences(similarity["protocol"], acquisition)
     for name, training in similarity["images"].items():
         scan = image_statistics(read_stack(stack, name)[0], read_array(stack, f"{name}_brain"))

@@ -1,4 +1,4 @@
-"""Regional susceptibility and R2* of a subject against what controls of that age have, as z-scores.
+"""Regional susceptibility and R2* of a subject as z-scores against controls of the same age.
 
 Closed form: Bayesian linear regression on a quadratic in age, with a spread between controls that may grow with age.
 What few controls leave uncertain widens the prediction, so z-scores of new controls have mean 0 and SD 1.

@@ -1,4 +1,4 @@
-"""Scores of many networks for one scan → a probability, how far the networks agree, and what to be wary of."""
+"""Scores of many networks for one scan → a probability, how far the networks agree, and cautions."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What simpler methods make of the same scans and folds: the rows that every table carries beside the networks.
+"""Simpler methods on the same scans and folds: the rows that every table carries beside the networks.
 
 =============================  ==========  ==========================================================================
 model                          input       learns from

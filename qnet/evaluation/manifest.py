@@ -1,4 +1,4 @@
-"""Every table and figure of a run, one row each: which rule makes it, what it says, which columns a reader is shown.
+"""Every table and figure of a run, one row each: which rule makes it, its caption, which columns a reader is shown.
 
 Rules, report, model card and checklist take names, captions and columns from here, and tests compare it with what is
 computed. The module imports nothing, so that reading the rules stays quick.

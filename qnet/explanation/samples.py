@@ -1,4 +1,4 @@
-"""Figure 3 of the paper: what augmentation makes of one slice."""
+"""Figure 3 of the paper: one slice under augmentation."""
 
 from collections.abc import Mapping
 from pathlib import Path

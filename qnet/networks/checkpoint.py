@@ -1,4 +1,4 @@
-"""Interrupted training goes on where it stopped: one file beside the outputs, removed once they are written."""
+"""Interrupted training resumes where it stopped: one file beside the outputs, removed once they are written."""
 
 import hashlib
 import json

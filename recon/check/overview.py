@@ -18,7 +18,7 @@ AXIAL_SLICES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A PNG with what stands below it."""
+    """A PNG with its title and caption."""
 
     title: str
     caption: str

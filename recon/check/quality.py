@@ -1,4 +1,4 @@
-"""Numbers that tell whether the maps of a subject deserve a look, and the warnings that follow from them."""
+"""Numbers that show whether the maps of a subject need inspection, and the warnings that follow from them."""
 
 from typing import NamedTuple
 

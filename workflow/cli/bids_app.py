@@ -190,7 +190,7 @@ def named_folders(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def read_filters(path: Path) -> dict:
-    """The filters of the echo images in a filter file; which entities there may be, the config's schema says."""
+    """The filters of the echo images in a filter file; the config's schema checks the entities."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -207,7 +207,7 @@ def check_outside(name: str, folder: Path, bids_dir: Path) -> None:
 
 
 def link_stages(link: Path, folder: Path) -> None:
-    """Let intermediate files, which the workflow knows as OUTPUT_DIR/work, lie in WORK; those already there stay."""
+    """Put intermediate files, which the workflow knows as OUTPUT_DIR/work, in WORK; existing ones stay there."""
     folder.mkdir(parents=True, exist_ok=True)
     if link.is_symlink():
         link.unlink()

@@ -39,7 +39,7 @@ def with_snakefile(words: Sequence[str]) -> list[str]:
 
 
 def says_where(words: Sequence[str]) -> bool:
-    """Whether words say on how many cores, or on which cluster, to run; else Snakemake would refuse them."""
+    """Whether the words give a number of cores or a cluster; without either Snakemake would refuse them."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-c", "--cores")
     parser.add_argument("-j", "--jobs", nargs="?", const="unlimited")

@@ -44,7 +44,7 @@ def plain(values: Iterable[float], digits: int = 4) -> list[str]:
 
 
 def two_digits(value: float) -> str:
-    """Two digits that count: 0.43, 7.1, 38, 1200; what is below a hundredth says so."""
+    """A number to two significant digits: 0.43, 7.1, 38, 1200; `<0.01` for what is smaller."""
     if value < 0.005:
         return "<0.01" if value else "0"
     decimals = max(1 - floor(log10(value)), 0)

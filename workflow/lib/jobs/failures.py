@@ -60,7 +60,7 @@ class Failure:
 
     @property
     def message(self) -> str:
-        """What went wrong in the job's own words; where it left none, how its process ended."""
+        """What went wrong in the job's own words; if it left none, how its process ended."""
         return self.record.sentence if self.record else self.end or "it ended without a message"
 
     @property
@@ -105,7 +105,7 @@ def how_it_ended(message: str) -> str:
 
 
 def last_words(cluster_text: str) -> str:
-    """The line of SLURM's log that says best what ended a job from outside, or nothing."""
+    """The line of SLURM's log that best explains what ended a job from outside, or nothing."""
     for sign in ENDED.values():
         if found := next((line for line in cluster_text.splitlines() if sign.search(line)), None):
             return found.strip()

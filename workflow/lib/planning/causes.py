@@ -1,4 +1,4 @@
-"""Why a job would run: the causes that lie in itself, in a researcher's words."""
+"""Why a job would run: the causes in the job itself, in a researcher's words."""
 
 from __future__ import annotations
 
@@ -118,6 +118,6 @@ def _params(job: Job) -> Mapping[str, object]:
 
 
 def _scans(files: set[str], others: set[str]) -> list[str]:
-    """The scans of some files, without those that other files are of as well; or the files, where there are none."""
+    """The scans of some files, without those to which other files belong as well; or, if there are none, the files."""
     scans, rest = ({name for file in some if (name := scan_in(file))} for some in (files, others))
     return sorted(scans - rest or files)

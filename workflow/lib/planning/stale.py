@@ -1,4 +1,4 @@
-"""Files of scans that an earlier run had and this one has not: nothing reads them, but a reader of the folder may."""
+"""Files of scans that an earlier run had and this one has not: no job reads them, but a person may."""
 
 import sys
 from collections.abc import Collection, Sequence

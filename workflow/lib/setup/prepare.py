@@ -1,4 +1,4 @@
-"""What a run needs that a computer without network cannot fetch, and whether it is here."""
+"""What a run needs that a computer without internet access cannot fetch, and whether it is there."""
 
 import os
 import re
@@ -57,7 +57,7 @@ def template() -> Item:
 
 
 def fonts() -> Item:
-    """The list of fonts that matplotlib keeps, made now and not by many jobs at once."""
+    """The list of fonts that matplotlib keeps, made now rather than by many jobs at once."""
     import matplotlib
     from matplotlib import font_manager
 
