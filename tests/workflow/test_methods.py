@@ -136,6 +136,15 @@ def test_facts_of_the_data_are_told_with_their_units():
     assert "Research use only" in text and "ppm" in text and "relative to its mean over the whole brain" in text
 
 
+@pytest.mark.parametrize("pipeline", ["paper", "consensus"])
+@pytest.mark.parametrize(
+    "changes", [{}, {"normalise__channels": ["QSM"]}, {"train_scan_model__choices": [{"copies": 2}]}]
+)
+def test_a_space_parts_sentences(pipeline, changes):
+    body = write(config(pipeline, **changes)).split("## References")[0]
+    assert re.findall(r"[a-z)]\.[A-Z][a-z]*", body) == []
+
+
 def test_scans_that_differ_are_counted():
     scans = [acquisition(), acquisition(), acquisition(b0_tesla=7.0, b0_dir=[0.0, 0.6, 0.8])]
     text = write(None, *scans)
@@ -148,7 +157,7 @@ def test_decisions_of_the_intake_are_told_and_remarks_counted():
     told = {"PhaseUnits": "0..4095 is -pi..pi: Siemens.", "SignFactor": 1, "Notes": ["zero-filled"], "ChopAxis": None}
     text = write(None, acquisition(decisions=told), acquisition())
     assert "Phase units: 0..4095 is -pi..pi: Siemens." in text
-    assert "remark on 1 scan, " in text
+    assert "The sidecars of 1 scan contain remarks" in text
     assert "Sign factor" not in text
 
 
