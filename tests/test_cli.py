@@ -180,7 +180,7 @@ def test_what_cannot_be_understood_is_refused(started, bids, tmp_path, capsys):
     for content, expected in (("{", "expected JSON"), ('{"bold": {}}', 'expected {"megre"'), ("[]", 'expected {"meg')):
         filters.write_text(content)
         assert expected in refusal(capsys, bids, out, "participant", "--bids-filter-file", filters)
-    assert "another NAME" in refusal(capsys, bids, out, "participant", "--derivatives", "a=x", "a=y")
+    assert "a different NAME" in refusal(capsys, bids, out, "participant", "--derivatives", "a=x", "a=y")
     assert started == []
 
 
