@@ -178,7 +178,8 @@ def test_a_single_echo_claims_no_r2star():
     text = write(None, acquisition(n_echoes=1))
     assert "A single echo gives no R2*" in text
     claims = (
-        "maps of echoes", "each echo", "later echoes", "with R2* above", "corrected for its R2*", "odd and even", "ResNet",
+        "maps of echoes", "each echo", "later echoes", "with R2* above", "corrected for its R2*", "odd and even",
+        "ResNet",
     )  # fmt: skip
     assert [claim for claim in claims if claim in text] == []
 
