@@ -39,7 +39,7 @@ demo: $(STAMP) ## simulated cohort: raw echoes to report, results/simulated/repo
 	$(QNET) run --cores $(CORES)
 
 .PHONY: check
-check: $(STAMP) ## look at your data before a run: make check BIDS=folder [DATASET=name]
+check: $(STAMP) ## check your data before a run: make check BIDS=folder [DATASET=name]
 	$(QNET) check --cores $(CORES) $(STUDY)
 
 .PHONY: plan
@@ -55,13 +55,13 @@ verify: $(STAMP) ## compare results with the checksums of their jobs: make verif
 	$(QNET) verify $(if $(RUN),"$$RUN")
 
 .PHONY: prepare
-prepare: $(STAMP) ## make ready for nodes without network: make prepare [CONFIG=config/paper.yaml] [DOWNLOAD=1]
+prepare: $(STAMP) ## prepare for nodes without internet access: make prepare [CONFIG=config/paper.yaml] [DOWNLOAD=1]
 	$(QNET) prepare $(if $(CONFIG),--configfile "$$CONFIG") $(if $(DOWNLOAD),--download)
 
 .PHONY: container
-container: $(STAMP) ## q-net.def, an Apptainer definition of the locked environment; built where apptainer is installed
+container: $(STAMP) ## write q-net.def, an Apptainer definition of the locked environment; build it if apptainer is installed
 	$(QNET) container > q-net.def
-	if command -v apptainer; then apptainer build q-net.sif q-net.def; else echo "q-net.def written; apptainer is not here"; fi
+	if command -v apptainer; then apptainer build q-net.sif q-net.def; else echo "q-net.def written; apptainer is not installed"; fi
 
 .PHONY: test
 test: $(STAMP) ## linters, types and tests
@@ -73,12 +73,12 @@ test: $(STAMP) ## linters, types and tests
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: coverage
-coverage: $(STAMP) ## the tests once more, with the share of lines of recon, qnet and workflow/lib that they run
+coverage: $(STAMP) ## run the tests and report the line coverage of recon, qnet and workflow/lib
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
 	$(BIN)/coverage report --skip-covered --skip-empty --sort=cover | tail -n 25
 
 .PHONY: wheel
-wheel: $(STAMP) ## the package, dist/q_net-*.whl: pip install it, then q-net from any folder
+wheel: $(STAMP) ## build the package, dist/q_net-*.whl; after pip install, q-net works from any folder
 	$(BIN)/python -m hatchling build -t wheel
 
 .PHONY: bench
@@ -92,7 +92,7 @@ $(PEERS)/.synced: benchmarks/requirements.lock $(STAMP)
 		$(BIN)/uv pip sync --quiet --python $(PEERS)/bin/python --require-hashes $< && touch $@
 
 .PHONY: lock
-lock: ## resolve the locks anew from pyproject.toml and benchmarks/requirements.in
+lock: ## update the locks from pyproject.toml and benchmarks/requirements.in
 	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes --python-version 3.11 \
 		--group dev pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes --python-version 3.11 \

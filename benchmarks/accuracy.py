@@ -1,4 +1,4 @@
-"""How near every stage comes to the truth: alone with true input, and composed, each on what the one before left."""
+"""How near every stage comes to the truth: alone on true input, and in a chain, on the output of the one before."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

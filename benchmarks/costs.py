@@ -101,7 +101,9 @@ def cost_table(measured: Iterable[Point]) -> pd.DataFrame:
 def machine() -> str:
     """The processor that the costs were measured on, without names."""
     found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-    return f"measured on {os.cpu_count()} cores of {found[1] if found else platform.machine()}, shared, 1 thread a job."
+    return (
+        f"measured on {os.cpu_count()} cores of {found[1] if found else platform.machine()}, shared, 1 thread per job."
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

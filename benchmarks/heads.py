@@ -62,7 +62,7 @@ class Head:
 
 
 def on_matrix(head: Anatomy, matrix: tuple[int, int, int]) -> Anatomy:
-    """The head in the middle of another matrix: cropped, or continued by what lies at the edge."""
+    """The head in the middle of another matrix: cropped, or continued with the values at the edge."""
     start = [(n - m) // 2 for n, m in zip(head.brain.shape, matrix, strict=True)]
     index = np.ix_(
         *(np.clip(np.arange(s, s + m), 0, n - 1) for s, m, n in zip(start, matrix, head.brain.shape, strict=True))

@@ -1,7 +1,7 @@
 """Runs of `benchmarks.learning` side by side: `python -m benchmarks.learning_table RUNS [--out FOLDER]`.
 
-Writes learning.tsv (one row a cohort, run and model of its table 3) and learning.png (the rows named below, each cohort
-a dot, against the oracle of the same cohort).
+Writes learning.tsv (one row per cohort, run and model of its table 3) and learning.png (the rows named below, one dot
+per cohort, against the oracle of the same cohort).
 """
 
 import argparse
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+
+from qnet.labels import SYNTHETIC
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = ["preset", "cohort", "run", "input", "model", "auc", "auc_low", "auc_high", "accuracy", "brier", "subjects"]
@@ -75,7 +77,7 @@ def picture(path: Path, table: pd.DataFrame, preset: str) -> None:
     ax.tick_params(axis="y", labelsize=8)
     ax.legend(loc="lower right", fontsize=8)
     count = rows["cohort"].nunique()
-    ax.set_title(f"SYNTHETIC: {count} cohorts of preset {preset}, a dot each; bar: mean", fontsize=10)
+    ax.set_title(f"{SYNTHETIC}: {count} cohorts of preset {preset}, one dot each; bar: mean", fontsize=10)
     figure.savefig(path, metadata={"Software": None})
 
 

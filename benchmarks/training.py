@@ -31,7 +31,7 @@ ROUNDS = 3  # the fastest counts
 
 
 def wait(device: torch.device) -> None:
-    """Until a GPU has done what it was told."""
+    """Wait until a GPU has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize()
 

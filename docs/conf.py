@@ -10,9 +10,11 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 from sphinx.ext.apidoc import main as apidoc
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from qnet.labels import RESEARCH_USE
+
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
-sys.path.insert(0, str(ROOT))
 
 PAGES = {  # pages of the site that are kept elsewhere
     "changelog": ROOT / "CHANGELOG.md",
@@ -25,7 +27,7 @@ LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]+)(#[^)]*)?\)")
 
 project = "Q-Net"
 author = "the Q-Net developers"
-copyright = "Q-Net developers, MIT licence. Research use only: not a medical device, not for diagnosis."
+copyright = f"Q-Net developers, MIT licence. {RESEARCH_USE}"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_design"]
 exclude_patterns = ["_build"]
 html_theme = "furo"

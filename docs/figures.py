@@ -24,10 +24,11 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from qnet.labels import RESEARCH_USE, SYNTHETIC
 from recon.check.pictures import MARK, REGION_COLOURS, canonical, section
 from recon.files.io import Volume, read_volume
 
-LABEL = "SYNTHETIC: one simulated head. Research use only: not a medical device, not for diagnosis."
+LABEL = f"{SYNTHETIC}: one simulated head. {RESEARCH_USE}"
 DPI = 90
 COLOURS = 112  # of a PNG's palette: a third of the bytes
 PAGE_PIXELS, PAGE_COLOURS = 770, 64  # of a page's picture

@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
     two.add_argument("first", type=Path, help="predictions of one run")
     two.add_argument("second", type=Path, help="predictions of the other")
     two.add_argument("out", type=Path, help="folder to write to")
-    two.add_argument("--names", nargs=2, default=["first", "second"], help="what the runs are called")
+    two.add_argument("--names", nargs=2, default=["first", "second"], help="names of the two runs")
     two.set_defaults(run=run_compare)
     for command in (one, two):
         command.add_argument("--synthetic", action="store_true", help="mark figures as made from simulated data")

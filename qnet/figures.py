@@ -17,7 +17,7 @@ STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": Fa
 
 
 def nothing(ax: Axes) -> None:
-    """Say in place of a panel that there is none."""
+    """Write in place of a panel that there is no data for it."""
     ax.text(0.5, 0.5, "nothing to draw", ha="center", transform=ax.transAxes)
     ax.set_axis_off()
 

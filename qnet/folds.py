@@ -11,7 +11,7 @@ COLUMNS = ["participant_id", "label", "group", "age", "sex", "fold"]
 
 @dataclass(frozen=True, kw_only=True)
 class Folds:
-    """How subjects are dealt."""
+    """How subjects are assigned to folds."""
 
     folds: int
     seed: int
@@ -61,13 +61,13 @@ def make_folds(table: pd.DataFrame, params: Folds) -> pd.DataFrame:
 
 
 def _check(table: pd.DataFrame) -> None:
-    """ValueError unless every subject stands once and has all that folds are stratified by."""
+    """ValueError unless every subject occurs once and has all values that folds are stratified by."""
     for column in COLUMNS[:-1]:
         if column not in table:
             raise ValueError(f"participants: expected a column {column!r}, found {list(table.columns)}")
         if table[column].isna().any():
             without = table.loc[table[column].isna(), "participant_id"].tolist()
-            raise ValueError(f"participants: expected a value of {column!r} for each subject, {without} lack it")
+            raise ValueError(f"participants: expected a value of {column!r} for each subject, found none for {without}")
     if table["participant_id"].duplicated().any():
         twice = table.loc[table["participant_id"].duplicated(), "participant_id"].tolist()
         raise ValueError(f"participants: expected one row per subject, found more for {twice}")

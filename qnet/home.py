@@ -1,4 +1,4 @@
-"""Where the project's own files lie: configuration and resources."""
+"""Where the project's own files are: configuration and resources."""
 
 from pathlib import Path
 

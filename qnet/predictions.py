@@ -92,7 +92,7 @@ def _read_one(path: str | Path) -> pd.DataFrame:
 
 
 def _check_together(predictions: pd.DataFrame, name: str) -> None:
-    """Check what rows say about each other."""
+    """Check the rows against each other."""
     labels = predictions.groupby("participant_id")["label"].nunique()
     if (labels > 1).any():
         raise ValueError(

@@ -201,7 +201,7 @@ def configure(stage: Command, settings: list[str]) -> dict:
             choices = ", ".join(f"{s}.{k}" for s in stage.sections for k in config[s])
             raise ValueError(f"--set {setting}: expected key=value with one of {choices}")
         if len(owners) > 1 and stage.own not in owners:
-            raise ValueError(f"--set {setting}: expected section.{key}, found it in {', '.join(owners)}")
+            raise ValueError(f"--set {setting}: expected SECTION.{key} (sections {', '.join(owners)}), found {name}")
         config[stage.own if stage.own in owners else owners[0]][key] = yaml.safe_load(value)
     for section, values in config.items():
         check(schema, section, values)

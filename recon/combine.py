@@ -18,7 +18,7 @@ def echo_range(
 ) -> slice:
     """The echoes that enter the average, counted from 1, at least the last one of a short train."""
     if first_echo > last_echo:
-        raise ValueError(f"combine_echoes: expected first_echo up to last_echo, found {first_echo} and {last_echo}")
+        raise ValueError(f"combine_echoes: expected first_echo not above last_echo, found {first_echo} and {last_echo}")
     return slice(min(first_echo, n_echoes) - 1, min(last_echo, n_echoes))
 
 

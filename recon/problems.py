@@ -26,7 +26,7 @@ class Problem:
 
 
 class ProblemError(ValueError):
-    """Input that cannot be used; the message says why, a line for each problem."""
+    """Input that cannot be used; the message says why, one line per problem."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -44,7 +44,7 @@ class ProblemError(ValueError):
 
 
 class IntakeError(ProblemError):
-    """Problems of a dataset: a headline, then a line for each."""
+    """Problems of a dataset: a headline, then one line each."""
 
     def _message(self) -> str:
         return "\n".join(["the input cannot be used:", *(f"  - {problem}" for problem in self.problems)])

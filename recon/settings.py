@@ -16,7 +16,7 @@ def shipped() -> dict[str, Any]:
 
 
 def defaults(section: str) -> dict[str, Any]:
-    """Values of one section, a new dictionary; signatures take their defaults from it, so that each stands once."""
+    """Values of one section, a new dictionary; signatures take their defaults from it, so that each is written once."""
     return dict(shipped()[section])
 
 

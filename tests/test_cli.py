@@ -168,7 +168,7 @@ def refusal(capsys, *words) -> str:
 
 @pytest.mark.parametrize("output", ["", "out", "sub-01"])
 def test_results_are_not_written_into_the_dataset(started, bids, capsys, output):
-    assert "expected OUTPUT_DIR outside of BIDS_DIR" in refusal(capsys, bids, bids / output, "participant")
+    assert "expected OUTPUT_DIR outside BIDS_DIR" in refusal(capsys, bids, bids / output, "participant")
     assert started == []
     app(started, bids, bids / "derivatives/qnet", "participant")
 
@@ -180,7 +180,7 @@ def test_what_cannot_be_understood_is_refused(started, bids, tmp_path, capsys):
     for content, expected in (("{", "expected JSON"), ('{"bold": {}}', 'expected {"megre"'), ("[]", 'expected {"meg')):
         filters.write_text(content)
         assert expected in refusal(capsys, bids, out, "participant", "--bids-filter-file", filters)
-    assert "another NAME" in refusal(capsys, bids, out, "participant", "--derivatives", "a=x", "a=y")
+    assert "a different NAME" in refusal(capsys, bids, out, "participant", "--derivatives", "a=x", "a=y")
     assert started == []
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """A sub-command: its module, what the list of commands says, and whether its `main` gets the name as first word."""
+    """A sub-command: its module, its line in the help, and whether its `main` gets the name as first word."""
 
     module: str
     help: str
@@ -17,17 +17,17 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "run": Command("workflow.cli.run", "run the workflow: from raw echoes to the report, or to the target named", True),
-    "check": Command("workflow.cli.run", "look at your data before a run; nothing is computed", True),
+    "run": Command("workflow.cli.run", "run the workflow from raw echoes to the report, or up to a named target", True),
+    "check": Command("workflow.cli.run", "check your data before a run; nothing is computed", True),
     "predict": Command("workflow.cli.run", "apply a trained run to new subjects", True),
     "recon": Command("recon.__main__", "one stage of the reconstruction on a folder of files"),
     "evaluate": Command("qnet.__main__", "every table and figure from predictions alone", True),
     "compare": Command("qnet.__main__", "compare two runs on the same subjects", True),
     "why": Command("workflow.cli.why", "what a run would do and why, in words; nothing runs"),
     "plan": Command("workflow.cli.plan", "jobs, core-hours, memory and disk that a run would need; nothing runs"),
-    "stale": Command("workflow.cli.stale", "files of scans that are no longer part of a run, one a line"),
+    "stale": Command("workflow.cli.stale", "files of scans that are no longer part of a run, one per line"),
     "verify": Command("workflow.cli.verify", "compare results with the checksums of their jobs"),
-    "prepare": Command("workflow.cli.prepare", "fetch and check what nodes without network need"),
+    "prepare": Command("workflow.cli.prepare", "fetch and check what nodes without internet access need"),
     "container": Command("workflow.cli.container", "print the Apptainer definition of the locked environment"),
 }
 

@@ -1,4 +1,4 @@
-"""Pictures of a prediction: the slice and its evidence, what each network said, and regional z-scores."""
+"""Pictures of a prediction: the slice and its evidence, the score of each network, and regional z-scores."""
 
 import io
 from collections.abc import Mapping

@@ -29,7 +29,7 @@ def write_bundle(path: str | Path, bundle: Mapping) -> None:
 
 
 def plain(value: object) -> Any:
-    """A copy made of what JSON knows."""
+    """A copy in the types that JSON has."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
@@ -50,7 +50,7 @@ def read_bundle(path: str | Path) -> dict:
     try:
         bundle = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:  # neither JSON nor UTF-8
-        raise ValueError(f"{path}: expected a {FORMAT}, found no JSON: {error}") from None
+        raise ValueError(f"{path}: expected a {FORMAT}, found invalid JSON: {error}") from None
     found = bundle.get("format") if isinstance(bundle, dict) else None
     if found != FORMAT:
         raise ValueError(f"{path}: expected a {FORMAT}, found {found!r}")
@@ -97,7 +97,7 @@ def verified(folder: str | Path, entry: Mapping, kind: str) -> Path:
     folder = Path(folder).resolve()
     path = (folder / entry[kind]).resolve()
     if not path.is_relative_to(folder):
-        raise ValueError(f"{path}: expected weights in {folder}, where the bundle lies")
+        raise ValueError(f"{path}: expected weights in {folder}, the folder of the bundle")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected the {kind} model that the bundle names, found no file")
     found = sha256(path)
@@ -107,7 +107,7 @@ def verified(folder: str | Path, entry: Mapping, kind: str) -> Path:
 
 
 def uncertain_band(labels: np.ndarray, scores: np.ndarray, odds: float) -> list[float]:
-    r"""Scores that, among held-out training subjects, stand for odds of less than `odds` to one.
+    r"""Scores that, among held-out training subjects, correspond to odds of less than `odds` to one.
 
     .. math:: \operatorname{logit} P(y = 1) = a + b \operatorname{logit} s,\quad |a + b \operatorname{logit} s| < \log o
 

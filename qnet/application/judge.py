@@ -1,4 +1,4 @@
-"""Everything that is said about one new scan: outcome, regional z-scores, and in sentences what to be wary of."""
+"""The assessment of one new scan: outcome, regional z-scores, and cautions in sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ def judge(
 
 
 def unlike_training(similarity: Mapping, found: Mapping, stack: str, acquisition: Mapping) -> list[str]:
-    """Sentences about what tells a scan from the training scans: protocol, image statistics, embeddings."""
+    """Sentences about how a scan differs from the training scans: protocol, image statistics, embeddings."""
     sentences = protocol_differences(similarity["protocol"], acquisition)
     for name, training in similarity["images"].items():
         scan = image_statistics(read_stack(stack, name)[0], read_array(stack, f"{name}_brain"))
@@ -80,17 +80,14 @@ def unlike_training(similarity: Mapping, found: Mapping, stack: str, acquisition
 def _notes(bundle: Mapping, z: pd.DataFrame, age: float | None, version: str) -> list[str | None]:
     """Sentences about the z-scores and the versions, None where there is nothing to say."""
     trained = bundle["versions"].get("Q-Net")
-    other = (
-        f"Maps made with Q-Net {version}, networks trained on maps of Q-Net {trained}." if trained != version else None
-    )
+    told = f"The maps were made with Q-Net {version}, those of the training with Q-Net {trained}."
+    other = told if trained != version else None
     if not bundle["normative"]:
         return ["Too few training controls for regional z-scores.", other]
     lacking = {(entry["map"], entry["region"]) for entry in bundle["normative"]["regions"]} - {
         *zip(z["map"], z["region"], strict=True)
     }
     absent = (
-        f"No z-score, since the scan lacks the region: {', '.join(sorted({r for _, r in lacking}))}."
-        if lacking
-        else None
+        f"No z-score of regions that the scan lacks: {', '.join(sorted({r for _, r in lacking}))}." if lacking else None
     )
     return [age_warning(bundle["normative"], age), absent, other]

@@ -1,4 +1,4 @@
-"""Regional susceptibility and R2* of a subject against what controls of that age have, as z-scores.
+"""Regional susceptibility and R2* of a subject as z-scores against controls of the same age.
 
 Closed form: Bayesian linear regression on a quadratic in age, with a spread between controls that may grow with age.
 What few controls leave uncertain widens the prediction, so z-scores of new controls have mean 0 and SD 1.
@@ -200,4 +200,4 @@ def age_warning(model: Mapping, age: float | None) -> str | None:
         return "Age unknown: regional z-scores are not adjusted for age, and iron rises with age."
     if low <= age <= high:
         return None
-    return f"Age {age:g} lies outside that of the training controls, {low:g} to {high:g}: z-scores extrapolate."
+    return f"Age {age:g} is outside the range of the training controls, {low:g} to {high:g}: z-scores are extrapolated."

@@ -1,4 +1,4 @@
-"""Scores of many networks for one scan → a probability, how far the networks agree, and what to be wary of."""
+"""Scores of many networks for one scan → a probability, how far the networks agree, and cautions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -51,13 +51,13 @@ def _uncertain(row: Mapping, bundle: Mapping) -> str:
     """Why a decision is near its threshold, or nothing."""
     reasons = []
     if abs(row["probability"] - row["threshold"]) <= row["sd"]:
-        reasons.append(f"the threshold {row['threshold']:g} lies within one SD of the networks ({row['sd']:.2f})")
+        reasons.append(f"the threshold {row['threshold']:g} is within one SD of the networks' mean ({row['sd']:.2f})")
     band = bundle["bands"].get(row["input"], {}).get(row["model"])
     if band == NO_INFORMATION:
-        reasons.append("this score did not tell held-out training subjects apart")
+        reasons.append("this score did not separate held-out training subjects")
     elif band and band[0] <= row["probability"] <= band[1]:
         odds = f"below {bundle['uncertain_odds']:g} to 1 among held-out training subjects"
-        reasons.append(f"probabilities from {band[0]:.2f} to {band[1]:.2f} meant odds {odds}")
+        reasons.append(f"probabilities from {band[0]:.2f} to {band[1]:.2f} corresponded to odds {odds}")
     return "; ".join(reasons)
 
 
@@ -66,9 +66,9 @@ def cautions(table: pd.DataFrame) -> list[str]:
     first = table.iloc[0]
     found = []
     if first["uncertain"]:
-        found.append(f"Near the threshold: {first['uncertain']}. The decision could as well be the other one.")
+        found.append(f"Near the threshold: {first['uncertain']}. The decision could as easily have gone the other way.")
     others = table[table["decision"] != first["decision"]]
     if len(others):
         listed = ", ".join(f"{row.model} on the {row.input} input" for row in others.itertuples())
-        found.append(f"The networks disagree: {listed} would decide for {others.iloc[0]['decision']}.")
+        found.append(f"The networks disagree: {listed} decide for {others.iloc[0]['decision']}.")
     return found

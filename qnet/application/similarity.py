@@ -54,7 +54,7 @@ def protocol_differences(training: Mapping, acquisition: Mapping) -> list[str]:
     for name, ranges in training["ranges"].items():
         values = protocol.get(name)
         if values is None:
-            sentences.append(f"{name}: not known of this scan, {_ranges(ranges)} in training.")
+            sentences.append(f"{name}: unknown for this scan, {_ranges(ranges)} in training.")
         elif len(values) != len(ranges) or not all(map(_inside, values, ranges)):
             sentences.append(f"{name}: {_numbers(values)} in this scan, {_ranges(ranges)} in training.")
     maker = manufacturer_of(acquisition)
@@ -150,7 +150,7 @@ def _distances(x: np.ndarray, median: np.ndarray, width: np.ndarray) -> np.ndarr
 def unusual_statistics(training: Mapping | None, scan: Mapping[str, float], input_name: str) -> list[str]:
     """A sentence for each channel of a scan with a statistic beyond the limit of the training scans: the farthest."""
     if training is None:
-        return [f"{input_name} input: too few training scans to say whether the images are like theirs."]
+        return [f"{input_name} input: too few training scans to judge whether the images resemble theirs."]
     known, limit = training["statistics"], training["limit"]
     distances = {name: abs(scan[name] - about["median"]) / about["width"] for name, about in known.items()}
     sentences = []
@@ -160,7 +160,7 @@ def unusual_statistics(training: Mapping | None, scan: Mapping[str, float], inpu
             continue
         name = max(off, key=off.__getitem__)
         low, high = known[name]["low"], known[name]["high"]
-        also = f"; so are {len(off) - 1} more of its statistics" if len(off) > 1 else ""
+        also = f"; {len(off) - 1} more of its statistics are off as well" if len(off) > 1 else ""
         sentences.append(
             f"{input_name} input, {name} in the brain: {scan[name]:.3g} {UNITS[channel]}, {low:.3g} to {high:.3g} in "
             f"training, {off[name]:.1f} robust SDs off (limit {limit:.1f}){also}."
@@ -221,6 +221,6 @@ def unusual_embedding(
     if found <= limit:
         return []
     return [
-        f"{input_name} input: the networks' features lie {found:.1f} times as far from the training scans as those of "
-        f"held-out scans usually do (limit {limit:.1f})."
+        f"{input_name} input: the networks' features are {found:.1f} times as far from the training scans as those of "
+        f"held-out scans usually are (limit {limit:.1f})."
     ]

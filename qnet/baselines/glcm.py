@@ -1,4 +1,4 @@
-"""Texture: how often grey levels stand side by side (Haralick 1973, doi:10.1109/TSMC.1973.4309314)."""
+"""Texture: how often grey levels are neighbours (Haralick 1973, doi:10.1109/TSMC.1973.4309314)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What simpler methods make of the same scans and folds: the rows that every table carries beside the networks.
+"""Simpler methods on the same scans and folds: the rows that every table carries beside the networks.
 
 =============================  ==========  ==========================================================================
 model                          input       learns from
@@ -209,7 +209,7 @@ def baselines(
     """
     for kind, table in {"features": values, "backgrounds": backgrounds}.items():
         if absent := sorted(set(folds["participant_id"]) - set(table.index)):
-            raise ValueError(f"{kind}: expected those of every subject of the folds, found none of {absent}")
+            raise ValueError(f"{kind}: expected every subject of the folds, found none for {absent}")
     fixed = models(folds, values, about, backgrounds, params)
     tables = [score_fold(folds, fold, model, 0) for model in fixed for fold in sorted(folds["fold"].unique())]
     known = radiomics(values, about)

@@ -201,8 +201,8 @@ def read_features(paths: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
         table = pd.read_csv(path, sep="\t", na_values=["n/a"]).set_index("name")
         first = next(iter(tables.values()), table)
         if participant in tables or not table.index.equals(first.index):
-            found = "two of one subject" if participant in tables else "others"
-            raise ValueError(f"{path}: expected one table a subject with the features of {paths[0]}, found {found}")
+            found = "two for one subject" if participant in tables else "others"
+            raise ValueError(f"{path}: expected one table per subject with the features of {paths[0]}, found {found}")
         tables[participant] = table
     values = pd.DataFrame({name: table["value"] for name, table in tables.items()}).T
     return values, next(iter(tables.values())).drop(columns="value")

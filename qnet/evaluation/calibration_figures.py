@@ -42,7 +42,7 @@ def reliability(path: str | Path, table: pd.DataFrame, calibration: pd.DataFrame
     for ax in grid.flat[len(groups) :]:
         ax.set_axis_off()
     for ax in grid[:, 0]:
-        ax.set_ylabel("share of positives")
+        ax.set_ylabel("observed share of positives")
     for ax in grid.flat[max(len(groups) - columns, 0) : len(groups)]:
         ax.set_xlabel("mean score")
         ax.tick_params(labelbottom=True)
@@ -95,5 +95,5 @@ def _decision_panel(ax: Axes, curves: dict[tuple[str, str], pd.DataFrame], lines
         everyone = next(iter(curves.values()))
         ax.plot(everyone["threshold"], everyone["treat_all"], color="0.8", linewidth=3, zorder=0, label="treat all")
         ax.axhline(0, color="0.6", linewidth=1, zorder=0, label="treat nobody")
-        ax.set(xlabel="threshold of action", xlim=(0, 1), ylim=(LOWEST_BENEFIT, everyone["treat_all"].max() * 1.05))
+        ax.set(xlabel="threshold probability", xlim=(0, 1), ylim=(LOWEST_BENEFIT, everyone["treat_all"].max() * 1.05))
         legend_below(ax)

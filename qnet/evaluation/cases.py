@@ -1,4 +1,4 @@
-"""Predictions → arrays: what all models say about the same cases."""
+"""Predictions → arrays: the scores of all models for the same cases."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from qnet.predictions import by_level_and_input
 
 @dataclass(frozen=True, kw_only=True)
 class Cases:
-    """What all models say about the same cases of one level and input.
+    """The scores of all models for the same cases of one level and input.
 
     Parameters
     ----------

@@ -38,7 +38,9 @@ def people_of(cases: Cases, people: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
     people : of `qnet.evaluation.settings.read_people`
     """
     if missing := sorted(set(cases.participants) - set(people.index[people["age"].notna()])):
-        raise ValueError(f"participants: expected an age for everyone with predictions, found none for {missing[0]}")
+        raise ValueError(
+            f"participants: expected an age for every subject with predictions, found none for {missing[0]}"
+        )
     rows = people.loc[cases.participants[cases.subjects]]
     return rows["age"].to_numpy(float), rows["sex"].to_numpy(str)
 
@@ -69,7 +71,7 @@ def told(row: dict) -> str:
 
 
 def cohort_rows(cases: Cases, age: np.ndarray, sex: np.ndarray, confidence: float) -> list[dict]:
-    """What age alone and sex alone tell about the group, without any model."""
+    """How well age alone and sex alone predict the group, without any model."""
     labels = cases.labels
     by_age = {"check": "age alone"} | auc_row(labels, age, confidence)
     if separates(by_age):
@@ -113,7 +115,7 @@ def strata(age: np.ndarray, sex: np.ndarray) -> list[tuple[str, str, np.ndarray]
 def model_rows(
     labels: np.ndarray, scores: np.ndarray, age: np.ndarray, sex: np.ndarray, confidence: float
 ) -> list[dict]:
-    """One model: AUC among subjects of like age or sex, and what its score shares with group and with age.
+    """One model: AUC among subjects of similar age or equal sex, and how its score correlates with group and with age.
 
     Correlations take the rank of the score, so that saturated probabilities do not decide them.
     """

@@ -89,10 +89,10 @@ def paired(first: Row, second: Row, params: Evaluate) -> dict[str, float]:
     (cases_1, model_1), (cases_2, model_2) = first, second
     shared, at_1, at_2 = np.intersect1d(cases_1.names, cases_2.names, return_indices=True)
     if not shared.size:
-        raise ValueError(f"{cases_1.level} level: expected cases in common, found none, as {cases_1.names[0]}")
+        raise ValueError(f"{cases_1.level} level: expected cases in common, found none, e.g. not {cases_1.names[0]}")
     labels, subjects = cases_1.labels[at_1], cases_1.subjects[at_1]
     if (odd := labels != cases_2.labels[at_2]).any():
-        raise ValueError(f"column 'label': expected equal labels in both, found another one for {shared[odd][0]}")
+        raise ValueError(f"column 'label': expected the same labels in both, found different ones for {shared[odd][0]}")
     scores = cases_1.score(model_1)[at_1], cases_2.score(model_2)[at_2]
     test = delong(labels, *scores, subjects)
     difference, half = test.auc_1 - test.auc_2, norm.ppf((1 + params.confidence) / 2) * test.se

@@ -67,7 +67,7 @@ def ablation(path: str | Path, table: pd.DataFrame, synthetic: bool = False) -> 
     panel = panel.map(lambda name: f"{name}\n{aucs.get(name, 'not in the main run')}")
     label = (table["variant"] + ", " + table["input"]).str.removesuffix(", ")
     rows = table.assign(panel=panel, label=label, colour=table["input"])
-    forest(path, rows[rows["difference"].notna()], "difference of AUC to the main run", synthetic)
+    forest(path, rows[rows["difference"].notna()], "difference in AUC from the main run", synthetic)
 
 
 def comparison(path: str | Path, table: pd.DataFrame, synthetic: bool = False) -> None:
@@ -81,4 +81,4 @@ def comparison(path: str | Path, table: pd.DataFrame, synthetic: bool = False) -
     label = (table["model"] + ", " + table["input"]).str.removesuffix(", ")
     rows = table.assign(panel=table["level"] + " level", label=label, colour=table["input"])
     names = table.iloc[0]
-    forest(path, rows, f"difference of AUC, {names['name_1']} − {names['name_2']}", synthetic)
+    forest(path, rows, f"difference in AUC, {names['name_1']} − {names['name_2']}", synthetic)

@@ -1,4 +1,4 @@
-"""Every table and figure of a run, one row each: which rule makes it, what it says, which columns a reader is shown.
+"""Every table and figure of a run, one row each: which rule makes it, its caption, which columns a reader is shown.
 
 Rules, report, model card and checklist take names, captions and columns from here, and tests compare it with what is
 computed. The module imports nothing, so that reading the rules stays quick.
@@ -125,8 +125,8 @@ TABLES = {
             Column(name="auc", title="AUC", form="decimals", interval=True),
         ),
         caption="Mean ± standard deviation over training runs with different seeds (none for a single run), as in the "
-        "paper; it measures how training varies, not how sure the result is. Small print: the {level} % interval from "
-        "{bootstrap} resamples of whole subjects, which does.",
+        "paper; it measures how much training varies, not how certain the result is. Small print: the {level} % "
+        "interval from {bootstrap} resamples of whole subjects, which measures that.",
     ),
     "table2": Table(
         shown_in=("report",),
@@ -144,8 +144,8 @@ TABLES = {
         ),
         caption="Null hypothesis: both AUCs are equal. ns p > 0.05, * p ≤ 0.05, ** p ≤ 0.01, *** p ≤ 0.001, **** "
         "p ≤ 0.0001. The slices of a subject resemble each other, so treating them as independent makes differences "
-        "look far surer than they are; read the clustered columns (Obuchowski 1997). Holm: adjusted for all pairs of "
-        "the level.",
+        "look far more certain than they are; read the clustered columns (Obuchowski 1997). Holm: adjusted for all "
+        "pairs of the level.",
     ),
     "table3": Table(
         shown_in=("report", "model_card", "checklist"),
@@ -160,11 +160,11 @@ TABLES = {
             Column(name="f1", title="F1 %", form="percent", digits=1),
             Column(name="auc", title="AUC", form="decimals", interval=True),
         ),
-        caption="Small print: number of right decisions, and the {level} % interval (Wilson for proportions, DeLong "
-        "for AUC; none where every pair of subjects is ordered right, because the estimated variance is then zero). A "
-        "subject counts as positive from a score of {threshold}; with several seeds the score is their mean. ResNet "
-        "and ResNetSWA judge a scan by the vote of its slices; “mean P” averages the probabilities of the slices "
-        "instead.",
+        caption="Small print: number of correct decisions, and the {level} % interval (Wilson for proportions, DeLong "
+        "for AUC; none where every pair of subjects is ordered correctly, because the estimated variance is then "
+        "zero). A subject counts as positive at a score of {threshold} or more; with several seeds the score is their "
+        "mean. ResNet and ResNetSWA judge a scan by the vote of its slices; “mean P” averages the probabilities of "
+        "the slices instead.",
     ),
     "table3_runs": Table(),
     "delong": Table(),
@@ -182,9 +182,9 @@ TABLES = {
             Column(name="only_2_right", title="Only 2 right", form="number"),
             Column(name="p_mcnemar", title="p, McNemar", form="p"),
         ),
-        caption="Paired on the same subjects, also across inputs. The primary contrast (shaded) is read unadjusted; of "
-        "the others read the p that Holm's method adjusts for their number. McNemar: exact test of the decisions, by "
-        "the subjects that only one of the two got right, not adjusted.",
+        caption="Paired on the same subjects, also across inputs. Read the primary contrast (shaded) unadjusted; for "
+        "the others read the p adjusted for their number by Holm's method. McNemar: exact test of the decisions, from "
+        "the subjects that only one of the two got right; not adjusted.",
         needs="both rows of evaluate.primary",
     ),
     "calibration": Table(
@@ -199,8 +199,8 @@ TABLES = {
             Column(name="note", title="Note"),
         ),
         caption="Brier score: mean squared error of the probability, 0 is best; above that of a constant (always the "
-        "share of {positive}) the probabilities mislead. Slope: 1 is right, below 1 the model is too sure of itself. "
-        "Intercept: 0 is right, below 0 it says {positive} too often.",
+        "share of {positive}) the probabilities mislead. Slope: 1 is ideal, below 1 the model is overconfident. "
+        "Intercept: 0 is ideal, below 0 it predicts {positive} too often.",
     ),
     "reliability": Table(),
     "decision_curve": Table(),
@@ -217,7 +217,7 @@ TABLES = {
         ),
         caption="AUC of a diagnosis by age, by sex, by both, and by the image outside the brain: 0.5 is chance, and "
         "all of them should be near it. A score that reads disease keeps its AUC inside groups of similar age and of "
-        "one sex, and goes with the group at a given age.",
+        "one sex, and is associated with the group at a given age.",
         needs="--participants",
     ),
     "ablation": Table(
@@ -232,7 +232,7 @@ TABLES = {
             Column(name="p", title="p", form="p"),
             Column(name="p_holm", title="p, Holm", form="p", stars="stars"),
         ),
-        caption="Same subjects and folds, all networks trained again. Difference: variant − main, paired and clustered "
+        caption="Same subjects and folds, all networks retrained. Difference: variant − main, paired and clustered "
         "by subject.",
         needs="--variants",
     ),
@@ -247,7 +247,7 @@ TABLES = {
     "map_accuracy": Table(
         made_by="map_accuracy",
         shown_in=("report",),
-        caption="Simulated subjects only. slope: regression of the estimate on the truth, 1 is to scale. "
+        caption="Simulated subjects only. slope: regression of the estimate on the truth, 1 is ideal. "
         "nrmse_percent: root mean squared error over the root mean square of the truth. "
         "measurements: regions of all subjects.",
     ),
@@ -255,14 +255,14 @@ TABLES = {
         made_by="class_activation",
         per_input=True,
         shown_in=("report",),
-        caption="Enrichment: share of the evidence inside the nuclei over their share of the area, 1 is chance. Beside "
-        "the trained network one with random weights, and a map as coarse whose evidence comes from the nuclei alone.",
+        caption="Enrichment: share of the evidence inside the nuclei over their share of the area, 1 is chance. For "
+        "comparison: a network with random weights, and an equally coarse map with all evidence inside the nuclei.",
     ),
     "slice_importance": Table(
         made_by="slice_importance",
         per_input=True,
         shown_in=("report",),
-        caption="Weight of a slice against equal weights, by its height in the template.",
+        caption="Weight of a slice relative to equal weights, by its height in the template.",
     ),
     "checklist": Table(made_by="checklist"),
 }
@@ -287,8 +287,8 @@ FIGURES = {
     ),
     "decision_curves": Figure(
         title="Decision curves",
-        caption="Net benefit: true positives per subject, less false positives weighted by what they cost at the "
-        "threshold. A model is of use only where it lies above both treating everybody and treating nobody. The share "
+        caption="Net benefit: true positives per subject, less false positives weighted by their cost at the "
+        "threshold. A model is useful only where it lies above both treating everybody and treating nobody. The share "
         "of patients here is that of the study, not that of a clinic.",
     ),
     "reliability_curves": Figure(
@@ -298,8 +298,8 @@ FIGURES = {
     ),
     "ablation_forest": Figure(
         title="AUC of the variants against the main run",
-        caption="Difference in AUC of each variant to the main run, with its interval; left of zero: worse than the "
-        "main run.",
+        caption="Difference in AUC between each variant and the main run, with its interval; left of zero: worse than "
+        "the main run.",
         table="ablation",
     ),
     "cohort": Figure(
@@ -313,14 +313,14 @@ FIGURES = {
     "augmentation_samples": Figure(
         made_by="augmentation_samples",
         title="Slices as the image model sees them in training",
-        caption="One slice, changed at random again and again, as the image model sees it in training (figure 3 of "
+        caption="One slice with repeated random augmentation, as the image model sees it in training (figure 3 of "
         "the paper).",
     ),
     "class_activation": Figure(
         made_by="class_activation",
         per_input=True,
         title="Class activation maps of single subjects",
-        caption="Evidence for one group over the other (Zhou 2016) of the image model, on subjects that it never saw.",
+        caption="Evidence of the image model for one group over the other (Zhou 2016), on subjects that it never saw.",
     ),
     "class_activation_template": Figure(
         made_by="class_activation",
@@ -333,7 +333,7 @@ FIGURES = {
         made_by="slice_importance",
         per_input=True,
         title="Weight of the slices",
-        caption="How much the scan model listens to each slice of a scan, from the lowest to the highest.",
+        caption="How much weight the scan model gives to each slice of a scan, from the lowest to the highest.",
     ),
 }
 

@@ -72,7 +72,8 @@ def montage(path: str | Path, cases: Sequence[Evidence], groups: tuple[str, str]
     figure.colorbar(qsm, ax=axes[:2].ravel().tolist(), label="QSM [ppm]", shrink=0.6)
     figure.colorbar(evidence, ax=axes[2:].ravel().tolist(), label=_evidence_label(groups), shrink=0.6)
     note = (
-        "Held-out subjects, the first of each group that the vote of ResNetSWA has right and wrong. Middle slice.\n"
+        "Held-out subjects: the first of each group that the vote of ResNetSWA gets right, and the first that it gets "
+        "wrong. Middle slice.\n"
         f"{_cells(cases)} R: the subject's right (radiological view)."
     )
     save(path, figure, synthetic, title, _wrapped(figure, note))
@@ -179,7 +180,7 @@ def _cells(cases: Sequence[Evidence]) -> str:
     first = cases[0]
     cell_mm = CELL_PIXELS * np.linalg.norm(first.array("to_mni")[0, :, 0])
     rows, columns = first.maps.shape[1:]
-    return f"Maps of {rows} × {columns} cells {cell_mm:.0f} mm apart, interpolated: nothing smaller can show."
+    return f"Maps of {rows} × {columns} cells {cell_mm:.0f} mm apart, interpolated: nothing smaller can be resolved."
 
 
 def _wrapped(figure: Figure, caption: str) -> str:

@@ -1,4 +1,4 @@
-"""Figure 3 of the paper: what augmentation makes of one slice."""
+"""Figure 3 of the paper: one slice under augmentation."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,7 +73,7 @@ def draw_samples(
         mark(row[0])
     figure.colorbar(picture, ax=axes.ravel().tolist(), label=label, shrink=0.8)
     note = (
-        "R: the subject's right (radiological view). Flips and rotations move the sides, so augmented images bear no "
+        "R: the subject's right (radiological view). Flips and rotations change the sides, so augmented images bear no "
         "marks."
     )
     save(path, figure, synthetic, title, note)

@@ -127,7 +127,7 @@ def draw(
     for group, colour in zip(groups, GROUPS[:2], strict=True):
         own = table[table["group"] == group].sort_values("z_mm")
         ax.fill_betweenx(own["z_mm"], own["low"], own["high"], color=colour, alpha=0.2, linewidth=0)
-        label = f"{group}, {own['subjects'].min()} to {own['subjects'].max()} subjects a step"
+        label = f"{group}, {own['subjects'].min()} to {own['subjects'].max()} subjects per step"
         ax.plot(own["weight"], own["z_mm"], "o-", color=colour, markersize=3, label=label)
     ax.axvline(1, color="0.6", linestyle="--", linewidth=1, label="equal weights")
     ax.set(xlabel="weight of a slice × number of slices", ylabel="MNI z [mm], superior upwards")

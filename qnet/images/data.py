@@ -188,7 +188,7 @@ def write_stack(path: str | Path, stack: dict[str, np.ndarray]) -> None:
 def read_stack(path: str | Path, input_name: str) -> tuple[np.ndarray, np.ndarray]:
     """Images (T, 3, S, S) of one input in physical units, and slice indices (T,)."""
     if input_name not in INPUTS:
-        raise ValueError(f"{path}: expected an input of {INPUTS}, found {input_name!r} asked for")
+        raise ValueError(f"{path}: expected one of the inputs {', '.join(INPUTS)}, found {input_name!r}")
     return read_array(path, input_name), read_array(path, "slice")
 
 

@@ -1,4 +1,4 @@
-"""Interrupted training goes on where it stopped: one file beside the outputs, removed once they are written."""
+"""Interrupted training resumes where it stopped: one file beside the outputs, removed once they are written."""
 
 import hashlib
 import json
@@ -61,13 +61,13 @@ class Checkpoint:
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:  # a broken file fails in every way
-            print(f"{self.path}: ignored, it cannot be read ({error})", file=sys.stderr)
+            print(f"{self.path}: ignored: it cannot be read ({error})", file=sys.stderr)
             return []
         if state["fingerprint"] != self.fingerprint:
-            print(f"{self.path}: ignored, it comes from other settings, images or code", file=sys.stderr)
+            print(f"{self.path}: ignored: it comes from other settings, images or code", file=sys.stderr)
             return []
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
         optimiser.load_state_dict(state["optimiser"])
-        print(f"{self.path}: goes on after epoch {len(state['records'])}", file=sys.stderr)
+        print(f"{self.path}: resuming after epoch {len(state['records'])}", file=sys.stderr)
         return state["records"]

@@ -79,7 +79,7 @@ def fit(
     autocast: Callable[[], AbstractContextManager] = nullcontext,
     checkpoint: Checkpoint | None = None,
 ) -> list[dict]:
-    """Train `model` with Adam, all epochs or those that are left; tells the progress on stderr.
+    """Train `model` with Adam, all epochs or those that are left; reports progress on stderr.
 
     Parameters
     ----------
@@ -140,10 +140,10 @@ def out_of_memory_says(advice: str) -> Iterator[None]:
         words = str(error).lower()
         if isinstance(error, RuntimeError) and not ("memory" in words and ("alloc" in words or "enough" in words)):
             raise
-        raise MemoryError(f"training needs more memory than there is ({error}); lower {advice}") from error
+        raise MemoryError(f"training ran out of memory ({error}); lower {advice}") from error
 
 
 def write_log(path: str | Path, records: list[dict]) -> None:
-    """One JSON object a line."""
+    """One JSON object per line."""
     with atomic(path) as part:
         part.write_text("".join(json.dumps(record) + "\n" for record in records))

@@ -16,7 +16,7 @@ from qnet.predictions import COLUMNS
 
 
 def prepare(images: np.ndarray, about: dict) -> np.ndarray:
-    """What an image model is asked about: normalised as in its training and cropped about the centre.
+    """The input of an image model: normalised as in its training and cropped about the centre.
 
     Parameters
     ----------

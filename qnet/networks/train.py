@@ -115,7 +115,7 @@ def embeddings(model: ImageModel, images: Tensor, batch_size: int) -> Tensor:
 
 
 def refresh_statistics(model: nn.Module, images: Tensor, batch_size: int, seed: int) -> None:
-    """Measure batch normalisation anew on images as they are.
+    """Measure batch normalisation again on unaugmented images.
 
     `update_bn` weighs batches, not images, equally: so they are shuffled and of (nearly) one size.
     """

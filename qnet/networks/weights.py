@@ -68,7 +68,7 @@ def check_encoder(weights: str, about: dict) -> None:
             raise ValueError(f"{weights}: expected an encoder for {name} {wanted}, found one for {found}")
     if "fold" in story:
         told = f"{weights} has seen the training subjects of fold {story['fold']} of its study"
-        print(f"{told}: results are biased where any of them is tested here", file=sys.stderr)
+        print(f"{told}: results are biased if any of them is tested here", file=sys.stderr)
 
 
 def read_story(path: str | Path) -> dict:
@@ -108,14 +108,14 @@ def _file_of(weights: str) -> Path:
     path = Path(torch.hub.get_dir()) / "checkpoints" / name if weights == "imagenet" else Path(weights)
     if not path.is_file() and weights == "imagenet":
         raise FileNotFoundError(
-            f"weights: expected the ImageNet weights at {path}, found no file. Nothing is downloaded here: "
+            f"weights: expected the ImageNet weights at {path}, found no file. They are not downloaded automatically: "
             f"put {url} there, or give the path of your copy in place of 'imagenet'"
         )
     if not path.is_file():
         raise FileNotFoundError(f"weights: expected none, imagenet or the path of a state dict, found {weights!r}")
     start = Path(name).stem.rsplit("-", 1)[-1]  # torch names its files by the start of their SHA-256
     if path.name == name and not hashlib.sha256(path.read_bytes()).hexdigest().startswith(start):
-        raise ValueError(f"{path}: expected a SHA-256 that starts with {start}, found another; fetch {url} again")
+        raise ValueError(f"{path}: expected a SHA-256 that starts with {start}, found another: download {url} again")
     return path
 
 
@@ -123,7 +123,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # bytes that are no state dict fail in every way
-        raise ValueError(f"{path}: expected a state dict (.pth or .safetensors), it cannot be read ({error})") from None
+        raise ValueError(f"{path}: expected a state dict (.pth or .safetensors), found {error}") from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path}: expected a state dict, names and tensors, found something else")
     return state

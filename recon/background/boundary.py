@@ -109,7 +109,7 @@ def _without_rim(mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
 
 
 PEELED = """the Laplacian boundary value method {{ cite("zhou2014") }},
-    from a rim without the voxels beside which the field is too steep for the grid"""
+    solved from a rim that leaves out voxels next to which the field is too steep for the grid"""
 
 METHODS = {
     "lbv": Method(run=lbv, sentence=PEELED + "."),
@@ -117,8 +117,9 @@ METHODS = {
         run=lbv_sources,
         needs=NEEDS["local_field"]["lbv_sources"],
         sentence=PEELED
-        + """, and what it leaves or takes near the rim was estimated from sources inside and outside the brain
-            {{ cite("liu2011", "liu2017") }}; the field of the susceptibility that follows the contrasts of the
-            magnitude, found by robust regression {{ cite("holland1977") }}, was set aside before and added again.""",
+        + """, and the background left and the local field lost near the rim were estimated from sources inside and
+            outside the brain {{ cite("liu2011", "liu2017") }}; the field of the susceptibility that follows the
+            contrasts of the magnitude, found by robust regression {{ cite("holland1977") }}, was subtracted before and
+            added back afterwards.""",
     ),
 }

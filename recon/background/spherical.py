@@ -107,7 +107,8 @@ def _removal(
         eroded |= fits
     if not eroded.any():
         raise ValueError(
-            f"background removal: expected a mask that holds a sphere of {radii_mm[-1]} mm, found {mask.sum()} voxels"
+            f"background removal: expected room in the mask for a sphere of {radii_mm[-1]} mm radius, "
+            f"found {mask.sum()} voxels"
         )
     inverse = np.zeros_like(high_pass[0])
     np.divide(1, high_pass[0], out=inverse, where=np.abs(high_pass[0]) >= threshold)

@@ -18,7 +18,7 @@ AXIAL_SLICES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A PNG with what stands below it."""
+    """A PNG with its title and caption."""
 
     title: str
     caption: str
@@ -41,9 +41,9 @@ def map_pictures(chi: Volume, r2star: Volume | None, t1w: Volume, brain: np.ndar
     """Susceptibility [ppm], R2* [1/s] if any and T1-weighted image, three planes through the middle of the brain."""
     planes = orthogonal_views(brain, chi.affine)
     bright = (0.0, robust_window(t1w.data, brain)[1])
-    pictures = [draw("Susceptibility χ", "Fixed ±0.15 ppm.", chi, planes, CHI_WINDOW_PPM, "ppm", frame=brain)]
+    pictures = [draw("Susceptibility χ", "Fixed scale, ±0.15 ppm.", chi, planes, CHI_WINDOW_PPM, "ppm", frame=brain)]
     if r2star is not None:
-        pictures.append(draw("R2*", "Fixed 0 to 60 1/s.", r2star, planes, R2STAR_WINDOW_HZ, "1/s", frame=brain))
+        pictures.append(draw("R2*", "Fixed scale, 0 to 60 1/s.", r2star, planes, R2STAR_WINDOW_HZ, "1/s", frame=brain))
     return [*pictures, draw("T1-weighted", "Arbitrary units.", t1w, planes, bright, "a.u.", frame=brain)]
 
 
@@ -73,7 +73,7 @@ def echo_pictures(
         pictures += [
             draw(
                 "Phase as acquired",
-                f"{te_ms[index]}. Fixed ±π.",
+                f"{te_ms[index]}. Fixed scale, ±π.",
                 wrapped,
                 planes,
                 WRAPPED_RAD,
@@ -88,10 +88,10 @@ def echo_pictures(
 def deep_pictures(chi: Volume, nuclei: np.ndarray, box: np.ndarray, brain: np.ndarray) -> list[Picture]:
     """Box and nuclei on axial slices of the susceptibility map [ppm]."""
     slices = axial_views(box, chi.affine, AXIAL_SLICES)
-    where = "Axial slices within the box, from below."
+    where = "Axial slices through the box, from inferior to superior."
     return [
         draw(
-            "Box of the networks on χ",
+            "Box of the network input on χ",
             where,
             chi,
             slices,

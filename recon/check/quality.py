@@ -1,4 +1,4 @@
-"""Numbers that tell whether the maps of a subject deserve a look, and the warnings that follow from them."""
+"""Numbers that show whether the maps of a subject need inspection, and the warnings that follow from them."""
 
 from typing import NamedTuple
 
@@ -58,7 +58,7 @@ def sign_warnings(contrast: IronContrast) -> list[str]:
     matter at every field strength and adult age, whatever the reference.
     """
     if not contrast.known:
-        return ["The sign of χ cannot be checked: no iron-rich nucleus or no white matter lies in the map."]
+        return ["The sign of χ cannot be checked: the map contains no iron-rich nucleus or no white matter."]
     difference_ppm = contrast.nuclei_ppm - contrast.white_matter_ppm
     if difference_ppm > SURE * contrast.error_ppm:
         return []
@@ -67,9 +67,9 @@ def sign_warnings(contrast: IronContrast) -> list[str]:
         f"{contrast.error_ppm:.3f} ppm against {contrast.white_matter_ppm:+.3f} ppm."
     )
     if difference_ppm < -SURE * contrast.error_ppm:
-        advice = "If the nuclei lie where the pictures show them, set prepare_echoes.phase_sign to the other sign."
+        advice = "If the pictures show the nuclei in the right place, set prepare_echoes.phase_sign to the other sign."
         return [f"Phase sign: {found} {advice}"]
-    return [f"Phase sign not confirmed: {found} Look at the nuclei and at the noise of the map."]
+    return [f"Phase sign not confirmed: {found} Check the nuclei and the noise of the map."]
 
 
 def quality(

@@ -1,4 +1,4 @@
-"""Phase of the echoes → field [ppm of B0]: one map an echo, or one map fitted to all of them."""
+"""Phase of the echoes → field [ppm of B0]: one map per echo, or one map fitted to all of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -138,7 +138,7 @@ def field_mapping(
 def in_line(
     unwrapped_rad: np.ndarray, magnitude: np.ndarray, mask: np.ndarray, acquisition: Acquisition, bipolar: str
 ) -> np.ndarray:
-    """Phase in which bipolar readouts leave no trace; the array itself where there are none."""
+    """Phase corrected for bipolar readouts; the array itself where there are none."""
     theta_rad = odd_even(unwrapped_rad, magnitude, mask, np.asarray(acquisition.te_s), bipolar)
     if theta_rad is None:
         return unwrapped_rad

@@ -1,4 +1,4 @@
-"""Where the project's own files lie: configuration, schema, resources."""
+"""Where the project's own files are: configuration, schema, resources."""
 
 from pathlib import Path
 

@@ -112,7 +112,7 @@ def sidecar_path(path: str | Path) -> Path:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict:
-    """The object that JSON pairs make; ValueError where a key stands twice with different values: which one counts?"""
+    """The object that JSON pairs make; ValueError where a key occurs twice with different values: which one counts?"""
     content: dict = {}
     for key, value in pairs:
         if key in content and content[key] != value:

@@ -80,7 +80,7 @@ def _dtype(header: Header) -> np.dtype:
 def _first_byte(header: Header) -> int:
     offset = float(header.fields["vox_offset"])
     if not header.fields.dtype.itemsize <= offset < math.inf:
-        raise ProblemError([Problem(header.path, "voxels behind the header (vox_offset)", f"byte {offset:g}")])
+        raise ProblemError([Problem(header.path, "voxels after the header (vox_offset)", f"byte {offset:g}")])
     return int(offset)
 
 

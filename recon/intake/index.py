@@ -129,7 +129,7 @@ def _subject(
     except IntakeError as error:
         return {}, {subject: list(error.problems)}
     if not any(visit.images for visit in visits):
-        chosen = " that `select` takes" if select != EVERYTHING else ""
+        chosen = " that match `select`" if select != EVERYTHING else ""
         return {}, {subject: [Problem(folder, f"images anat/*_MEGRE.nii.gz (or *_VFA.nii.gz){chosen}", "none")]}
     offered = offered_files(datasets, subject)
     scans: dict[str, Scan] = {}

@@ -258,8 +258,8 @@ METHODS = {
         needs=NEEDS["dipole_inversion"]["iterative_tkd"],
         sentence=DIVISION
         + """
-            In {{ iterations | n }} iterations the cone was then replaced by the spectrum of structures
-            {{ cite("tang2013") }}, those above {{ iteration_threshold | n }}
+            In {{ iterations | n }} iterations the inside of the cone was then replaced by the spectrum of structures
+            {{ cite("tang2013") }}, voxels above {{ iteration_threshold | n }}
             ppm{% if structure == "r2star_or_chi" and not single %} or with R2* above {{ structure_r2star_hz | n }} s⁻¹
             {%- endif %}.""",
     ),

@@ -283,13 +283,13 @@ METHODS = {
         run=tv,
         needs=NEEDS["dipole_inversion"]["tv"],
         sentence="""The field was inverted with total variation, the data weighted by the precision of the field
-            {{ cite("bilgic2014", "milovic2018") }}; the regularisation was {{ tv_weight | n }} times the measured
-            error of the field {{ cite("immerkaer1996") }}, in at most {{ tv_iterations | n }} iterations (tolerance
-            {{ tv_tolerance | n }}), with a penalty of {{ tv_outside | n }} on sources outside the brain, and a Wiener
-            filter returned the texture that noise does not explain.
+            {{ cite("bilgic2014", "milovic2018") }}. The regularisation was {{ tv_weight | n }} times the measured
+            error of the field {{ cite("immerkaer1996") }}, sources outside the brain had a penalty of
+            {{ tv_outside | n }}, and at most {{ tv_iterations | n }} iterations were run (tolerance
+            {{ tv_tolerance | n }}). A Wiener filter restored the texture that noise does not explain.
             {% if tv_prior == "tissue" %}
-            Total variation was counted of the map less the susceptibility that follows T1 weighting and decay of the
-            magnitude by one rule for the whole brain, which a robust regression of a first map found
+            Total variation was taken of the map minus the susceptibility that follows from T1 weighting and decay of
+            the magnitude by one rule for the whole brain, found by robust regression of a first map
             {{ cite("holland1977") }}.
             {% endif %}""",
     )

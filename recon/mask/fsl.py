@@ -70,5 +70,5 @@ def fsl_bet(magnitude: np.ndarray, voxel_size_mm: Vector, *, threshold: float) -
         except (RuntimeError, FileNotFoundError) as error:  # nipype takes any word on stderr for a failure
             if not mask.exists():
                 raise RuntimeError(f"{executable}: expected a brain mask, found: {error}") from error
-            warnings.warn(f"{executable} made a mask and complained: {error}", stacklevel=2)
+            warnings.warn(f"{executable} made a mask and printed an error: {error}", stacklevel=2)
         return read_mask(mask)

@@ -69,5 +69,5 @@ def extract_without_leak(
 def _note(wanted: float, first_ml: float, used: float, size_ml: float) -> str:
     """What happened, in a sentence or two."""
     raised = f"The mask leaked at threshold {wanted:g} ({first_ml:.0f} ml); raised to {used:g} ({size_ml:.0f} ml)."
-    large = f"The mask has {size_ml:.0f} ml, more than any brain; look at it before use."
+    large = f"The mask has {size_ml:.0f} ml, more than any brain; inspect it before use."
     return " ".join([raised] * (used != wanted) + [large] * (size_ml > LARGEST_ML))

@@ -9,10 +9,13 @@ from recon.phantom.cohort import Simulate, Subject, oracle_score
 from recon.regions.nuclei import nucleus_names
 
 BIDS_VERSION = "1.10.0"
-README = """# SYNTHETIC DATA: multi-echo gradient echo cohort
+SYNTHETIC = "SYNTHETIC DATA"  # `qnet.labels` has the same, and a test keeps them equal
+RESEARCH_USE = "Research use only: not a medical device, not for diagnosis."
+NAME = f"{SYNTHETIC}: multi-echo gradient echo cohort"
+README = f"""# {NAME}
 
-Every image in this dataset is SIMULATED; no person was scanned. Heads are the MNI152 template bent per subject, with
-parametric deep grey nuclei, veins, skull and air spaces; the field follows from susceptibility by dipole convolution.
+Every image in this dataset is SIMULATED; no person was scanned. Each head is an individually deformed MNI152 template
+with parametric deep grey nuclei, veins, skull and air spaces; its field is the dipole convolution of susceptibility.
 
 - `participants.tsv`: age, sex and group. Groups come in pairs of equal sex and, unless the preset is `confounded`, age.
 - `derivatives/ground-truth/`: true susceptibility, R2*, T1, fields, brain and nuclei of every subject, the iron of
@@ -20,7 +23,7 @@ parametric deep grey nuclei, veins, skull and air spaces; the field follows from
 
 A paramagnetic source advances the phase, unless the images are written as GE writes them.
 
-Research use only: not a medical device, not for diagnosis.
+{RESEARCH_USE}
 """
 PARTICIPANTS_JSON = {
     "age": {"Description": "age of the simulated participant", "Units": "year"},
@@ -31,7 +34,7 @@ PARTICIPANTS_JSON = {
     },
 }
 RAW_DESCRIPTION = {
-    "Name": "SYNTHETIC DATA: multi-echo gradient echo cohort",
+    "Name": NAME,
     "BIDSVersion": BIDS_VERSION,
     "DatasetType": "raw",
     "License": "CC0",
@@ -39,7 +42,7 @@ RAW_DESCRIPTION = {
     "GeneratedBy": [{"Name": "recon.phantom"}],
 }
 TRUTH_DESCRIPTION = RAW_DESCRIPTION | {
-    "Name": "SYNTHETIC DATA: multi-echo gradient echo cohort: ground truth",
+    "Name": f"{NAME}: ground truth",
     "DatasetType": "derivative",
     "SourceDatasets": [{"URL": "../.."}],
 }

@@ -1,4 +1,4 @@
-r"""Who is in the simulated cohort: age, sex, group and iron of every subject, and how well groups can be told.
+r"""Who is in the simulated cohort: age, sex, group and iron of every subject, and how well the groups can be separated.
 
 Latent model of a subject of age t and group y (1: hereditary haemochromatosis, HH; 0: healthy control, HC),
 with x the susceptibilities and R2* of all nuclei:

@@ -94,7 +94,7 @@ def _moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxel_size_mm: Vector) -> Box:
-    """Smallest box around some nuclei, with a margin in plane and none across slices.
+    """Smallest box around the given nuclei, with a margin in plane and none across slices.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ KINDS = ("t1", "gm", "wm")
 
 
 def template_path(kind: str) -> Path:
-    """Where a map of the template lies, one of KINDS; a path that leads nowhere where nilearn is not installed."""
+    """Path of a map of the template, one of KINDS; it does not exist where nilearn is not installed."""
     package = find_spec("nilearn")  # located, not imported: that would take a second
     folders = package.submodule_search_locations if package else None
     folder = Path(folders[0]) if folders else Path("nilearn")

@@ -53,7 +53,7 @@ def user_t1w(path: str, grid: Volume, brain: np.ndarray) -> tuple[np.ndarray, bo
     data = resample(image, grid) if resampled else np.nan_to_num(image.data, posinf=0, neginf=0)
     t1w = np.where(brain, data, np.float32(0))
     if not t1w.any():
-        raise IntakeError([Problem(path, "an image of the brain in scanner coordinates", "none of it there")])
+        raise IntakeError([Problem(path, "an image of the brain in scanner coordinates", "no overlap with it")])
     return t1w, resampled
 
 

@@ -174,7 +174,7 @@ def test_hybrid_reads_the_embeddings_of_its_own_fold_and_seed():
 
 def test_subject_without_features_is_named():
     given = study()
-    with pytest.raises(ValueError, match=r"features: expected those of every subject .* found none of \['sub-007'\]"):
+    with pytest.raises(ValueError, match=r"features: expected every subject of .* found none for \['sub-007'\]"):
         baselines(**(given | {"values": given["values"].drop(index="sub-007")}), params=PARAMS)
 
 

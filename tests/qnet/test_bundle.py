@@ -66,7 +66,7 @@ def test_absent_weights_are_named(tmp_path):
 
 
 def test_weights_outside_the_bundle_s_folder_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="where the bundle lies"):
+    with pytest.raises(ValueError, match="the folder of the bundle"):
         verified(tmp_path / "qnet", {"image": "../elsewhere.safetensors", "image_sha256": ""}, "image")
 
 

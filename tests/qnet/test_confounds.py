@@ -104,5 +104,5 @@ def test_everyone_with_predictions_needs_an_age(tmp_path):
     persons = people(SUBJECTS).astype({"age": object})
     persons.loc["sub-003", "age"] = "n/a"
     persons.to_csv(path, sep="\t")
-    with pytest.raises(ValueError, match="an age for everyone.*sub-003"):
+    with pytest.raises(ValueError, match="an age for every subject.*sub-003"):
         confound_table(cohort(0)[0], read_people(path), 0.95)

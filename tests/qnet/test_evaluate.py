@@ -426,7 +426,7 @@ def test_compare_refuses_runs_that_disagree_on_a_diagnosis(tmp_path, capsys):
     other.to_csv(tmp_path / "b.tsv", sep="\t", index=False)
     with pytest.raises(SystemExit):
         main(["compare", str(tmp_path / "a.tsv"), str(tmp_path / "b.tsv"), str(tmp_path / "out")])
-    assert "expected equal labels in both, found another one for sub-000" in capsys.readouterr().err
+    assert "expected the same labels in both, found different ones for sub-000" in capsys.readouterr().err
 
 
 def test_command_takes_participants_and_variants(tmp_path, capsys, monkeypatch):

@@ -88,7 +88,7 @@ def test_a_comparison_of_two_runs_names_them(tmp_path, texts):
     groups = [[cases for level in ("image", "scan") for cases in split_cases(run, level)] for run in runs]
     table = comparison_table(*groups, ("paper", "consensus"), PARAMS)
     forest_figure.comparison(tmp_path / "comparison.png", table)
-    assert "difference of AUC, paper − consensus" in texts["comparison"]
+    assert "difference in AUC, paper − consensus" in texts["comparison"]
 
 
 def test_no_two_models_of_a_panel_look_alike():

@@ -12,13 +12,14 @@ from recon.phantom import bids
 from workflow.lib.record import derivative
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted(
-    p for folder in ("recon", "qnet", "workflow") for e in ("py", "j2", "smk") for p in (ROOT / folder).rglob(f"*.{e}")
-)
+FILES = [ROOT / "README.md", *sorted(
+    p for folder in ("recon", "qnet", "workflow", "docs", "benchmarks", "config")
+    for e in ("py", "j2", "smk", "md") for p in (ROOT / folder).rglob(f"*.{e}")
+)]  # fmt: skip
 WANTED = r"\s+".join(map(re.escape, RESEARCH_USE.split()))
 OTHER = [
     re.compile(rf"(?!{WANTED})research\s+use\s+only", re.IGNORECASE),
-    re.compile(r"SYNTHETIC (?!DATA\b)[A-Za-z]"),
+    re.compile(r"SYNTHETIC(?: (?!DATA\b)[A-Za-z]|[:;*])"),
 ]
 
 
@@ -26,6 +27,10 @@ OTHER = [
 def test_there_is_one_wording(other):
     text_of = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in FILES}
     assert {name: found for name, text in text_of.items() if (found := other.findall(text))} == {}
+
+
+def test_the_phantom_has_the_same_labels():
+    assert (bids.SYNTHETIC, bids.RESEARCH_USE) == (SYNTHETIC, RESEARCH_USE)
 
 
 @pytest.mark.parametrize("text", [bids.README, derivative.README, derivative.ABOUT])

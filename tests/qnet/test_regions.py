@@ -139,5 +139,5 @@ def test_tables_with_other_features_are_refused(table, tmp_path):
     rows = table.reset_index()[COLUMNS]
     write_table(tmp_path / "sub-01_features.tsv", rows)
     write_table(tmp_path / "sub-02_features.tsv", rows[1:])
-    with pytest.raises(ValueError, match=r"sub-02_features.tsv: expected one table a subject .* found others"):
+    with pytest.raises(ValueError, match=r"sub-02_features.tsv: expected one table per subject .* found others"):
         read_features([tmp_path / "sub-01_features.tsv", tmp_path / "sub-02_features.tsv"])

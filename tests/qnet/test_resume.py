@@ -50,7 +50,7 @@ def interrupted(cut_off, tmp_path):
 
 def test_resumed_is_uninterrupted_bit_for_bit(interrupted, capsys):
     model, average, records = train(interrupted)
-    assert "goes on after epoch 3" in capsys.readouterr().err
+    assert "resuming after epoch 3" in capsys.readouterr().err
     whole_model, whole_average, whole_records = train(None)
     for one, other in ((model, whole_model), (average, whole_average)):
         for name, value in other.state_dict().items():
@@ -61,7 +61,7 @@ def test_resumed_is_uninterrupted_bit_for_bit(interrupted, capsys):
 
 def test_state_of_another_training_is_ignored(interrupted, capsys):
     records = train(interrupted, replace(SHORT, learning_rate=1e-3))[2]
-    assert "model.checkpoint: ignored, it comes from other settings" in capsys.readouterr().err
+    assert "model.checkpoint: ignored: it comes from other settings" in capsys.readouterr().err
     assert records[0]["learning_rate"] == 1e-3
     assert len(records) == SHORT.epochs
 
@@ -87,7 +87,7 @@ def test_broken_state_is_ignored(tmp_path, capsys):
     path = tmp_path / "model.checkpoint"
     path.write_bytes(b"torn")
     train(path, replace(SHORT, epochs=1))
-    assert "model.checkpoint: ignored, it cannot be read" in capsys.readouterr().err
+    assert "model.checkpoint: ignored: it cannot be read" in capsys.readouterr().err
 
 
 def test_short_training_writes_no_state(tmp_path):

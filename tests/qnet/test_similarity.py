@@ -45,7 +45,7 @@ def test_a_protocol_within_the_training_range_is_not_remarked(same):
         ({"te_s": [0.008, 0.010, 0.015]}, ["echo times [ms]", "8, 10, 15"]),
         ({"voxel_size_mm": [1.5, 1.5, 3.0]}, ["voxel edges", "1.5, 1.5, 3", "0.6 to 0.8"]),
         ({"decisions": {"Manufacturer": "GE"}}, ["manufacturer", "GE", "SIEMENS"]),
-        ({"tr_s": None}, ["repetition time", "not known"]),
+        ({"tr_s": None}, ["repetition time", "unknown for this scan"]),
         ({"flip_angle_deg": 6.0}, ["flip angle", "6", "24"]),
     ],
 )

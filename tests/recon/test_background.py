@@ -144,7 +144,7 @@ def test_a_bad_voxel_changes_the_rest_by_less_than_one_percent(method, voxel, va
 def test_a_mask_without_room_for_a_sphere_is_refused_with_its_numbers(method, radius):
     mask = np.zeros(SHAPE, bool)
     mask[30:33, 30:33, 20] = True
-    with pytest.raises(ValueError, match=f"holds a sphere of {radius} mm, found 9 voxels"):
+    with pytest.raises(ValueError, match=f"a sphere of {radius} mm radius, found 9 voxels"):
         remove(INNER, method, mask)
 
 

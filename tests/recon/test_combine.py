@@ -77,5 +77,5 @@ def test_inputs_stay():
 
 
 def test_a_range_that_runs_backwards_is_refused():
-    with pytest.raises(ValueError, match="expected first_echo up to last_echo, found 6 and 2"):
+    with pytest.raises(ValueError, match="expected first_echo not above last_echo, found 6 and 2"):
         echo_range(6, first_echo=6, last_echo=2)

@@ -139,7 +139,7 @@ def test_settings_change_the_result(folder, tmp_path):
         ("dipole", "threshold=0", "threshold"),
         ("dipole", "method=magic", "method"),
         ("bfr", "pipeline=best", "--set pipeline: 'best' is not one of"),
-        ("end-to-end", "threshold=0.2", "expected section.threshold, found it in brain_mask, local_field"),
+        ("end-to-end", "threshold=0.2", "expected SECTION.threshold (sections brain_mask, local_field"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(folder, tmp_path, capsys, stage, setting, message):

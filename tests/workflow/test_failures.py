@@ -103,7 +103,7 @@ def test_a_real_run_tells_what_failed_why_and_how_to_go_on(repository, tmp_path)
         "job of wrong, tried 2 times\n  ValueError: scan.nii: expected rad, found deg\n    | job · scan=wrong",
         "  log: results/x/logs/wrong.log\n  → correct this input first",
         "job of killed, tried 2 times\n  killed by SIGKILL\n    | job · scan=killed",
-        "most likely for memory (700 MB requested): run fewer jobs at once",
+        "most likely for lack of memory (700 MB requested): run fewer jobs at once",
         CORRECT,
     ):
         assert expected in end

@@ -152,7 +152,7 @@ def test_a_raw_image_from_the_future_is_refused_before_any_job(finished):
     image = RUN / "rawdata/sub-01/anat/sub-01_echo-2_part-phase_MEGRE.nii.gz"
     os.utime(finished / image, (4e9, 4e9))  # 2096
     text = run(finished, "--dry-run", "--", str(CHI), code=1)
-    assert f"{image}: expected a time of change that has passed, found 2096-" in text
+    assert f"{image}: expected a modification time in the past, found 2096-" in text
     assert f"touch {image}" in text
 
 

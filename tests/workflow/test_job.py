@@ -91,7 +91,7 @@ DAMAGES = {
 def test_an_altered_input_is_refused(folder, damage):
     reconstruct(folder)
     DAMAGES[damage]()
-    with pytest.raises(AlteredFileError, match=f"Delete {MAP} and run again: it will be made anew. Masks") as error:
+    with pytest.raises(AlteredFileError, match=f"Delete {MAP} and run again to remake it. Do not edit") as error:
         tabulate(folder)
     assert "as rule combine wrote it, found" in str(error.value)
     assert "AlteredFileError" in (folder / "results/x/logs/tabulate.log").read_text()
@@ -198,5 +198,5 @@ def test_a_file_from_the_future_is_refused(folder):
     check_clock([RAW, "gone"])
     tomorrow = time.time() + 86400
     os.utime(folder / RAW, (tomorrow, tomorrow))
-    with pytest.raises(ValueError, match=rf"{RAW}: expected a time of change that has passed, found .*touch {RAW}"):
+    with pytest.raises(ValueError, match=rf"{RAW}: expected a modification time in the past, found .*touch {RAW}"):
         check_clock([RAW])

@@ -17,7 +17,7 @@ def test_it_says_what_it_is_for_and_what_not(run):
     _, text = run
     assert "Research use only" in text
     assert "## Intended use" in text
-    assert "knows HH and HC" in text
+    assert "knows only HH and HC" in text
     assert "5 controls" in text
 
 

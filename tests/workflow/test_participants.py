@@ -191,7 +191,7 @@ def test_a_third_group_is_told_once_with_what_to_write(path):
     path.write_text(TABLE + "sub-05\t70\tF\tPD\n")
     assert told(path) == (
         f"{path}: expected the two groups HC and HH in column `group`, found HC (2), HH (2), PD (1): name two groups, "
-        "or list which labels count; all others take part in the maps alone, "
+        "or list which labels count; other labels get maps only, "
         'for example --config "participants={negative_labels: [HC], positive_labels: [HH]}"'
     )
     assert told(path, "sub-05") == "" and not found(path, subjects=[*SUBJECTS, "sub-05"]).maps_only

@@ -15,7 +15,7 @@ from workflow.lib.planning.costs import ANY, DISK, SECONDS, SEPARATE, TOGETHER, 
 from workflow.lib.planning.measured import Job, cpu_seconds, finished_jobs, rule_and_scan
 from workflow.lib.planning.missing import Found, Missing
 from workflow.lib.planning.plan import HERE, SHIPPED, STEP_S, UNKNOWN, cluster_seconds, make_plan
-from workflow.lib.planning.plan_text import duration, rounded, text
+from workflow.lib.planning.plan_text import text
 from workflow.lib.planning.schedule import components, contract, makespan
 
 SIZE = Size(voxels=2.0, echoes=6, scans=4, slices=5, side=100, folds=2, image_epochs=3)
@@ -135,17 +135,6 @@ def test_warnings_say_what_is_far_unknown_or_too_large(tmp_path):
         and {row.rule: row.source for row in far.rows}["dream"] == UNKNOWN
     )
     assert "disk is too small" in text(plan(tmp_path, [job("unwrap_phase")]), free_mb=1)
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"), [(0, "0"), (0.001, "<0.01"), (0.0432, "0.04"), (0.432, "0.43"), (7.123, "7.1"), (1234, "1200")]
-)
-def test_no_digit_is_shown_that_means_nothing(value, shown):
-    assert rounded(value) == shown
-
-
-def test_seconds_read_well():
-    assert [duration(s) for s in (40, 600, 3 * 3600, 5 * 86400)] == ["40 s", "10 min", "3.0 h", "5.0 days"]
 
 
 def test_the_part_of_a_job_that_snakemake_did_not_see_counts_too():

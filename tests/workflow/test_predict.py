@@ -89,7 +89,7 @@ def test_the_page_stands_alone_and_says_what_it_is(usual):
     _, page = usual
     assert "Research use only" in page
     assert "MODEL TRAINED ON SYNTHETIC DATA" in page
-    assert "means nothing for a real person" in page
+    assert "says nothing about a real person" in page
     assert page.count("data:image/png;base64,") == 3
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.workflow.recorded_run import NOON, Run
 from workflow.lib.jobs.listener import Screen
-from workflow.lib.jobs.progress import Work, benchmark_seconds, duration, line, rounded
+from workflow.lib.jobs.progress import Work, benchmark_seconds, line
 
 
 class Terminal(io.StringIO):
@@ -127,21 +127,6 @@ def test_a_closed_terminal_ends_nothing():
     run.watch.progress.screen = Screen(io.StringIO())
     run.watch.progress.screen.stream.close()
     run.finish(1, 0)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (59.6, "1 min"), (200, "3 min 20 s"), (4200, "1 h 10 min"), (7200, "2 h"), (183600, "2 d 3 h")],
-)
-def test_durations_are_readable(seconds, text):
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(1, "5 s"), (42, "40 s"), (200, "3 min"), (4321, "1 h 10 min"), (50000, "14 h")]
-)
-def test_what_is_estimated_is_rounded(seconds, text):
-    assert duration(rounded(seconds)) == text
 
 
 def test_a_long_run_tells_the_day_of_its_end():

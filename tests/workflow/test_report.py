@@ -148,7 +148,7 @@ def test_report_without_warnings_has_no_alert(evaluated, tmp_path):
 def test_report_without_any_optional_part(evaluated, tmp_path):
     html = make_report(evaluated, tmp_path, tables=[evaluated["table1"], evaluated["table3"]], figures=[])
     assert "Scan level: one decision per subject" in html and "Primary contrast" not in html
-    assert "Beside the paper" not in html and "retrained" not in html
+    assert "Compared with the paper" not in html and "retrained" not in html
 
 
 def test_report_opens_its_results_with_the_primary_contrast(evaluated, tmp_path):
@@ -222,7 +222,7 @@ def test_report_opens_with_what_was_skipped_and_counts_it(evaluated, tmp_path):
     html = make_report(evaluated, tmp_path, flow=flow(groups, ["sub-02", "sub-03"], skipped, {"sub-03": ["no age"]}))
     assert html.index("expected 3 echoes, found 2") < html.index("no age") < html.index("<h1>")
     assert NASTY not in html and "<b>HH</b>" not in html
-    rows = re.search(r"Participants flow.*?</table>", html, re.S)[0].split("<tr")[2:]
+    rows = re.search(r"<h3>Flow of participants.*?</table>", html, re.S)[0].split("<tr")[2:]
     counts = [[int(n) for n in re.findall(r'<td class="n">(\d+)</td>', row)] for row in rows]
     assert counts == [[3, 1, 2], [1, 0, 1], [1, 0, 1], [1, 1, 0]]
 

@@ -71,7 +71,7 @@ def test_a_file_that_is_gone_or_newer_is_named(tiny):
     with deleted(tiny / "results/tiny/sub-02.html"), edited(participants, replaced("\n", "\n\n")):
         text = why(tiny)
     assert "output missing: results/tiny/sub-02.html\n    subject_page 1\n" in text
-    assert "newer than what was made from it: results/tiny/rawdata/participants.tsv\n    folds 1\n" in text
+    assert "newer than the files made from it: results/tiny/rawdata/participants.tsv\n    folds 1\n" in text
 
 
 def test_what_an_interrupted_run_left_and_what_is_forced_are_told(tiny):
@@ -89,7 +89,7 @@ def test_what_an_interrupted_run_left_and_what_is_forced_are_told(tiny):
 def test_a_first_run_is_told(tiny):
     field = "/".join(("results/first", "work", "sub-01", "sub-01_desc-total_fieldmap.nii"))
     text = why(tiny, "--config", "dataset=first", "--", field)
-    assert text.startswith("5 of 5 jobs would run.\n\nnot made so far\n    simulate_subject 1, prepare_echoes 1, ")
+    assert text.startswith("5 of 5 jobs would run.\n\nnot made yet\n    simulate_subject 1, prepare_echoes 1, ")
 
 
 def test_a_refusal_is_told_as_snakemake_does(tiny):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from qnet.labels import RESEARCH_USE
 from recon.files.atomic import atomic
 from workflow.cli.snakemake import ALL_CORES, SNAKEFILE, says_where, start
 from workflow.lib.record.versions import project_version
@@ -15,11 +16,11 @@ QUERY = "megre"  # the one kind of image that a filter file can speak of
 USAGE = """q-net BIDS_DIR OUTPUT_DIR {participant,group} [OPTIONS] [ARGUMENTS OF SNAKEMAKE]
        q-net COMMAND [ARGUMENTS]"""
 DESCRIPTION = """Q-Net: from raw multi-echo gradient echo images to susceptibility, R2* and T1-weighted maps, and to a
-two-group diagnosis. Research use only: not a medical device, not for diagnosis.
+two-group diagnosis. {research_use}
 
-commands (q-net COMMAND --help says more):
+commands (details: q-net COMMAND --help):
 {commands}"""
-EPILOG = """Every other argument goes to Snakemake and stands behind the three positional ones, for example --dry-run,
+EPILOG = """All other arguments are passed to Snakemake; put them after the three positional ones. Examples: --dry-run,
 --use-conda, --workflow-profile slurm, or --config KEY=VALUE for any value of config.yaml.
 
 examples:
@@ -55,8 +56,9 @@ def main(words: Sequence[str], commands: Mapping[str, str]) -> None:
 def parser(commands: Mapping[str, str]) -> argparse.ArgumentParser:
     """All options, in groups."""
     listed = "\n".join(f"  {name:<11}{text}" for name, text in commands.items())
+    about = DESCRIPTION.format(research_use=RESEARCH_USE, commands=listed)
     top = argparse.ArgumentParser(
-        prog="q-net", usage=USAGE, description=DESCRIPTION.format(commands=listed), epilog=EPILOG, add_help=False,
+        prog="q-net", usage=USAGE, description=about, epilog=EPILOG, add_help=False,
         allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     _positional(top.add_argument_group("positional arguments"))
@@ -72,8 +74,8 @@ def _positional(group: argparse._ArgumentGroup) -> None:
     group.add_argument("output_dir", metavar="OUTPUT_DIR", type=Path, help="folder of the results")
     group.add_argument(
         "level", metavar="{participant,group}", choices=TARGETS,
-        help="participant: maps and a page per scan; group: these, training, evaluation and report, for which "
-        "BIDS_DIR/participants.tsv names age, sex and group",
+        help="participant: maps and a page per scan; group: these, then training, evaluation and report, which need "
+        "age, sex and group in BIDS_DIR/participants.tsv",
     )  # fmt: skip
 
 
@@ -101,7 +103,11 @@ def _performance(group: argparse._ArgumentGroup) -> None:
         "--nprocs", "--n-cpus", "--nthreads", metavar="N", type=int, help="processor cores to use (default: all)"
     )
     group.add_argument(
-        "--mem", "--mem-gb", metavar="GB", type=float, help="memory of all jobs that run at once [GB] (default: any)"
+        "--mem",
+        "--mem-gb",
+        metavar="GB",
+        type=float,
+        help="memory of all jobs running at once [GB] (default: no limit)",
     )
 
 
@@ -179,12 +185,12 @@ def named_folders(pairs: Sequence[str]) -> dict[str, str]:
     """Absolute folder by name, of words NAME=PATH; a PATH alone is named `user`."""
     named = [pair.partition("=")[::2] if "=" in pair else ("user", pair) for pair in pairs]
     if len({name for name, _ in named}) < len(named):
-        raise ValueError(f"--derivatives: expected NAME=PATH, each with another NAME, found {' '.join(pairs)}")
+        raise ValueError(f"--derivatives: expected NAME=PATH, each with a different NAME, found {' '.join(pairs)}")
     return {name: str(Path(path).resolve()) for name, path in named}
 
 
 def read_filters(path: Path) -> dict:
-    """The filters of the echo images in a filter file; which entities there may be, the config's schema says."""
+    """The filters of the echo images in a filter file; the config's schema checks the entities."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -197,11 +203,11 @@ def read_filters(path: Path) -> dict:
 def check_outside(name: str, folder: Path, bids_dir: Path) -> None:
     """ValueError where something would be written into the dataset; its `derivatives` are for that."""
     if folder.is_relative_to(bids_dir) and not folder.is_relative_to(bids_dir / "derivatives"):
-        raise ValueError(f"{folder}: expected {name} outside of BIDS_DIR or in its derivatives, found it in {bids_dir}")
+        raise ValueError(f"{folder}: expected {name} outside BIDS_DIR or in its derivatives, found it in {bids_dir}")
 
 
 def link_stages(link: Path, folder: Path) -> None:
-    """Let intermediate files, which the workflow knows as OUTPUT_DIR/work, lie in WORK; those already there stay."""
+    """Put intermediate files, which the workflow knows as OUTPUT_DIR/work, in WORK; existing ones stay there."""
     folder.mkdir(parents=True, exist_ok=True)
     if link.is_symlink():
         link.unlink()

@@ -1,4 +1,4 @@
-"""`q-net prepare`: make ready, where there is a network, what nodes without one need.
+"""`q-net prepare`: with internet access, fetch and check what nodes without it need.
 
 Prints what is ready and what is missing; the exit status is 1 where something is missing.
 """

@@ -11,15 +11,15 @@ SNAKEFILE = ("--snakefile", str(HOME / "workflow" / "Snakefile"))
 ALL_CORES = ("--cores", "all")
 HELP = """usage: q-net {command} [TARGETS] [ARGUMENTS OF SNAKEMAKE]
 
-Results are those below results/<dataset>/ in the current folder; without --cores, a run uses all cores.
-Every argument is Snakemake's own: `snakemake --help` lists them. Those most used:
+Results go to results/<dataset>/ in the current folder; without --cores, a run uses all cores.
+All arguments are Snakemake's own (see `snakemake --help`). The most common ones:
 
   --config bids_dir=FOLDER dataset=NAME   your data; without bids_dir a cohort is simulated
   --configfile FILE …                     your own values of config.yaml
   --cores N                               processor cores to use
-  --dry-run                               list the jobs, run none
-  --use-conda                             every rule in its own conda environment
-  --workflow-profile slurm                on a SLURM cluster
+  --dry-run                               list the jobs without running them
+  --use-conda                             run every rule in its own conda environment
+  --workflow-profile slurm                run on a SLURM cluster
 
 targets: all (default), maps (stop after the maps; needs no groups), simulate (only write the simulated cohort)
 """
@@ -39,7 +39,7 @@ def with_snakefile(words: Sequence[str]) -> list[str]:
 
 
 def says_where(words: Sequence[str]) -> bool:
-    """Whether words say on how many cores, or on which cluster, to run; else Snakemake would refuse them."""
+    """Whether the words give a number of cores or a cluster; without either Snakemake would refuse them."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-c", "--cores")
     parser.add_argument("-j", "--jobs", nargs="?", const="unlimited")

@@ -1,4 +1,4 @@
-"""`q-net stale [ARGUMENTS OF SNAKEMAKE]`: files of scans that are no longer part of a run, one a line."""
+"""`q-net stale [ARGUMENTS OF SNAKEMAKE]`: files of scans that are no longer part of a run, one per line."""
 
 from collections.abc import Sequence
 

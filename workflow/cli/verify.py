@@ -9,7 +9,7 @@ from workflow.lib.jobs.audit import Audit, audit
 
 
 def text(folder: Path, found: Audit) -> str:
-    """What was found, a line a file that differs or is missing, and a summary."""
+    """One line per file that differs or is missing, and a summary."""
     lines = [f"{name}: {line}" for name, lines in found.remarks().items() for line in lines]
     return "\n".join([*lines, f"{folder}: {found.summary()}"])
 

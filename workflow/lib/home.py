@@ -1,4 +1,4 @@
-"""Where the project's own files lie: rules, configuration, resources."""
+"""Where the project's own files are: rules, configuration, resources."""
 
 from pathlib import Path
 

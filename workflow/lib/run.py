@@ -1,4 +1,4 @@
-"""What the rules of a run are made from: its settings, its scans and where its files lie."""
+"""What the rules of a run are made from: its settings, its scans and the paths of its files."""
 
 import os
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
-"""Numbers and lists in words, as pages, texts and messages of the workflow write them."""
+"""Numbers, times and lists in words, as pages, texts and messages of the workflow write them."""
 
 from collections.abc import Iterable, Mapping
+from math import floor, log10
 
 import numpy as np
 
@@ -40,6 +41,35 @@ def p_value(p: float) -> str:
 def plain(values: Iterable[float], digits: int = 4) -> list[str]:
     """Numbers to so many significant digits, without trailing zeros or exponents."""
     return [np.format_float_positional(float(f"{v:.{digits}g}"), trim="-") for v in values]
+
+
+def two_digits(value: float) -> str:
+    """A number to two significant digits: 0.43, 7.1, 38, 1200; `<0.01` for what is smaller."""
+    if value < 0.005:
+        return "<0.01" if value else "0"
+    decimals = max(1 - floor(log10(value)), 0)
+    return f"{round(value, 1 - floor(log10(value))):.{min(decimals, 2)}f}"
+
+
+def duration(seconds: float) -> str:
+    """A time in two units at most: `45 s`, `3 min 20 s`, `1 h 10 min`, `2 d 3 h`."""
+    whole = round(seconds)
+    for unit, name, part, part_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= unit:
+            rest = whole % unit // part
+            return f"{whole // unit} {name}" + (f" {rest} {part_name}" if rest else "")
+    return f"{whole} s"
+
+
+def rounded(seconds: float) -> float:
+    """A time that claims no more than an estimate can: to 5 s, minutes, 10 minutes, hours."""
+    step = next(step for limit, step in ((60, 5), (3600, 60), (36000, 600), (float("inf"), 3600)) if seconds < limit)
+    return max(step, step * round(seconds / step))
+
+
+def estimated(seconds: float) -> str:
+    """An estimate of a time in words, without digits that it cannot know."""
+    return duration(rounded(seconds))
 
 
 def counts(numbers: Mapping[str, int]) -> str:

@@ -9,7 +9,7 @@ from recon.files.sidecars import provenance
 from recon.registry import taken
 from workflow.lib.jobs.job import job
 
-SINGLE_ECHO = "one echo gives no R2*: susceptibility alone found the structures of the inversion"
+SINGLE_ECHO = "a single echo gives no R2*: the inversion found its structures by susceptibility alone"
 
 
 def main(

@@ -22,7 +22,7 @@ def main(description: str, links: dict[str, str], simulated: bool) -> None:
         "GeneratedBy": [{"Name": "Q-Net", "Version": project_version(), "Description": ABOUT}],
         "SourceDatasets": [{"URL": link} for link in links.values()],
         "DatasetLinks": links,  # what bids:raw: stands for in Sources
-        "HowToAcknowledge": "Cite what methods.md, beside the folder derivatives, lists for this very configuration.",
+        "HowToAcknowledge": "Cite the references in methods.md (beside the folder derivatives), which fit this run.",
     }
     folder = Path(description).parent
     for suffix, meaning in SIDECARS.items():

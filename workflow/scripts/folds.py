@@ -1,7 +1,7 @@
 """Participants table → folds of subjects."""
 
-from qnet.atomic import atomic
 from qnet.folds import Folds, make_folds
+from qnet.tables import write_table
 from workflow.lib.jobs.job import job
 from workflow.lib.study.participants import to_diagnose
 
@@ -10,8 +10,7 @@ def main(participants: str, folds: str, cfg: dict) -> None:
     """`cfg`: sections `folds` and `participants`, and `subjects`, the ids to keep (`sub-01`)."""
     table = to_diagnose(participants, cfg["participants"], cfg["subjects"])
     dealt = make_folds(table, Folds(**cfg["folds"]))
-    with atomic(folds) as part:
-        dealt.to_csv(part, sep="\t", index=False)
+    write_table(folds, dealt, digits=None)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A stack of slices and a trained run → what every network says about the scan, and where it sees evidence."""
+"""A stack of slices and a trained run → the scores of every network for the scan, and where it sees evidence."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from workflow.lib.study.participants import age_of
 
 
 def main(stack: str, bundle: str, scores: str, threads: int, age_column: str, participants: str | None = None) -> None:
-    """The weights lie beside `bundle`; their checksums are verified."""
+    """The weights are beside `bundle`; their checksums are verified."""
     age = age_of(participants, participant_of(stack), age_column)
     found = apply_run(stack, read_bundle(bundle), Path(bundle).parent, age, prepare_torch(threads))
     with atomic(scores) as part:

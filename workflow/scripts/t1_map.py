@@ -29,7 +29,7 @@ def main(
     about = {"SkullStripped": True, "Sources": (*map(raw_uri, series.files), *facts.sources)}
     about["FlipAngle"] = list(flips_deg)
     write_volume(t1, fit.t1_s, echoes, {"Description": "longitudinal relaxation time T1", "Units": "s", **about})
-    note = {} if r2star else {"Note": "as it is at the echo time: a single echo gives no R2*"}
+    note = {} if r2star else {"Note": "weighted by the R2* decay until the echo: a single echo gives no R2*"}
     density = {"Description": "proton density times receive sensitivity", "Units": "arbitrary"}
     write_volume(pd, fit.pd, echoes, {**density, **about, **note})
 

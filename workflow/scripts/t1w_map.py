@@ -21,7 +21,7 @@ def from_first_echo(
         "R2starDecayRemoved": cfg["remove_r2star_decay"] and r2star_hz is not None,
     }
     if r2star_hz is None:
-        sidecar["Note"] = "R2* decay of the echo stays: a single echo gives no R2*"
+        sidecar["Note"] = "R2* decay of the echo not removed: a single echo gives no R2*"
     return image, {key: value for key, value in sidecar.items() if value is not None}
 
 

@@ -6,7 +6,7 @@ nothing again.
 
 from dataclasses import dataclass
 
-LSTM = "A bidirectional LSTM ({hidden_size} units) judged the sequence of embedded slices by "
+LSTM = "A bidirectional LSTM ({hidden_size} units) classified the sequence of embedded slices from "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,8 @@ HEADS = {
     "mean": Head(sentence=LSTM + "the mean of its outputs"),
     "attention": Head(sentence=LSTM + "the mean of its outputs weighted by gated attention", references=("ilse2018",)),
     "measured": Head(
-        sentence="Scans were judged by a linear model of what the encoder, pre-trained on simulated subjects, measures "
-        "of each nucleus, relative to what is usual at the age",
+        sentence="Scans were classified by a linear model of the measurements of each nucleus by an encoder that was "
+        "pre-trained on simulated subjects, relative to the values usual at that age",
         reads_an_encoder=True,
     ),
 }

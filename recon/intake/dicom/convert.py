@@ -62,7 +62,7 @@ class Conversion:
         return "\n".join([self._headline(), *self._details()])
 
     def _headline(self) -> str:
-        outcome = "already there, left alone" if self.already_there else f"{len(self.series)} series"
+        outcome = "already there, not changed" if self.already_there else f"{len(self.series)} series"
         return f"{self.subject} (folder {printable(self.folder)}): {'refused' if self.problems else outcome}"
 
     def _details(self) -> list[str]:
@@ -122,7 +122,7 @@ def _convert_subject(label: str, folder: Path, bids_dir: Path, converter: str) -
     except IntakeError as error:
         written[2].extend(error.problems)
     except OSError as error:  # without its path, which may hold a name
-        found = error.strerror or "an error of the disk"
+        found = error.strerror or "a disk error"
         written[2].append(Problem(folder.name, "files that can be read and written", found))
     series, skipped, problems = written
     return Conversion(
@@ -204,8 +204,8 @@ def _describe(bids_dir: Path) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Command line; 1 where a subject was refused."""
     parser = argparse.ArgumentParser(prog="python -m recon.intake.dicom.convert", description="DICOM folders to BIDS.")
-    parser.add_argument("dicom_dir", type=Path, help="one folder a subject, or the DICOM files of one subject")
-    parser.add_argument("bids_dir", type=Path, help="BIDS dataset to write to; its subjects are left alone")
+    parser.add_argument("dicom_dir", type=Path, help="one folder per subject, or the DICOM files of one subject")
+    parser.add_argument("bids_dir", type=Path, help="BIDS dataset to write to; subjects already in it are not changed")
     arguments = parser.parse_args(argv)
     try:
         done = convert(

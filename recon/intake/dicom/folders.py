@@ -25,7 +25,7 @@ def subject_folders(dicom_dir: Path, bids_dir: Path) -> dict[str, Path]:
         return {ONE_SUBJECT: dicom_dir}
     if loose or not folders:
         found = "DICOM files beside folders" if loose else "neither"
-        raise IntakeError([Problem(str(dicom_dir), "one folder a subject, or DICOM files of one subject", found)])
+        raise IntakeError([Problem(str(dicom_dir), "one folder per subject, or DICOM files of one subject", found)])
     labelled = _labelled(folders, "sub-")
     if problems := _shared_examinations(dicom_dir, folders):
         raise IntakeError(problems)
@@ -38,7 +38,7 @@ def _shared_examinations(dicom_dir: Path, folders: Iterable[Path]) -> list[Probl
     for folder in folders:
         for examination in _studies(folder):
             holders[examination].append(folder.name)
-    expected = "one folder a subject, with all its series inside (DICOM_DIR/subject/series)"
+    expected = "one folder per subject, with all its series inside (DICOM_DIR/subject/series)"
     shared = dict.fromkeys(tuple(names) for names in holders.values() if len(names) > 1)
     found = [f"one examination in {len(names)} folders: {', '.join(names)}" for names in shared]
     return [Problem(str(dicom_dir), expected, text) for text in found]
@@ -91,5 +91,5 @@ def visits(folder: Path) -> dict[str, Path]:
     if not sessions:
         return {"": folder}
     if len(inside) > len(sessions) or _has_dicom(folder):
-        raise IntakeError([Problem(folder.name, "nothing but ses-* folders beside a ses-* folder", "more than that")])
+        raise IntakeError([Problem(folder.name, "only ses-* folders beside a ses-* folder", "other folders or files")])
     return {f"_ses-{label}": visit for label, visit in _labelled(sessions, "ses-").items()}

@@ -256,7 +256,7 @@ def test_a_subjects_own_folder_is_refused(tmp_path, capfd, implicit):
         make_implicit(tmp_path / "dicom")
     assert main([str(tmp_path / "dicom"), str(tmp_path / "bids")]) == 1
     told = "".join(capfd.readouterr()).lower()
-    assert "expected one folder a subject, with all its series inside (dicom_dir/subject/series)" in told
+    assert "expected one folder per subject, with all its series inside (dicom_dir/subject/series)" in told
     assert "found one examination in 3 folders: echo 0, echo 1, echo 2" in told
     assert_tells_nobody(told)
     assert_nothing_written(tmp_path / "bids")
@@ -470,7 +470,7 @@ def test_folders_that_cannot_be_told_apart_are_refused(tmp_path, names, message)
 def test_an_empty_dicom_folder_is_refused(tmp_path, capsys):
     (tmp_path / "dicom").mkdir()
     assert main([str(tmp_path / "dicom"), str(tmp_path / "bids")]) == 1
-    assert "expected one folder a subject, or DICOM files of one subject, found neither" in capsys.readouterr().err
+    assert "expected one folder per subject, or DICOM files of one subject, found neither" in capsys.readouterr().err
 
 
 def test_output_inside_the_input_is_refused(tmp_path):

@@ -55,4 +55,4 @@ def test_labels_that_are_not_there_are_refused_with_those_that_are(dataset):
 
 def test_a_filter_that_fits_nothing_says_so(dataset):
     _, problems = selected(dataset, ["01"], acquisition="other")
-    assert "that `select` takes, found none" in str(problems["sub-01"][0])
+    assert "that match `select`, found none" in str(problems["sub-01"][0])

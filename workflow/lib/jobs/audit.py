@@ -72,7 +72,7 @@ def _altered(written: Written) -> list[str]:
 
 
 def _results(folder: Path) -> Iterator[Path]:
-    """The files of a run but for what others keep."""
+    """The files of a run, except those that other tools keep there."""
     for path in folder.iterdir():
         if path.is_dir() and path.name not in KEPT_BY_OTHERS:
             yield from (file for file in path.rglob("*") if file.is_file())

@@ -17,8 +17,8 @@ from recon.files.atomic import atomic
 FOLDER = "checksums"
 LOG = re.compile(r"(.+?)/logs/(?:variants/[^/]+/|sub-[^/]+/(?:ses-[^/]+/)?)?[^/]+")  # as in setup/paths.py
 ADVICE = (
-    "Delete {file} and run again: it will be made anew. Masks, labels and T1w images of your own belong into "
-    "`derivatives`, see docs/reference/input.md"
+    "Delete {file} and run again to remake it. Do not edit files of the results: put your own masks, labels and T1w "
+    "images in `derivatives`, see docs/reference/input.md"
 )
 
 
@@ -47,29 +47,31 @@ def sha256(path: str | Path) -> str:
 
 
 def run_folder(log: str) -> Path:
-    """`results/NAME` of the log `results/NAME/logs/…`, wherever the results lie and whatever is called `logs` there."""
+    """`results/NAME` of the log `results/NAME/logs/…`, wherever the results are and whatever else is called `logs`."""
     return Path(LOG.fullmatch(log)[1])
 
 
 def job_record(log: str) -> Path:
-    """Where the record of the job with this log lies: no two jobs share a log."""
+    """Path of the record of the job with this log: no two jobs share a log."""
     folder = run_folder(log)
     return folder / FOLDER / "jobs" / Path(log).relative_to(folder / "logs").with_suffix(".json")
 
 
 def file_record(folder: Path, file: Path) -> Path:
-    """Where the sums of an output lie; `file`: from the run's folder."""
+    """Path of the checksums of an output; `file` is relative to the run's folder."""
     return folder / FOLDER / "files" / f"{file}.sha256"
 
 
 def read_file_record(path: Path, folder: Path) -> Written:
-    """Read the sums of an output of the run in `folder`; ValueError names a record that is none."""
+    """Read the checksums of an output of the run in `folder`; ValueError where the record is invalid."""
     try:
         rule, *lines = path.read_text(encoding="utf-8").splitlines()
         pairs = [line.split("  ", 1) for line in lines]
         return Written(rule=rule.removeprefix("# "), sums={folder / file: found for found, file in pairs})
     except ValueError as error:
-        raise ValueError(f"{path}: expected sums as `sha256sum` writes them, found {error}. Delete it") from None
+        raise ValueError(
+            f"{path}: expected checksums as `sha256sum` writes them, found {error}. Delete this file"
+        ) from None
 
 
 def recorded(file: str | Path) -> Written | None:
@@ -82,7 +84,7 @@ def recorded(file: str | Path) -> Written | None:
 
 
 def differences(written: Written) -> list[str]:
-    """What is wrong with the files of a record, a line each."""
+    """What is wrong with the files of a record, one line each."""
     found = {file: sha256(file) if file.is_file() else "no file" for file in written.sums}
     return [
         f"{file}: expected SHA-256 {expected[:16]}… as rule {written.rule} wrote it, found {found[file]:.16}"
@@ -116,7 +118,7 @@ def verified(inputs: Iterable[str]) -> dict[str, str]:
 
 
 def forget(log: str, outputs: Iterable[str]) -> None:
-    """Remove the records of a job that begins: none may stand beside a file that it does not describe."""
+    """Remove the records of a job that begins: no record may remain beside a file that it does not describe."""
     folder = run_folder(log)
     for path in (job_record(log), *(file_record(folder, Path(file).relative_to(folder)) for file in outputs)):
         path.unlink(missing_ok=True)

@@ -39,7 +39,7 @@ class ErrorRecord:
 
     @property
     def sentence(self) -> str:
-        """The problems, a line each; else name and text of the exception."""
+        """The problems, one line each; else name and text of the exception."""
         if self.problems:
             return "\n".join(str(Problem(**problem)) for problem in self.problems)
         return f"{self.error}: {self.message}" if self.message else self.error
@@ -59,7 +59,7 @@ def kind_of(error: BaseException) -> str:
 
 
 def record_of(error: BaseException, rule: str, wildcards: dict[str, str]) -> ErrorRecord:
-    """The record of an exception that a job raised; `problems` of the exception are taken over."""
+    """The record of an exception that a job raised, with the exception's `problems` if it has any."""
     problems = [problem.as_dict() for problem in getattr(error, "problems", ())]
     name, message = type(error).__name__, str(error)
     return ErrorRecord(
@@ -68,7 +68,7 @@ def record_of(error: BaseException, rule: str, wildcards: dict[str, str]) -> Err
 
 
 def error_path(log: str | Path) -> Path:
-    """Where the record of the job with this log lies."""
+    """Path of the record of the job with this log."""
     return Path(log).with_suffix(".error.json")
 
 
@@ -79,7 +79,7 @@ def write_error(log: str | Path, record: ErrorRecord) -> None:
 
 
 def read_error(log: str | Path | None, began_s: float) -> ErrorRecord | None:
-    """What a job that began then [s since the epoch] left; None where it left nothing, or nothing that can be read."""
+    """The record of a job that began then [s since the epoch]; None where there is none that can be read."""
     try:
         return ErrorRecord(**json.loads(read_since(log and error_path(log), began_s)))
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Hear of failed jobs, remember what they left, and say of each at once in a line what happened."""
+"""Listen for failed jobs, keep what they left, and report each at once in one line."""
 
 import logging
 
@@ -37,7 +37,7 @@ class FailedJobs(Listener):
             self.others.append(str(record.msg))
 
     def on_job_error(self, record: logging.LogRecord) -> None:
-        """A job has failed; those of a group have been told of together."""
+        """A job has failed; the jobs of a group have been reported together."""
         if record.indent:
             return
         end = self.ends.pop(record.thread, "") or how_it_ended(record.rule_msg or "")

@@ -23,9 +23,9 @@ ENDED = {
     CANCELLED: re.compile(r"SIGINT|SIGTERM|status 130|status 143|CANCELLED|NODE_FAIL"),
 }
 ADVICE = {
-    DISK: "free disk space, or make the folder writable, where the message says",
+    DISK: "free disk space, or make the folder in the message writable",
     CANCELLED: "it was cancelled; nothing needs fixing",
-    DATA: "correct this input first: the job fails in the same way until then",
+    DATA: "correct this input first; until then the job fails in the same way",
 }
 RESUME = "Run the same command again to resume; finished jobs are kept."
 CORRECT = "Correct the input named above, then run the same command again; finished jobs are kept."
@@ -60,7 +60,7 @@ class Failure:
 
     @property
     def message(self) -> str:
-        """What went wrong in the job's own words; where it left none, how its process ended."""
+        """What went wrong in the job's own words; if it left none, how its process ended."""
         return self.record.sentence if self.record else self.end or "it ended without a message"
 
     @property
@@ -105,7 +105,7 @@ def how_it_ended(message: str) -> str:
 
 
 def last_words(cluster_text: str) -> str:
-    """The line of SLURM's log that says best what ended a job from outside, or nothing."""
+    """The line of SLURM's log that best explains what ended a job from outside, or nothing."""
     for sign in ENDED.values():
         if found := next((line for line in cluster_text.splitlines() if sign.search(line)), None):
             return found.strip()
@@ -124,12 +124,11 @@ def advice(failure: Failure) -> str:
 def _about_memory(failure: Failure) -> str:
     asked = f" ({failure.asked_mb} MB requested)" if failure.asked_mb else ""
     smaller = f"lower `{BATCHES[failure.rule]}`, " if failure.rule in BATCHES else ""
-    why = f"it ran out of memory{asked}" if failure.record else f"it was killed, most likely for memory{asked}"
+    why = f"it ran out of memory{asked}" if failure.record else f"it was killed, most likely for lack of memory{asked}"
     if failure.cluster_log:
         return f"{why}: {smaller}raise `mem_mb` of {failure.rule} in the profile"
-    return (
-        f"{why}: {smaller}run fewer jobs at once (a smaller --cores), or --resources mem_mb=N, what this computer has"
-    )
+    advice = "run fewer jobs at once (a smaller --cores), or set --resources mem_mb=N to this computer's memory"
+    return f"{why}: {smaller}{advice}"
 
 
 def paragraph(failure: Failure, tail_lines: int = TAIL_LINES) -> str:
@@ -140,7 +139,7 @@ def paragraph(failure: Failure, tail_lines: int = TAIL_LINES) -> str:
         return "\n".join(lines)
     shown = "" if failure.explains_itself else failure.text or failure.cluster_text
     lines += [f"    | {text}" for text in shown.rstrip().splitlines()[-tail_lines:]]
-    empty = "" if failure.text else " (empty; what it printed is shown above)"
+    empty = "" if failure.text else " (empty; its output is shown above)"
     lines += [f"  log: {failure.log}{empty}"] if failure.log else []
     lines += [f"  SLURM's log: {failure.cluster_log}"] if failure.cluster_log else []
     lines += [f"  → {what}"] if (what := advice(failure)) else []

@@ -43,7 +43,7 @@ def job(snakemake) -> Iterator[None]:
 
 @contextmanager
 def error_record(snakemake) -> Iterator[None]:
-    """Leave a record of an exception beside the log, see `error_record.py`; that of an earlier attempt goes."""
+    """Write a record of an exception beside the log, see `error_record.py`; that of an earlier attempt is removed."""
     log = snakemake.log[0]
     error_path(log).unlink(missing_ok=True)
     try:

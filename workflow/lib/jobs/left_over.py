@@ -41,5 +41,5 @@ def check_queue(folder: Path) -> None:
     if jobs := left_over(queue, folder, os.environ.get("SLURM_JOB_ID")):
         raise RuntimeError(
             f"{folder}: expected no jobs of an earlier run in the queue, found {len(jobs)}: {' '.join(jobs)}. "
-            f"Wait until they have ended (what they finish counts) or end them: scancel {' '.join(jobs)}"
+            f"Wait until they have ended (their results are kept) or cancel them: scancel {' '.join(jobs)}"
         )

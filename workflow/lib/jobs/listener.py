@@ -1,4 +1,4 @@
-"""Hear what Snakemake tells its logger about jobs, and speak on the terminal beside its own messages."""
+"""Listen to what Snakemake logs about jobs, and write to the terminal between its own messages."""
 
 import logging
 import shutil
@@ -12,7 +12,7 @@ CHATTER = "Select jobs to execute"
 
 
 class Screen:
-    """Whole lines, and one line that the next overwrites; where nobody watches a terminal, whole lines only.
+    """Whole lines, and one line that the next overwrites; whole lines only where the output is no terminal.
 
     Parameters
     ----------
@@ -67,12 +67,12 @@ class Listener(logging.Handler):
 
 
 def failed_command(record: logging.LogRecord) -> bool:
-    """Whether a record only says that the command of a job failed; who listens to jobs tells it better."""
+    """Whether a record only says that the command of a job failed, which the listeners report better."""
     return getattr(record, "event", None) == "error" and "CalledProcessError" in str(record.msg)
 
 
 class Curtain(logging.Filter):
-    """Keeps off the terminal what the listeners tell in fewer words, and clears the line that is shown for the rest."""
+    """Keeps off the terminal what the listeners report more briefly, and clears the progress line for the rest."""
 
     def __init__(self, screen: Screen, listeners: list[Listener]) -> None:
         super().__init__()

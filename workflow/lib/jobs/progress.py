@@ -1,4 +1,4 @@
-"""How far a run is and how long it will take: one line, from what the jobs of each rule have cost so far."""
+"""How far a run has got and how long it will take: one line, from the time that jobs of each rule took so far."""
 
 import csv
 import logging
@@ -9,26 +9,11 @@ from datetime import datetime
 from statistics import fmean
 
 from workflow.lib.jobs.listener import Listener, Screen
+from workflow.lib.words import duration, estimated
 
 QUIET_S = 10.0  # between lines of a log file
 BLINK_S = 0.5  # between lines that overwrite each other
-SETTLED_S = 10.0  # before that, time left is not told
-
-
-def duration(seconds: float) -> str:
-    """A time in two units at most: `45 s`, `3 min 20 s`, `1 h 10 min`, `2 d 3 h`."""
-    whole = round(seconds)
-    for unit, name, part, part_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= unit:
-            rest = whole % unit // part
-            return f"{whole // unit} {name}" + (f" {rest} {part_name}" if rest else "")
-    return f"{whole} s"
-
-
-def rounded(seconds: float) -> float:
-    """A time that claims no more than an estimate can: to 5 s, minutes, 10 minutes, hours."""
-    step = next(step for limit, step in ((60, 5), (3600, 60), (36000, 600), (float("inf"), 3600)) if seconds < limit)
-    return max(step, step * round(seconds / step))
+SETTLED_S = 10.0  # before that, no time left is shown
 
 
 @dataclass
@@ -81,8 +66,8 @@ def line(done: int, total: int, share: float, elapsed_s: float, left_s: float | 
     ----------
     done, total : jobs
     share : of the work, 0 to 1
-    elapsed_s, left_s : since the start; until the end, or None where nobody knows
-    now : seconds since the epoch; the line also tells when the end is due, so that it stays true while a job takes long
+    elapsed_s, left_s : since the start; until the end, or None where unknown
+    now : seconds since the epoch; the line also shows when the end is due, which stays true during a long job
     """
     if done == total:
         return f"{done} of {total} jobs · done in {duration(elapsed_s)}"
@@ -91,7 +76,7 @@ def line(done: int, total: int, share: float, elapsed_s: float, left_s: float | 
         return text
     end = datetime.fromtimestamp(now + left_s)
     clock = end.strftime("%H:%M" if end.date() == datetime.fromtimestamp(now).date() else "%a %H:%M")
-    return f"{text}, about {duration(rounded(left_s))} left ({clock})"
+    return f"{text}, about {estimated(left_s)} left ({clock})"
 
 
 def benchmark_seconds(path: str | None) -> float | None:

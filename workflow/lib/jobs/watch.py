@@ -1,4 +1,4 @@
-"""What a run tells while it works: one line of progress, each failed job at once, and all of them at its end."""
+"""What a run reports while it works: one line of progress, each failed job at once, and all of them at its end."""
 
 import logging
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Why a job would run: the causes that lie in itself, in a researcher's words."""
+"""Why a job would run: the causes in the job itself, in a researcher's words."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class History:
         if missing and self.has_run(job):
             yield from (Cause("output missing", file) for file in missing)
         elif missing and job.rule.name not in self.known:
-            yield Cause("not made so far")
+            yield Cause("not made yet")
         elif missing:
             seen = self.known[job.rule.name]
             new = {k: v for k, v in job.wildcards_dict.items() if v not in seen[k] and k not in SILENT}
@@ -87,13 +87,13 @@ class History:
                 Cause(f"new {LABELS.get(k, k)}", v.removeprefix("variants/").strip("/")) for k, v in new.items()
             )
             if not new:
-                yield Cause("not made so far")
+                yield Cause("not made yet")
 
     def _files(self, job: Job) -> Iterator[Cause]:
         """Inputs that are newer, or others than before."""
         reason = self.dag.reason(job)
         for file in sorted(reason.updated_input - reason.updated_input_run):
-            yield Cause("newer than what was made from it", file)
+            yield Cause("newer than the files made from it", file)
         if reason.input_changed:
             now, before = set(job.input), {file for output in job.output for file in self.persistence.input(output)}
             yield from (Cause("no longer used", name) for name in _scans(before - now, now))
@@ -118,6 +118,6 @@ def _params(job: Job) -> Mapping[str, object]:
 
 
 def _scans(files: set[str], others: set[str]) -> list[str]:
-    """The scans of some files, without those that other files are of as well; or the files, where there are none."""
+    """The scans of some files, without those to which other files belong as well; or, if there are none, the files."""
     scans, rest = ({name for file in some if (name := scan_in(file))} for some in (files, others))
     return sorted(scans - rest or files)

@@ -130,7 +130,7 @@ def in_words(change: Change, rule: str, settings: Iterable[Change]) -> str:
 
 
 def of_file(file: str) -> str:
-    """That a file of the project changed, by its kind."""
+    """A sentence that a file of the project changed, by its kind."""
     if file.startswith("resources/"):
         return f"resource {PurePath(file).name} changed"
     if file.endswith(".j2"):

@@ -167,7 +167,7 @@ class Costs(NamedTuple):
 
 
 def read_costs(path: Path = TABLE) -> Costs:
-    """The shipped costs; comment lines of the file say on what they were measured.
+    """The shipped costs; comment lines of the file name the machine that they were measured on.
 
     Raises
     ------

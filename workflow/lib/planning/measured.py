@@ -48,14 +48,14 @@ def read_benchmark(path: Path) -> tuple[float, float] | None:
 
 
 def rule_and_scan(name: str, rules: frozenset[str]) -> tuple[str, str] | None:
-    """The rule and the scan that the name of a benchmark file tells; None where no such rule exists."""
+    """The rule and the scan in the name of a benchmark file; None where no such rule exists."""
     scan = scan_among_words(name) or ""
     fits = [rule for rule in rules if re.search(rf"(?:^|_){rule}(?:_|$)", name.replace(scan, "") if scan else name)]
     return (max(fits, key=len), scan) if fits else None
 
 
 def learning_size(run: Path, size: Size) -> Size:
-    """`size` with what the model of a run says about its learning; unchanged where it trained none."""
+    """`size` with the learning settings in the model of a run; unchanged where it trained none."""
     path = run / "qnet" / "model.json"
     if not path.is_file():
         return size
@@ -76,7 +76,7 @@ def learning_size(run: Path, size: Size) -> Size:
 
 
 def scan_size(maps: Path, scan: str) -> Size | None:
-    """What the maps of a scan tell about its images; None where they are gone."""
+    """What the maps of a scan reveal about its images; None where they are gone."""
     folder = next(maps.glob(f"{scan.split('_')[0]}/**/{scan}_desc-brain_mask.nii.gz"), None)
     if folder is None:
         return None

@@ -185,6 +185,6 @@ def plan_of(arguments: Sequence[str]) -> Plan:
 
 
 def free_mb(folder: Path) -> float:
-    """Free disk where a folder lies or will lie [MB]."""
+    """Free disk space where a folder is or will be [MB]."""
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     return shutil.disk_usage(there).free / 1e6

@@ -1,39 +1,23 @@
 """A plan in words and one table."""
 
-from math import floor, log10
-
 from workflow.lib.planning.costs import DRIVER_OF, FAR, TRAINED
 from workflow.lib.planning.plan import HERE, SHIPPED, UNKNOWN, Plan
+from workflow.lib.words import estimated, two_digits
 
 TRAINING = {rule for rule, driver in DRIVER_OF.items() if driver in TRAINED}
 BUSY = 1.25  # wall over CPU seconds above which earlier jobs had to wait
 
 
-def rounded(value: float) -> str:
-    """Two digits that count: 0.43, 7.1, 38, 1200; what is below a hundredth says so."""
-    if value < 0.005:
-        return "<0.01" if value else "0"
-    decimals = max(1 - floor(log10(value)), 0)
-    return f"{round(value, 1 - floor(log10(value))):.{min(decimals, 2)}f}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that reads best."""
-    for unit, size in (("days", 172800), ("h", 5400), ("min", 90)):
-        if seconds >= size:
-            return f"{rounded(seconds / {'days': 86400, 'h': 3600, 'min': 60}[unit])} {unit}"
-    return f"{rounded(seconds)} s"
-
-
 def volume(mb: float) -> str:
     """Megabytes in the unit that reads best."""
-    return f"{rounded(mb / 1000)} GB" if mb >= 1000 else f"{rounded(mb)} MB"
+    return f"{two_digits(mb / 1000)} GB" if mb >= 1000 else f"{two_digits(mb)} MB"
 
 
 def table(plan: Plan) -> list[str]:
     """Jobs and core-hours of every rule."""
-    rows = [(row.rule, str(row.jobs), rounded(row.cpu_s / 3600), row.source) for row in plan.rows]
-    rows = [("rule", "jobs", "core-hours", "costs"), *rows, ("total", str(plan.jobs), rounded(plan.cpu_s / 3600), "")]
+    rows = [(row.rule, str(row.jobs), two_digits(row.cpu_s / 3600), row.source) for row in plan.rows]
+    total = ("total", str(plan.jobs), two_digits(plan.cpu_s / 3600), "")
+    rows = [("rule", "jobs", "core-hours", "costs"), *rows, total]
     first, second, third = (max(len(row[column]) for row in rows) for column in range(3))
     return [
         f"{rule:{first}}  {jobs:>{second}}  {hours:>{third}}  {costs}".rstrip() for rule, jobs, hours, costs in rows
@@ -45,11 +29,11 @@ def needs(plan: Plan, free_mb: float) -> list[str]:
     total_mb = sum(plan.disk_mb.values())
     parts = ", ".join(f"{name} {volume(mb)}" for name, mb in plan.disk_mb.items() if mb >= 0.5)
     return [
-        f"core-hours  {rounded(plan.cpu_s / 3600)}",
-        f"wall time   {duration(plan.wall_s)} on {plan.cores} free core{'s' * (plan.cores > 1)} of this machine",
-        f"cluster     {plan.cluster_jobs} jobs of one core; {duration(plan.cluster_wall_s)} in an empty queue of "
+        f"core-hours  {two_digits(plan.cpu_s / 3600)}",
+        f"wall time   {estimated(plan.wall_s)} on {plan.cores} free core{'s' * (plan.cores > 1)} of this machine",
+        f"cluster     {plan.cluster_jobs} jobs of one core; {estimated(plan.cluster_wall_s)} in an empty queue of "
         f"{plan.slots} at once",
-        f"memory      {volume(plan.memory_mb)}, asked for by {plan.memory_rule}" if plan.memory_mb else "",
+        f"memory      {volume(plan.memory_mb)}, requested by {plan.memory_rule}" if plan.memory_mb else "",
         f"disk        {volume(total_mb)}" + (f": {parts}" if parts else "") + f"; free here {volume(free_mb)}",
     ]
 
@@ -67,16 +51,18 @@ def remarks(plan: Plan, free_mb: float) -> list[str]:
     for row in plan.rows:
         share = row.cpu_s / plan.cpu_s if plan.cpu_s else 0
         if row.far > FAR and share > 0.02:
-            times, percent = rounded(row.far), rounded(100 * share)
+            times, percent = two_digits(row.far), two_digits(100 * share)
             found.append(f"{row.rule} ({percent} % of the core-hours): {times} times the largest size measured; "
                          "extrapolated, not measured.")  # fmt: skip
     if any(row.rule in TRAINING for row in plan.rows):
-        found.append("Training is counted on one CPU core; what a GPU takes was not measured.")
+        found.append("Training is counted on one CPU core; times on a GPU were not measured.")
     if plan.stretch > BUSY and HERE in sources:
-        found.append(f"Jobs here took {rounded(plan.stretch)} times their computing time (shared cores, slow disk): "
-                     f"then {duration(plan.wall_s * plan.stretch)} on {plan.cores} cores.")  # fmt: skip
+        found.append(f"Jobs here took {two_digits(plan.stretch)} times their computing time (shared cores, slow disk): "
+                     f"at that pace {estimated(plan.wall_s * plan.stretch)} on {plan.cores} cores.")  # fmt: skip
     if sum(plan.disk_mb.values()) > free_mb:
-        found.append("The disk is too small. `make clean-work` removes what work/ holds of finished runs.")
+        found.append(
+            "The disk is too small. `make clean-work` removes the intermediate files (work/) of finished runs."
+        )
     return found
 
 

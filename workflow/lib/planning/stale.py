@@ -1,4 +1,4 @@
-"""Files of scans that an earlier run had and this one has not: nothing reads them, but a reader of the folder may."""
+"""Files of scans that an earlier run had and this one has not: no job reads them, but a person may."""
 
 import sys
 from collections.abc import Collection, Sequence
@@ -35,12 +35,12 @@ def stale_files(root: Path, scans: Collection[str]) -> dict[str, list[Path]]:
 
 
 def tell_stale(root: Path, scans: Collection[str]) -> None:
-    """Say on stderr which scans have only files of an earlier run."""
+    """Say on stderr which scans have files of an earlier run only."""
     if stale := stale_files(root, scans):
         names = [*list(stale)[:MOST], *([f"{len(stale) - MOST} more"] if len(stale) > MOST else [])]
         number = sum(map(len, stale.values()))
         print(
-            f"{root}: {number} files of scans that are not part of this run: {', '.join(names)}. Nothing is made from "
-            "them; q-net stale, with the arguments of the run, lists them",
+            f"{root}: {number} files of scans that are not part of this run: {', '.join(names)}. They are not "
+            "used; `q-net stale`, with the arguments of the run, lists them",
             file=sys.stderr,
         )

@@ -65,7 +65,7 @@ def _order(job: Job) -> tuple[str, ...]:
 
 
 def without_repeats(dag: DAG, causes: Mapping[Job, list[Cause]]) -> dict[Job, list[Cause]]:
-    """The same, where a job does not tell again of a setting or of code what a job before it tells."""
+    """The same, where a job does not repeat a change of settings or code that an earlier job reports."""
     told: dict[Job, set[Cause]] = {}
     left = {}
     for job, found in causes.items():

@@ -1,4 +1,4 @@
-"""What stands beside the maps in derivatives/qnet/, the same for every scan."""
+"""The files beside the maps in derivatives/qnet/, the same for every scan."""
 
 from qnet.labels import RESEARCH_USE, SYNTHETIC
 
@@ -15,7 +15,7 @@ Made by Q-Net {version} from raw multi-echo gradient echo images.
 - `desc-brain_mask`; `desc-nuclei_dseg`, deep grey nuclei named in `desc-nuclei_dseg.tsv`; `label-BG_mask`, the box
   around the basal ganglia; `desc-nuclei_stats.tsv`, statistics of every nucleus and of white matter.
 
-All maps lie on the grid of the echo images and are zero outside the brain. Every sidecar names its `Sources`; that of
+All maps are on the grid of the echo images and zero outside the brain. Every sidecar names its `Sources`; that of
 `Chimap` also says what was decided about the scanner's phase values and why.
 
 """

@@ -70,7 +70,7 @@ def without_folders(value: object) -> object:
 
 
 def state(config: Mapping, overlays: Iterable[str], targets: Iterable[str], scans: int) -> dict:
-    """All that the record holds beside the checksums; a change of any of it makes the record anew.
+    """All that the record holds beside the checksums; any change of it rewrites the record.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ NO_INTERVAL = "no interval"
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell says: the value, and beside it the marks, the count and the interval where there are any."""
+    """A cell in words: the value, and beside it marks, count and interval where there are any."""
 
     text: str
     count: str = ""

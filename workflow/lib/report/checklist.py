@@ -93,7 +93,7 @@ def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> di
         "persons": "No person took part: the cohort is simulated." if synthetic else "",
         "data_sharing": "The cohort can be simulated again from settings and seed." if synthetic else "",
         "identification": "Simulated; nobody to identify." if synthetic else
-        "DICOM conversion keeps no name, date or number of a person; other images are used as they come.",
+        "DICOM conversion keeps no names, dates or patient numbers; other images are used as they come.",
         "precision": f"{groups}. At an accuracy of 80 %, {len(people)} subjects give a 95 % interval of "
         f"± {100 * half:.0f} points: smaller differences cannot be resolved.",
         "missing": "No value is imputed: subjects without usable images, group, age or sex are left out and named in "
@@ -123,9 +123,9 @@ def _of_methods(cfg: dict, people: pd.DataFrame, versions: dict[str, str]) -> di
     architectures = "ResNet18 on single slices, with and without averaging of weights; a scan model over its embeddings"
     return {
         "preparation": f"Reconstruction by the arm '{cfg['pipeline']}': methods.md.",
-        "channels": "Three channels a slice: susceptibility, R2*, T1-weighted.",
+        "channels": "Three channels per slice: susceptibility, R2*, T1-weighted.",
         "slices": f"{cfg['slice_stack']['slices']} slices through the basal ganglia of each scan, found by "
-        f"registration; of a subject with several scans the {cfg['participants']['scan']}.",
+        f"registration; of subjects with several scans, only the {cfg['participants']['scan']} is used.",
         "own_boxes": ", boxes come from the user's table" if cfg["locate_nuclei"]["boxes"] else "",
         "normalise": f"Intensities: {settings(cfg['normalise'])}." if "normalise" in cfg else "",
         "architectures": architectures + ".",
@@ -133,7 +133,7 @@ def _of_methods(cfg: dict, people: pd.DataFrame, versions: dict[str, str]) -> di
         "initial": f"Image model: {Path(image['weights']).name}; scan model: random.",
         "schedule": f"Image model: {settings(schedule)}. Scan model: {settings(scan)}.",
         "augmentation": f"Augmentation: {augmentation}." if augmentation else "",
-        "tuning": "The run chooses nothing by its test folds: fixed settings, last epoch; "
+        "tuning": "Nothing is chosen by the test folds: fixed settings, last epoch; "
         f"{choosing} inside the training folds.",
         "n_seeds": f"{len(seeds)} {'run' if len(seeds) == 1 else 'runs'} (seeds {', '.join(map(str, seeds))})",
         "threshold": f"a score of {evaluate['threshold']}",
@@ -165,7 +165,7 @@ def _of_results(tables: dict[str, Rows], confidence: float) -> dict[str, str]:
         "primary": f"Primary contrast: {'; '.join(map(_difference, primary)) or ABSENT}.",
         "confounds": _confounds(tables["confounds"]),
         "ablation": ", ".join(variants) or ABSENT,
-        "failures": f"Subjects judged wrongly: {'; '.join(wrong) or ABSENT}. Which ones: qnet/predictions.tsv.",
+        "failures": f"Misclassified subjects: {'; '.join(wrong) or ABSENT}. Which ones: qnet/predictions.tsv.",
     }
 
 

@@ -68,10 +68,10 @@ def participants_flow(path: str | Path, flow: dict, people: pd.DataFrame, synthe
 
 
 def _folds(ax: Axes, top: float, people: pd.DataFrame) -> float:
-    """One box a test fold, some in a row; returns the lower end."""
+    """One box per test fold, several in a row; returns the lower end."""
     _arrow(ax, (MAIN_X, top), (MAIN_X, top - GAP))
     y = top - GAP - PAD
-    ax.text(0.15, y, "Tested once each, by networks trained on the other folds:", va="center", fontsize=9)
+    ax.text(0.15, y, "Each tested once, by networks trained on the other folds:", va="center", fontsize=9)
     y -= PAD
     cell = (WIDTH - 0.2) / FOLDS_A_ROW
     texts = [

@@ -62,7 +62,7 @@ def decided(acquisitions: list[dict]) -> dict[str, str]:
 
 
 def _decision(sentences: list[str]) -> str:
-    """The sentence that all scans share, or else what stands before the evidence of each: `decision: evidence`."""
+    """The sentence that all scans share, or else the part before the evidence of each: `decision: evidence`."""
     return distinct(sentences if len(set(sentences)) == 1 else (sentence.split(":")[0] for sentence in sentences))
 
 

@@ -11,7 +11,7 @@ from workflow.lib.report.cohort import by_fold, by_group
 from workflow.lib.report.html import filled_markdown
 from workflow.lib.study.applied import SECTIONS, preprocessing
 
-LEARNING = ("folds", "runs", "train_image_model", "train_scan_model")  # sections told, but not compared
+LEARNING = ("folds", "runs", "train_image_model", "train_scan_model")  # sections listed, but not compared
 NEEDED = ("dataset", "participants", "evaluate", "model_card", *LEARNING, *SECTIONS)  # of the configuration
 USE = (
     "Research on two-group studies with quantitative maps that were made with the same settings.",
@@ -20,17 +20,18 @@ USE = (
     "training controls.",
 )
 LIMITS = (
-    f"{RESEARCH_USE} Nobody has tested it on patients to come.",
-    "It only knows {positive} and {negative}. A person with any other condition gets a probability all the same.",
+    f"{RESEARCH_USE} It has not been tested on future patients.",
+    "It knows only {positive} and {negative}: a person with any other condition gets a probability as well.",
     "Groups were compared in the proportion of the study ({share} % {positive}); a probability holds for that "
     "proportion, not for a population.",
-    "The metrics are of networks on subjects of the same study that they had not seen. A new study averages the "
-    "networks of all folds, which itself was never tested; another scanner, protocol or population may fare worse.",
-    "{n} subjects: the intervals of the metrics are wide, and rare kinds of scans are not among them.",
+    "The metrics are those of networks on subjects of the same study that they had not seen. New subjects get the mean "
+    "over the networks of all folds, which itself was never tested; with another scanner, protocol or population "
+    "performance may be worse.",
+    "{n} subjects: the intervals of the metrics are wide, and rare kinds of scans are not represented.",
     "The out-of-distribution check finds scans that are unlike the training scans as a whole, not everything odd.",
-    "z-scores compare with {controls} controls of the study, not with a reference population.",
+    "z-scores refer to {controls} controls of the study, not with a reference population.",
 )
-PERMUTED = "Trained on groups exchanged at random: a negative control, of no use for anything else."
+PERMUTED = "Trained on randomly permuted groups: a negative control, of no use for anything else."
 SIMULATED = f"Trained on {SYNTHETIC}: its output says nothing about a real person."
 
 

@@ -20,7 +20,7 @@ def validator(schema: Path):
 
 
 def check(*configs: dict) -> None:
-    """Raise ValueError with every value that the schema does not allow, a line each: its place and why."""
+    """Raise ValueError with every value that the schema does not allow, one line each: its place and why."""
     wrong = {
         f"{'.'.join(map(str, error.absolute_path)) or 'sections'}: {error.message}": None
         for config in configs

@@ -1,8 +1,8 @@
 """An Apptainer definition of the locked environment.
 
 The image holds Python and every package of requirements.lock, each with its hash checked, and no code of the project.
-The code stays in the checkout, which is the working folder inside as outside: an edit re-runs what it touches and needs
-no new image, and one image serves until the lock changes. An image runs as whoever starts it.
+The code stays in the checkout, which is the working folder inside and outside: an edit re-runs what it touches and
+needs no new image, and one image serves until the lock changes. An image runs as whoever starts it.
 """
 
 import hashlib

@@ -91,12 +91,12 @@ class Inputs:
         return link
 
     def participants(self, wildcards: Wildcards) -> str:
-        """Input function: the participants table; what makes a diagnosis impossible is said before any job."""
+        """Input function: the participants table; what makes a diagnosis impossible is reported before any job."""
         run = self.run
         if not run.has_r2star:
             raise WorkflowError(
                 "expected at least two echoes for the diagnosis (R2* is one of its three channels), found one; "
-                "target `maps` works"
+                "target `maps` needs only one"
             )
         stops = run.cfg["on_error"] == "stop"
         problems = [problem for name, found in run.study.unfit.items() if stops or not name for problem in found]
@@ -142,7 +142,7 @@ def joined(*parts: Function) -> Function:
 
 
 def targets(workflow: Any) -> list[str]:
-    """What Snakemake was asked for; known once its command line is, after the rules have been read."""
+    """The targets that Snakemake was given; known only after the rules have been read."""
     return sorted(workflow.dag_settings.targets) or ["all"]
 
 
@@ -159,7 +159,7 @@ def made_last(inputs: Inputs, workflow: Any, rules: Any) -> Function:
 
 
 def made_from(run: Run, workflow: Any) -> Callable[[Wildcards], Mapping[str, Any]]:
-    """Param function: a change in any of this makes the record anew."""
+    """Param function: a change in any of this rewrites the record."""
 
     def parts(wildcards):
         return {

@@ -32,5 +32,5 @@ def with_names(settings: dict) -> dict:
 
 @cache
 def shipped() -> dict:
-    """Section `participants` of the shipped configuration, whose single labels nobody has to take back."""
+    """Section `participants` of the shipped configuration, whose single labels need no override."""
     return yaml.safe_load((HOME / "config" / "config.yaml").read_text(encoding="utf-8"))["participants"]

@@ -1,4 +1,4 @@
-"""Where files lie below results/<dataset>/ or the folder that `output_dir` names, in the entity order of BIDS."""
+"""Where files are below results/<dataset>/ or the folder that `output_dir` names, in the entity order of BIDS."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ def user_datasets(derivatives: str | Mapping[str, str] | None, bids_dir: str | P
 
 
 def bids_uri(file: str | Path, datasets: Mapping[str, str]) -> str | None:
-    """`bids:NAME:…` of a file by the first of the datasets that it lies in; None in none."""
+    """`bids:NAME:…` of a file, from the first dataset that contains it; None if none does."""
     for name, folder in datasets.items():
         if Path(file).is_relative_to(folder):
             return f"bids:{name}:{Path(file).relative_to(folder).as_posix()}"
@@ -75,7 +75,7 @@ class Paths:
         return "/".join([self.root, "work", "{scan}_warnings.json"])
 
     def prediction(self) -> str:
-        """What a trained run says about a scan, for the table."""
+        """The prediction of a trained run for a scan, for the table."""
         return "/".join([self.root, "work", "{scan}_prediction.json"])
 
     def fold(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a run needs that a computer without network cannot fetch, and whether it is here."""
+"""What a run needs that a computer without internet access cannot fetch, and whether it is there."""
 
 import os
 import re
@@ -44,7 +44,7 @@ def packages(lock: str) -> Item:
     other = {name for name, version in installed.items() if name in allowed and version not in allowed[name]}
     if wrong := sorted(absent | other):
         shown = ", ".join(f"{name} {installed.get(name, 'absent')}" for name in wrong[:3])
-        return Item("packages", "missing", f"{len(wrong)} not as in requirements.lock, e.g. {shown}: make venv")
+        return Item("packages", "missing", f"{len(wrong)} not as in requirements.lock, e.g. {shown}: run `make venv`")
     return Item("packages", "ready", f"{len(installed.keys() & allowed.keys())} as in requirements.lock")
 
 
@@ -57,7 +57,7 @@ def template() -> Item:
 
 
 def fonts() -> Item:
-    """The list of fonts that matplotlib keeps, made now and not by many jobs at once."""
+    """The list of fonts that matplotlib keeps, made now rather than by many jobs at once."""
     import matplotlib
     from matplotlib import font_manager
 
@@ -76,7 +76,7 @@ def conda_environments(folder: Path) -> Item:
     found = len(list((folder / ".snakemake/conda").glob("*.env_setup_done")))
     if done:
         return Item("conda environments", "ready", f"{found} in {folder / '.snakemake/conda'}")
-    return Item("conda environments", "missing", "see the message of Snakemake above")
+    return Item("conda environments", "missing", "see Snakemake's message above")
 
 
 def weights_path() -> Path:
@@ -92,10 +92,12 @@ def weights(wanted: bool) -> Item:
     if path.is_file() and sha256(path) == WEIGHTS_SHA256:
         return Item("ImageNet weights", "ready", str(path))
     if path.is_file():
-        return Item("ImageNet weights", "missing", f"{path} is another file, by its SHA-256: put {WEIGHTS_URL} there")
+        return Item("ImageNet weights", "missing", f"{path} has another SHA-256: replace it by {WEIGHTS_URL}")
     if wanted:
-        return Item("ImageNet weights", "missing", f"put {WEIGHTS_URL} at {path}, or --download")
-    return Item("ImageNet weights", "not needed", "unless weights: imagenet is set; name your overlay by --configfile")
+        return Item("ImageNet weights", "missing", f"put {WEIGHTS_URL} at {path}, or use --download")
+    return Item(
+        "ImageNet weights", "not needed", "unless weights: imagenet is set in an overlay; name it with --configfile"
+    )
 
 
 def wants_imagenet(files: Iterable[Path]) -> bool:

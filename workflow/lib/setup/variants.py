@@ -20,7 +20,7 @@ def preprocessed(config: dict) -> dict:
 
 
 def folder(name: str) -> str:
-    """Where a variant's files lie below qnet/: `variants/<name>/`; the main run has no folder of its own."""
+    """Where a variant's files are below qnet/: `variants/<name>/`; the main run has no folder of its own."""
     return f"variants/{name}/" if name else MAIN
 
 

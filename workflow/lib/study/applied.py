@@ -68,7 +68,7 @@ def weight_files(bundle: Mapping, path: Path) -> list[str]:
     files = [entry[kind] for entry in bundle["weights"] for kind in ("image", "scan")]
     for file in files:
         if Path(file).is_absolute() or ".." in Path(file).parts:
-            raise ValueError(f"{path}: expected weights in {path.parent}, where the bundle lies, found {file!r}")
+            raise ValueError(f"{path}: expected weights in {path.parent}, the folder of the bundle, found {file!r}")
     return [str(path.parent / file) for file in files]
 
 

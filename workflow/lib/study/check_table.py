@@ -37,7 +37,7 @@ STATUSES = {  # the worst first: what each of them means
     "ERROR": "stops the run",
     "skipped": "left out of the run",
     "maps only": "left out of the diagnosis",
-    "note": "usable, but read what is said",
+    "note": "usable, but read the notes",
     "OK": "usable",
 }
 WIDTH = 120  # characters of a line of the text, a wide terminal

@@ -35,6 +35,6 @@ def check_clock(files: Iterable[str]) -> None:
         file = next(iter(late))
         found, now = (f"{datetime.fromtimestamp(moment_s):%Y-%m-%d %H:%M}" for moment_s in (late[file], now_s))
         raise ValueError(
-            f"{file}: expected a time of change that has passed, found {found}; here it is {now} ({len(late)} such "
-            f"files). Correct the clock that is wrong, or stamp the files anew: touch {file}"
+            f"{file}: expected a modification time in the past, found {found}; it is now {now} here ({len(late)} such "
+            f"files). Correct the clock that is wrong, or reset the times of the files: touch {file}"
         )

@@ -161,9 +161,7 @@ def _advice(labels: list[str], columns: Participants) -> str:
         return ""
     few = len(labels) == 2
     keys = ("negative_label", "positive_label") if few else ("negative_labels", "positive_labels")
-    wanted = (
-        "name the two" if few else "name two groups, or list which labels count; all others take part in the maps alone"
-    )
+    wanted = "name the two" if few else "name two groups, or list which labels count; other labels get maps only"
     return f": {wanted}{_line(dict(zip(keys, sides, strict=True)), few)}"
 
 
