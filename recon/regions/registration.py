@@ -188,7 +188,7 @@ def register(image: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> Registr
     method.SetInitialTransform(transform, inPlace=True)
     method.Execute(fixed_image, moving_image)
 
-    warped = sitk.GetArrayViewFromImage(sitk.Resample(moving_image, fixed_image, transform)).T
+    warped = sitk.GetArrayFromImage(sitk.Resample(moving_image, fixed_image, transform)).T  # a view would outlive it
     correlation = np.corrcoef(warped[inside_brain], np.nan_to_num(subject)[inside_brain])[0, 1]
     matrix = np.array(transform.GetMatrix()).reshape(3, 3)
     centre_mm, shift_mm = np.array(transform.GetCenter()), np.array(transform.GetTranslation())
