@@ -76,12 +76,14 @@ def test_the_config_overrules_what_would_be_decided(chopped, tmp_path):
     params = PrepareEchoes(phase_sign=1, phase_range=[-3141.6, 3141.6], slice_chop="never")
     found = decide(series, params)
     assert (found.chop_axis, found.phase_sign) == (None, 1)
-    assert all("prepare_echoes" in reason for reason in found.reasons.values())
+    settable = ("PhaseUnits", "SliceChop", "PhaseSign")
+    assert all("prepare_echoes" in found.reasons[name] for name in settable)
 
 
 def test_reasons_and_summary_are_plain_json(signals, tmp_path):
     found = decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad"), ef.AUTO)
-    assert set(found.reasons) == {"PhaseUnits", "SliceChop", "PhaseSign"}
+    decided = {"MainField", "PhaseUnits", "PhaseFilter", "SliceOffsets", "SliceChop", "PhaseSign"}
+    assert set(found.reasons) == decided
     assert json.loads(json.dumps(found.summary())) == found.summary()
     assert found.summary()["RadiansPerValue"] == {"slope": 1.0, "intercept": 0.0}
 
