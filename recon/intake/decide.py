@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from os.path import basename
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def decide(
     chop, filled = _slices(series, first, units.value, params, offsets.value)
     filtered = _phase_filter(series, last, units.value, chop.value, offsets.value, voxel_size_mm)
     sign = phase_sign(params.phase_sign, vendor_of(series.facts[0]))
-    decided = {
+    decided: dict[str, Decision[Any]] = {
         "MainField": main_field(series.facts),
         "PhaseUnits": units,
         "PhaseFilter": filtered,
@@ -107,7 +108,7 @@ def decide(
 def _examine_series(
     series: Series, params: PrepareEchoes, keep: Callable[[StoredEcho], None]
 ) -> tuple[_Examined, StoredEcho, StoredEcho]:
-    """One pass over all echoes, with the first and the last of them; raises IntakeError with all problems of what they contain."""
+    """One pass over all echoes, with the first and the last; IntakeError with all problems of what they contain."""
     examined, first, last = _Examined(), None, None
     for stored in stored_echoes(series):
         first, last = first or stored, stored

@@ -33,7 +33,8 @@ class Decisions:
     offset_axis : voxel axis along which every slice has a phase offset of its own, which is removed, or None
     chop_axis : voxel axis along which every second slice is negated, or None
     phase_sign : factor of the phase, after which a paramagnetic source advances it
-    reasons : sentences by `MainField`, `PhaseUnits`, `PhaseFilter`, `SliceOffsets`, `SliceChop` and `PhaseSign`: what was decided and from which evidence
+    reasons : sentences by `MainField`, `PhaseUnits`, `PhaseFilter`, `SliceOffsets`, `SliceChop` and `PhaseSign`: what
+        was decided and from which evidence
     notes : what a user must see
     """
 

@@ -4,9 +4,8 @@ Susceptibility is inversely proportional to it. `MagneticFieldStrength` is often
 run at 123.2 MHz (2.89 T) or at 127.7 MHz (3.00 T), by maker. `ImagingFrequency` was measured before the scan.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from recon.acquisition import GAMMA_HZ_PER_T
 from recon.intake.decisions import Decision
@@ -23,9 +22,10 @@ PROTON = {"1H", "H1", "H", "PROTON"}
 def main_field(facts: Sequence[Mapping]) -> Decision[float]:
     """Main field [T] of a series, from the sidecars of its echoes, which have no `main_field_problems`.
 
-    The frequency where it is told, else MagneticFieldStrength.
+    The frequency where an echo tells it, else MagneticFieldStrength, which `Series.facts` always have.
     """
-    nominal_tesla, frequency = (_told(facts, key) for key in ("MagneticFieldStrength", "ImagingFrequency"))
+    nominal_tesla: float = facts[0]["MagneticFieldStrength"]
+    frequency = next((fact["ImagingFrequency"] for fact in facts if "ImagingFrequency" in fact), None)
     frequency_mhz = _mhz(frequency)
     if frequency_mhz is None:
         unread = "no ImagingFrequency" if frequency is None else f"ImagingFrequency {shown(frequency)} is no frequency"
@@ -33,7 +33,7 @@ def main_field(facts: Sequence[Mapping]) -> Decision[float]:
         return Decision(float(nominal_tesla), reason)
     b0_tesla = _tesla(frequency_mhz)
     reason = f"{b0_tesla:.4g} T: ImagingFrequency {frequency_mhz:g} MHz of protons"
-    if nominal_tesla is not None and not np.isclose(nominal_tesla, b0_tesla, rtol=ALIKE):
+    if not math.isclose(nominal_tesla, b0_tesla, rel_tol=ALIKE):
         reason += f", as MagneticFieldStrength {nominal_tesla:g} T is nominal"
     return Decision(b0_tesla, reason)
 
@@ -73,20 +73,17 @@ def main_field_problems(image: str, facts: Mapping) -> list[Problem]:
     return []
 
 
-def _told(facts: Sequence[Mapping], key: str) -> object:
-    return next((fact[key] for fact in facts if key in fact), None)
-
-
 def _tesla(frequency_mhz: float) -> float:
     return frequency_mhz * 1e6 / GAMMA_HZ_PER_T
 
 
 def _mhz(value: object) -> float | None:
     """An ImagingFrequency [MHz], told once or once an echo; None where it is no number or differs."""
-    values = value if isinstance(value, list) else [value]
-    if not values or not all(map(is_number, values)) or not np.allclose(values, values[0], rtol=ALIKE, atol=0):
+    told = value if isinstance(value, list) else [value]
+    values = [float(v) for v in told if is_number(v)]
+    if not values or len(values) < len(told) or not all(math.isclose(v, values[0], rel_tol=ALIKE) for v in values):
         return None
-    return values[0] / 1e6 if values[0] > HIGHEST_MHZ else float(values[0])
+    return values[0] / 1e6 if values[0] > HIGHEST_MHZ else values[0]
 
 
 def _proton(value: object) -> bool:

@@ -22,8 +22,8 @@ from recon.problems import IntakeError, Problem
 BLOCK_MM = 24.0
 FULL = 0.5  # share of a block that must hold signal
 FEWEST_BLOCKS = 12
-SURE, DOUBTFUL = 0.35, 0.5  # ratio of the spreads below which phase is filtered, and may be
-LEAST_RAD = 0.1  # of spread within blocks; noise alone has less at an SNR of 10
+SURE, DOUBTFUL = 0.4, 0.5  # ratio of the spreads below which phase is filtered, and may be
+LEAST_RAD = 0.1  # of spread, that a head shows at any field but for the shortest echo times
 WORDS = {"FILTERED", "FILTEREDPHASE", "HIGHPASS", "HP", "HPF", "HOMODYNE", "SWI", "SWIP", "SWAN"}  # of ImageType
 EXPORT = "export the phase of the gradient echo itself, with phase filter, SWI and homodyne processing switched off"
 
@@ -36,7 +36,12 @@ class Spread(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        return self.between_rad / self.within_rad
+        return self.between_rad / max(self.within_rad, 1e-6)
+
+    @property
+    def flat(self) -> bool:
+        """Whether the phase hardly varies: filtered, or the echo time is too short to tell."""
+        return max(self.between_rad, self.within_rad) < LEAST_RAD
 
     def __str__(self) -> str:
         blocks = f"blocks of {BLOCK_MM:g} mm"
@@ -60,7 +65,7 @@ def spread(signal: np.ndarray, voxel_size_mm: Sequence[float]) -> Spread | None:
     angle = np.angle(Z * np.conj(Z.sum()))
     between = np.sqrt(np.sum(M * angle**2) / M.sum())
     within = np.sqrt(-2 * np.log(min(np.abs(Z).sum() / M.sum(), 1.0)))
-    return Spread(float(between), float(within)) if within >= LEAST_RAD else None
+    return Spread(float(between), float(within))
 
 
 def _block_sums(values: np.ndarray, size: Sequence[int]) -> np.ndarray:
@@ -99,9 +104,9 @@ def phase_filter(found: Spread | None, facts: Mapping, te_s: float, where: str) 
         note = f"the phase may be filtered: {said}, and too few voxels to see it; if so, {EXPORT}"
         return Decision(bool(words), f"unknown: too few voxels with signal, {said}", (note,) if words else ())
     evidence = f"at TE {1e3 * te_s:.3g} ms {found} (unfiltered: ratio above {DOUBTFUL:g}), {said}"
-    if found.ratio < (DOUBTFUL if words else SURE):
+    if found.ratio < (DOUBTFUL if words else SURE) and not found.flat:
         raise IntakeError([Problem(where, f"unfiltered phase: {EXPORT}", f"filtered phase: {evidence}")])
-    if found.ratio < DOUBTFUL or words:
+    if found.ratio < DOUBTFUL or found.flat or words:
         note = f"the phase may be filtered, which makes susceptibility too small: {evidence}; if it is, {EXPORT}"
         return Decision(True, f"possible: {evidence}", (note,))
     return Decision(False, f"none seen: {evidence}")

@@ -1,4 +1,4 @@
-"""What the sidecars tell of the acquisition that a reader of the maps must know: slice gaps, EPI, distortion correction."""
+"""What sidecars tell that a reader of the maps must know: slice gaps, echo planar readouts, distortion correction."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ def protocol_notes(series: Series, voxel_size_mm: Sequence[float]) -> tuple[str,
         thickness, spacing = gap
         notes.append(
             f"slices of {thickness:g} mm lie {spacing:g} mm apart: {1 - thickness / spacing:.0%} of the head was not "
-            "measured, while the dipole kernel takes voxels to touch; expect blurred edges and less contrast across slices"
+            "measured; the dipole kernel takes voxels to touch, and sources in the gaps act on the field of the slices"
         )
     if said := _echo_planar(facts):
         notes.append(

@@ -63,9 +63,7 @@ def unevenness(step_rad: np.ndarray) -> float:
     return float(np.median(np.abs(known)) / np.sqrt(6)) if len(known) >= FEWEST_STEPS else 0.0
 
 
-def offset_axis(
-    signals: Sequence[np.ndarray], te_s: Times, told: object, where: str
-) -> Decision[int | None]:
+def offset_axis(signals: Sequence[np.ndarray], te_s: Times, told: object, where: str) -> Decision[int | None]:
     """The axis along which every slice has a phase offset of its own, or None.
 
     Parameters
@@ -96,7 +94,9 @@ def offset_axis(
     if len(signals) == 1 or (unlike := unevenness(lines[axis] * te_s[-1])) > EVEN_RAD:
         unsure = "a single echo" if len(signals) == 1 else f"what grows with TE uneven by {unlike:.3f} rad"
         expected = "slices with the same phase offset in all echoes, or a 3-D acquisition"
-        raise IntakeError([Problem(where, expected, f"{evidence}, and {unsure}: offsets cannot be told from the field")])
+        raise IntakeError(
+            [Problem(where, expected, f"{evidence}, and {unsure}: offsets cannot be told from the field")]
+        )
     note = (
         f"every slice along axis {axis} has a phase offset of its own ({evidence}); the offsets were estimated and "
         "removed: look for stripes across the slices, and prefer a 3-D acquisition"
