@@ -1,16 +1,16 @@
 r"""Slices that were acquired one by one (2-D), each with a phase offset of its own.
 
-The step of the phase from slice k to the next, at echo time TE,
+The step of a voxel's phase from slice k to the next is a line over the echo time TE:
 
-.. math:: s_k(TE) = \mathrm{median}_{x, y}\; [\phi(x, y, k + 1) - \phi(x, y, k)] = a_k + g_k TE
+.. math:: \phi(x, y, k + 1) - \phi(x, y, k) = a_k + g(x, y, k) TE
 
-has two parts. The field gives :math:`g_k`, which changes smoothly along the head and must survive. The offsets give
-:math:`a_k`, uneven from slice to slice. The median of lines over TE that share :math:`a_k` is again a line, so that two
-echoes tell both apart; one echo tells only what is uneven. How uneven steps are is the median of
-:math:`|s_{k-1} - 2 s_k + s_{k+1}| / \sqrt 6`, in first approximation 1.2 times the SD of the offsets.
+The field gives g, which changes smoothly along the head and must survive. The offsets give :math:`a_k`, the same all
+over a slice, and uneven from slice to slice. Two echoes tell both apart in every voxel, and the median over the voxels
+of a slice is free of noise. How uneven steps are is the median of :math:`|a_{k-1} - 2 a_k + a_{k+1}| / \sqrt 6`, to
+first approximation 1.2 times the SD of the offsets.
 
-Measured on simulated heads without offsets (1.5, 3 and 7 T, TE 5 to 30 ms, slices of 3 and 5 mm, level and oblique,
-with and without shim, SNR 10 and 40): 0.001 to 0.025 rad in the first echo, 0.073 rad at most in the last one.
+Measured in heads without offsets: 0.003 to 0.013 rad (simulated at 1.5, 3 and 7 T, three or six echoes of 4 to 36 ms,
+slices of 3 and 5 mm, level and oblique, with and without shim, SNR 20).
 """
 
 from collections.abc import Sequence
@@ -25,35 +25,44 @@ from recon.problems import IntakeError, Problem
 
 UNEVEN_RAD = 0.1  # from which slices are said to differ
 EVEN_RAD = 0.2  # of a single echo, and of what grows with TE in the last one, up to which unevenness is the field's
-LEAST_VOXELS = 30  # with signal in both slices of a step
+LEAST_VOXELS = 10  # with signal in both slices of a step
 MOST_VOXELS = 4000  # of a step that are looked at
 FEWEST_STEPS = 8  # along an axis that is judged
 
 
 def strong(magnitude: np.ndarray) -> np.ndarray:
-    """(X, Y, Z) bool, voxels with more than the mean magnitude."""
+    """(X, Y, Z) bool, voxels with more than the mean magnitude; in the last echo, those that have a phase in all."""
     return magnitude > magnitude.mean(dtype=float)
 
 
-def steps(phase_rad: np.ndarray, inside: np.ndarray, axis: int) -> np.ndarray:
-    """(n - 1,) median step of the phase [rad] from slice to slice along `axis`; NaN where too few voxels tell it.
+def steps(
+    phases_rad: Sequence[np.ndarray], te_s: Times, inside: np.ndarray, axis: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Median line over TE of the voxels' steps from slice to slice along `axis`.
 
     Parameters
     ----------
-    phase_rad : (X, Y, Z), wrapped or not
+    phases_rad : (X, Y, Z) of each echo, wrapped or not; of a single one the line is taken for level
+    te_s : their echo times [s]
     inside : (X, Y, Z) bool, voxels with signal
+
+    Returns
+    -------
+    rate, common : (n - 1,) slope [rad/s] and value at TE = 0 [rad], 0 and NaN where too few voxels tell them
     """
-    phase, use = np.moveaxis(phase_rad, axis, 0), np.moveaxis(inside, axis, 0)
-    found = np.full(max(len(phase) - 1, 0), np.nan)
-    for k in range(len(found)):
+    echoes, use = [np.moveaxis(phase, axis, 0) for phase in phases_rad], np.moveaxis(inside, axis, 0)
+    rate, common = np.zeros(max(len(use) - 1, 0)), np.full(max(len(use) - 1, 0), np.nan)
+    for k in range(len(common)):
         both = np.flatnonzero(use[k] & use[k + 1])
         if len(both) < LEAST_VOXELS:
             continue
         both = both[:: -(-len(both) // MOST_VOXELS)]
-        step = phase[k + 1].flat[both].astype(float) - phase[k].flat[both]
-        centre = np.angle(np.exp(1j * step).sum())
-        found[k] = centre + np.median(wrap(step - centre))
-    return wrap(found)
+        step = np.stack([phase[k + 1].flat[both].astype(float) - phase[k].flat[both] for phase in echoes])
+        line = np.unwrap(wrap(step), axis=0)
+        slope, value = np.polyfit(te_s, line, 1) if len(line) > 1 else (np.zeros(len(both)), line[0])
+        centre = np.angle(np.exp(1j * value).sum())
+        rate[k], common[k] = np.median(slope), wrap(centre + np.median(wrap(value - centre)))
+    return rate, common
 
 
 def unevenness(step_rad: np.ndarray) -> float:
@@ -78,10 +87,10 @@ def offset_axis(signals: Sequence[np.ndarray], te_s: Times, told: object, where:
     IntakeError
         Where slices differ, and the echoes do not tell the offsets from the field.
     """
-    inside, phases = strong(np.abs(signals[0])), [np.angle(signal) for signal in signals]
+    inside, phases = strong(np.abs(signals[-1])), [np.angle(signal) for signal in signals]
     uneven, lines = [], []
     for axis in range(3):
-        rate, common = _lines(np.stack([steps(phase_rad, inside, axis) for phase_rad in phases], axis=1), te_s)
+        rate, common = steps(phases, te_s, inside, axis)
         uneven.append(unevenness(common))
         lines.append(rate)
     axis = int(np.argmax(uneven))
@@ -113,9 +122,8 @@ def slice_offsets(phase_rad: np.ndarray, magnitude: np.ndarray, te_s: Times, axi
     te_s : (echo,) at least two [s]
     axis : of the slices
     """
-    inside = strong(magnitude.mean(axis=-1))
-    step = np.stack([steps(phase_rad[..., e], inside, axis) for e in range(len(te_s))], axis=1)
-    common = _lines(step, te_s)[1]
+    echoes = [phase_rad[..., e] for e in range(len(te_s))]
+    common = steps(echoes, te_s, strong(magnitude[..., -1]), axis)[1]
     offset = np.concatenate([[0.0], np.cumsum(np.nan_to_num(common))])
     return offset - offset.mean()
 
@@ -125,13 +133,3 @@ def without_offsets(phase_rad: np.ndarray, magnitude: np.ndarray, te_s: Times, a
     offset = slice_offsets(phase_rad, magnitude, te_s, axis).astype(np.float32)
     shape = [-1 if a == axis else 1 for a in range(4)]
     return wrap(phase_rad - offset.reshape(shape)).astype(np.float32, copy=False)
-
-
-def _lines(step_rad: np.ndarray, te_s: Times) -> tuple[np.ndarray, np.ndarray]:
-    """(step,) slope [rad/s] and value at TE = 0 [rad] of (step, echo) steps; NaN where an echo's is unknown."""
-    rate, common = np.zeros(len(step_rad)), step_rad[:, 0].copy()
-    known = np.isfinite(step_rad).all(axis=1)
-    common[~known] = np.nan
-    if step_rad.shape[1] > 1 and known.any():
-        rate[known], common[known] = np.polyfit(te_s, np.unwrap(step_rad[known], axis=1).T, 1)
-    return rate, common
