@@ -4,18 +4,23 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from os.path import basename
+from typing import Any
 
 import numpy as np
 
 from recon.files.io import Volume
-from recon.intake.chop import alternation, chop_axis, correlations
+from recon.intake.chop import CLEAR, alternation, chop_axis, correlations
 from recon.intake.contents import copy_problems, cut_problems, order_notes, value_notes, value_problems
 from recon.intake.decisions import Decision, Decisions, PhaseScale
 from recon.intake.interpolation import interpolation_notes
+from recon.intake.main_field import main_field
+from recon.intake.phase_filter import phase_filter, spread
 from recon.intake.phase_scale import Observed, exchanged_problems, observe, phase_scale, wraps_like_phase
+from recon.intake.protocol import gap_problems, protocol_notes
 from recon.intake.read import StoredEcho, complex_signal, name_of, polar, stored_echoes
 from recon.intake.scan import POLAR, Series
 from recon.intake.sign import phase_sign
+from recon.intake.slice_offsets import offset_axis
 from recon.intake.vendors import vendor_of
 from recon.problems import IntakeError, Problem
 
@@ -63,26 +68,50 @@ def decide(
     IntakeError
         With every problem that was found.
     """
-    examined, first = _examine_series(series, params, keep)
+    examined, first, last = _examine_series(series, params, keep)
+    voxel_size_mm = Volume(data=np.empty(0), affine=first.first.header.affine).voxel_size_mm.tolist()
+    if problems := gap_problems(series.files[0], series.facts[0], voxel_size_mm):
+        raise IntakeError(problems)
     units = _phase_units(series, examined, params)
-    chop, filled = _slices(series, first, units.value, params)
+    offsets = _slice_offsets(series, first, last, units.value)
+    chop, filled = _slices(series, first, units.value, params, offsets.value)
+    filtered = _phase_filter(series, last, units.value, chop.value, offsets.value, voxel_size_mm)
     sign = phase_sign(params.phase_sign, vendor_of(series.facts[0]))
+    decided: dict[str, Decision[Any]] = {
+        "MainField": main_field(series.facts),
+        "PhaseUnits": units,
+        "PhaseFilter": filtered,
+        "SliceOffsets": offsets,
+        "SliceChop": chop,
+        "PhaseSign": sign,
+    }
     return Decisions(
         scale=units.value,
+        filtered=filtered.value,
+        offset_axis=offsets.value,
         chop_axis=chop.value,
         phase_sign=sign.value,
-        reasons={"PhaseUnits": units.reason, "SliceChop": chop.reason, "PhaseSign": sign.reason},
-        notes=(*examined.notes, *units.notes, *chop.notes, *sign.notes, *filled),
+        reasons={name: decision.reason for name, decision in decided.items()},
+        notes=(
+            *filtered.notes,
+            *offsets.notes,
+            *protocol_notes(series, voxel_size_mm),
+            *examined.notes,
+            *units.notes,
+            *chop.notes,
+            *sign.notes,
+            *filled,
+        ),
     )
 
 
 def _examine_series(
     series: Series, params: PrepareEchoes, keep: Callable[[StoredEcho], None]
-) -> tuple[_Examined, StoredEcho]:
-    """One pass over all echoes, and the first of them; raises IntakeError with all problems of what they contain."""
-    examined, first = _Examined(), None
+) -> tuple[_Examined, StoredEcho, StoredEcho]:
+    """One pass over all echoes, with the first and the last; IntakeError with all problems of what they contain."""
+    examined, first, last = _Examined(), None, None
     for stored in stored_echoes(series):
-        first = first or stored
+        first, last = first or stored, stored
         _examine_echo(examined, series, stored, params)
         keep(stored)
     problems = examined.problems + copy_problems(examined.digests)
@@ -90,10 +119,10 @@ def _examine_series(
         found = "none: NaN, infinity or zero in one image or another"
         problems = [Problem(series.files[0], "voxels with signal and finite in every echo", found)]
     problems = problems or exchanged_problems(examined.wrapping_magnitudes, examined.phases)
-    if problems or first is None:
+    if problems or first is None or last is None:
         raise IntakeError(problems)
     examined.notes += order_notes([basename(name_of(image)) for image in series.images[0]], examined.signal)
-    return examined, first
+    return examined, first, last
 
 
 def _examine_echo(examined: _Examined, series: Series, stored: StoredEcho, params: PrepareEchoes) -> None:
@@ -143,14 +172,46 @@ def _phase_units(series: Series, examined: _Examined, params: PrepareEchoes) -> 
     return Decision(scale.value, scale.reason, scale.notes)
 
 
+def _slice_offsets(
+    series: Series, first: StoredEcho, last: StoredEcho, scale: PhaseScale | None
+) -> Decision[int | None]:
+    """The axis along which slices have phase offsets of their own, from the first and the last echo."""
+    ends = [first] if len(series.te_s) == 1 else [first, last]
+    signals = [complex_signal(*polar(stored, scale)) for stored in ends]
+    te_s = [series.te_s[stored.echo] for stored in ends]
+    return offset_axis(signals, te_s, series.facts[0].get("MRAcquisitionType"), name_of(series.images[1][0]))
+
+
 def _slices(
-    series: Series, first: StoredEcho, scale: PhaseScale | None, params: PrepareEchoes
+    series: Series, first: StoredEcho, scale: PhaseScale | None, params: PrepareEchoes, offset_axis: int | None
 ) -> tuple[Decision[int | None], tuple[str, ...]]:
     """The axis along which slices alternate in sign, and notes on zero-filled axes, from the first echo."""
     signal = complex_signal(*polar(first, scale))
     where, vendor = name_of(series.images[1][0]), vendor_of(series.facts[0])
-    chop = chop_axis(correlations(signal), params.slice_chop, vendor, where)
+    found = correlations(signal)
+    if params.slice_chop == "auto" and offset_axis is not None and abs(found[offset_axis]) <= CLEAR:
+        chop = Decision[int | None](None, "slices left as they are: a half turn is part of the offset that is removed")
+    else:
+        chop = chop_axis(found, params.slice_chop, vendor, where)
     if chop.value is not None:
         signal *= alternation(signal.shape, chop.value)
     voxel_size_mm = Volume(data=signal, affine=first.first.header.affine).voxel_size_mm
     return chop, interpolation_notes(signal, voxel_size_mm.tolist())
+
+
+def _phase_filter(
+    series: Series,
+    last: StoredEcho,
+    scale: PhaseScale | None,
+    chop: int | None,
+    offsets: int | None,
+    voxel_size_mm: Sequence[float],
+) -> Decision[bool]:
+    """Whether the phase may be filtered, from the last echo. A filter would have taken offsets of slices away."""
+    if offsets is not None:
+        return Decision(False, "none: slices have kept phase offsets of their own")
+    signal = complex_signal(*polar(last, scale))
+    if chop is not None:
+        signal *= alternation(signal.shape, chop)
+    where = name_of(series.images[1][last.echo])
+    return phase_filter(spread(signal, voxel_size_mm), series.facts[last.echo], series.te_s[last.echo], where)

@@ -29,13 +29,18 @@ class Decisions:
     Parameters
     ----------
     scale : raw phase to radians; None where the series holds real and imaginary parts
+    filtered : whether a high-pass filter may have gone over the phase
+    offset_axis : voxel axis along which every slice has a phase offset of its own, which is removed, or None
     chop_axis : voxel axis along which every second slice is negated, or None
     phase_sign : factor of the phase, after which a paramagnetic source advances it
-    reasons : sentences by `PhaseUnits`, `SliceChop` and `PhaseSign`: what was decided and from which evidence
+    reasons : sentences by `MainField`, `PhaseUnits`, `PhaseFilter`, `SliceOffsets`, `SliceChop` and `PhaseSign`: what
+        was decided and from which evidence
     notes : what a user must see
     """
 
     scale: PhaseScale | None
+    filtered: bool = False
+    offset_axis: int | None = None
     chop_axis: int | None
     phase_sign: int
     reasons: dict[str, str]
@@ -46,6 +51,8 @@ class Decisions:
         return {
             **self.reasons,
             "RadiansPerValue": self.scale._asdict() if self.scale else None,
+            "Filtered": self.filtered,
+            "OffsetAxis": self.offset_axis,
             "ChopAxis": self.chop_axis,
             "SignFactor": self.phase_sign,
             "Notes": list(self.notes),

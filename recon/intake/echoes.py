@@ -8,8 +8,10 @@ from recon.acquisition import Acquisition
 from recon.files.io import Volume
 from recon.intake.decide import PrepareEchoes, decide
 from recon.intake.facts import stated_b0_dir
+from recon.intake.main_field import main_field
 from recon.intake.read import StoredEcho, stacked
 from recon.intake.scan import Series
+from recon.intake.slice_offsets import without_offsets
 from recon.maths.finite import silent_where_bad
 
 
@@ -37,11 +39,13 @@ def prepare_echoes(series: Series, params: PrepareEchoes) -> tuple[np.ndarray, n
     decisions = decide(series, params, keep=echoes.append)
     magnitude, phase_rad, grid = stacked(echoes, decisions)
     magnitude, phase_rad = silent_where_bad(magnitude, phase_rad)
-    facts = series.facts[0]
+    if decisions.offset_axis is not None:
+        phase_rad = without_offsets(phase_rad, magnitude, series.te_s, decisions.offset_axis)
+    facts, b0 = series.facts[0], main_field(series.facts)
     maker = facts.get("Manufacturer")  # any text, or anything else that JSON can hold
     acquisition = Acquisition(
         te_s=series.te_s,
-        b0_tesla=float(facts["MagneticFieldStrength"]),
+        b0_tesla=b0.value,
         b0_dir=_three(stated_b0_dir(facts) or grid.b0_dir),
         voxel_size_mm=_three(grid.voxel_size_mm),
         tr_s=facts.get("RepetitionTimeExcitation", facts.get("RepetitionTime")),

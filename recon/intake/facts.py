@@ -7,7 +7,6 @@ from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
-from recon.acquisition import GAMMA_HZ_PER_T
 from recon.files.bids import applicable_sidecars
 from recon.files.io import read_json
 from recon.intake.vendors import KEYS
@@ -16,11 +15,12 @@ from recon.problems import Problem, ProblemError
 LONGEST_TE_S = 0.5  # of any gradient echo; beyond it the value is in milliseconds
 LONGEST_TR_S = 10.0
 TE_ROUNDING_S = 1e-6
-B0_RANGE_T = (0.0, 25.0)
-B0_DISAGREEMENT = 0.1  # relative; a nominal 3 T is 2.89 T by its frequency
+ALIKE = 1e-4  # relative, by which a number may differ between sidecars: rounding
 UNIT_LENGTH = 1e-3  # slack of a vector's length
-CONSTANT = ("MagneticFieldStrength", "FlipAngle", "Manufacturer", "B0_dir")  # the same in all echoes of a series
-OF_THE_IMAGE = ("Units", "ImageType", "BidsGuess", "Rescale", *KEYS)  # keys that describe the values of one part
+# the same in all echoes of a series
+CONSTANT = ("MagneticFieldStrength", "ImagingFrequency", "FlipAngle", "Manufacturer", "B0_dir")
+# keys that describe the values of one part
+OF_THE_IMAGE = ("Units", "ImageType", "NonlinearGradientCorrection", "BidsGuess", "Rescale", *KEYS)
 
 
 class Told(NamedTuple):
@@ -93,30 +93,6 @@ def echo_times(value: float | list[float]) -> list[float]:
     return [float(te_s) for te_s in (value if isinstance(value, list) else [value])]
 
 
-def field_strength(facts: dict) -> float | None:
-    """MagneticFieldStrength [T], else what the ImagingFrequency [MHz] of dcm2niix amounts to; None where neither is."""
-    value, frequency_mhz = facts.get("MagneticFieldStrength"), facts.get("ImagingFrequency")
-    if "MagneticFieldStrength" in facts or not is_number(frequency_mhz):
-        return float(value) if is_number(value) else None
-    return frequency_mhz * 1e6 / GAMMA_HZ_PER_T
-
-
-def field_strength_problems(image: str, facts: dict) -> list[Problem]:
-    """Problems of the main field: missing, of a wrong kind, implausible, contradicted by the frequency."""
-    b0_tesla, frequency = field_strength(facts), facts.get("ImagingFrequency")
-    if b0_tesla is None:
-        expected = "MagneticFieldStrength [tesla] in its sidecar"
-        return [Problem(image, expected, shown(facts.get("MagneticFieldStrength")))]
-    if not B0_RANGE_T[0] < b0_tesla < B0_RANGE_T[1]:
-        return [
-            Problem(image, f"a field strength between {B0_RANGE_T[0]:g} and {B0_RANGE_T[1]:g} tesla", f"{b0_tesla:g}")
-        ]
-    if is_number(frequency) and abs(frequency * 1e6 / GAMMA_HZ_PER_T / b0_tesla - 1) > B0_DISAGREEMENT:
-        expected = f"the ImagingFrequency of {b0_tesla:g} T, about {b0_tesla * GAMMA_HZ_PER_T / 1e6:.1f} MHz"
-        return [Problem(image, expected, f"{shown(frequency)} MHz")]
-    return []
-
-
 def optional_problems(image: str, facts: dict) -> list[Problem]:
     """Problems of facts that need not be there, but must be right where they are."""
     problems = []
@@ -158,5 +134,5 @@ def disagreements(told: Sequence[Told]) -> list[Problem]:
 
 def _alike(one: object, other: object) -> bool:
     if is_number(one) and is_number(other):
-        return bool(np.isclose(one, other, rtol=1e-4))
+        return bool(np.isclose(one, other, rtol=ALIKE))
     return one.casefold() == other.casefold() if isinstance(one, str) and isinstance(other, str) else one == other

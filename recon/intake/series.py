@@ -12,8 +12,6 @@ from recon.intake.facts import (
     disagreements,
     echo_time_problems,
     echo_times,
-    field_strength,
-    field_strength_problems,
     of_both_parts,
     optional_problems,
     read_sidecars,
@@ -21,6 +19,7 @@ from recon.intake.facts import (
 )  # fmt: skip
 from recon.intake.headers import checked_header, grid_problems, orientation_problems
 from recon.intake.layout import layout
+from recon.intake.main_field import field_strength, main_field_problems
 from recon.intake.scan import Image, Series
 from recon.problems import IntakeError, Problem
 
@@ -112,7 +111,7 @@ def _echoes(
     facts = of_both_parts(pair[0].facts, pair[1].facts)
     problems = [
         *(p for header in known for p in _volume_problems(number, header, known[0])),
-        *field_strength_problems(pair[1].path, facts),
+        *main_field_problems(pair[1].path, facts),
         *optional_problems(pair[1].path, facts),
     ]
     wrong = _time_problems(pair, count)

@@ -91,3 +91,21 @@ def test_doubt_is_refused(signals, tmp_path):
     series = ef.polar_files(tmp_path, signals, ef.siemens)
     with pytest.raises(IntakeError, match=r"phase1\.nii\.gz: expected Units: rad or a known Manufacturer"):
         prepare_echoes(series, ef.AUTO)
+
+
+def test_phase_offsets_of_slices_are_gone_and_the_echoes_agree(signals, tmp_path):
+    offset = np.random.default_rng(3).normal(0, 0.7, ef.SHAPE[2])
+    _, clean, _, _ = prepare_echoes(rad_files(tmp_path, signals), ef.AUTO)
+    (tmp_path / "cut").mkdir()
+    cut = rad_files(tmp_path / "cut", [z * np.exp(1j * offset) for z in signals], MRAcquisitionType="2D")
+    magnitude, phase_rad, acquisition, _ = prepare_echoes(cut, ef.AUTO)
+    left = np.angle(np.exp(1j * (phase_rad - clean)))[(magnitude > 200).all(-1)]
+    steps = np.angle(np.exp(1j * (left - left[0])))
+    assert np.abs(steps).max() < 0.5 < np.ptp(offset)  # what stays is the smooth receive phase
+    assert acquisition.decisions["SliceOffsets"].startswith("those of the slices along axis 2 removed")
+
+
+def test_the_field_is_that_of_the_frequency(signals, tmp_path):
+    acquisition = prepare_echoes(rad_files(tmp_path, signals, ImagingFrequency=123.19), ef.AUTO)[2]
+    assert acquisition.b0_tesla == pytest.approx(2.8934, abs=1e-4)
+    assert "MagneticFieldStrength 3 T is nominal" in acquisition.decisions["MainField"]

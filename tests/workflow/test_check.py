@@ -51,6 +51,8 @@ def make_scan(folder: Path, name: str, echoes: int = 3) -> Scan:
 def decisions(notes: tuple[str, ...] = ()) -> SimpleNamespace:
     return SimpleNamespace(
         scale=SimpleNamespace(slope=0.001, intercept=-3.5),
+        filtered=False,
+        offset_axis=None,
         chop_axis=2,
         phase_sign=-1,
         reasons={"PhaseUnits": "milliradians by GE's range", "SliceChop": "neighbours oppose", "PhaseSign": "GE"},

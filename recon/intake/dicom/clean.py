@@ -14,8 +14,9 @@ from recon.files.io import GZIP_LEVEL, read_volume
 from recon.intake.vendors import KEYS
 
 PHYSICS = """
-Manufacturer ManufacturersModelName MagneticFieldStrength ImagingFrequency NonlinearGradientCorrection
-MRAcquisitionType ScanningSequence SequenceVariant ScanOptions PulseSequenceType ImageType
+Manufacturer ManufacturersModelName MagneticFieldStrength ImagingFrequency ImagedNucleus ResonantNucleus
+NonlinearGradientCorrection MRAcquisitionType ScanningSequence SequenceVariant ScanOptions PulseSequenceType
+ImageType ImageTypeText
 EchoTime EchoTrainLength RepetitionTime RepetitionTimeExcitation FlipAngle NumberOfAverages
 MTState SpoilingState SpoilingType
 SliceThickness SpacingBetweenSlices PixelBandwidth DwellTime WaterFatShift

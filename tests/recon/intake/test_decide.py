@@ -76,12 +76,14 @@ def test_the_config_overrules_what_would_be_decided(chopped, tmp_path):
     params = PrepareEchoes(phase_sign=1, phase_range=[-3141.6, 3141.6], slice_chop="never")
     found = decide(series, params)
     assert (found.chop_axis, found.phase_sign) == (None, 1)
-    assert all("prepare_echoes" in reason for reason in found.reasons.values())
+    settable = ("PhaseUnits", "SliceChop", "PhaseSign")
+    assert all("prepare_echoes" in found.reasons[name] for name in settable)
 
 
 def test_reasons_and_summary_are_plain_json(signals, tmp_path):
     found = decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad"), ef.AUTO)
-    assert set(found.reasons) == {"PhaseUnits", "SliceChop", "PhaseSign"}
+    decided = {"MainField", "PhaseUnits", "PhaseFilter", "SliceOffsets", "SliceChop", "PhaseSign"}
+    assert set(found.reasons) == decided
     assert json.loads(json.dumps(found.summary())) == found.summary()
     assert found.summary()["RadiansPerValue"] == {"slope": 1.0, "intercept": 0.0}
 
@@ -219,3 +221,39 @@ def test_the_real_head_needs_no_setting(shared_data):
     images = tuple(tuple(Image(f"{stem}{e}{end}") for e in (1, 2)) for end in (".nii.gz", "_ph.nii.gz"))
     found = decide(ef.series(images, (0.0023, 0.0046), Manufacturer="Philips"), ef.AUTO)
     assert (found.chop_axis, found.phase_sign, found.notes) == (None, 1, ())
+
+
+def test_slices_with_offsets_are_put_together_again(signals, tmp_path):
+    offset = np.random.default_rng(3).normal(0, 0.7, ef.SHAPE[2])
+    cut = [z * np.exp(1j * offset) for z in signals]
+    series = ef.polar_files(tmp_path, cut, np.angle, Units="rad", Manufacturer="Siemens", MRAcquisitionType="2D")
+    found = decide(series, ef.AUTO)
+    assert found.offset_axis == 2 and "every slice along axis 2" in found.notes[0]
+    assert found.summary()["OffsetAxis"] == 2
+
+
+def test_slices_with_offsets_of_any_size_do_not_count_as_alternating(signals, tmp_path):
+    offset = np.random.default_rng(3).uniform(-np.pi, np.pi, ef.SHAPE[2])
+    cut = [z * np.exp(1j * offset) for z in signals]
+    found = decide(ef.polar_files(tmp_path, cut, ef.milliradians, **GE), ef.AUTO)
+    assert (found.offset_axis, found.chop_axis) == (2, None)
+
+
+def test_voxels_that_are_not_finite_do_not_hide_offsets_of_slices(signals, tmp_path):
+    offset = np.random.default_rng(3).normal(0, 0.7, ef.SHAPE[2])
+    cut = [np.angle(z * np.exp(1j * offset)) for z in signals]
+    for phase in cut:
+        phase[::9, ::7] = np.nan
+    series = ef.files(tmp_path, [np.abs(z) for z in signals], cut, Units="rad", Manufacturer="Siemens")
+    assert decide(series, ef.AUTO).offset_axis == 2
+
+
+def test_the_frequency_sets_the_field_of_the_scan(signals, tmp_path):
+    series = ef.polar_files(tmp_path, signals, np.angle, Units="rad", Manufacturer="Siemens", ImagingFrequency=123.19)
+    assert decide(series, ef.AUTO).reasons["MainField"].startswith("2.893 T: ImagingFrequency 123.19 MHz")
+
+
+def test_warnings_of_the_signal_come_first(signals, tmp_path):
+    facts = {"ImageType": ["ORIGINAL", "PRIMARY", "P", "SWI", "DIS2D"], "ScanningSequence": "EP"}
+    notes = decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad", **facts), ef.AUTO).notes
+    assert [note.split(" ")[0] for note in notes[:3]] == ["the", "echo", "distortion-corrected"]

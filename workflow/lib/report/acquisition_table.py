@@ -53,7 +53,7 @@ def acquisition_table(acquisition: dict, affine: np.ndarray) -> dict[str, str | 
     """
     axes, b0_dir = describe(affine).axes, acquisition["b0_dir"]
     rows = {
-        "Field strength": f"{acquisition['b0_tesla']:g} T",
+        "Field strength": f"{acquisition['b0_tesla']:.4g} T",
         "Echo times": milliseconds(acquisition["te_s"]),
         "Repetition time": f"{1000 * tr_s:g} ms" if (tr_s := acquisition.get("tr_s")) else None,
         "Flip angle": f"{flip:g}°" if (flip := acquisition.get("flip_angle_deg")) else None,

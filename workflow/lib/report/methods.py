@@ -43,7 +43,7 @@ def facts(acquisitions: list[dict]) -> dict[str, str]:
     """What a reader must know of the images of all scans."""
     every = {
         "scanner": [a.get("decisions", {}).get("Manufacturer") for a in acquisitions],
-        "field strength": [f"{a['b0_tesla']:g} T" for a in acquisitions],
+        "field strength": [f"{a['b0_tesla']:.4g} T" for a in acquisitions],
         "echo times": [milliseconds(a["te_s"]) for a in acquisitions],
         "repetition time": [f"{1000 * a['tr_s']:g} ms" if a.get("tr_s") else None for a in acquisitions],
         "flip angle": [f"{a['flip_angle_deg']:g}°" if a.get("flip_angle_deg") else None for a in acquisitions],

@@ -6,6 +6,7 @@ from pathlib import Path
 from recon.intake.decisions import Decisions
 from recon.intake.geometry import describe
 from recon.intake.headers import checked_header
+from recon.intake.main_field import main_field
 from recon.intake.scan import Scan
 
 
@@ -21,7 +22,7 @@ def facts_of_files(scan: Scan) -> dict[str, str]:
         "files": f"{len(series.files)} x {'3-D' if image.volume is None else '4-D'}",
         "echoes": str(len(series.te_s)),
         "te_ms": numbers([1e3 * te for te in series.te_s]),
-        "b0_tesla": numbers([facts.get("MagneticFieldStrength")]),
+        "b0_tesla": numbers([main_field(series.facts).value]),
         "vendor": str(facts.get("Manufacturer") or ""),
         "matrix": "x".join(map(str, header.shape[:3])),
         "voxel_size_mm": numbers(header.voxel_size_mm, " x "),
@@ -39,6 +40,8 @@ def facts_of_voxels(decisions: Decisions) -> dict[str, str]:
     """Text by column of the check table, from the voxels."""
     return {
         "phase_units": phase_units(decisions),
+        "phase_filter": "possible" if decisions.filtered else "none seen",
+        "slice_offsets": "none" if decisions.offset_axis is None else f"removed along {'ijk'[decisions.offset_axis]}",
         "slice_chop": "none" if decisions.chop_axis is None else f"undone along {'ijk'[decisions.chop_axis]}",
         "phase_sign": f"{decisions.phase_sign:+d}",
     }

@@ -25,6 +25,8 @@ FACTS = {  # column of the table: its heading
     "flip_angles_deg": "flip [deg]",
     "b0_direction": "B0 in voxel axes",
     "phase_units": "phase units",
+    "phase_filter": "phase filter",
+    "slice_offsets": "slice offsets",
     "slice_chop": "slice chop",
     "phase_sign": "phase sign",
     "chi_echoes": "echoes for chi",
@@ -32,7 +34,14 @@ FACTS = {  # column of the table: its heading
     "nuclei": "nuclei",
     "t1w": "T1w",
 }
-REASONS = {"PhaseUnits": "phase_units", "SliceChop": "slice_chop", "PhaseSign": "phase_sign"}  # of this column
+REASONS = {  # decision: the column that it explains
+    "MainField": "b0_tesla",
+    "PhaseUnits": "phase_units",
+    "PhaseFilter": "phase_filter",
+    "SliceOffsets": "slice_offsets",
+    "SliceChop": "slice_chop",
+    "PhaseSign": "phase_sign",
+}
 STATUSES = {  # the worst first: what each of them means
     "ERROR": "stops the run",
     "skipped": "left out of the run",

@@ -1,0 +1,86 @@
+"""What sidecars tell that a reader of the maps must know: slice gaps, echo planar readouts, distortion correction."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from recon.intake.facts import is_number
+from recon.intake.scan import POLAR, Series
+from recon.problems import Problem
+
+GAP = 0.05  # of the slice thickness, from which slices are said to lie apart
+MOST_GAP = 1.0  # of the slice thickness: half of the head was not measured
+EDGE = 0.02  # relative, by which rounding changes an edge
+
+
+def slice_gap(facts: Mapping, voxel_size_mm: Sequence[float]) -> tuple[float, float] | None:
+    """Thickness of the slices and distance of their centres [mm] where they do not touch, else None.
+
+    The distance is `SpacingBetweenSlices`; where that is missing, the third edge of the voxels, unless an edge is the
+    thickness: slices may have been stored along any axis.
+    """
+    thickness, spacing = facts.get("SliceThickness"), facts.get("SpacingBetweenSlices")
+    if not (is_number(thickness) and thickness > 0):
+        return None
+    if not is_number(spacing):
+        known = any(np.isclose(edge, thickness, rtol=EDGE) for edge in voxel_size_mm)
+        spacing = thickness if known else voxel_size_mm[2]
+    return (thickness, spacing) if spacing > (1 + GAP) * thickness else None
+
+
+def gap_problems(where: str, facts: Mapping, voxel_size_mm: Sequence[float]) -> list[Problem]:
+    """Problems of slices so far apart that more lies between them than within."""
+    gap = slice_gap(facts, voxel_size_mm)
+    if gap is None or gap[1] <= (1 + MOST_GAP) * gap[0]:
+        return []
+    expected = "slices that touch, as the dipole kernel has them"
+    return [Problem(where, expected, f"slices of {gap[0]:g} mm, {gap[1]:g} mm apart (SliceThickness, spacing)")]
+
+
+def protocol_notes(series: Series, voxel_size_mm: Sequence[float]) -> tuple[str, ...]:
+    """Notes from the sidecar of the first echo."""
+    facts = series.facts[0]
+    notes = []
+    if gap := slice_gap(facts, voxel_size_mm):
+        thickness, spacing = gap
+        notes.append(
+            f"slices of {thickness:g} mm lie {spacing:g} mm apart: {1 - thickness / spacing:.0%} of the head was not "
+            "measured; the dipole kernel takes voxels to touch, and sources in the gaps act on the field of the slices"
+        )
+    if said := _echo_planar(facts):
+        notes.append(
+            f"echo planar readout ({said}): the images are shifted along the phase encoding by the very field that is "
+            "mapped, and so are the maps; they lie on no other image of the subject without a correction"
+        )
+    if series.parts == POLAR and (said := _distortion_corrected(facts)):
+        notes.append(
+            f"distortion-corrected phase ({said}): wrapped phase was interpolated, which spoils voxels at wraps; "
+            "export phase without the correction (ND), or real and imaginary parts"
+        )
+    return tuple(notes)
+
+
+def _words(value: object) -> set[str]:
+    """Words of a text or a list of texts, in capitals."""
+    return set(re.findall("[A-Z0-9]+", str(value).upper()))
+
+
+def _echo_planar(facts: Mapping) -> str:
+    """What tells of an echo planar readout; empty where nothing does."""
+    for key, words in (
+        ("ScanningSequence", {"EP", "EPI"}),
+        ("PulseSequenceType", {"EPI", "PLANAR", "ECHOPLANAR"}),
+        ("EchoPlanarPulseSequence", {"YES", "TRUE"}),
+    ):
+        if words & _words(facts.get(key, "")):
+            return f"{key} {facts[key]}"
+    return ""
+
+
+def _distortion_corrected(facts: Mapping) -> str:
+    """What tells of a correction of gradient distortion; empty where nothing does."""
+    for key in ("ImageType", "ImageTypeText"):
+        if found := {"DIS2D", "DIS3D"} & _words(facts.get(key, "")):
+            return f"{key} {', '.join(sorted(found))}"
+    return "NonlinearGradientCorrection true" if facts.get("NonlinearGradientCorrection") is True else ""
