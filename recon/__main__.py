@@ -33,6 +33,7 @@ from recon.relaxation.stage import r2star_map
 from recon.settings import arm, shipped
 from recon.unwrap.stage import STAGE as UNWRAP_PHASE
 from recon.unwrap.stage import unwrap_phase
+from recon.unwrap.straighten import silenced, straightened
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -115,7 +116,9 @@ def run_field_mapping(source: Folder, out: Path, config: dict) -> None:
     phase, magnitude, acquisition = source.echoes("phase"), source.echoes("magnitude"), source.acquisition()
     mask = source.mask(phase)
     signal, phase_rad = silent_where_bad(magnitude.data, phase.data)
+    phase_rad, singular = straightened(phase_rad, signal, mask, acquisition.te_s, acquisition.voxel_size_mm)
     unwrapped_rad = unwrapped(source, phase_rad, signal, mask, config)
+    signal = silenced(signal, singular)
     fit = taken(total_field, config["field_mapping"])  # one field, whatever the arm
     write_volume(out / "totalfield.nii.gz", total_field(unwrapped_rad, signal, mask, acquisition, **fit), phase)
 

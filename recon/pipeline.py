@@ -22,6 +22,7 @@ from recon.relaxation.stage import r2star_map
 from recon.settings import shipped
 from recon.unwrap.stage import STAGE as UNWRAP_PHASE
 from recon.unwrap.stage import unwrap_phase
+from recon.unwrap.straighten import silenced, straightened
 
 # stages whose method is a setting, and all sections of the config that the reconstruction reads, in the order of work
 STAGES = {stage.section: stage for stage in (R2STAR_MAP, UNWRAP_PHASE, FIELD_MAPPING, LOCAL_FIELD, DIPOLE_INVERSION)}
@@ -46,7 +47,7 @@ def reconstruct(
     *,
     workers: int = 1,
 ) -> Maps:
-    """Unwrap → field → background removal → dipole inversion → average and reference.
+    """Straighten → unwrap → field → background removal → dipole inversion → average and reference.
 
     Fields and susceptibility are maps of each echo until the average (`field_mapping.echoes: separate`, the paper)
     or of all echoes from the field on (`together`).
@@ -74,10 +75,12 @@ def reconstruct(
         r2star_hz = r2star_map(magnitude, mask, te_s, workers=workers, **chosen["r2star_map"])
     trimming = taken(reliable_mask, config["unwrap_phase"])
     reliable = reliable_mask(phase_rad, magnitude, mask, te_s, grid, **trimming)
+    phase_rad, singular = straightened(phase_rad, magnitude, reliable, te_s, grid.voxel_size_mm)
     unwrapped_rad = unwrap_phase(
         phase_rad, reliable, te_s, magnitude=magnitude, workers=workers, **chosen["unwrap_phase"]
     )
-    field_ppm = field_mapping(unwrapped_rad, magnitude, reliable, acquisition, **chosen["field_mapping"])
+    weighing = silenced(magnitude, singular)
+    field_ppm = field_mapping(unwrapped_rad, weighing, reliable, acquisition, **chosen["field_mapping"])
     del unwrapped_rad
     local_ppm, eroded = local_field(
         field_ppm, reliable, grid, magnitude=magnitude, workers=workers, **chosen["local_field"]
@@ -88,7 +91,7 @@ def reconstruct(
         eroded,
         grid,
         r2star_hz=r2star_hz,
-        precision=field_precision(magnitude, reliable, te_s),
+        precision=field_precision(weighing, reliable, te_s),
         magnitude=magnitude,
         workers=workers,
         **chosen["dipole_inversion"],

@@ -12,7 +12,7 @@ from recon.maths.neighbours import filled
 from recon.maths.wrap import wrap
 from recon.registry import Method, Stage, look_up
 from recon.settings import defaults
-from recon.unwrap.bipolar import odd_even
+from recon.unwrap.bipolar import alternating, odd_even
 
 DEFAULT = defaults("field_mapping")
 
@@ -142,8 +142,7 @@ def in_line(
     theta_rad = odd_even(unwrapped_rad, magnitude, mask, np.asarray(acquisition.te_s), bipolar)
     if theta_rad is None:
         return unwrapped_rad
-    sign = np.where(np.arange(len(acquisition.te_s)) % 2, -1, 1).astype(np.float32)
-    return unwrapped_rad - theta_rad[..., None] * sign
+    return unwrapped_rad - alternating(theta_rad, len(acquisition.te_s))
 
 
 OFFSETS: dict[str, Callable[..., np.ndarray] | None] = {"none": None, "smooth": phase_offset, "voxel": None}

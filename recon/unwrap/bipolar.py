@@ -120,6 +120,11 @@ def odd_even(
     return theta_rad if rms > least_rad else None
 
 
+def alternating(theta_rad: np.ndarray, n_echoes: int) -> np.ndarray:
+    """(X, Y, Z, echo) float32: `theta_rad` in the 1st, 3rd … echo, its negative in the 2nd, 4th …"""
+    return theta_rad[..., None] * np.where(np.arange(n_echoes) % 2, -1, 1).astype(np.float32)
+
+
 def fit_plane(angle_rad: np.ndarray, weight: np.ndarray, x: np.ndarray, slope: np.ndarray) -> np.ndarray:
     """The plane whose fourfold is `angle_rad` (voxel, triple) modulo 2 pi, from a slope that is nearly right.
 

@@ -244,6 +244,9 @@ def subject_files(tmp_path) -> dict[str, str]:
         write_volume(files[name], data, like, {"Units": "<ppm>"})
     write_mask(files["mask"], brain, like, {"Tool": "builtin"})
     write_mask(files["box"], distance < 30, like)
+    for name, part in {"reliable": brain, "singular": brain & False}.items():
+        files[name] = str(tmp_path / f"{name}.nii.gz")
+        write_mask(files[name], part, like)
     write_volume(files["dseg"], nucleus, like)
     files["acquisition"] = str(tmp_path / "acquisition.json")
     write_json(files["acquisition"], {"te_s": [0.005, 0.01, 0.015], "b0_tesla": 3.0, "b0_dir": [0, 0, 1],

@@ -56,6 +56,7 @@ rule unwrap_phase:
     output:
         unwrapped=RUN.paths.work("part-phase_desc-unwrapped_MEGRE.nii"),
         reliable=RUN.paths.work("desc-reliable_mask.nii"),
+        singular=RUN.paths.work("desc-singular_mask.nii"),
     log:
         RUN.paths.scan_log("unwrap_phase"),
     benchmark:
@@ -76,6 +77,7 @@ rule field_mapping:
         unwrapped=rules.unwrap_phase.output.unwrapped,
         magnitude=rules.prepare_echoes.output.magnitude_4d,
         reliable=rules.unwrap_phase.output.reliable,
+        singular=rules.unwrap_phase.output.singular,
         acquisition=rules.prepare_echoes.output.acquisition,
     output:
         field=RUN.paths.work("desc-total_fieldmap.nii"),
@@ -298,6 +300,8 @@ rule subject_page:
                 magnitude=rules.prepare_echoes.output.magnitude_4d,
                 phase=rules.prepare_echoes.output.phase_4d,
                 unwrapped=rules.unwrap_phase.output.unwrapped,
+                reliable=rules.unwrap_phase.output.reliable,
+                singular=rules.unwrap_phase.output.singular,
                 acquisition=rules.prepare_echoes.output.acquisition,
                 mask=rules.brain_mask.output.mask,
                 local_field=rules.local_field.output.local,

@@ -1,6 +1,7 @@
 """Maps and intermediate images of a scan → a self-contained HTML page, its warnings, pictures for the report."""
 
 from recon.check.overview import deep_pictures, echo_pictures, map_pictures
+from recon.check.phase import phase_quality
 from recon.check.quality import quality
 from recon.files.atomic import atomic
 from recon.files.io import read_json, read_mask, read_volume, sidecar_path, write_json
@@ -13,7 +14,8 @@ ONE_ECHO = "A single echo: no R2*, and the phase at TE = 0 stays in the field."
 
 
 def main(
-    magnitude: str, phase: str, unwrapped: str, local_field: str, acquisition: str, mask: str,
+    magnitude: str, phase: str, unwrapped: str, reliable: str, singular: str, local_field: str,
+    acquisition: str, mask: str,
     chi: str, t1w: str, dseg: str, box: str, stats: str,
     page: str, warnings: str, chi_picture: str, t1w_picture: str,
     scan: str, synthetic: bool,
@@ -29,6 +31,11 @@ def main(
     made = {"Brain mask": mask, "Chimap": chi, "R2starmap": r2star, "T1w": t1w, "Nuclei": dseg}
     sidecars = {name: read_json(file) for name, path in made.items() if path and (file := sidecar_path(path)).exists()}
     measured, found = quality(brain, facts["voxel_size_mm"], chi_map.data, table)
+    masks = read_mask(reliable), read_volume(singular).data > 0  # there may be none
+    of_phase, warned = phase_quality(
+        echoes[1].data, echoes[2].data, echoes[0].data, *masks, facts["te_s"], facts["voxel_size_mm"]
+    )
+    found += warned
     found += [] if r2star else [ONE_ECHO]
     found += facts.get("decisions", {}).get("Notes", [])
     found += [f"{name}: {sidecar['Note']}" for name, sidecar in sidecars.items() if "Note" in sidecar]
@@ -45,7 +52,7 @@ def main(
             *echo_pictures(*echoes, facts["te_s"], brain),
         ],
         stats=table,
-        facts=measured,
+        facts=measured | of_phase,
         inputs=acquisition_table(facts, chi_map.affine),
         sidecars=sidecars,
     )
