@@ -19,7 +19,7 @@ IMAGES = {
     "simulate_subject": (50, 12),
     "prepare_echoes": (30, 16),
     "brain_mask": (20, 2),
-    "unwrap_phase": (30, 12),
+    "unwrap_phase": (30, 20),
     "field_mapping": (30, 10),
     "local_field": (30, 8),
     "r2star_map": (16, 5),
@@ -30,7 +30,7 @@ IMAGES = {
     "locate_nuclei": (30, 0),
     "slice_stack": (104, 0),
     "region_features": (40, 0),
-    "subject_page": (16, 4),
+    "subject_page": (30, 24),
     "map_accuracy": (40, 0),
 }
 # {rule: how many times it holds all slices, how many slices pass the network at once: a batch, or those of one scan}
