@@ -18,8 +18,8 @@ def signal_voids(magnitude: np.ndarray, mask: np.ndarray, te_s: Times, grid: Gri
     r"""Regions in the depth of a mask whose echoes say next to nothing of the field.
 
     The field that all echoes give has the precision :math:`\sqrt{\sum_i S_i^2 TE_i^2}`; from :math:`S_i^2` its
-    expectation in noise alone, :math:`2 \sigma^2`, is subtracted. A part in which that is below `LEAST_PRECISION` of the
-    median is a void where at least `LEAST_ML` of it lie deeper than `DEPTH_MM`.
+    expectation in noise alone, :math:`2 \sigma^2`, is subtracted. A part in which that is below `LEAST_PRECISION` of
+    the median is a void where at least `LEAST_ML` of it lie deeper than `DEPTH_MM`.
 
     Parameters
     ----------

@@ -33,7 +33,10 @@ def echoes(lesion, lesion_ppm=1.0, lesion_hz=300.0, snr=40.0):
     field_ppm = forward_field(chi_ppm, GRID.voxel_size_mm, GRID.b0_dir)
     rate_hz = 20 + 30.0 * NUCLEUS + lesion_hz * lesion
     signal = np.stack(
-        [BRAIN * np.exp(-rate_hz * te + 1j * field_ppm / ppm) for te, ppm in zip(TE_S, SCAN.ppm_per_rad(), strict=True)],
+        [
+            BRAIN * np.exp(-rate_hz * te + 1j * field_ppm / ppm)
+            for te, ppm in zip(TE_S, SCAN.ppm_per_rad(), strict=True)
+        ],
         axis=-1,
     )
     signal += rng.normal(0, 1 / snr, (*signal.shape, 2)) @ [1, 1j]
@@ -71,9 +74,7 @@ def test_the_reliable_mask_leaves_out_a_void_and_what_touches_it():
 def test_a_void_leaves_the_rest_of_the_consensus_map_as_it_was(lesion_ppm):
     """The nucleus keeps its susceptibility and the reference stays, whatever the lesion's sign."""
     consensus = arm(shipped() | {"pipeline": "consensus"})
-    sound, lesioned = (
-        reconstruct(*echoes(lesion, lesion_ppm), BRAIN, SCAN, consensus) for lesion in (ball(0), LESION)
-    )
+    sound, lesioned = (reconstruct(*echoes(lesion, lesion_ppm), BRAIN, SCAN, consensus) for lesion in (ball(0), LESION))
     far = sound.mask & lesioned.mask & ~ball(15, (20, 5, 6))
     change_ppm = (lesioned.chi_ppm - sound.chi_ppm)[far]
     assert abs(change_ppm.mean()) < 0.003
