@@ -48,7 +48,7 @@ class Limit(NamedTuple):
         return f"Broken map, {name}: expected {low} to {high} {unit}, found {value}. {self.why}"
 
 
-# limits that no sound simulated head comes near in either arm, and broken maps pass; docs/reference/outputs.md has both
+# no sound simulated head comes near these limits in either arm; which wrong maps pass them: docs/reference/outputs.md
 LIMITS = (
     Limit(SHARE, 45.0, 100.0, 0, "Did the mask leak, is the slab thin, or is the phase noise?", of_brains=False),
     Limit(SPREAD, 0.005, 0.045, 3, "Look at the unwrapped phase: do echoes or slices differ by more than the field?"),
