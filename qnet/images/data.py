@@ -145,7 +145,7 @@ def slice_stack(
     voxel_size_mm = np.linalg.norm(affine[:3, :3], axis=0)
     inside, to_mni = images[mask][0] > 0.5, read_registration(nuclei) @ affine
 
-    low, high = _corners(images[box][0] > 0.5, f"{box}: expected a box, found an empty mask")
+    low, high = _corners(images[box][0] > 0.5, f"{box}: expected a box, found an empty mask, as no nuclei were located")
     try:
         index = pick_slices(low[2], high[2], params.slices, inside.shape[2])
     except ValueError as error:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recon.check.quality import Quality
 from recon.grid import Times, Vector
 from recon.maths.neighbours import edge_ends
 from recon.maths.wrap import wrap
@@ -90,7 +91,7 @@ def phase_quality(
     singular: np.ndarray,
     te_s: Times,
     voxel_size_mm: Vector,
-) -> tuple[dict[str, float | list[float]], list[str]]:
+) -> Quality:
     """Check the unwrapped phase of one scan.
 
     Parameters
@@ -103,8 +104,8 @@ def phase_quality(
 
     Returns
     -------
-    facts : what was measured, its unit in the name
-    warnings : sentences, empty if nothing looks wrong
+    Quality
+        With cracks a map is broken.
     """
     used = reliable & ~singular
     jumps = neighbour_jumps(unwrapped_rad, used, te_s)
@@ -119,12 +120,9 @@ def phase_quality(
         "distance of each echo from a straight line over TE after that, rms [rad]": left_rad or np.nan,
         "voxels on phase singularities, left out [% of the mask]": share,
     }
-    return facts, [
-        *jump_warnings(jumps, te_s),
-        *line_warnings(off_rad, left_rad),
-        *singularity_warnings(share),
-        *([TWO_ECHOES] if len(te_s) == 2 else []),
-    ]
+    cracked = jump_warnings(jumps, te_s)
+    offsets = [*line_warnings(off_rad, left_rad), *singularity_warnings(share)]
+    return Quality(facts, [*cracked, *offsets, *([TWO_ECHOES] if len(te_s) == 2 else [])], cracked)
 
 
 def jump_warnings(jumps: Jumps, te_s: Times) -> list[str]:

@@ -1,16 +1,101 @@
 """Numbers that show whether the maps of a subject need inspection, and the warnings that follow from them."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
 from recon.mask.leak import volume_ml
-from recon.regions.localize import WHITE_MATTER
+from recon.regions.localize import THIN_MM, THIN_SLAB, WHITE_MATTER
 
 BRAIN_ML = (900.0, 2000.0)  # plausible volume of an adult brain mask
+# age [years] → mean volume over that of adults: at birth Holland, JAMA Neurol 71:1266 (2014); growth of 101 % in the
+# first year and 15 % in the second: Knickmeyer, J Neurosci 28:12176 (2008); at 6 years: Lenroot and Giedd, Neurosci
+# Biobehav Rev 30:718 (2006)
+GROWTH = {0.0: 0.33, 1.0: 0.67, 2.0: 0.77, 6.0: 0.95, 10.0: 1.0}
+SHARE, SPREAD = "share of the mask with χ [%]", "SD of χ [ppm]"
+WHITE, RESIDUAL = "mean χ of white matter [ppm]", "residual of the field [ppm]"
 IRON_RICH = ("caudate", "putamen", "pallidum", "red_nucleus", "substantia_nigra")  # at every adult age
 SURE = 2.0  # standard errors by which a contrast must differ from zero
+
+
+class Limit(NamedTuple):
+    """What a measured number must be in a map that deserves a look.
+
+    Parameters
+    ----------
+    fact : its name
+    low, high : largest range; measured, see docs/reference/outputs.md
+    digits : of the numbers in the sentence
+    why : what is most likely where it is not
+    of_brains : whether it holds for brains alone, not for phantoms
+    """
+
+    fact: str
+    low: float
+    high: float
+    digits: int
+    why: str
+    of_brains: bool = True
+
+    def sentence(self, found: float) -> str | None:
+        """What to say of a value; None where it lies within the limits or was not measured."""
+        if not np.isfinite(found) or self.low <= found <= self.high:
+            return None
+        name, unit = self.fact.removesuffix("]").split(" [")
+        low, high, value = (f"{number:.{self.digits}f}" for number in (self.low, self.high, found))
+        return f"Broken map, {name}: expected {low} to {high} {unit}, found {value}. {self.why}"
+
+
+# no sound simulated head comes near these limits in either arm; which wrong maps pass them: docs/reference/outputs.md
+LIMITS = (
+    Limit(SHARE, 45.0, 100.0, 0, "Did the mask leak, is the slab thin, or is the phase noise?", of_brains=False),
+    Limit(SPREAD, 0.005, 0.045, 3, "Look at the unwrapped phase: do echoes or slices differ by more than the field?"),
+    Limit(WHITE, -0.06, 0.04, 3, "The number is that below or above the mean of the map. Look at the pictures."),
+    Limit(RESIDUAL, 0.0, 0.010, 4, "No susceptibility explains this field: look at the unwrapped phase."),
+)
+
+
+class Quality(NamedTuple):
+    """What a look at the maps of one subject finds.
+
+    Parameters
+    ----------
+    facts : what was measured, its unit in the name
+    warnings : sentences, empty if nothing looks wrong; those of `broken` come first
+    broken : those that say that the map must not be used
+    """
+
+    facts: Mapping[str, float | list[float]]
+    warnings: list[str]
+    broken: list[str]
+
+    def before(self, other: Self) -> "Quality":
+        """What two looks find; of what is broken, and of the rest, this one's comes first."""
+        broken = [*self.broken, *other.broken]
+        rest = [*self.warnings[len(self.broken) :], *other.warnings[len(other.broken) :]]
+        return Quality({**self.facts, **other.facts}, [*broken, *rest], broken)
+
+
+class Voids(NamedTuple):
+    """Signal voids of a brain.
+
+    Parameters
+    ----------
+    where : (X, Y, Z) bool of :func:`recon.mask.voids.signal_voids`
+    ceiling_percent : share of their voxels in which R2* is at the largest value of the fit; NaN without R2*
+    """
+
+    where: np.ndarray
+    ceiling_percent: float
+
+    @classmethod
+    def of(cls, where: np.ndarray, r2star_hz: np.ndarray | None, maximum_hz: float) -> "Voids":
+        """Voids, and R2* (X, Y, Z) [1/s] in them, or None where there is no such map."""
+        if r2star_hz is None or not where.any():
+            return cls(where, np.nan)
+        return cls(where, float(100 * np.mean(r2star_hz[where] >= np.float32(maximum_hz))))
 
 
 class IronContrast(NamedTuple):
@@ -72,9 +157,74 @@ def sign_warnings(contrast: IronContrast) -> list[str]:
     return [f"Phase sign not confirmed: {found} Check the nuclei and the noise of the map."]
 
 
+def expected_brain_ml(age_years: float | None) -> tuple[float, float]:
+    """Plausible volume of a brain mask at an age; that of adults where it is unknown."""
+    if age_years is None or not np.isfinite(age_years):
+        return BRAIN_ML
+    share = float(np.interp(age_years, list(GROWTH), list(GROWTH.values())))
+    return BRAIN_ML[0] * share, BRAIN_ML[1] * share
+
+
+def size_warnings(volume: float, age_years: float | None) -> list[str]:
+    """What to say of a brain mask [ml] that is not as large as a brain of that age."""
+    low, high = expected_brain_ml(age_years)
+    if low <= volume <= high:
+        return []
+    known = age_years is not None and np.isfinite(age_years)
+    age = f" at {age_years:g} years" if known else ""
+    child = "" if known or volume > low else " A child's brain is smaller: a column `age` in participants.tsv tells."
+    return [
+        f"Brain mask: expected {low:.0f} to {high:.0f} ml{age}, found {volume:.0f} ml. "
+        f"Partial coverage, or did brain extraction fail?{child}"
+    ]
+
+
+def slab_warnings(stats: pd.DataFrame) -> list[str]:
+    """What to say where the field of view is too thin along B0 for the statistics of the nuclei."""
+    if "flag" not in stats or not (stats["flag"] == THIN_SLAB).any():
+        return []
+    return [
+        "Thin slab: less than "
+        f"{THIN_MM:.0f} mm of the brain lie in the field of view along B0. Susceptibility of the nuclei is too small "
+        "there, and their statistics are flagged."
+    ]
+
+
+def void_warnings(voids: Voids, volume: float) -> list[str]:
+    """What to say of signal voids of that volume [ml]."""
+    if not voids.where.any():
+        return []
+    ceiling = f" R2* is at its ceiling in {voids.ceiling_percent:.0f} % of it." if voids.ceiling_percent > 0 else ""
+    return [
+        f"Signal void: {volume:.1f} ml of the brain have next to no signal (haemorrhage, calcification, metal?). "
+        f"There is no χ there, and it does not count for the reference.{ceiling}"
+    ]
+
+
+def broken_map(facts: Mapping[str, float], white_matter_ppm: float, in_brain: bool) -> list[str]:
+    """Why a map must not be used: sentences, none for a map as it should be.
+
+    Parameters
+    ----------
+    facts : of :func:`quality`
+    white_matter_ppm : mean of white matter less the mean of the map
+    in_brain : whether the limits of a brain apply, or those that hold for phantoms, too
+    """
+    measured = dict(facts) | {WHITE: white_matter_ppm}
+    judged = [limit for limit in LIMITS if in_brain or not limit.of_brains]
+    return [text for limit in judged if (text := limit.sentence(measured.get(limit.fact, np.nan)))]
+
+
 def quality(
-    mask: np.ndarray, voxel_size_mm: tuple[float, float, float], chi_ppm: np.ndarray, stats: pd.DataFrame
-) -> tuple[dict[str, float], list[str]]:
+    mask: np.ndarray,
+    voxel_size_mm: tuple[float, float, float],
+    chi_ppm: np.ndarray,
+    stats: pd.DataFrame | None,
+    *,
+    voids: Voids | None = None,
+    residual_ppm: float = np.nan,
+    age_years: float | None = None,
+) -> Quality:
     """Check the maps of one subject.
 
     Parameters
@@ -82,30 +232,37 @@ def quality(
     mask : (X, Y, Z) bool, brain
     voxel_size_mm : (3,)
     chi_ppm : (X, Y, Z), exactly zero where no susceptibility was computed
-    stats : the table of `recon.regions.localize.region_statistics`
+    stats : the table of `recon.regions.localize.region_statistics`; None where nuclei were not to be located, as in
+        phantoms, animals and ex vivo, which then are not held to be an adult's brain
+    voids : where there is no signal
+    residual_ppm : of :func:`recon.check.residual.field_residual`
+    age_years : of the subject, where it is known
 
     Returns
     -------
-    facts : what was measured, its unit in the name
-    warnings : sentences, empty if nothing looks wrong
+    Quality
     """
     computed = mask & (chi_ppm != 0) & np.isfinite(chi_ppm)
-    contrast = iron_contrast(stats)
+    contrast = IronContrast(np.nan, np.nan, np.nan) if stats is None else iron_contrast(stats)
     volume = float(volume_ml(mask, voxel_size_mm))
     facts = {
         "brain mask [ml]": volume,
-        "share of the mask with χ [%]": 100 * float(computed.sum() / max(mask.sum(), 1)),
+        SHARE: 100 * float(computed.sum() / max(mask.sum(), 1)),
         "mean χ of the iron-rich nuclei [ppm]": contrast.nuclei_ppm,
         "its standard error [ppm]": contrast.error_ppm,
-        "mean χ of white matter [ppm]": contrast.white_matter_ppm,
-        "SD of χ [ppm]": float(chi_ppm[computed].std()) if computed.any() else np.nan,
+        WHITE: contrast.white_matter_ppm,
+        SPREAD: float(chi_ppm[computed].std()) if computed.any() else np.nan,
     }
-    warnings = sign_warnings(contrast)
-    if not BRAIN_ML[0] <= volume <= BRAIN_ML[1]:
-        warnings.append(
-            f"Brain mask: expected {BRAIN_ML[0]:.0f} to {BRAIN_ML[1]:.0f} ml, found {volume:.0f} ml. "
-            "Partial coverage, or did brain extraction fail?"
-        )
+    facts |= {RESIDUAL: residual_ppm} if np.isfinite(residual_ppm) else {}
+    warnings = []
+    if voids is not None:
+        void_ml = float(volume_ml(voids.where, voxel_size_mm))
+        facts |= {"signal voids [ml]": void_ml, "R2* at its ceiling, share of them [%]": voids.ceiling_percent}
+        warnings += void_warnings(voids, void_ml)
+    if stats is not None:
+        warnings = [*sign_warnings(contrast), *warnings, *slab_warnings(stats), *size_warnings(volume, age_years)]
     if not np.isfinite(chi_ppm).all():
         warnings.append(f"χ is not finite in {(~np.isfinite(chi_ppm)).sum()} voxels.")
-    return facts, warnings
+    mean_ppm = float(chi_ppm[computed].mean(dtype=np.float64)) if computed.any() else np.nan
+    broken = broken_map(facts, contrast.white_matter_ppm - mean_ppm, stats is not None)
+    return Quality(facts, [*broken, *warnings], broken)

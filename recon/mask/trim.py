@@ -5,6 +5,7 @@ from scipy import ndimage
 
 from recon.acquisition import choose_echo
 from recon.grid import Grid, Times, Vector
+from recon.mask.voids import around, signal_voids
 from recon.maths.boxes import bounding_box
 from recon.maths.neighbours import CROSS, CUBE
 from recon.maths.parts import largest_part
@@ -59,8 +60,10 @@ def reliable_mask(
     """Drop the voxels at the rim and near the sinuses whose phase is noise, and the veins that line the rim.
 
     Such voxels would spread through background removal. Holes that this leaves inside the brain are kept in the
-    mask, because every hole costs a sphere's radius of tissue around it. Strong sources on the rim, half in and half
-    out, are neither background nor local: what decays fast and reaches the rim is left outside.
+    mask, because every hole costs a sphere's radius of tissue around it; but signal voids
+    (:func:`recon.mask.voids.signal_voids`) are left outside, where their field counts as background: sources much
+    stronger than tissue, with no data inside, would spread over the map. Strong sources on the rim, half in and half
+    out, are neither background nor local: what decays fast and reaches the rim is left outside, too.
 
     Parameters
     ----------
@@ -94,7 +97,8 @@ def reliable_mask(
         good &= ~at_the_rim(rim & decays_fast(magnitude[box], te_s, trim_r2star_hz), good)
     reliable = np.zeros_like(mask)
     reliable[box] = good
-    return reliable
+    voids = signal_voids(magnitude, mask, te_s, grid)
+    return largest_part(reliable & ~around(voids)) if voids.any() else reliable
 
 
 def decays_fast(magnitude: np.ndarray, te_s: Times, r2star_hz: float) -> np.ndarray:

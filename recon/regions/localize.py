@@ -15,6 +15,8 @@ from recon.regions.nuclei import label_nuclei, nucleus_labels, nucleus_names
 from recon.regions.registration import read_white_matter
 
 WHITE_MATTER = "white_matter"  # its name in the statistics
+THIN_MM, THIN_SLAB = 60.0, "thin_slab"  # coverage along B0 below which the statistics are flagged, and the flag
+METHODS = ("template", "none")
 BOX_COLUMNS = ["x0", "x1", "y0", "y1", "z0", "z1"]
 
 Box = tuple[slice, slice, slice]
@@ -26,6 +28,8 @@ class LocateNuclei:
 
     Attributes
     ----------
+    method : str
+        `template`, or `none`: nothing is located, as suits phantoms, animals and ex vivo.
     boxes : str or None
         Path of a table of expert boxes, which take the place of the computed ones.
     box_holds : sequence of str
@@ -39,11 +43,14 @@ class LocateNuclei:
         An unknown nucleus.
     """
 
+    method: str
     boxes: str | None
     box_holds: tuple[str, ...]
     margin_mm: float
 
     def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"locate_nuclei.method: expected {' or '.join(METHODS)}, found {self.method}")
         if unknown := sorted(set(self.box_holds) - set(nucleus_names())):
             known = ", ".join(nucleus_names())
             raise ValueError(f"locate_nuclei.box_holds: expected {known}, found {', '.join(unknown)}")
@@ -180,8 +187,18 @@ def box_mask(shape: tuple[int, int, int], box: Box) -> np.ndarray:
     return mask
 
 
+def coverage_mm(mask: np.ndarray, affine: np.ndarray) -> float:
+    """How far a mask (X, Y, Z) reaches along B0, the scanner's third axis [mm], the edges of its voxels included."""
+    height_mm = np.argwhere(mask) @ affine[2, :3]
+    return float(np.ptp(height_mm) + np.abs(affine[2, :3]).max()) if mask.any() else 0.0
+
+
 def region_statistics(
-    labels: np.ndarray, white: np.ndarray, maps: dict[str, np.ndarray], voxel_size_mm: Vector
+    labels: np.ndarray,
+    white: np.ndarray,
+    maps: dict[str, np.ndarray],
+    voxel_size_mm: Vector,
+    covered_mm: float = np.inf,
 ) -> pd.DataFrame:
     """Size, susceptibility and relaxation of each nucleus, and of white matter to compare with.
 
@@ -196,13 +213,15 @@ def region_statistics(
         was not measured and does not count.
     voxel_size_mm : (3,) sequence
         Edge lengths of a voxel.
+    covered_mm : float
+        Of the brain along B0, see :func:`coverage_mm`.
 
     Returns
     -------
     DataFrame
         One row a nucleus, also where it holds no voxel, then ``white_matter`` with index 0: ``index name hemisphere
         voxels volume_mm3`` and for each map ``_mean``, ``_sd`` (of the voxels, n - 1), ``_median``, missing where
-        nothing was measured.
+        nothing was measured; at the end `flag`, which says `thin_slab` where less than `THIN_MM` are covered.
     """
     regions: dict[int, tuple[str, str | None, np.ndarray]] = {
         label: (name, hemisphere, labels == label) for label, (name, hemisphere) in nucleus_labels().items()
@@ -214,7 +233,7 @@ def region_statistics(
         volume_mm3 = voxels * float(np.prod(voxel_size_mm))
         row = {"index": index, "name": name, "hemisphere": hemisphere, "voxels": voxels, "volume_mm3": volume_mm3}
         rows.append(row | {key: v for quantity, data in maps.items() for key, v in _summary(quantity, data[where])})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(flag=THIN_SLAB if covered_mm < THIN_MM else None)
 
 
 def _summary(quantity: str, values: np.ndarray) -> list[tuple[str, float]]:

@@ -19,7 +19,9 @@ TURN = np.float32(2 * np.pi)
 def check(unwrapped, wrapped=None, singular=NOWHERE, echoes=6):
     wrapped = np.angle(np.exp(1j * unwrapped)) if wrapped is None else wrapped
     part = [a[..., :echoes] for a in (wrapped, unwrapped)]
-    return phase_quality(*part, None, MASK, singular, TE_S[:echoes], VOXEL_SIZE_MM)
+    found = phase_quality(*part, None, MASK, singular, TE_S[:echoes], VOXEL_SIZE_MM)
+    assert found.warnings[: len(found.broken)] == found.broken
+    return found.facts, found.warnings
 
 
 def test_jumps_are_counted_echo_by_echo_inside_the_mask_alone():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from recon.check.quality import iron_contrast, quality
-from recon.regions.localize import region_statistics, white_matter
+from recon.check.quality import GROWTH, Voids, iron_contrast, quality, size_warnings
+from recon.regions.localize import THIN_MM, coverage_mm, region_statistics, white_matter
 from recon.regions.nuclei import template_labels
 
 VOXEL_SIZE_MM = (3.0, 3.0, 3.0)
@@ -29,7 +29,8 @@ def check(brain, nuclei_ppm, white_ppm, noise_ppm=0.02, offset_ppm=0.0):
     chi_ppm += nuclei_ppm * (labels > 0) + white_ppm * white
     chi_ppm = np.where(mask, chi_ppm, 0).astype(np.float32)
     stats = region_statistics(labels, white, {"chi_ppm": chi_ppm}, VOXEL_SIZE_MM)
-    return quality(mask, VOXEL_SIZE_MM, chi_ppm, stats)
+    found = quality(mask, VOXEL_SIZE_MM, chi_ppm, stats)
+    return found.facts, found.warnings[len(found.broken) :]
 
 
 @pytest.mark.parametrize("offset_ppm", [-0.3, 0.0, 0.3], ids=["low", "zero", "high"])
@@ -76,6 +77,75 @@ def test_implausible_brain_and_broken_voxels_are_told(brain):
     chi_ppm = np.where(labels > 0, 0.1, -0.01)
     chi_ppm[0, 0, 0] = np.nan
     stats = region_statistics(labels, white, {"chi_ppm": chi_ppm}, VOXEL_SIZE_MM)
-    _, warnings = quality(small, VOXEL_SIZE_MM, chi_ppm, stats)
+    warnings = quality(small, VOXEL_SIZE_MM, chi_ppm, stats).warnings
     assert warnings[0].startswith("Brain mask: expected 900 to 2000 ml, found")
     assert "not finite in 1 voxels" in warnings[1]
+
+
+def maps_of(brain, share=1.0, spread_ppm=0.02, white_ppm=-0.02):
+    """Mask, a map with nuclei above white matter, and its statistics."""
+    mask, labels, white = brain
+    known = mask & (np.random.default_rng(1).random(mask.shape) < share)
+    chi_ppm = np.random.default_rng(0).normal(0, spread_ppm, mask.shape) + 0.08 * (labels > 0) + white_ppm * white
+    chi_ppm = np.where(known, chi_ppm, 0).astype(np.float32)
+    return mask, chi_ppm, region_statistics(labels, white, {"chi_ppm": chi_ppm}, VOXEL_SIZE_MM)
+
+
+@pytest.mark.parametrize(
+    ("change", "residual_ppm", "named"),
+    [
+        ({"share": 0.087}, 0.002, "share of the mask with χ"),
+        ({"spread_ppm": 0.26}, 0.002, "SD of χ"),
+        ({"white_ppm": -0.17}, 0.002, "mean χ of white matter"),
+        ({}, 0.05, "residual of the field"),
+    ],
+)
+def test_a_broken_map_is_told_before_all_else_with_what_was_expected_and_found(brain, change, residual_ppm, named):
+    mask, chi_ppm, stats = maps_of(brain, **change)
+    found = quality(mask, VOXEL_SIZE_MM, chi_ppm, stats, residual_ppm=residual_ppm)
+    assert found.broken and found.warnings[: len(found.broken)] == found.broken
+    assert any(text.startswith(f"Broken map, {named}: expected") and "found" in text for text in found.broken)
+
+
+def test_a_sound_map_is_not_broken_and_a_phantom_is_not_judged_as_a_brain(brain):
+    mask, chi_ppm, stats = maps_of(brain)
+    assert quality(mask, VOXEL_SIZE_MM, chi_ppm, stats, residual_ppm=0.002).warnings == []
+    phantom = quality(mask, VOXEL_SIZE_MM, 20 * chi_ppm, None)
+    assert phantom.warnings == [] and phantom.broken == []
+    assert quality(mask, VOXEL_SIZE_MM, chi_ppm * (mask.cumsum(2) < 4), None).broken
+
+
+def test_a_void_is_told_with_its_volume_and_the_share_of_r2star_at_its_ceiling(brain):
+    mask, chi_ppm, stats = maps_of(brain)
+    where = np.zeros(mask.shape, bool)
+    where[20:30, 20:30, 20:30] = True
+    r2star_hz = np.where(np.indices(mask.shape)[0] < 29, np.float32(200), np.float32(30))
+    found = quality(mask, VOXEL_SIZE_MM, chi_ppm, stats, voids=Voids.of(where, r2star_hz, 200.0))
+    assert found.facts["signal voids [ml]"] == pytest.approx(27)
+    assert found.facts["R2* at its ceiling, share of them [%]"] == pytest.approx(90)
+    assert "27.0 ml" in found.warnings[0] and "90 %" in found.warnings[0]
+    none = quality(mask, VOXEL_SIZE_MM, chi_ppm, stats, voids=Voids.of(where & False, r2star_hz, 200.0))
+    assert none.warnings == []
+
+
+@pytest.mark.parametrize(("age_years", "volume_ml"), [(0.0, 400), (1.0, 850), (2.0, 980), (8.0, 1400), (40.0, 1400)])
+def test_a_brain_of_usual_size_for_its_age_is_not_warned_of(age_years, volume_ml):
+    assert size_warnings(volume_ml, age_years) == []
+    assert "expected" in size_warnings(0.4 * volume_ml, age_years)[0]
+
+
+def test_where_the_age_is_unknown_a_small_brain_asks_for_it():
+    assert "participants.tsv" in size_warnings(600, None)[0] and "participants.tsv" not in size_warnings(2600, None)[0]
+    assert list(GROWTH) == sorted(GROWTH) and list(GROWTH.values()) == sorted(GROWTH.values())
+
+
+@pytest.mark.parametrize("thick", [True, False])
+def test_a_slab_that_is_thin_along_b0_flags_the_statistics(brain, thick):
+    mask, labels, white = brain
+    slices = int(THIN_MM / 3) + (2 if thick else -2)
+    slab = mask & (abs(np.indices(mask.shape)[2] - 24) < slices / 2)
+    covered_mm = coverage_mm(slab, np.diag([3.0, 3.0, 3.0, 1.0]))
+    chi_ppm = np.where(slab, 0.08 * (labels > 0) - 0.02 * white + 0.001, 0)
+    stats = region_statistics(labels * slab, white & slab, {"chi_ppm": chi_ppm}, VOXEL_SIZE_MM, covered_mm)
+    assert stats["flag"].isna().all() == thick
+    assert any(w.startswith("Thin slab") for w in quality(slab, VOXEL_SIZE_MM, chi_ppm, stats).warnings) != thick

@@ -164,7 +164,8 @@ def test_the_page_of_a_scan_escapes(about):
     sidecars = {"Nuclei": {"Tool": "user", "Note": "x"}, "Chimap": {"Units": "ppm", "EchoTimes": [1, "2"]}}
     picture = SimpleNamespace(title="χ", caption="of echo 1", png=b"")
     content = {
-        "scan": "sub-01", "synthetic": False, "warnings": ["Phase sign"], "pictures": [picture],
+        "scan": "sub-01", "synthetic": False, "broken": ["Broken map"], "warnings": ["Phase sign"],
+        "pictures": [picture],
         "stats": pd.read_csv(next(about.results.glob("derivatives/qnet/sub-01/anat/*_stats.tsv")), sep="\t"),
         "facts": {"Brain volume": 1200.0}, "inputs": {"Phase units": "Siemens"}, "sidecars": sidecars,
     }  # fmt: skip

@@ -264,7 +264,9 @@ def write_stats(path: str, chi_ppm: dict[str, float]) -> None:
 def make_page(files: dict[str, str], folder: Path) -> str:
     pictures = {f"{name}_picture": str(folder / f"{name}.png") for name in ("chi", "r2star", "t1w")}
     page, warnings = str(folder / "sub-01.html"), str(folder / "sub-01_warnings.json")
-    subject_page.main(**files, page=page, warnings=warnings, **pictures, scan="sub-01", synthetic=True)
+    subject_page.main(
+        **files, page=page, warnings=warnings, **pictures, scan="sub-01", synthetic=True, maximum_hz=200.0
+    )
     return Path(page).read_text(encoding="utf-8")
 
 

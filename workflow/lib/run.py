@@ -17,6 +17,7 @@ from workflow.lib.setup.paths import Paths, user_datasets
 from workflow.lib.setup.variants import MAIN, runs
 from workflow.lib.study.applied import trained_model
 from workflow.lib.study.clock import check_clock
+from workflow.lib.study.participants import ages_of
 from workflow.lib.study.scans import check_r2star, diagnosed, files_of, number_of_echoes
 from workflow.lib.study.study import Study, own_data, simulated_study
 
@@ -142,6 +143,17 @@ class Run:
     def has_r2star(self) -> bool:
         """Whether there is a second echo, without which R2* has no map."""
         return self.n_echoes > 1
+
+    @property
+    def has_nuclei(self) -> bool:
+        """Whether nuclei are located, without which there is no diagnosis."""
+        return self.cfg["locate_nuclei"]["method"] != "none"
+
+    @cached_property
+    def ages(self) -> dict[str, float]:
+        """Age of the subjects [years] as far as the participants table of the user tells."""
+        known = [] if self.simulated else self.known_participants
+        return ages_of(known, self.cfg["participants"]["age_column"]) if known else {}
 
     @cached_property
     def two_flips(self) -> list[str]:

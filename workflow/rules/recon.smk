@@ -274,6 +274,9 @@ rule locate_nuclei:
         "../scripts/locate_nuclei.py"
 
 
+NUCLEI = rules.locate_nuclei.output if RUN.has_nuclei else None  # None where there are none to locate
+
+
 rule derivative_description:
     output:
         description=RUN.paths.derivative("dataset_description.json"),
@@ -308,9 +311,9 @@ rule subject_page:
                 chi=rules.combine_echoes.output.chi,
                 r2star=R2STAR,
                 t1w=rules.t1w_map.output.t1w,
-                dseg=rules.locate_nuclei.output.dseg,
-                box=rules.locate_nuclei.output.box,
-                stats=rules.locate_nuclei.output.stats,
+                dseg=NUCLEI.dseg if NUCLEI else [],
+                box=NUCLEI.box if NUCLEI else [],
+                stats=NUCLEI.stats if NUCLEI else [],
             )
         ),
     output:
@@ -330,8 +333,14 @@ rule subject_page:
     params:
         code=code("workflow/scripts/subject_page.py", "workflow/report/base.html.j2", "workflow/report/subject.html.j2"),
         synthetic=RUN.simulated,
+        maximum_hz=RUN.cfg["r2star_map"]["maximum_hz"],
+        age_years=INPUTS.age,
     script:
         "../scripts/subject_page.py"
+
+
+onsuccess:
+    WATCH.succeeded(partial(INPUTS.files_of, RUN.paths.page_warnings(), RUN.scans))
 
 
 rule methods:
@@ -339,7 +348,7 @@ rule methods:
         acquisitions=INPUTS.of_scans(rules.prepare_echoes.output.acquisition, RUN.scans),
         maps=joined(
             INPUTS.of_scans(
-                [rules.brain_mask.output.mask, rules.t1w_map.output.t1w, rules.locate_nuclei.output.dseg], RUN.scans
+                [rules.brain_mask.output.mask, rules.t1w_map.output.t1w, *([NUCLEI.dseg] if NUCLEI else [])], RUN.scans
             ),
             INPUTS.of_scans(rules.t1_map.output.t1, RUN.two_flips),
         ),
@@ -370,7 +379,7 @@ rule maps:
         INPUTS.of_scans(R2STAR and rules.r2star_map.output, RUN.scans),
         INPUTS.of_scans(rules.t1w_map.output, RUN.scans),
         INPUTS.of_scans(rules.combine_echoes.output, RUN.scans),
-        INPUTS.of_scans(rules.locate_nuclei.output, RUN.scans),
+        INPUTS.of_scans(NUCLEI or [], RUN.scans),
         INPUTS.of_scans(rules.t1_map.output, RUN.two_flips),
         INPUTS.of_scans(rules.subject_page.output, RUN.scans),
     localrule: True

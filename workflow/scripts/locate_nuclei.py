@@ -1,6 +1,6 @@
 """T1-weighted image, brain mask and maps → nuclei (or the user's), basal-ganglia box, statistics per region."""
 
-import warnings
+import numpy as np
 
 from recon.files.bids import derivative_uri
 from recon.files.io import read_mask, read_volume, write_mask, write_volume
@@ -9,6 +9,7 @@ from recon.regions.localize import (
     LocateNuclei,
     box_around,
     box_mask,
+    coverage_mm,
     expert_box,
     region_statistics,
     subject_labels,
@@ -18,6 +19,11 @@ from recon.regions.registration import register
 from recon.regions.user_maps import user_labels
 from workflow.lib.jobs.job import job
 
+NO_BRAIN = (
+    "registration to the template found no brain ({found}), so no nuclei were placed; for phantoms, animals and ex "
+    "vivo set --config locate_nuclei='{{method: none}}'"
+)
+
 
 def main(
     t1w: str, mask: str, chi: str, dseg: str, box: str, stats: str, scan: str, cfg: dict,
@@ -26,23 +32,29 @@ def main(
     """`user`: BIDS URI of `user_nuclei`; the registration still finds white matter."""
     params, image, brain = LocateNuclei(**cfg), read_volume(t1w), read_mask(mask)
     fit = register(image.data, image.affine, brain)
-    if not fit.plausible:
-        warnings.warn(f"{t1w}: implausible registration, volume ratio {fit.determinant:.2f}", stacklevel=1)
     about = {"SkullStripped": True, "Sources": [derivative_uri(t1w)], "Registration": fit.summary()}
+    if not fit.plausible:
+        alike = f"correlation {fit.correlation:.2f}, mutual information {fit.mutual_information:.2f} nats"
+        found = f"{alike}, volume ratio {fit.determinant:.2f}"
+        about |= {"Note": NO_BRAIN.format(found=found)}
+    white, labels = np.zeros(brain.shape, bool), np.zeros(brain.shape, np.uint8)
+    if fit.plausible:
+        white = white_matter(brain, image.affine, fit.subject_to_mni)
+        labels = subject_labels(brain, image.affine, fit.subject_to_mni)
     if user_nuclei:
         labels = user_labels(user_nuclei, image)
         about |= {"Tool": "user", "Sources": [user]}
-    else:
-        labels = subject_labels(brain, image.affine, fit.subject_to_mni)
     region = expert_box(params.boxes, scan, brain.shape) if params.boxes else None
     source = "nuclei" if region is None else "expert"
-    region = region or box_around(labels, params.box_holds, params.margin_mm, image.voxel_size_mm)
+    if region is None and labels.any():
+        region = box_around(labels, params.box_holds, params.margin_mm, image.voxel_size_mm)
+    region = region or (slice(0, 0),) * 3  # of nothing, which the networks refuse
     write_volume(dseg, labels, image, about)
     bounds = [[side.start, side.stop] for side in region]
     write_mask(box, box_mask(brain.shape, region), image, {"Type": "ROI", "BoxSource": source, "Box": bounds, **about})
     maps = {"chi_ppm": read_volume(chi).data} | ({"r2star_hz": read_volume(r2star).data} if r2star else {})
-    white = white_matter(brain, image.affine, fit.subject_to_mni)
-    write_table(stats, region_statistics(labels, white, maps, image.voxel_size_mm))
+    covered_mm = coverage_mm(brain, image.affine)
+    write_table(stats, region_statistics(labels, white, maps, image.voxel_size_mm, covered_mm))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
 """What a run reports while it works: one line of progress, each failed job at once, and all of them at its end."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from workflow.lib.jobs.failed_jobs import FailedJobs
 from workflow.lib.jobs.failures import summary
 from workflow.lib.jobs.listener import Curtain, Screen
+from workflow.lib.jobs.page_warnings import told
 from workflow.lib.jobs.progress import Progress
+
+ABOUT_MAPS = {"subject_page", "maps", "report", "predictions_table"}  # rules of runs that are about the maps
 
 
 class Watch:
@@ -35,6 +39,19 @@ class Watch:
         for listener in (self.jobs, self.progress):
             logger.addHandler(listener)
         terminal.addFilter(Curtain(self.screen, [self.jobs, self.progress]))
+
+    def succeeded(self, page_warnings: Callable[[], Iterable[str | Path]]) -> None:
+        """Write which scans have pages that warn, after a run that was about maps.
+
+        Parameters
+        ----------
+        page_warnings : gives the files with what the pages warn of
+        """
+        if not self.listens:
+            return
+        with suppress(Exception):  # as below
+            if ABOUT_MAPS & set(self.progress.work.planned) and (text := told(page_warnings())):
+                self.screen.say("\n" + text)
 
     def failed(self) -> None:
         """Write the last line of progress, and what went wrong."""

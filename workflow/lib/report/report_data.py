@@ -75,10 +75,14 @@ def pictures_of(paths: Iterable[str], cfg: Mapping) -> dict[str, Picture | None]
 
 
 def warnings_of(files: Iterable[str]) -> dict[str, list[dict[str, str]]]:
-    """Warnings about the maps: those about the sign, which turns every result over, and others."""
+    """Warnings about the maps: those about the sign, which turns every result over, or a broken map; and others."""
     pages = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
-    found = [{"scan": page["scan"], "text": warning} for page in pages for warning in page["warnings"]]
-    sign = [warning for warning in found if SIGN.search(warning["text"])]
+    found = [
+        {"scan": page["scan"], "text": warning, "broken": number < page.get("broken", 0)}
+        for page in pages
+        for number, warning in enumerate(page["warnings"])
+    ]
+    sign = [warning for warning in found if warning["broken"] or SIGN.search(warning["text"])]
     return {"sign": sign, "other": [warning for warning in found if warning not in sign]}
 
 

@@ -23,6 +23,12 @@ Patterns = str | list[str]
 Function = Callable[[Wildcards], Any]  # of wildcards, as Snakemake takes it for an input or a param
 
 
+NO_NUCLEI = (
+    "expected nuclei for the diagnosis (they choose the slices), found locate_nuclei.method: none; target `maps` "
+    "works, or --config locate_nuclei='{method: template}'"
+)
+
+
 class Inputs:
     """The files of scans and of the study.
 
@@ -98,6 +104,8 @@ class Inputs:
                 "expected at least two echoes for the diagnosis (R2* is one of its three channels), found one; "
                 "target `maps` needs only one"
             )
+        if not run.has_nuclei:
+            raise WorkflowError(NO_NUCLEI)
         stops = run.cfg["on_error"] == "stop"
         problems = [problem for name, found in run.study.unfit.items() if stops or not name for problem in found]
         if problems and not run.simulated:
@@ -112,10 +120,16 @@ class Inputs:
                 raise WorkflowError("predict: expected a trained run, --config model=RUN, found none")
             if not self.run.has_r2star:
                 raise WorkflowError("predict: expected at least two echoes (R2* is one of three channels), found one")
+            if not self.run.has_nuclei:
+                raise WorkflowError(f"predict: {NO_NUCLEI}")
             path, bundle = self.run.model
             return str(path) if part == "bundle" else weight_files(bundle, path)
 
         return files
+
+    def age(self, wildcards: Wildcards) -> float | None:
+        """Param function: age of the subject [years], where it is known."""
+        return self.run.ages.get(self.scan_of(wildcards).subject)
 
     def smallest_cohort(self, wildcards: Wildcards) -> dict:
         """Param function: what a simulated subject depends on."""

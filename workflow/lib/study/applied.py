@@ -11,7 +11,10 @@ SECTIONS = (
     "brain_mask", "unwrap_phase", "field_mapping", "local_field", "dipole_inversion", "combine_echoes", "r2star_map",
     "t1w_map", "locate_nuclei", "slice_stack", "normalise",
 )  # fmt: skip
-OWN = {"field_mapping": {"bipolar"}, "locate_nuclei": {"boxes"}}  # keys that say how a dataset was acquired or drawn
+OWN = {
+    "field_mapping": {"bipolar"},
+    "locate_nuclei": {"boxes", "method"},
+}  # keys that say how a dataset was acquired or drawn
 MISSING = "nothing"
 
 

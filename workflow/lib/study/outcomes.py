@@ -62,7 +62,10 @@ def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
             facts |= facts_of_voxels(decisions)
             reasons = dict(decisions.reasons)
             notes += decisions.notes
-    problems += _user_problems(scan)
+    own = _user_problems(scan)
+    problems += own
+    if scan.mask and not own:
+        facts |= {"mask_depth_mm": f"{_depth_mm(scan):.2f}"}
     return Outcome(facts=facts, reasons=reasons, notes=tuple(dict.fromkeys(notes)), problems=tuple(problems))
 
 
@@ -81,6 +84,17 @@ def _user_problems(scan: Scan) -> list[Problem]:
         except ProblemError as error:
             problems += error.problems
     return problems
+
+
+def _depth_mm(scan: Scan) -> float:
+    """How deep below its surface the user's own mask reaches at most [mm]; the field of view counts as surface."""
+    from scipy import ndimage
+
+    from recon.regions.user_maps import user_mask
+
+    grid = _grid(scan.series.files[0])
+    mask = np.pad(user_mask(scan.mask, grid), 1)
+    return float(ndimage.distance_transform_edt(mask, sampling=grid.voxel_size_mm).max())
 
 
 def _grid(image: str) -> Volume:

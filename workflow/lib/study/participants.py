@@ -171,6 +171,20 @@ def to_diagnose(path: str | Path, settings: Mapping, subjects: list[str]) -> pd.
     return table.assign(label=label.astype(int), group=names)
 
 
+def ages_of(participants: str | Path, age_column: str) -> dict[str, float]:
+    """Age in years by subject, where a participants table gives one; nothing of a table that cannot be read."""
+    try:
+        table = read_participants(participants)
+    except IntakeError:  # maps need no such table; who needs it says what is wrong
+        return {}
+    if not {"participant_id", age_column} <= set(table):
+        return {}
+    ages = pd.Series(
+        pd.to_numeric(table[age_column], errors="coerce").to_numpy(float), table["participant_id"]
+    ).dropna()
+    return {str(subject): float(age) for subject, age in ages[~ages.index.duplicated(keep=False)].items()}
+
+
 def age_of(participants: str | Path | None, subject: str, age_column: str) -> float | None:
     """Age of a subject in years as far as a participants table says; None where there is none or it is no number."""
     table = read_participants(participants) if participants else pd.DataFrame()

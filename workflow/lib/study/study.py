@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recon.intake.decide import PrepareEchoes
@@ -14,6 +14,7 @@ from workflow.lib.report.cohort import flow
 from workflow.lib.setup.paths import Paths, user_datasets
 from workflow.lib.study.check_table import Record, text, write_all
 from workflow.lib.study.enrolment import Enrolment, enrol, of_subjects
+from workflow.lib.study.head_size import checked_size
 from workflow.lib.study.intake import take_in, with_problems
 from workflow.lib.study.participants import Participants
 from workflow.lib.study.simulated import planned_scans
@@ -82,12 +83,14 @@ def own_study(
     cache, prepare = Path(paths.root, "check"), PrepareEchoes(**cfg["prepare_echoes"])
     taken = take_in(bids_dir, derivatives, prepare, cache, workers, trust=not first_look, select=select)
     of_run = {name: found for name, found in refused.items() if not name or select.takes_subject(name)}
-    taken = with_problems(taken, of_run)
+    taken = checked_size(with_problems(taken, of_run), cfg["local_field"])
     scans, left_out = exclude(taken)
     subjects = sorted({scan.subject for scan in scans.values()})
     table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], cfg["folds"]["folds"])
     table = of_subjects(table, select.takes_subject)
     records = in_study(taken, table, chi_echoes, cfg["on_error"])
+    if cfg["locate_nuclei"]["method"] == "none":
+        records = [replace(one, facts=one.facts | {"nuclei": "none"}) if one.facts else one for one in records]
     if first_look:
         write_all(records, Path(paths.root), cfg["dataset"])
         if must_stop(taken, cfg["on_error"]):
