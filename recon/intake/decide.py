@@ -11,6 +11,7 @@ from recon.files.io import Volume
 from recon.intake.chop import alternation, chop_axis, correlations
 from recon.intake.contents import copy_problems, cut_problems, order_notes, value_notes, value_problems
 from recon.intake.decisions import Decision, Decisions, PhaseScale
+from recon.intake.headers import form_notes
 from recon.intake.interpolation import interpolation_notes
 from recon.intake.phase_scale import Observed, exchanged_problems, observe, phase_scale, wraps_like_phase
 from recon.intake.read import StoredEcho, complex_signal, name_of, polar, stored_echoes
@@ -72,7 +73,7 @@ def decide(
         chop_axis=chop.value,
         phase_sign=sign.value,
         reasons={"PhaseUnits": units.reason, "SliceChop": chop.reason, "PhaseSign": sign.reason},
-        notes=(*examined.notes, *units.notes, *chop.notes, *sign.notes, *filled),
+        notes=(*form_notes(first.first.header), *examined.notes, *units.notes, *chop.notes, *sign.notes, *filled),
     )
 
 
