@@ -69,7 +69,7 @@ def series_of(files: Iterable[str], sidecars: Iterable[str]) -> Series:
         problems += wrong
     problems += _order_problems(echoes)
     if problems or not echoes:
-        raise IntakeError(_condensed(problems) or [Problem("a series", "image files", "none")])
+        raise IntakeError(condensed(problems) or [Problem("a series", "image files", "none")])
     return _ordered(parts, echoes, read)
 
 
@@ -173,7 +173,7 @@ def _order_problems(echoes: Sequence[Echo]) -> list[Problem]:
     return problems
 
 
-def _condensed(problems: Iterable[Problem]) -> list[Problem]:
+def condensed(problems: Iterable[Problem]) -> list[Problem]:
     """The same problem of several files once: it names two, and of more the first and their number."""
     files: dict[tuple[str, str], list[str]] = {}
     for problem in problems:
