@@ -12,6 +12,7 @@ from recon.files.io import read_json
 OWN = {"Q-Net", "recon.phantom"}  # datasets that this project wrote: results, and the truth of simulated cohorts
 MANUAL = "manual"  # how BIDS calls what a person drew
 IMAGES = (".nii", ".nii.gz")
+UNREAD = (".img", ".mgz", ".mgh", ".nrrd", ".mha", ".mnc", ".mnc.gz")  # of images in other formats
 KINDS: dict[str, Callable[[dict[str, str]], bool]] = {  # field of Scan: whether the entities of a file's name say so
     "mask": lambda names: names["suffix"] == "mask" and "brain" in (names.get("desc"), names.get("label")),
     "nuclei": lambda names: names["suffix"] == "dseg" and names.get("desc") == "nuclei",
@@ -65,7 +66,7 @@ class Offered(NamedTuple):
     Parameters
     ----------
     files : masks, labels and T1-weighted images anywhere in its folders
-    masks : further images that are called masks, in its folders or loose in a dataset
+    masks : further images of any format that are called masks, in its folders or loose in a dataset
     aside : files as `files`, by dataset of another pipeline
     datasets : where all this was looked for
     """
@@ -79,7 +80,7 @@ class Offered(NamedTuple):
 def offered_files(datasets: Derivatives, subject: str) -> Offered:
     """Look for a subject's files in derivative datasets."""
     images = [image for dataset in datasets.taken for image in _images(dataset, subject)]
-    files = [image for image in images if _is_of_a_kind(image)]
+    files = list(filter(_is_of_a_kind, images))
     aside = {dataset: list(filter(_is_of_a_kind, _images(dataset, subject))) for dataset in datasets.aside}
     return Offered(files, [image for image in images if is_called_mask(image) and image not in files], aside, datasets)
 
@@ -92,8 +93,8 @@ def _images(dataset: Path, subject: str) -> list[str]:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name is that of an image; hidden ones are none."""
-    return name.endswith(IMAGES) and not name.startswith(".")
+    """Whether a file's name is that of an image, be it of a format that is not read; hidden ones are none."""
+    return name.endswith((*IMAGES, *UNREAD)) and not name.startswith(".")
 
 
 def in_subject_folder(image: str) -> bool:
@@ -102,7 +103,7 @@ def in_subject_folder(image: str) -> bool:
 
 
 def _is_of_a_kind(image: str) -> bool:
-    return in_subject_folder(image) and any(says(entities(image)) for says in KINDS.values())
+    return image.endswith(IMAGES) and in_subject_folder(image) and any(says(entities(image)) for says in KINDS.values())
 
 
 def is_called_mask(image: str) -> bool:

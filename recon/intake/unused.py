@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from recon.files.bids import entities
-from recon.intake.derivatives import KINDS, Offered, in_subject_folder, is_called_mask, is_image, of_visit
+from recon.intake.derivatives import IMAGES, KINDS, Offered, in_subject_folder, is_called_mask, is_image, of_visit
 
 MOST = 3  # files that are listed
 PLAIN = re.compile(r"[\w./+:, -]+")  # what a shell and YAML take as it is
@@ -55,6 +55,8 @@ def _why_not(file: str, scan: dict[str, str | None], kind: str, in_raw: bool) ->
     names = entities(file)
     if not (of_visit(names, scan) or "ses" not in names) or names.get("run", scan.get("run")) != scan.get("run"):
         return ""
+    if not file.endswith(IMAGES):
+        return f"no NIfTI file, {' or '.join(IMAGES)}"
     if in_raw:
         return "it lies among the raw images"
     if not KINDS[kind](names):

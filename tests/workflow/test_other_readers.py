@@ -8,7 +8,8 @@ import pytest
 import SimpleITK
 from scipy.spatial.transform import Rotation
 
-from recon.files.io import read_volume, write_json
+from recon.acquisition import Acquisition
+from recon.files.io import Volume, read_json, read_volume, write_json, write_mask, write_volume
 from recon.maths.affine import corner_gap
 from recon.settings import defaults
 from tests.recon.intake.echo_files import SHAPE, TE_S, echoes, write
@@ -116,3 +117,21 @@ def test_every_image_is_opened_and_placed_alike(tmp_path):
         itk = np.array(image.GetDirection()).reshape(image.GetDimension(), -1)[:3, :3] * image.GetSpacing()[:3]
         np.testing.assert_allclose(itk * [[-1], [-1], [1]], sform[:3, :3], atol=1e-4, err_msg=path.name)  # LPS
         assert corner_gap(SHAPE, AFFINE, read_volume(path).affine) < 0.2, path.name  # of a voxel
+
+
+def test_the_user_s_t1w_is_placed_by_the_scanner_s_form_and_the_sidecar_says_so(tmp_path):
+    grid = np.diag([2.0, 2, 2, 1])
+    truth = np.random.default_rng(0).random((20, 22, 18)).astype(np.float32)
+    image = nib.Nifti1Image(np.repeat(truth, 2, axis=2), None)  # thinner slices: it is resampled
+    image.header.set_qform(np.array([[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 1, -0.5], [0, 0, 0, 1.0]]), 1)
+    image.header.set_sform(np.array([[2.1, 0, 0, 30], [0, 2.1, 0, 9], [0, 0, 1.1, 0], [0, 0, 0, 1.0]]), 4)
+    nib.save(image, tmp_path / "T1w.nii.gz")
+    like = Volume(data=truth[..., None], affine=grid)
+    write_volume(tmp_path / "magnitude.nii.gz", like.data, like)
+    write_mask(tmp_path / "mask.nii.gz", np.ones(truth.shape, bool), like)
+    facts = Acquisition(te_s=(0.01,), b0_tesla=3.0, b0_dir=(0, 0, 1), voxel_size_mm=(2, 2, 2))
+    facts.write(tmp_path / "acquisition.json")
+    named = [str(tmp_path / name) for name in ("magnitude.nii.gz", "mask.nii.gz", "acquisition.json", "out.nii.gz")]
+    t1w_map.main(*named, cfg=defaults("t1w_map"), user_t1w=str(tmp_path / "T1w.nii.gz"), user="bids:user:T1w")
+    np.testing.assert_allclose(read_volume(tmp_path / "out.nii.gz").data, truth, atol=1e-5)
+    assert read_json(tmp_path / "out.json")["Resampled"] == "linear, scanner coordinates by its qform (code 1, scanner)"

@@ -142,6 +142,15 @@ UNUSED = {  # an image that is no own mask by its name or place: why
 }
 
 
+@pytest.mark.parametrize("end", ["img", "mgz", "nrrd", "mha"])
+def test_masks_of_other_formats_are_noted(dataset, end):
+    path = dataset / f"{MINE}_desc-brain_mask.{end}"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"an image")
+    (note,) = index(dataset)[0]["sub-01"].notes
+    assert note.startswith(f"not used: sub-01_desc-brain_mask.{end} (no NIfTI file, .nii or .nii.gz)")
+
+
 @pytest.mark.parametrize("name", UNUSED)
 def test_own_files_under_other_names_are_noted_with_the_reason(dataset, name):
     add(dataset, name)
