@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jsonschema
@@ -61,7 +61,7 @@ class Folder:
             raise ValueError(
                 f"{self.path / name}.nii.gz: expected {n_echoes} echoes (params.json), found {data.shape[-1]}"
             )
-        return Volume(data=data, affine=volume.affine)
+        return replace(volume, data=data)
 
     def mask(self, like: Volume) -> np.ndarray:
         """The mask, on the grid of the volume that it belongs to."""

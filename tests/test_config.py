@@ -96,6 +96,24 @@ def test_shipped_configs_are_valid(path):
     jsonschema.validate(merged(CONFIG, yaml.safe_load(path.read_text())), SCHEMA)
 
 
+@pytest.mark.parametrize(
+    "select",
+    [
+        {"acq": "hr", "rec": None},
+        {"reconstruction": "norm", "run": 2, "flip": [1, 2], "mt": False},
+        {"filters": {"acq": "hr", "ceagent": None, "mt": "off"}},
+    ],
+)
+def test_entities_are_selected_beside_and_in_filters(select):
+    jsonschema.validate(merged(CONFIG, {"select": select}), SCHEMA)
+
+
+@pytest.mark.parametrize("select", [{"foo": "hr"}, {"filters": {"foo": 1}}, {"acq": {"hr": 1}}, {"sub": "01"}])
+def test_other_selections_are_refused(select):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(merged(CONFIG, {"select": select}), SCHEMA)
+
+
 @pytest.mark.parametrize("preprocessing", ["paper", "quantitative"])
 def test_every_variant_is_valid(preprocessing):
     every = merged(CONFIG, {"preprocessing": preprocessing, "runs": {"variants": list(CONFIG["variants"])}})

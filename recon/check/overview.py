@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def draw(title: str, caption: str, *arguments: Any, **overlays: Any) -> Picture:
 
 def echo(volume: Volume, index: int) -> Volume:
     """One echo of a (X, Y, Z, echo) volume."""
-    return Volume(data=volume.data[..., index], affine=volume.affine)
+    return replace(volume, data=volume.data[..., index])
 
 
 def map_pictures(chi: Volume, r2star: Volume | None, t1w: Volume, brain: np.ndarray) -> list[Picture]:

@@ -11,8 +11,10 @@ import numpy as np
 from recon.files.atomic import atomic
 from recon.files.nifti_header import no_pipe
 from recon.files.voxels import StoredImage, stored_images, stored_whole
+from recon.maths.affine import orthonormal
 from recon.problems import Problem, ProblemError
 
+SCANNER = (1, 1)  # qform and sform both give coordinates of the scanner
 GZIP_LEVEL = 1  # float maps hardly shrink further; level 1 writes five times faster than the default
 
 
@@ -25,10 +27,12 @@ class Volume:
     data : (X, Y, Z) or (X, Y, Z, echo) float32 array
     affine : (4, 4) array
         Voxel indices to scanner coordinates [mm], RAS+.
+    codes : NIfTI codes of the qform and the sform, for files on this grid
     """
 
     data: np.ndarray
     affine: np.ndarray
+    codes: tuple[int, int] = SCANNER
 
     @property
     def voxel_size_mm(self) -> np.ndarray:
@@ -60,7 +64,7 @@ def read_volume(path: str | Path, volume: int | None = None) -> Volume:
         Names a file that is no NIfTI image or cannot be read whole.
     """
     image = stored_whole(path) if volume is None else _nth(path, volume)
-    return Volume(data=image.values(), affine=image.header.affine)
+    return Volume(data=image.values(), affine=image.header.affine, codes=image.header.codes)
 
 
 def _nth(path: str | Path, volume: int) -> StoredImage:
@@ -83,15 +87,28 @@ def read_mask(path: str | Path) -> np.ndarray:
 def write_volume(path: str | Path, data: np.ndarray, like: Volume, sidecar: dict | None = None) -> None:
     """Write `data` on the grid of `like`: float32, or uint8 for labels; `sidecar` becomes the JSON file beside it."""
     dtype = np.uint8 if data.dtype in (np.bool_, np.uint8) else np.float32
-    write_stored(path, data.astype(dtype, copy=False), like.affine, 1, 0, sidecar)
+    write_stored(path, data.astype(dtype, copy=False), like.affine, 1, 0, sidecar, codes=like.codes)
 
 
 def write_stored(
-    path: str | Path, pixels: np.ndarray, affine: np.ndarray, slope: float, intercept: float, sidecar: dict | None
+    path: str | Path,
+    pixels: np.ndarray,
+    affine: np.ndarray,
+    slope: float,
+    intercept: float,
+    sidecar: dict | None,
+    codes: tuple[int, int] = SCANNER,
 ) -> None:
-    """Write pixels as they are, of any NIfTI type; a reader sees ``slope * pixels + intercept``."""
+    """Write pixels as they are, of any NIfTI type; a reader sees ``slope * pixels + intercept``.
+
+    Qform and sform, of the given codes, hold the same affine with perpendicular axes, so that every reader places the
+    voxels alike, whichever form it takes.
+    """
     nibabel = _nibabel()
-    image = nibabel.Nifti1Image(np.ascontiguousarray(pixels), affine)
+    image = nibabel.Nifti1Image(np.ascontiguousarray(pixels), None)  # an affine here would set a code of its own
+    place = orthonormal(affine, pixels.shape)
+    image.header.set_qform(place, codes[0])
+    image.header.set_sform(place, codes[1])
     image.header.set_xyzt_units("mm", "sec")
     image.header.set_slope_inter(slope, intercept)
     with atomic(path) as temporary:

@@ -21,6 +21,7 @@ from typing import Literal
 
 import numpy as np
 
+from recon.maths.affine import SAME_GRID, corner_gap
 from recon.problems import Problem, ProblemError
 
 DATATYPES = {  # NIfTI code: type of a voxel that is a number
@@ -30,6 +31,7 @@ DATATYPES = {  # NIfTI code: type of a voxel that is a number
 NOT_NUMBERS = {1: "bits", 32: "complex64", 128: "RGB", 1536: "float128", 1792: "complex128", 2048: "complex256",
                2304: "RGBA"}  # fmt: skip
 IN_THE_SCANNER = (1, 2)  # codes of scanner and of aligned coordinates; 3 to 5 are a template's, in which B0 is lost
+CODES = {1: "scanner", 2: "aligned", 3: "Talairach", 4: "MNI 152", 5: "another template"}
 ORDERS: tuple[Literal["<"], Literal[">"]] = ("<", ">")
 
 
@@ -79,8 +81,9 @@ class Header:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(X, Y, Z) or (X, Y, Z, volume)."""
-        return tuple(int(n) for n in self.fields["dim"][1 : 1 + int(self.fields["dim"][0])])
+        """(X, Y, Z) or (X, Y, Z, volume); of more than four axes, those of length 1 behind the third do not count."""
+        axes = tuple(int(n) for n in self.fields["dim"][1 : 1 + int(self.fields["dim"][0])])
+        return axes if len(axes) <= 4 else (*axes[:3], *(n for n in axes[3:] if n != 1))
 
     @property
     def volumes(self) -> int:
@@ -125,15 +128,48 @@ class Header:
 
     @cached_property
     def forms(self) -> dict[str, np.ndarray]:
-        """The forms that are set, by name, that which gives the affine first: (4, 4) each."""
+        """The forms that are set, by name, that which gives the affine first: (4, 4) each.
+
+        Coordinates of the scanner (or aligned with them) go before a template's, and the sform before the qform.
+        """
         makers = {"sform": _sform, "qform": _qform}
         with np.errstate(all="ignore"):  # whatever the fields hold
-            return {name: make(self.fields) for name, make in makers.items() if self.fields[f"{name}_code"]}
+            found = {name: make(self.fields) for name, make in makers.items() if self.code(name)}
+        return dict(sorted(found.items(), key=lambda form: self.code(form[0]) not in IN_THE_SCANNER))
+
+    def code(self, form: str) -> int:
+        """Code of the `qform` or the `sform`."""
+        return int(self.fields[f"{form}_code"])
+
+    def told(self, form: str) -> str:
+        """`qform (code 1, scanner)`, for messages."""
+        return f"{form} (code {self.code(form)}, {CODES.get(self.code(form), 'unknown')})"
 
     @property
     def affine(self) -> np.ndarray:
-        """(4, 4), voxel indices to scanner coordinates [mm]: the sform where it is set, else the qform."""
+        """(4, 4), voxel indices to scanner coordinates [mm]: the first of `forms`."""
         return next(iter(self.forms.values())) if self.forms else _unplaced(self.shape, self.voxel_size_mm)
+
+    @property
+    def placed_by(self) -> str:
+        """Which form gives the affine: `sform (code 1, scanner)`; `no form` where neither is set."""
+        return next(map(self.told, self.forms), "no form")
+
+    @property
+    def codes(self) -> tuple[int, int]:
+        """qform_code and sform_code that are true of `affine`, for files that hold it in both forms.
+
+        A form keeps its code where that is the scanner's or where it is the affine; no scanner's affine gets the code
+        of a template that lies elsewhere.
+        """
+        used = next(iter(self.forms), "qform")
+        q, s = (self.code(form if self._keeps_code(form) else used) for form in ("qform", "sform"))
+        return q, s
+
+    def _keeps_code(self, form: str) -> bool:
+        if form not in self.forms or self.code(form) in IN_THE_SCANNER:
+            return form in self.forms
+        return corner_gap((*self.shape, 1, 1, 1)[:3], self.affine, self.forms[form]) <= SAME_GRID
 
     @property
     def in_the_scanner(self) -> bool:

@@ -12,6 +12,7 @@ from recon.files.io import Volume
 from recon.intake.chop import CLEAR, alternation, chop_axis, correlations
 from recon.intake.contents import copy_problems, cut_problems, order_notes, value_notes, value_problems
 from recon.intake.decisions import Decision, Decisions, PhaseScale
+from recon.intake.headers import form_notes
 from recon.intake.interpolation import interpolation_notes
 from recon.intake.main_field import main_field
 from recon.intake.phase_filter import phase_filter, spread
@@ -95,6 +96,7 @@ def decide(
         notes=(
             *filtered.notes,
             *offsets.notes,
+            *form_notes(first.first.header),
             *protocol_notes(series, voxel_size_mm),
             *examined.notes,
             *units.notes,

@@ -104,6 +104,10 @@ def optional_problems(image: str, facts: dict) -> list[Problem]:
         if tr_s is not None and not (is_number(tr_s) and 0 < tr_s <= LONGEST_TR_S):
             hint = ": milliseconds?" if is_number(tr_s) and tr_s > LONGEST_TR_S else ""
             problems.append(Problem(image, f"{key} in seconds, at most {LONGEST_TR_S:g}", shown(tr_s) + hint))
+    inversion_s = facts.get("InversionTime")
+    if is_number(inversion_s) and inversion_s > 0:
+        expected = "a gradient echo without inversion (InversionTime), which turns the sign of the signal"
+        problems.append(Problem(image, expected, shown(inversion_s)))
     b0_dir = facts.get("B0_dir")
     if b0_dir is not None and stated_b0_dir(facts) is None:
         problems.append(Problem(image, "B0_dir as a unit vector in voxel axes", shown(b0_dir)))

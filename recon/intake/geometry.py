@@ -1,6 +1,6 @@
-"""How an image lies in the scanner: what its affine tells, and whether two images share a grid."""
+"""How an image lies in the scanner: what its affine tells."""
 
-from itertools import permutations, product
+from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 from recon.files.io import Volume
 
 TOWARDS = np.array([["L", "R"], ["P", "A"], ["I", "S"]])  # per scanner axis: its negative and its positive end
-SAME_GRID = 0.05  # of a voxel edge; programs round affines, and half a voxel would already be a shift
 
 
 class Geometry(NamedTuple):
@@ -26,12 +25,6 @@ def is_regular(affine: np.ndarray) -> bool:
         return False
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     return bool(edges.all() and abs(np.linalg.det(affine[:3, :3] / edges)) > 1e-3)
-
-
-def shear(affine: np.ndarray) -> float:
-    """Largest cosine between two voxel axes; zero where they are perpendicular."""
-    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    return float(np.abs(axes.T @ axes - np.eye(3)).max())
 
 
 def b0_direction(affine: np.ndarray) -> np.ndarray:
@@ -53,10 +46,3 @@ def describe(affine: np.ndarray, stated_b0: tuple[float, float, float] | None = 
     ends = TOWARDS[along, (cosines[along, range(3)] > 0).astype(int)]
     nearest = np.eye(3)[np.abs(b0_dir).argmax()]
     return Geometry("".join(ends), angle_deg(b0_dir, nearest), tuple(b0_dir.tolist()))
-
-
-def corner_gap(shape: tuple[int, ...], one: np.ndarray, other: np.ndarray) -> float:
-    """How far the corners of a (X, Y, Z) grid lie apart under two affines, at most, in edges of `one`'s voxels."""
-    corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in shape[:3]))], dtype=float)
-    edge_mm = np.linalg.norm(one[:3, :3], axis=0).min()
-    return float(np.linalg.norm(corners @ (one - other)[:3].T, axis=1).max() / edge_mm)

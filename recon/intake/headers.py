@@ -9,16 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from recon.files.nifti_header import DATATYPES, Header, read_header
-from recon.intake.geometry import SAME_GRID, angle_deg, b0_direction, corner_gap, is_regular, shear
+from recon.files.nifti_header import DATATYPES, IN_THE_SCANNER, Header, read_header
+from recon.intake.geometry import angle_deg, b0_direction, is_regular
+from recon.maths.affine import SAME_GRID, corner_gap, shear
 from recon.problems import IntakeError, Problem, ProblemError
 
 LINE_ENDS = (13, 10, 26, 10)  # in a NIfTI-2 header; they change when the file is copied as text
 SINGLE_FILE = {348: (b"n+1", 352), 540: (b"n+2", 544)}  # length of a header: magic, and first byte that can be a voxel
 EDGES_MM = (0.05, 20.0)  # voxels outside are in other units or broken
 B0_TOLERANCE_DEG = 1.0
+FORMS_APART = 1.0  # of a voxel edge, by which two forms of one header may place a corner apart: both were rounded
 SHEAR_TOLERANCE = 0.01
 EDGE_TOLERANCE = 0.01  # relative
+REMEDY = ": where the sform is right, `fslorient -copysform2qform FILE` makes them equal, else `-copyqform2sform`"
 CHUNK = 1 << 20
 MOST_PACKED = 1032  # bytes that one packed byte can hold in gzip's format
 
@@ -51,7 +54,7 @@ def _layout_faults(header: Header) -> list[tuple[str, str]]:
     n_axes, bits = int(fields["dim"][0]), int(fields["bitpix"])
     if fields["magic"].item() != magic:
         faults.append((f"a NIfTI file with header and voxels in one (magic {magic!r})", repr(fields["magic"].item())))
-    if n_axes not in (3, 4):
+    if not (3 <= n_axes <= 7 and len(header.shape) in (3, 4)):
         faults.append(("a 3-D or 4-D image", f"{n_axes} dimensions"))
     elif min(header.shape) < 1:
         faults.append(("a positive number of voxels along each axis", str(header.shape)))
@@ -125,18 +128,62 @@ def _form_faults(header: Header, edges: np.ndarray) -> list[tuple[str, str]]:
         return [("a qform_code and a sform_code from 0 to 5", f"{codes[0]} and {codes[1]}")]
     if header.qform_code and qfac not in (-1, 0, 1):
         return [("-1 or 1 as qfac (pixdim[0])", f"{qfac:g}")]
-    faults = [fault for name, affine in header.forms.items() for fault in _affine_faults(name, affine, edges)]
-    if not faults and len(header.forms) == 2:
-        angle = angle_deg(*map(b0_direction, header.forms.values()))
-        if angle > B0_TOLERANCE_DEG:
-            faults.append(("one direction of B0 from qform and sform", f"two that are {angle:.1f} degrees apart"))
-    return faults
+    irregular = [
+        (f"a finite, invertible {name}", _listed(affine[:3].ravel()))
+        for name, affine in header.forms.items()
+        if not is_regular(affine)
+    ]
+    if irregular or not header.forms:
+        return irregular
+    rivals = _rivals(header)
+    faults = [fault for name, affine in rivals.items() for fault in _affine_faults(name, affine, edges)]
+    return faults or _mirror_faults(header) or (_apart_faults(header) if len(rivals) == 2 else [])
+
+
+def _rivals(header: Header) -> dict[str, np.ndarray]:
+    """The form that is used, and the other where it claims the same: a template's is no rival of the scanner's."""
+    placed = {name: header.code(name) in IN_THE_SCANNER for name in header.forms}
+    return {name: affine for name, affine in header.forms.items() if placed[name] == header.in_the_scanner}
+
+
+def _mirror_faults(header: Header) -> list[tuple[str, str]]:
+    """(expected, found) of forms one of which is a mirror image of the other: no template is, so that one is wrong."""
+    if len({bool(np.linalg.det(affine[:3, :3]) > 0) for affine in header.forms.values()}) < 2:
+        return []
+    found = f"{_both(header)}, one a mirror image of the other: left and right may be exchanged{REMEDY}"
+    return [("qform and sform of one handedness", found)]
+
+
+def _apart_faults(header: Header) -> list[tuple[str, str]]:
+    """(expected, found) of forms that both claim to place the voxels, and do so differently."""
+    one, other = header.forms.values()
+    angle = angle_deg(b0_direction(one), b0_direction(other))
+    if angle > B0_TOLERANCE_DEG:
+        return [("one direction of B0 from qform and sform", f"two that are {angle:.1f} degrees apart{REMEDY}")]
+    if (gap := corner_gap(header.shape, one, other)) > FORMS_APART:
+        found = f"{_both(header)} with corners up to {gap:.1f} voxels apart{REMEDY}"
+        return [("one place of the voxels from qform and sform", found)]
+    return []
+
+
+def _both(header: Header) -> str:
+    return " and ".join(map(header.told, header.forms))
+
+
+def form_notes(header: Header) -> list[str]:
+    """Which form of a checked header places the voxels, where the two differ: other programs may take the other."""
+    if len(header.forms) < 2:
+        return []
+    (_, one), (other, another) = header.forms.items()
+    if (gap := corner_gap(header.shape, one, another)) <= SAME_GRID:
+        return []
+    apart_mm = gap * np.linalg.norm(one[:3, :3], axis=0).min()
+    which = f"placed by its {header.placed_by}; its {header.told(other)}, up to {apart_mm:.2g} mm away, is not used"
+    return [f"{os.path.basename(header.path)}: {which}"]
 
 
 def _affine_faults(name: str, affine: np.ndarray, edges_mm: np.ndarray) -> list[tuple[str, str]]:
     """(expected, found) of one form."""
-    if not is_regular(affine):
-        return [(f"a finite, invertible {name}", _listed(affine[:3].ravel()))]
     own = np.linalg.norm(affine[:3, :3], axis=0)
     if np.abs(own / edges_mm - 1).max() > EDGE_TOLERANCE:
         return [(f"the voxel size of pixdim {_listed(edges_mm)} mm in the {name}", f"{_listed(own)} mm")]

@@ -3,22 +3,22 @@
 import os
 import re
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
 from recon.files.bids import entities
+from recon.intake.candidates import SUFFIXES, echo_images, name_problems
+from recon.intake.choose import by_series, choice, choice_problems
+from recon.intake.derivatives import Derivatives, Offered, derivatives_in, offered_files
 from recon.intake.facts import is_number, shown
 from recon.intake.headers import checked_header, grid_problems
-from recon.intake.layout import BIDS_NAME
 from recon.intake.scan import Scan, Series
 from recon.intake.select import EVERYTHING, Select
-from recon.intake.series import series_of
-from recon.intake.user_files import derivative_datasets, offered_files, user_files
+from recon.intake.series import condensed, series_of
+from recon.intake.user_files import user_files
 from recon.problems import IntakeError, Problem
 
-IMAGES = (".nii", ".nii.gz")
-SUFFIXES = ("MEGRE", "VFA")  # images of VFA count where there are none of MEGRE
-ENTITIES = {"sub", "ses", "acq", "run", "echo", "flip", "part", "suffix"}
 SIDECAR = re.compile(rf"(?:[A-Za-z0-9]+-[A-Za-z0-9+]+_)*(?:{'|'.join(SUFFIXES)})\.json")
 SAFE = re.compile("(?:sub|ses)-[A-Za-z0-9]+")
 TE_TOLERANCE_S = 1e-4  # between the first echoes of two flip angles, whose ratio is taken
@@ -39,8 +39,8 @@ def index(
 ) -> tuple[dict[str, Scan], Problems]:
     """Find the scans of a dataset.
 
-    A scan is a run of a session of a subject: `anat/*_MEGRE` images, or `*_VFA` where there are none, of one series or
-    of two (told apart by `acq-` or `flip-`) that differ in FlipAngle.
+    A scan is a run of a session of a subject: images in `anat/` of the first suffix of `SUFFIXES` that there is, of one
+    series or of two (told apart by `acq-` or `flip-`) that differ in FlipAngle.
 
     Parameters
     ----------
@@ -75,12 +75,31 @@ def _dataset(bids_dir: Path, select: Select) -> tuple[list[str], list[str]]:
         raise IntakeError([Problem(str(bids_dir), "a BIDS folder (config bids_dir)", "none")])
     names = _names(bids_dir)
     folders = [p for name in names if name.startswith("sub-") and os.path.isdir(p := os.path.join(bids_dir, name))]
-    if not folders:
-        raise IntakeError([Problem(str(bids_dir), "sub-* folders", "none")])
+    unnamed = [name for name in names if not name.startswith("sub-") and _has_images(os.path.join(bids_dir, name))]
+    unnamed = [name for name in unnamed if not folders or select.takes_subject(name)]
+    if not folders or unnamed:
+        raise IntakeError([Problem(str(bids_dir), "sub-* folders", _without_prefix(unnamed) or "none")])
     wanted = [folder for folder in folders if select.takes_subject(os.path.basename(folder))]
     sessions = _sessions(wanted) if select.sessions else []
     select.check(bids_dir, map(os.path.basename, folders), sessions)
     return wanted, _sidecars(str(bids_dir), names)
+
+
+def _has_images(folder: str) -> bool:
+    """Whether a folder looks like that of a subject, whatever its name."""
+    try:
+        inside = [folder, *(entry.path for entry in os.scandir(folder) if entry.name.startswith("ses-"))]
+    except OSError:
+        return False
+    return any(os.path.isdir(os.path.join(place, "anat")) for place in inside)
+
+
+def _without_prefix(names: Sequence[str]) -> str:
+    """`01, 02 without sub-: …`; nothing where there are no such folders."""
+    if not names:
+        return ""
+    listed = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return f"{listed} without sub-: rename them and their files, {names[0]} to sub-{names[0]}"
 
 
 def _sessions(folders: Iterable[str]) -> list[str]:
@@ -88,19 +107,20 @@ def _sessions(folders: Iterable[str]) -> list[str]:
     return [name for folder in folders for name in _names(folder) if name.startswith("ses-")]
 
 
-def _datasets(bids_dir: Path, derivatives: Sequence[Path] | None) -> list[Path]:
+def _datasets(bids_dir: Path, derivatives: Sequence[Path] | None) -> Derivatives:
     """The derivative datasets in the named folders, or in that of the raw dataset, which need not be there."""
     if derivatives is None:
         folder = bids_dir / "derivatives"
-        return _datasets_in(folder) if folder.is_dir() else []
-    return list(dict.fromkeys(dataset for folder in derivatives for dataset in _datasets_in(Path(folder))))
+        return _datasets_in(folder, named=False) if folder.is_dir() else Derivatives()
+    found = (_datasets_in(Path(folder), named=True) for folder in derivatives)
+    return reduce(Derivatives.and_more, found, Derivatives())
 
 
-def _datasets_in(folder: Path) -> list[Path]:
+def _datasets_in(folder: Path, named: bool) -> Derivatives:
     if not folder.is_dir():
         raise IntakeError([Problem(str(folder), "the folder of the user's derivatives", "none")])
     try:
-        return derivative_datasets(folder)
+        return derivatives_in(folder, named)
     except OSError as error:
         raise IntakeError([Problem(str(folder), "a folder that can be read", str(error.strerror))]) from None
 
@@ -118,7 +138,7 @@ def _sidecars(folder: str, names: Iterable[str]) -> list[str]:
 
 
 def _subject(
-    folder: str, sidecars: list[str], datasets: list[Path], select: Select
+    folder: str, sidecars: list[str], datasets: Derivatives, select: Select
 ) -> tuple[dict[str, Scan], Problems]:
     """Scans and problems of one subject's folder."""
     subject = os.path.basename(folder)
@@ -165,15 +185,8 @@ def _visits(folder: str, inherited: list[str], select: Select) -> list[Visit]:
 def _visit(name: str, folder: str, names: Iterable[str], inherited: list[str], select: Select) -> Visit:
     anat = os.path.join(folder, "anat")
     names = _names(anat)
-    paths = {suffix: [os.path.join(anat, n) for n in names if n.endswith(_image_ends(suffix))]
-             for suffix in SUFFIXES}  # fmt: skip
-    paths = {suffix: list(filter(select.takes_image, images)) for suffix, images in paths.items()}
-    images = next((paths[suffix] for suffix in SUFFIXES if paths[suffix]), [])
+    images = echo_images(anat, names, select)
     return Visit(name, anat, images, inherited + _sidecars(anat, names))
-
-
-def _image_ends(suffix: str) -> tuple[str, ...]:
-    return tuple(f"_{suffix}{end}" for end in IMAGES)
 
 
 def _by_run(visit: Visit) -> tuple[dict[str, list[str]], Problems]:
@@ -185,7 +198,7 @@ def _by_run(visit: Visit) -> tuple[dict[str, list[str]], Problems]:
         run = entities(image).get("run", "")
         name = f"{visit.name}_run-{run}" if run.isalnum() and run.isascii() else visit.name
         stem = image.removesuffix(".gz")
-        wrong = _name_problems(image, visit.name)
+        wrong = name_problems(image, visit.name)
         if stem in stems:
             wrong.append(Problem(image, "either .nii or .nii.gz, not both", f"also {stems[stem]}"))
         elif not wrong:
@@ -193,41 +206,25 @@ def _by_run(visit: Visit) -> tuple[dict[str, list[str]], Problems]:
         stems[stem] = image
         if wrong:
             problems.setdefault(name, []).extend(wrong)
-    return by_run, problems
+    return by_run, {name: condensed(found) for name, found in problems.items()}
 
 
-def _name_problems(image: str, visit: str) -> list[Problem]:
-    """Problems of one image's name: not BIDS, of another subject or session, or with an entity that means more."""
-    name, names = os.path.basename(image), entities(image)
-    if not BIDS_NAME.fullmatch(name) or len(names) != name.count("_") + 1:  # fewer where one stands twice
-        return [Problem(image, "a BIDS name: key-label_..._suffix of letters and digits, no key twice", repr(name))]
-    if "_".join(f"{key}-{names[key]}" for key in ("sub", "ses") if key in names) != visit:
-        return [Problem(image, f"{visit} in its name, as its folder says", name)]
-    unknown = sorted(names.keys() - ENTITIES)
-    if unknown:
-        known = ", ".join(sorted(ENTITIES - {"suffix"}))
-        return [Problem(image, f"no entities but {known}", ", ".join(f"{key}-{names[key]}" for key in unknown))]
-    return []
-
-
-def _scan(name: str, images: list[str], visit: Visit, offered: list[str]) -> Scan:
+def _scan(name: str, images: list[str], visit: Visit, offered: Offered) -> Scan:
     """Put a scan together; IntakeError with all its problems."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for image in images:
-        names = entities(image)
-        groups.setdefault((names.get("acq", ""), names.get("flip", "")), []).append(image)
-    if len(groups) > 2:
-        found = "; ".join(" ".join(filter(None, (acq and f"acq-{acq}", flip and f"flip-{flip}"))) or "no acq"
-                          for acq, flip in groups)  # fmt: skip
-        raise IntakeError([Problem(visit.folder, "one series of echoes or two flip angles", f"{len(groups)}: {found}")])
+    groups = by_series(images)
+    if unclear := choice_problems(visit.folder, groups):
+        raise IntakeError(unclear)
     series = _all_series(groups.values(), visit.sidecars)
     problems: list[Problem] = []
     if len(series) == 2:
-        problems = _flip_problems(series) or _pair_problems(*(series := sorted(series, key=_flip_angle_deg)))
-    files, more = user_files(name, series[-1], offered)
+        problems = _flip_problems(series, choice(groups)) or _pair_problems(
+            *(series := sorted(series, key=_flip_angle_deg))
+        )
+    files, notes, more = user_files(name, series[-1], offered)
     if problems or more:
         raise IntakeError([*problems, *more])
-    return Scan(name=name, series=series[-1], low_flip=series[0] if len(series) == 2 else None, **files)
+    low_flip = series[0] if len(series) == 2 else None
+    return Scan(name=name, series=series[-1], low_flip=low_flip, notes=notes, **files)
 
 
 def _all_series(groups: Iterable[list[str]], sidecars: list[str]) -> list[Series]:
@@ -247,21 +244,24 @@ def _flip_angle_deg(series: Series) -> float:
     return series.facts[0]["FlipAngle"]
 
 
-def _flip_problems(series: Sequence[Series]) -> list[Problem]:
-    """Problems where two series do not tell what maps of T1 need."""
-    problems = []
-    for one in series:
-        facts, file = one.facts[0], one.files[0]
-        if not is_number(facts.get("FlipAngle")):
-            expected = "FlipAngle [degree] in its sidecar, as there are two series"
-            problems.append(Problem(file, expected, shown(facts.get("FlipAngle"))))
-        if "RepetitionTimeExcitation" not in facts and "RepetitionTime" not in facts:
-            expected = "RepetitionTimeExcitation [seconds] in its sidecar, as there are two flip angles"
-            problems.append(Problem(file, expected, "none"))
-    if not problems and _flip_angle_deg(series[0]) == _flip_angle_deg(series[1]):
+def _flip_problems(series: Sequence[Series], otherwise: str) -> list[Problem]:
+    """Problems where two series do not tell what maps of T1 need; `otherwise` says how to choose one of them."""
+    untold = [one for one in series if not is_number(one.facts[0].get("FlipAngle"))]
+    if untold:
+        expected = "FlipAngle [degree] in its sidecar, as there are two series"
+        return condensed(
+            Problem(one.files[0], expected, f"{shown(one.facts[0].get('FlipAngle'))}{otherwise}") for one in untold
+        )
+    if _flip_angle_deg(series[0]) == _flip_angle_deg(series[1]):
         expected = f"another FlipAngle than {series[0].files[0]}, or one series"
-        problems.append(Problem(series[1].files[0], expected, f"{_flip_angle_deg(series[1]):g} degrees in both"))
-    return problems
+        found = f"{_flip_angle_deg(series[1]):g} degrees in both{otherwise}"
+        return [Problem(series[1].files[0], expected, found)]
+    expected = "RepetitionTimeExcitation [seconds] in its sidecar, as there are two flip angles"
+    return condensed(
+        Problem(one.files[0], expected, f"none{otherwise}")
+        for one in series
+        if "RepetitionTimeExcitation" not in one.facts[0] and "RepetitionTime" not in one.facts[0]
+    )
 
 
 def _pair_problems(low: Series, high: Series) -> list[Problem]:

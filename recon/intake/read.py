@@ -1,6 +1,7 @@
 """Voxels of a series, one echo at a time: as stored, as a complex signal, as magnitude and phase."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby, islice, repeat
 from typing import NamedTuple
 
@@ -129,7 +130,7 @@ def stacked(echoes: list[StoredEcho], decisions: Decisions) -> tuple[np.ndarray,
                 phi = wrapped(phi + _half_turns(m.shape, decisions.chop_axis))
         magnitude[..., stored.echo] = m
         phase_rad[..., stored.echo] = decisions.phase_sign * phi
-    return magnitude, phase_rad, Volume(data=magnitude[..., 0], affine=header.affine)
+    return magnitude, phase_rad, Volume(data=magnitude[..., 0], affine=header.affine, codes=header.codes)
 
 
 def _half_turns(shape: tuple[int, ...], axis: int) -> np.ndarray:
@@ -145,7 +146,7 @@ def load(image: Image) -> Volume:
         raise IntakeError(error.problems) from None
     if volume.data.shape[3:] not in ((), (1,)):
         raise IntakeError([Problem(image.path, "a 3-D image", f"shape {volume.data.shape}")])
-    return Volume(data=volume.data.reshape(volume.data.shape[:3], order="A"), affine=volume.affine)
+    return replace(volume, data=volume.data.reshape(volume.data.shape[:3], order="A"))
 
 
 def first_magnitude(series: Series) -> Volume:
@@ -153,4 +154,4 @@ def first_magnitude(series: Series) -> Volume:
     first = load(series.images[0][0])
     with np.errstate(invalid="ignore", over="ignore"):
         data = first.data if series.parts == POLAR else np.hypot(first.data, load(series.images[1][0]).data)
-    return Volume(data=np.where(np.isfinite(data), data, np.float32(0)), affine=first.affine)
+    return replace(first, data=np.where(np.isfinite(data), data, np.float32(0)))

@@ -48,6 +48,7 @@ class Scan:
     series : the series that is reconstructed, of two flip angles the higher
     low_flip : the series at the lower flip angle
     mask, nuclei, t1w : the user's own brain mask, labels of nuclei and T1-weighted image, which nothing replaces
+    notes : what names and headers tell that a user must see
     """
 
     name: str
@@ -56,6 +57,7 @@ class Scan:
     mask: str | None = None
     nuclei: str | None = None
     t1w: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:

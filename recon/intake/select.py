@@ -8,10 +8,12 @@ from recon.files.bids import entities
 from recon.problems import IntakeError, Problem
 
 SHORT = {  # the names of entities in PyBIDS and in file names
-    "subject": "sub", "session": "ses", "acquisition": "acq", "run": "run", "echo": "echo", "flip": "flip",
-    "part": "part", "suffix": "suffix", "datatype": "datatype",
+    "subject": "sub", "session": "ses", "task": "task", "acquisition": "acq", "ceagent": "ce", "reconstruction": "rec",
+    "run": "run", "echo": "echo", "flip": "flip", "mt": "mt", "part": "part", "suffix": "suffix",
+    "datatype": "datatype",
 }  # fmt: skip
-Wanted = str | int | None
+SWITCH = {True: "on", False: "off"}  # the labels of mt, which YAML takes for true and false
+Wanted = str | int | bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +23,20 @@ class Select:
     Parameters
     ----------
     participants, sessions : labels, with or without `sub-` and `ses-`; none: all
-    filters : entity as PyBIDS calls it → label, list of labels, or None: the entity must not be in the name
+    filters : entity as PyBIDS or as file names call it (`acquisition`, `acq`) → label, list of labels, or None: the
+        entity must not be in the name
     """
 
     participants: Sequence[str]
     sessions: Sequence[str]
     filters: Mapping[str, Wanted | list[Wanted]]
+
+    @classmethod
+    def of(cls, settings: Mapping) -> "Select":
+        """The section as it is written: an entity beside the fields, as in `{acq: hr}`, is a filter."""
+        fields = {key: settings[key] for key in ("participants", "sessions", "filters")}
+        beside = {key: wanted for key, wanted in settings.items() if key not in fields}
+        return cls(**fields | {"filters": {**fields["filters"], **beside}})
 
     def takes_subject(self, subject: str) -> bool:
         """Whether `sub-01` is wanted."""
@@ -39,7 +49,7 @@ class Select:
     def takes_image(self, image: str | Path) -> bool:
         """Whether every filter fits the name of an image."""
         names = entities(image) | {"datatype": Path(image).parent.name}
-        return all(_fits(names.get(SHORT[entity]), wanted) for entity, wanted in self.filters.items())
+        return all(_fits(names.get(SHORT.get(entity, entity)), wanted) for entity, wanted in self.filters.items())
 
     def check(self, bids_dir: Path, subjects: Iterable[str], sessions: Iterable[str]) -> None:
         """IntakeError where a wanted label is not in the dataset; `subjects` and `sessions` are those that are."""
@@ -70,8 +80,10 @@ def _fits(found: str | None, wanted: Wanted | list[Wanted]) -> bool:
 
 
 def _same(found: str | None, wanted: Wanted) -> bool:
-    if found is None or wanted is None:
-        return found is wanted
+    if wanted in (None, "null") or found is None:  # --config gives null as text
+        return wanted in (None, "null") and found is None
+    if isinstance(wanted, bool):
+        return found == SWITCH[wanted]
     if found.isdecimal() and str(wanted).isdecimal():
         return int(found) == int(wanted)
     return found == str(wanted)

@@ -39,8 +39,8 @@ def series_of(files: Iterable[str], sidecars: Iterable[str]) -> Series:
 
     Parameters
     ----------
-    files : NIfTI files named by BIDS: `part-` mag and phase or real and imag, with `echo-` a 3-D image each, without
-        it a 3-D image of a single echo or a 4-D image, whose EchoTime is then a list
+    files : NIfTI files named by BIDS: `part-` mag and phase or real and imag; several echoes as a 3-D image each with
+        `echo-`, or as one 4-D image, whose EchoTime is then a list, with or without `echo-`
     sidecars : JSON files that may apply to them, by inheritance
 
     Returns
@@ -62,12 +62,13 @@ def series_of(files: Iterable[str], sidecars: Iterable[str]) -> Series:
     problems += [*unread, *broken, *_header_problems(images, headers, told_by), *disagreements(told)]
     echoes: list[Echo] = []
     for number, (first, second) in pairs.items():
-        found, wrong = _echoes(number, (told_by[first], told_by[second]), headers)
+        one_of_several = number is not None and len(pairs) > 1
+        found, wrong = _echoes(one_of_several, (told_by[first], told_by[second]), headers)
         echoes += found
         problems += wrong
     problems += _order_problems(echoes)
     if problems or not echoes:
-        raise IntakeError(_condensed(problems) or [Problem("a series", "image files", "none")])
+        raise IntakeError(condensed(problems) or [Problem("a series", "image files", "none")])
     return _ordered(parts, echoes, read)
 
 
@@ -103,14 +104,18 @@ def _header_problems(images: list[str], headers: dict[str, Header], told_by: dic
 
 
 def _echoes(
-    number: int | None, pair: tuple[Told, Told], headers: dict[str, Header]
+    one_of_several: bool, pair: tuple[Told, Told], headers: dict[str, Header]
 ) -> tuple[list[Echo], list[Problem]]:
-    """The echoes of a pair of files, one or, of 4-D files, several; none where their times are wrong."""
+    """The echoes of a pair of files; none where their times are wrong.
+
+    A pair that is one of several holds one echo. A single pair may be 4-D, be its name without an echo or, as the
+    validator of BIDS wants it, with one.
+    """
     known = [headers[image.path] for image in pair if image.path in headers]
-    count = 1 if number is not None else next((header.volumes for header in known), None)
+    count = 1 if one_of_several else next((header.volumes for header in known), None)
     facts = of_both_parts(pair[0].facts, pair[1].facts)
     problems = [
-        *(p for header in known for p in _volume_problems(number, header, known[0])),
+        *(p for header in known for p in _volume_problems(one_of_several, header, known[0])),
         *main_field_problems(pair[1].path, facts),
         *optional_problems(pair[1].path, facts),
     ]
@@ -130,11 +135,11 @@ def _image(of: Told, headers: dict[str, Header], volume: int) -> Image:
     return Image(of.path, volume if header is not None and len(header.shape) == 4 else None)
 
 
-def _volume_problems(number: int | None, header: Header, partner: Header) -> list[Problem]:
-    """Problems of a fourth axis that the name excludes, or that the other part does not have."""
-    if number is not None and header.volumes > 1:
+def _volume_problems(one_of_several: bool, header: Header, partner: Header) -> list[Problem]:
+    """Problems of a fourth axis that the names exclude, or that the other part does not have."""
+    if one_of_several and header.volumes > 1:
         return [Problem(header.path, "a 3-D image, as its name has an echo-", f"shape {header.shape}")]
-    if number is None and header.volumes != partner.volumes:
+    if not one_of_several and header.volumes != partner.volumes:
         expected = f"as many volumes as {partner.path}, {partner.volumes}"
         return [Problem(header.path, expected, f"{header.volumes} (shape {header.shape})")]
     return []
@@ -167,7 +172,7 @@ def _order_problems(echoes: Sequence[Echo]) -> list[Problem]:
     return problems
 
 
-def _condensed(problems: Iterable[Problem]) -> list[Problem]:
+def condensed(problems: Iterable[Problem]) -> list[Problem]:
     """The same problem of several files once: it names two, and of more the first and their number."""
     files: dict[tuple[str, str], list[str]] = {}
     for problem in problems:

@@ -1,48 +1,17 @@
 """A user's own brain mask, labels of nuclei and T1-weighted image of a scan: taken as they are, or refused."""
 
-import os
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 
 from recon.files.bids import entities
-from recon.files.io import read_json
 from recon.files.nifti_header import Header
-from recon.intake.headers import checked_header, grid_problems
+from recon.intake.derivatives import KINDS, Offered, of_visit
+from recon.intake.headers import checked_header, form_notes, grid_problems
 from recon.intake.scan import Series
+from recon.intake.unused import left_aside, unused
 from recon.problems import IntakeError, Problem
 
-OWN = {"Q-Net", "recon.phantom"}  # datasets that this project wrote: results, and the truth of simulated cohorts
-IMAGES = (".nii", ".nii.gz")
-KINDS: dict[str, Callable[[dict[str, str]], bool]] = {  # field of Scan: whether the entities of a file's name say so
-    "mask": lambda names: names["suffix"] == "mask" and "brain" in (names.get("desc"), names.get("label")),
-    "nuclei": lambda names: names["suffix"] == "dseg" and names.get("desc") == "nuclei",
-    "t1w": lambda names: names["suffix"] == "T1w",
-}
 
-
-def derivative_datasets(folder: Path) -> list[Path]:
-    """The datasets in a derivatives folder, or the folder itself where it is one; none that this project wrote."""
-    candidates = [folder, *sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("sub-"))]
-    return [p for p in candidates if any(p.glob("sub-*")) and not _own(p)]
-
-
-def _own(dataset: Path) -> bool:
-    try:
-        authors = read_json(dataset / "dataset_description.json").get("GeneratedBy")
-    except ValueError:  # a user's folder need not describe itself
-        return False
-    authors = authors if isinstance(authors, list) else [authors]
-    return any(isinstance(author, dict) and author.get("Name") in OWN for author in authors)
-
-
-def offered_files(datasets: Iterable[Path], subject: str) -> list[str]:
-    """Masks, labels and T1-weighted images anywhere in the subject's folders of derivative datasets."""
-    walks = (walk for dataset in datasets for walk in os.walk(dataset / subject))
-    files = (os.path.join(folder, name) for folder, _, names in walks for name in names if name.endswith(IMAGES))
-    return sorted(file for file in files if any(says(entities(file)) for says in KINDS.values()))
-
-
-def user_files(name: str, series: Series, offered: Iterable[str]) -> tuple[dict[str, str], list[Problem]]:
+def user_files(name: str, series: Series, offered: Offered) -> tuple[dict[str, str], tuple[str, ...], list[Problem]]:
     """Choose what belongs to a scan.
 
     A file belongs to the scan where its name has the same subject and session, the same run or none, and the same acq
@@ -58,24 +27,27 @@ def user_files(name: str, series: Series, offered: Iterable[str]) -> tuple[dict[
     Returns
     -------
     files : for each of `mask`, `nuclei` and `t1w` that there is, its file
+    notes : what lies there and is not used, and why; by which form a file is placed whose two forms differ
     problems : several candidates, unreadable headers, masks and labels on another grid than the echoes
     """
     scan = dict(label.split("-", 1) for label in name.split("_")) | {"acq": entities(series.files[0]).get("acq")}
     matching = {
-        "mask": [f for f in offered if _belongs(f, scan, "mask", ("run", "acq"))],
-        "nuclei": [f for f in offered if _belongs(f, scan, "nuclei", ("run", "acq"))],
-        "t1w": _t1w(scan, offered),
+        "mask": [f for f in offered.files if _belongs(f, scan, "mask", ("run", "acq"))],
+        "nuclei": [f for f in offered.files if _belongs(f, scan, "nuclei", ("run", "acq"))],
+        "t1w": _t1w(scan, offered.files),
     }
     files = {kind: found[0] for kind, found in matching.items() if len(found) == 1}
     problems = [_several(kind, found) for kind, found in matching.items() if len(found) > 1]
-    return files, problems + [p for kind, file in files.items() for p in _unfit(kind, file, series.files[0])]
+    fitted = [_fit(kind, file, series.files[0]) for kind, file in files.items()]
+    notes = [*left_aside(scan, offered), *unused(name, scan, offered, series.files[0], files)]
+    notes += [note for more, _ in fitted for note in more]
+    return files, tuple(notes), problems + [problem for _, unfit in fitted for problem in unfit]
 
 
 def _belongs(file: str, scan: dict[str, str | None], kind: str, where_said: tuple[str, ...]) -> bool:
     names = entities(file)
-    same_visit = all(names.get(key) == scan.get(key) for key in ("sub", "ses"))
     agrees = all(names.get(key) in (None, scan.get(key)) for key in where_said)
-    return KINDS[kind](names) and same_visit and agrees and "space" not in names
+    return KINDS[kind](names) and of_visit(names, scan) and agrees and "space" not in names
 
 
 def _t1w(scan: dict[str, str | None], offered: Iterable[str]) -> list[str]:
@@ -90,16 +62,16 @@ def _several(kind: str, found: list[str]) -> Problem:
     return Problem(found[0], f"{what} of the scan", f"also {', '.join(found[1:])}")
 
 
-def _unfit(kind: str, file: str, echo: str) -> list[Problem]:
-    """Problems of one chosen file's header."""
+def _fit(kind: str, file: str, echo: str) -> tuple[list[str], list[Problem]]:
+    """Notes on one chosen file, and its problems, from its header."""
     try:
         header = checked_header(file)
         reference = checked_header(echo)
     except IntakeError as error:
-        return list(error.problems)
+        return [], list(error.problems)
     if len(header.shape) != 3:
-        return [Problem(file, "a 3-D image", f"shape {header.shape}")]
-    return _placed(header) if kind == "t1w" else grid_problems(header, reference)
+        return [], [Problem(file, "a 3-D image", f"shape {header.shape}")]
+    return form_notes(header), _placed(header) if kind == "t1w" else grid_problems(header, reference)
 
 
 def _placed(header: Header) -> list[Problem]:

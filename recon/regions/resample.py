@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from recon.files.io import Volume
-from recon.intake.geometry import SAME_GRID, corner_gap
+from recon.maths.affine import SAME_GRID, corner_gap
 
 
 def same_grid(volume: Volume, other: Volume) -> bool:

@@ -1,14 +1,18 @@
 import gzip
 import os
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK
+from scipy.spatial.transform import Rotation
 
 from recon.acquisition import Acquisition
 from recon.files.bids import entities, metadata
 from recon.files.io import Volume, atomic, read_json, read_mask, read_volume, write_json, write_volume
 from recon.files.tables import read_table, write_table
+from recon.maths.affine import corner_gap, shear
 
 
 @pytest.fixture
@@ -32,6 +36,66 @@ def test_volume_survives_the_file(tmp_path, volume, name):
     np.testing.assert_allclose(back.affine, volume.affine, atol=1e-6)
     assert read_json(path.parent / "map.json") == {"Units": "ppm"}
     assert sorted(p.name for p in path.parent.iterdir()) == sorted(["map.json", name])
+
+
+TURN = Rotation.from_rotvec([0.3, 0.2, -0.4]).as_matrix()
+PLACES = {
+    "scanner": TURN * [0.6, 0.6, 2.0],
+    "first axis to the left": TURN * [-0.6, 0.6, 2.0],
+    "rounded": np.round(TURN * [0.6, 0.6, 2.0], 3),
+    "sheared": TURN @ np.array([[1, 0.0098, 0], [0, 1, 0.005], [0, 0, 1]]) * [0.6, 0.7, 2.0],
+}
+
+
+@pytest.mark.parametrize("codes", [(1, 1), (1, 2), (2, 1), (4, 4)])
+@pytest.mark.parametrize("place", PLACES)
+def test_written_forms_are_one_and_itk_opens_them(tmp_path, place, codes):
+    affine = np.eye(4)
+    affine[:3] = np.column_stack([PLACES[place], [10, 20, -30]])
+    data = np.random.default_rng(0).normal(size=(16, 14, 12)).astype(np.float32)
+    path = tmp_path / "map.nii.gz"
+    write_volume(path, data, Volume(data=data, affine=affine, codes=codes))
+    back, header = read_volume(path), nib.load(path).header
+    np.testing.assert_array_equal(back.data, data)
+    assert back.codes == codes == (header["qform_code"], header["sform_code"])
+    np.testing.assert_allclose(header.get_qform(), header.get_sform(), atol=2e-6)
+    assert shear(header.get_sform()) < 1e-6
+    np.testing.assert_allclose(back.voxel_size_mm, np.linalg.norm(affine[:3, :3], axis=0), rtol=1e-6)
+    assert corner_gap(data.shape, affine, back.affine) < 0.1  # of a voxel
+    image = SimpleITK.ReadImage(str(path))
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(image).transpose(), data)
+    itk = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing() * [[-1], [-1], [1]]  # LPS
+    np.testing.assert_allclose(itk, back.affine[:3, :3], atol=2e-6)
+
+
+def test_axes_that_are_perpendicular_stay_as_they_are(tmp_path, volume):
+    write_volume(tmp_path / "map.nii", volume.data, volume)
+    np.testing.assert_array_equal(read_volume(tmp_path / "map.nii").affine, volume.affine.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("codes", "kept"), [((1, 1), (1, 1)), ((0, 2), (2, 2)), ((1, 0), (1, 1)), ((2, 1), (2, 1)), ((0, 0), (0, 0))]
+)
+def test_a_map_has_the_codes_of_its_input(tmp_path, volume, codes, kept):
+    image = nib.Nifti1Image(volume.data, None)
+    image.header.set_qform(volume.affine, codes[0])
+    image.header.set_sform(volume.affine, codes[1])
+    nib.save(image, tmp_path / "input.nii")
+    source = read_volume(tmp_path / "input.nii")
+    write_volume(tmp_path / "map.nii", volume.data, source)
+    header = nib.load(tmp_path / "map.nii").header
+    assert (header["qform_code"], header["sform_code"]) == kept
+    np.testing.assert_allclose(read_volume(tmp_path / "map.nii").affine, source.affine, atol=1e-5)
+
+
+def test_a_map_of_the_scanner_loses_the_code_of_a_template_that_lies_elsewhere(tmp_path, volume):
+    image = nib.Nifti1Image(volume.data, None)
+    image.header.set_qform(volume.affine, 1)
+    image.header.set_sform(volume.affine + 5 * np.eye(4), 4)
+    nib.save(image, tmp_path / "input.nii")
+    source = read_volume(tmp_path / "input.nii")
+    assert source.codes == (1, 1)
+    np.testing.assert_allclose(source.affine, volume.affine, atol=1e-5)
 
 
 def test_same_data_gives_the_same_bytes(tmp_path, volume):

@@ -246,7 +246,12 @@ def test_a_good_table_passes(path):
         ("60\tF", "60\t", "sub-02", "sub-02: expected a value in column `sex`, found no value"),
         ("sub-02", "sub-2x", "sub-02", "expected a row for sub-02, found none"),
         ("sub-02", "sub-2x", "sub-2x", "expected usable images of sub-2x, found none"),
-        ("sub-02", "02", "02", "expected sub- followed by letters or digits in column `participant_id`, found 02"),
+        (
+            "sub-02",
+            "02",
+            "02",
+            "expected sub- followed by letters or digits in column `participant_id`, found 02: write sub-02",
+        ),
         ("sub-02", "sub-01", "sub-01", "expected one row for sub-01, found 2"),
     ],
 )

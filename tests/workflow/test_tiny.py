@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK
 import yaml
 from threadpoolctl import threadpool_limits
 
@@ -45,6 +46,13 @@ def results(tiny):
 def test_every_subject_has_its_derivatives(results, name):
     files = list(results.glob(f"derivatives/qnet/sub-??/anat/sub-??_{name}"))
     assert len(files) == 4
+
+
+def test_itk_opens_every_image(results):
+    images = list(results.rglob("*.nii.gz"))
+    assert images
+    for path in images:
+        SimpleITK.ReadImage(str(path))
 
 
 def test_every_map_says_its_unit(results):

@@ -4,6 +4,7 @@ import numpy as np
 
 from recon.acquisition import Acquisition
 from recon.files.io import Volume, read_mask, read_volume, write_volume
+from recon.files.nifti_header import read_header
 from recon.relaxation.t1 import t1_weighted
 from workflow.lib.jobs.job import job
 
@@ -43,7 +44,8 @@ def main(
         )
 
         image, resampled = read_user_t1w(user_t1w, echoes, brain)
-        about = {"Sources": [user], "Tool": "user", "Resampled": "linear, scanner coordinates" if resampled else "no"}
+        how = f"linear, scanner coordinates by its {read_header(user_t1w).placed_by}" if resampled else "no"
+        about = {"Sources": [user], "Tool": "user", "Resampled": how}
     else:
         image, about = from_first_echo(echoes, brain, r2star, facts, cfg)
     write_volume(t1w, image, like=echoes, sidecar={"Units": "arbitrary", "SkullStripped": True, **about})

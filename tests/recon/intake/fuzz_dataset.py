@@ -31,16 +31,19 @@ PHASE_ERROR_RAD = 0.02
 MAGNITUDE_ERROR = 0.01
 B0_ERROR_DEG = 1.01  # the intake's tolerance between the forms of a header, and rounding
 FOLDER = "sub-01/anat"
+IN_THE_SCANNER = (1, 2)  # codes of NIfTI's forms
 
 
 class Case(NamedTuple):
-    """How a good dataset is stored."""
+    """How a good dataset is stored; `label` stands in the names, before the part."""
 
     vendor: str
     parts: tuple[str, str]
     one_file: bool
     packed: bool
     oblique: bool = False
+    label: str = ""
+    suffix: str = "MEGRE"
 
 
 CASES = (
@@ -57,7 +60,13 @@ CASES = (
     Case("none", POLAR, False, False),
     Case("none", POLAR, True, False, oblique=True),
     Case("none", CARTESIAN, False, False),
+    Case("siemens", POLAR, True, False, label="_echo-1"),
+    Case("ge", CARTESIAN, False, True, oblique=True, label="_acq-hr_rec-norm"),
+    Case("philips", POLAR, False, False, label="_ce-gd", suffix="T2starw"),
+    Case("untold", POLAR, False, True, oblique=True),
+    Case("untold", POLAR, True, False, label="_mt-off", suffix="MPM"),
 )
+UNTOLD = ("none", "untold")  # no Manufacturer; the latter no Units either
 
 
 @cache
@@ -82,7 +91,7 @@ def affine(oblique: bool) -> np.ndarray:
 
 
 def vendor_of(case: Case) -> Vendor:
-    return (VENDORS | VARIANTS)["reference" if case.vendor == "none" else case.vendor]
+    return (VENDORS | VARIANTS)["reference" if case.vendor in UNTOLD else case.vendor]
 
 
 def facts(case: Case, part: str, te_s: float | list[float]) -> dict:
@@ -97,7 +106,9 @@ def facts(case: Case, part: str, te_s: float | list[float]) -> dict:
         "Units": vendor.units if part == "phase" else "arbitrary",
         **vendor.pixels(part).facts,
     }
-    return told if case.vendor == "none" else told | {"Manufacturer": vendor.name}
+    if case.vendor == "untold":
+        del told["Units"]
+    return told if case.vendor in UNTOLD else told | {"Manufacturer": vendor.name}
 
 
 @cache
@@ -109,7 +120,7 @@ def good_files(case: Case, folder: Path) -> dict[str, bytes]:
         pixels = np.stack([encode(echo_signal(echo), vendor, part) for echo in range(len(TE_S))], axis=-1)
         images = {f"_echo-{e + 1}": (pixels[..., e], te_s) for e, te_s in enumerate(TE_S)}
         for echo, (data, te_s) in ({"": (pixels, list(TE_S))} if case.one_file else images).items():
-            path = folder / FOLDER / f"sub-01{echo}_part-{part}_MEGRE{end}"
+            path = folder / FOLDER / f"sub-01{case.label}{echo}_part-{part}_{case.suffix}{end}"
             write_stored(path, data, affine(case.oblique), stored.slope, stored.intercept, facts(case, part, te_s))
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
 
@@ -211,12 +222,23 @@ def _judge_series(dataset: Dataset, series: Series, magnitude, phase_rad, acquis
 
 def _judge_geometry(path: str, acquisition, grid) -> None:
     """The direction of B0 and the voxel size are those that an independent reader finds in the header on disk."""
-    image = nib.load(path)
-    voxel_size_mm = np.linalg.norm(image.affine[:3, :3], axis=0)
-    axes = image.affine[:3, :3] / voxel_size_mm
+    affine = _placed(nib.load(path))
+    voxel_size_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    axes = affine[:3, :3] / voxel_size_mm
     np.testing.assert_allclose(acquisition.voxel_size_mm, voxel_size_mm, rtol=0.01, err_msg="voxel size [mm]")
     cosine = np.clip(abs(axes[2] @ acquisition.b0_dir) / np.linalg.norm(axes[2]), 0, 1)
     assert np.degrees(np.arccos(cosine)) < B0_ERROR_DEG, "direction of B0"
+    corner = np.array([*np.subtract(SHAPE, 1), 1])
+    assert np.abs((grid.affine - affine) @ corner).max() < 1e-2, "place in the scanner [mm]"
+    assert np.linalg.det(grid.affine[:3, :3]) * np.linalg.det(affine[:3, :3]) > 0, "left for right"
+
+
+def _placed(image: nib.Nifti1Image) -> np.ndarray:
+    """The affine of the form whose code is the scanner's; else, as the reader has it, of the sform before the qform."""
+    for affine, code in (image.header.get_sform(coded=True), image.header.get_qform(coded=True)):
+        if code in IN_THE_SCANNER:
+            return affine
+    return image.affine
 
 
 def _judge_magnitude(found: np.ndarray, truth: np.ndarray) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from tests.recon.intake.fuzz_dataset import FOLDER, SHAPE, Dataset, values
 
@@ -88,6 +89,50 @@ class Field(OfImages):
                 entry[0, self.place % entry.shape[1]] = self.value
             else:
                 entry[0] = self.value
+
+
+@dataclass(frozen=True)
+class Forms(OfImages):
+    """Move one form of the header: turned about the scanner's z axis, mirrored or shifted, with codes of both."""
+
+    form: str
+    degrees: float
+    mirrored: bool
+    shift_mm: float
+    codes: tuple[int, int]
+    which: int | None
+
+    def change(self, content: bytearray, dataset: Dataset, path: str) -> None:
+        raw = np.frombuffer(content, HEADER, count=1)
+        if raw["sizeof_hdr"][0] != HEADER.itemsize:  # another byte order
+            return
+        header = nib.Nifti1Header(raw.tobytes(), check=False)
+        move = np.eye(4)
+        move[:3, :3] = Rotation.from_euler("z", self.degrees, degrees=True).as_matrix()
+        move[0] *= -1 if self.mirrored else 1
+        move[:3, 3] = self.shift_mm
+        try:
+            affine = move @ header.get_sform()
+            qform, sform = (affine if self.form == name else header.get_sform() for name in ("qform", "sform"))
+            header.set_qform(qform, self.codes[0])
+            header.set_sform(sform, self.codes[1])
+        except Exception:  # another mutation broke the forms
+            return
+        raw[0] = np.frombuffer(header.binaryblock, HEADER, count=1)[0]
+
+
+@dataclass(frozen=True)
+class FiveAxes(OfImages):
+    """A header of five axes, one of them of length 1: the same voxels in the same order."""
+
+    last: bool
+    which: int | None
+
+    def change(self, content: bytearray, dataset: Dataset, path: str) -> None:
+        dim = np.frombuffer(content, HEADER, count=1)["dim"][0]
+        if dim[0] in (3, 4):
+            volumes = dim[4] if dim[0] == 4 else 1
+            dim[0], dim[4:6] = 5, (volumes, 1) if self.last else (1, volumes)
 
 
 @dataclass(frozen=True)
@@ -309,7 +354,10 @@ NAMES = [
     ("echo-1", "echo-01"), ("echo-1", "echo-4"), ("echo-2", "echo-1"), ("echo-1", "echo-x"), ("echo-1", "echo-\u00b2"),
     ("echo-3", "echo-99999999999999999999"), ("_echo-2", ""), ("_MEGRE", "_VFA"), ("_MEGRE", "_megre"),
     ("_MEGRE", ""), ("MEGRE", "T1w"), (".nii", ".NII"), (".nii", ".img"), (".nii.gz", ".nii"), (".nii", ".nii.gz"),
-    (".json", ".JSON"), ("_MEGRE", "\n_MEGRE"), ("_MEGRE", "\udcff_MEGRE"), ("sub-01_", ""), ("sub-01", "sub-"),
+    ("_part", "_ce-gd_part"), ("_part", "_task-rest_part"), ("_part", "_inv-1_part"), ("_part", "_mt-on_part"),
+    ("_MEGRE", "_T2starw"), ("_MEGRE", "_MPM"), ("_T2starw", "_MEGRE"), (".nii", ".hdr"), ("_rec-norm", ""),
+    ("_echo-1", "_echo-7"), (".json", ".JSON"),
+    ("_MEGRE", "\n_MEGRE"), ("_MEGRE", "\udcff_MEGRE"), ("sub-01_", ""), ("sub-01", "sub-"),
     ("_echo-1_part-mag", ""), ("_echo-1", "_part-phase_echo-1"), ("sub-01", ".sub-01"),
 ]  # fmt: skip
 
@@ -373,7 +421,9 @@ EXTRAS = [
     f"{FOLDER}/sub-01_echo-9_part-mag_MEGRE.nii", "MEGRE.json", "part-phase_MEGRE.json", "sub-01_MEGRE.json",
     "sub-01/sub-01_MEGRE.json", "sub-02", "sub-02/anat", "sub-02/anat/sub-02_MEGRE.nii", "sub-\u00e9", "sub-01/ses-1",
     "sub-01/ses-x y", "derivatives", "derivatives/mine", "derivatives/mine/sub-01/anat/sub-01_desc-brain_mask.nii.gz",
-    "derivatives/mine/dataset_description.json", "derivatives/sub-01", "participants.tsv",
+    "derivatives/mine/dataset_description.json", "derivatives/mine/sub-01/anat/sub-01_mask.nii",
+    f"{FOLDER}/sub-01_echo-1_part-mag_MEGRE.hdr", f"{FOLDER}/sub-01_part-phase_T1w.nii", "02/anat",
+    "derivatives/sub-01", "participants.tsv",
 ]  # fmt: skip
 
 
@@ -480,6 +530,16 @@ MUTATIONS = st.one_of(
     st.builds(Field, st.sampled_from(sorted(_FLOAT_FIELDS)), st.integers(0, 7), _floats, _which),
     st.builds(Field, st.just("xyzt_units"), st.just(0), st.integers(0, 255), _which),
     st.builds(Field, st.just("magic"), st.just(0), st.sampled_from([b"ni1", b"n+2", b"", b"\xff\xff\xff\xff"]), _which),
+    st.builds(
+        Forms,
+        st.sampled_from(["qform", "sform"]),
+        st.sampled_from([0, 0.5, 3, 90, 180]),
+        st.booleans(),
+        st.sampled_from([0, 0.05, 1.5, 30]),
+        st.tuples(st.integers(0, 5), st.integers(0, 5)),
+        _which,
+    ),
+    st.builds(FiveAxes, st.booleans(), _which),
     st.builds(Slope, _floats, _floats | st.just(-4096.0), _which),
     st.builds(Datatype, st.sampled_from(sorted(DATATYPES)), _which),
     st.builds(Endianness, st.booleans(), _which),

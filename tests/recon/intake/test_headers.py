@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from recon.files.io import read_volume
 from recon.intake.geometry import describe
-from recon.intake.headers import checked_header, grid_problems, orientation_problems
+from recon.intake.headers import checked_header, form_notes, grid_problems, orientation_problems
 from recon.problems import IntakeError
 from tests.recon.intake.raw_files import AFFINE, SHAPE, edit_header, write_nifti
 
@@ -74,7 +76,8 @@ def test_slope_and_intercept(tmp_path, fields, expected):
 
 
 BAD_HEADERS = [
-    ({"dim": (0, 5)}, "expected a 3-D or 4-D image, found 5 dimensions"),
+    ({"dim": [5, 4, 5, 1, 3, 2, 1, 1]}, "expected a 3-D or 4-D image, found 5 dimensions"),
+    ({"dim": (0, 8)}, "expected a 3-D or 4-D image, found 8 dimensions"),
     ({"dim": (0, 2)}, "expected a 3-D or 4-D image, found 2 dimensions"),
     ({"dim": (0, -1)}, "found -1 dimensions"),
     ({"dim": (1, 0)}, "expected a positive number of voxels along each axis, found (0, 5, 6)"),
@@ -124,6 +127,100 @@ def test_forms_that_disagree_on_b0_are_refused(tmp_path):
     sform = oblique(40)
     edit_header(path, **{f"srow_{axis}": row for axis, row in zip("xyz", sform[:3], strict=True)})
     assert "expected one direction of B0 from qform and sform, found two that are" in refusal(path)
+
+
+def with_forms(path, qform, sform, codes=(1, 1)):
+    """An image of two forms that may differ."""
+    image = nib.Nifti1Image(np.zeros(SHAPE, np.int16), None)
+    image.header.set_qform(qform, codes[0])
+    image.header.set_sform(sform, codes[1])
+    nib.save(image, path)
+    return path
+
+
+def about_b0(degrees, affine) -> np.ndarray:
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
+    return turn @ affine
+
+
+def moved(affine, *by_mm) -> np.ndarray:
+    shifted = affine.copy()
+    shifted[:3, 3] += by_mm
+    return shifted
+
+
+MIRROR = np.diag([-1.0, 1, 1, 1])
+RIVALS = {  # the sform of an image with the qform oblique(): the message
+    "mirror": (MIRROR @ oblique(), "expected qform and sform of one handedness, found sform (code {s}"),
+    "mirrored axis": (oblique(signs=(-1, 1, 1)), "expected qform and sform of one handedness"),
+    "turn about B0": (about_b0(90, oblique()), "expected one place of the voxels from qform and sform"),
+    "half a turn about B0": (about_b0(180, oblique()), "expected one place of the voxels from qform and sform"),
+    "shift": (moved(oblique(), 0, 0, 30), "expected one place of the voxels from qform and sform"),
+}
+
+
+@pytest.mark.parametrize("codes", [(1, 1), (1, 2), (2, 1), (2, 2), (4, 5)])
+@pytest.mark.parametrize("rival", RIVALS)
+def test_forms_that_place_the_voxels_differently_are_refused(tmp_path, rival, codes):
+    sform, message = RIVALS[rival]
+    told = refusal(with_forms(tmp_path / "a.nii", oblique(), sform, codes))
+    assert message.format(s=codes[1]) in told
+    assert "fslorient -copysform2qform FILE" in told
+
+
+@pytest.mark.parametrize("codes", [(1, 4), (2, 3), (4, 1), (5, 2)])
+@pytest.mark.parametrize("mirror", [MIRROR @ oblique(), oblique(signs=(-1, 1, 1))])
+def test_a_mirror_is_refused_even_where_one_form_is_a_template_s(tmp_path, mirror, codes):
+    told = refusal(with_forms(tmp_path / "a.nii", oblique(), mirror, codes))
+    assert "one a mirror image of the other: left and right may be exchanged" in told
+
+
+TEMPLATE = moved(about_b0(7, oblique(35) * [1.1, 1.1, 1.1, 1]), 0, 30, 0)  # an affine registration scales, too
+
+
+@pytest.mark.parametrize(
+    ("codes", "used"), [((1, 4), "qform"), ((2, 3), "qform"), ((4, 1), "sform"), ((5, 2), "sform")]
+)
+def test_the_form_of_the_scanner_places_the_voxels_and_this_is_told(tmp_path, codes, used):
+    forms = (oblique(), TEMPLATE) if used == "qform" else (TEMPLATE, oblique())
+    path = with_forms(tmp_path / "a.nii", *forms, codes)
+    edit_header(path, pixdim=[1, 1.0, 1.5, 2.0, 1, 0, 0, 0])  # which the qform shares
+    header = checked_header(path)
+    np.testing.assert_allclose(header.affine, oblique(), atol=1e-5)
+    (note,) = form_notes(header)
+    other = {"qform": "sform", "sform": "qform"}[used]
+    assert f"a.nii: placed by its {used} (code {dict(zip(('qform', 'sform'), codes, strict=True))[used]}" in note
+    assert f"; its {other} (code" in note
+    assert re.search(r"up to \d+ mm away, is not used", note)
+
+
+@pytest.mark.parametrize("sform", [oblique(), np.round(oblique(), 3), moved(oblique(), 0.01, 0, 0)])
+def test_forms_that_agree_but_for_rounding_pass_without_a_note(tmp_path, sform):
+    header = checked_header(with_forms(tmp_path / "a.nii", oblique(), sform))
+    assert form_notes(header) == []
+    assert header.placed_by == "sform (code 1, scanner)"
+
+
+def test_forms_less_than_a_voxel_apart_pass_with_a_note(tmp_path):
+    (note,) = form_notes(checked_header(with_forms(tmp_path / "a.nii", oblique(), moved(oblique(), 0.5, 0, 0))))
+    assert "placed by its sform (code 1, scanner); its qform (code 1, scanner), up to 0.5 mm away" in note
+
+
+@pytest.mark.parametrize(
+    ("dim", "shape"),
+    [
+        ([5, 4, 5, 6, 1, 1, 1, 1], (4, 5, 6)),
+        ([5, 4, 5, 2, 1, 3, 1, 1], (4, 5, 2, 3)),
+        ([5, 4, 5, 2, 3, 1, 1, 1], (4, 5, 2, 3)),
+        ([7, 4, 5, 2, 1, 1, 3, 1], (4, 5, 2, 3)),
+        ([5, 4, 1, 2, 1, 15, 1, 1], (4, 1, 2, 15)),
+    ],
+)
+def test_axes_of_length_1_behind_the_third_do_not_count(tmp_path, dim, shape):
+    path = write_nifti(tmp_path / "a.nii", dim=dim)
+    assert checked_header(path).shape == shape
+    assert read_volume(path).data.shape == shape
 
 
 def nothing(path):

@@ -147,7 +147,10 @@ def test_unsafe_labels_are_refused(dataset, label):
 
 
 BAD_NAMES = {
-    "rec-a_echo-1_part-mag": "expected no entities but acq, echo, flip, part, run, ses, sub, found rec-a",
+    "inv-1_echo-1_part-mag": "expected no entities but acq, ce, echo, flip, mt, part, rec, run, ses, sub, task, "
+    "found inv-1 (an inversion pulse turns the sign of the signal)",
+    "hemi-L_echo-1_part-mag": "expected no entities but acq, ce, echo, flip, mt, part, rec, run, ses, sub, task, "
+    "found hemi-L",
     "acq-0.5mm_echo-1_part-mag": "expected a BIDS name",
     "echo-1_echo-2_part-mag": "expected a BIDS name",
     "final_echo-1_part-mag": "expected a BIDS name",
@@ -172,6 +175,111 @@ def test_two_forms_of_one_image_are_refused(dataset):
     packed = f"{dataset}/{SINGLE_STEM}_echo-1_part-mag_MEGRE.nii.gz"
     path = write_nifti(packed.removesuffix(".gz"))
     assert f"{packed}: expected either .nii or .nii.gz, not both, found also {path}" in problems(dataset, "sub-01")
+
+
+@pytest.mark.parametrize("entity", ["rec-norm", "ce-gd", "task-rest", "acq-hr_rec-norm", "mt-off"])
+@pytest.mark.parametrize("suffix", ["MEGRE", "MPM", "T2starw"])
+def test_a_series_may_have_any_entity_that_tells_series_apart(tmp_path, entity, suffix):
+    files = write_series(tmp_path, f"{SINGLE_STEM}_{entity}", suffix=suffix)
+    assert sorted(index(tmp_path)[0]["sub-01"].series.files) == sorted(files)
+
+
+@pytest.mark.parametrize("suffix", ["T2starw", "T1w"])
+@pytest.mark.parametrize("parts", [("mag", "phase"), ("real", "imag")])
+def test_one_echo_of_an_image_of_any_kind_is_told_by_its_part(tmp_path, suffix, parts):
+    for part in parts:
+        write_echo(tmp_path, f"{SINGLE_STEM}_part-{part}", suffix=suffix)
+    write_nifti(tmp_path / f"{SINGLE_STEM}_{suffix}.nii.gz", shape=(9, 9, 9))  # beside it, as scanners average
+    scans, found = index(tmp_path)
+    assert found == {}
+    assert scans["sub-01"].series.te_s == (0.005,)
+    assert len(scans["sub-01"].series.files) == 2
+
+
+@pytest.mark.parametrize("suffix", ["T2starw", "T1w"])
+def test_images_of_any_kind_beside_echoes_are_left_aside(dataset, suffix):
+    for part in ("mag", "phase"):
+        write_echo(dataset, f"{SINGLE_STEM}_part-{part}", suffix=suffix)
+    scans, found = index(dataset)
+    assert found == {}
+    assert all("MEGRE" in file for file in scans["sub-01"].series.files)
+
+
+def test_a_magnitude_of_t1_weighting_is_no_echo(dataset):
+    write_echo(dataset, "sub-01/ses-2/anat/sub-01_ses-2_part-mag", suffix="T1w")
+    assert list(index(dataset)[0]) == ["sub-01", "sub-02"]
+    assert index(dataset)[1] == {}
+
+
+def test_the_phase_of_an_inversion_recovery_is_refused(tmp_path):
+    for part in ("mag", "phase"):
+        write_echo(tmp_path, f"{SINGLE_STEM}_part-{part}", {"InversionTime": 0.9}, suffix="T1w")
+    assert "expected a gradient echo without inversion (InversionTime)" in problems(tmp_path, "sub-01")
+
+
+@pytest.mark.parametrize("end", [".hdr", ".img", ".img.gz"])
+def test_pairs_of_header_and_image_are_refused_as_such(tmp_path, end):
+    for part in ("mag", "phase"):
+        path = tmp_path / f"{SINGLE_STEM}_echo-1_part-{part}_MEGRE{end}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(348))
+    _, found = index(tmp_path)
+    (problem,) = found["sub-01"]
+    assert problem.expected == "one file with header and voxels, .nii or .nii.gz, as BIDS has it"
+    assert problem.found == "a pair of .hdr and .img: convert it"
+
+
+@pytest.mark.parametrize(
+    ("stems", "message"),
+    [
+        (("rec-a", "rec-b"), '2: rec-a; rec-b: choose one, for example --config "select={rec: a}"'),
+        (("ce-gd", ""), '2: ce-gd; no ce: choose one, for example --config "select={ce: gd}"'),
+        (("task-x", "task-y"), '2: task-x; task-y: choose one, for example --config "select={task: x}"'),
+        (("acq-hr_rec-a", "acq-lr_rec-b"), 'choose one, for example --config "select={acq: hr, rec: a}"'),
+        (("acq-a", "acq-b", "acq-c"), '3: acq-a; acq-b; acq-c: choose one, for example --config "select={acq: a}"'),
+        (
+            ("flip-1_mt-on", "flip-1_mt-off", "flip-2_mt-off"),
+            '; mt-off flip-2: choose one, for example --config "select={mt: off, flip: 1}"',
+        ),
+    ],
+)
+def test_several_series_are_told_in_one_sentence_with_the_line_to_type(tmp_path, stems, message):
+    for stem in stems:
+        write_series(tmp_path, "_".join(filter(None, [SINGLE_STEM, stem])), sidecar={"FlipAngle": 20})
+    _, found = index(tmp_path)
+    (problem,) = found["sub-01"]
+    assert problem.file == str(tmp_path / "sub-01/anat")
+    assert problem.expected == "one series of echoes or two flip angles"
+    assert message in problem.found
+
+
+def test_two_series_of_one_flip_angle_are_told_with_the_line_to_type(tmp_path):
+    two_flip_angles(tmp_path, 24, 24)
+    (problem,) = index(tmp_path)[1]["sub-01"]
+    assert problem.found == '24 degrees in both: choose one, for example --config "select={acq: pd}"'
+
+
+def test_parts_under_different_labels_are_told_in_one_sentence(tmp_path):
+    write_series(tmp_path, f"{SINGLE_STEM}_rec-norm", parts=("mag",))
+    write_series(tmp_path, SINGLE_STEM, parts=("phase",))
+    (problem,) = index(tmp_path)[1]["sub-01"]
+    assert "both parts of each under the same rec" in problem.expected
+    assert problem.found == "2: no rec (phase alone); rec-norm (mag alone)"
+    write_series(tmp_path, SINGLE_STEM, parts=("mag",))
+    (problem,) = index(tmp_path)[1]["sub-01"]
+    assert problem.found.endswith(': choose one, for example --config "select={rec: null}"')
+
+
+@pytest.mark.parametrize("others", [[], ["sub-01"]])
+@pytest.mark.parametrize("inside", ["anat", "ses-1/anat"])
+def test_folders_without_sub_are_told_so(tmp_path, others, inside):
+    for subject in (*others, "02", "03"):
+        write_series(tmp_path / subject / inside, subject)
+    (tmp_path / "code").mkdir()
+    assert (
+        f"{tmp_path}: expected sub-* folders, found 02, 03 without sub-: rename them and their files, 02 to sub-02"
+        in (problems(tmp_path, ""))
+    )
 
 
 def test_more_than_two_series_are_listed(tmp_path):

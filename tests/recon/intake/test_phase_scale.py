@@ -57,6 +57,32 @@ def test_the_config_says_the_range_of_an_unknown_scanner(signals, stored):
     assert not decision.notes
 
 
+@pytest.mark.parametrize("facts", [{}, {"Manufacturer": "UIH"}, {"Manufacturer": ""}, {"B0_dir": [0, 0, 1]}])
+@pytest.mark.parametrize("echoes", [1, 3])
+def test_wrapped_values_from_minus_pi_to_pi_are_radians_where_nothing_tells_their_unit(signals, facts, echoes):
+    decision = scale_of([np.angle(z) for z in signals[:echoes]], **facts)
+    assert decision.value == (1, 0)
+    assert "Units none and Manufacturer" in decision.reason
+    (note,) = decision.notes
+    assert "taken for radians, as values from -3.14" in note
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        lambda z: 0.99 * np.angle(z),
+        lambda z: 1.003 * np.angle(z),
+        ef.positive,
+        ef.milliradians,
+        lambda z: np.angle(z) / 2,
+        lambda z: np.linspace(-np.pi, np.pi, z.size).reshape(z.shape),
+    ],
+    ids=["short", "long", "positive", "milliradian", "half", "unwrapped"],
+)
+def test_other_values_of_no_known_unit_stay_refused(signals, stored):
+    assert "Units none and Manufacturer none" in refused([stored(z) for z in signals])
+
+
 @pytest.mark.parametrize(
     ("stored", "facts", "found"),
     [

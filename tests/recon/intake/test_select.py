@@ -41,6 +41,45 @@ def test_a_filter_chooses_one_of_two_series(dataset):
     assert all("_acq-hr_" in file for scan in scans.values() for file in scan.series.files)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"acq": "hr"},
+        {"acquisition": ["hr", "x"]},
+        {"filters": {"acq": "hr"}},
+        {"filters": {"acquisition": "hr"}},
+        {"acq": "hr", "rec": "null"},  # as the command line gives null
+        {"filters": {"acquisition": "hr", "reconstruction": None, "task": None, "ceagent": None}},
+    ],
+)
+def test_a_filter_may_stand_beside_and_have_either_name(dataset, settings):
+    wanted = Select.of({"participants": ["01"], "sessions": ["2"], "filters": {}} | settings)
+    scans, _ = index(dataset, select=wanted)
+    assert all("_acq-hr_" in file for file in scans["sub-01_ses-2"].series.files)
+
+
+@pytest.mark.parametrize("off", ["off", False])  # YAML takes the word for a truth value
+def test_the_chosen_series_of_three_is_taken(tmp_path, off):
+    for flip, mt, degrees in ((1, "on", 6), (1, "off", 6), (2, "off", 20)):
+        write_series(
+            tmp_path, f"sub-01/anat/sub-01_flip-{flip}_mt-{mt}", suffix="MPM",
+            sidecar={"FlipAngle": degrees, "RepetitionTimeExcitation": 0.025},
+        )  # fmt: skip
+    both, _ = selected(tmp_path, mt=off)
+    assert (both["sub-01"].low_flip.facts[0]["FlipAngle"], both["sub-01"].series.facts[0]["FlipAngle"]) == (6, 20)
+    one, _ = selected(tmp_path, mt=off, flip=1)
+    assert one["sub-01"].low_flip is None
+    assert all("_flip-1_mt-off_" in file for file in one["sub-01"].series.files)
+
+
+def test_two_flip_angles_of_unlike_magnetisation_transfer_are_no_pair(tmp_path):
+    for flip, mt in ((1, "on"), (2, "off")):
+        facts = {"FlipAngle": 6 * flip, "RepetitionTimeExcitation": 0.025}
+        write_series(tmp_path, f"sub-01/anat/sub-01_flip-{flip}_mt-{mt}", suffix="MPM", sidecar=facts)
+    (problem,) = index(tmp_path)[1]["sub-01"]
+    assert problem.found.startswith("2: mt-on flip-1; mt-off flip-2: choose one")
+
+
 def test_null_stands_for_an_entity_that_is_not_there(dataset):
     assert {name[-5:] for name in selected(dataset, acquisition=None)[0]} == {"run-1", "un-02"}
 

@@ -54,12 +54,14 @@ def test_echo_files_of_both_forms(tmp_path, parts):
     assert series.sidecars == tuple(sidecars(tmp_path))
 
 
-def test_one_4d_file_a_part(tmp_path):
+@pytest.mark.parametrize("echo", ["", "_echo-1", "_echo-01"])  # the validator passes the second alone
+@pytest.mark.parametrize("shape", [(4, 5, 6, 3), (4, 5, 6, 1, 3), (4, 5, 6, 3, 1)])
+def test_one_4d_file_a_part(tmp_path, echo, shape):
     for part in ("mag", "phase"):
-        write_echo(tmp_path, f"{STEM}_part-{part}", {"EchoTime": [0.004, 0.009, 0.02]}, shape=(4, 5, 6, 3))
+        write_echo(tmp_path, f"{STEM}{echo}_part-{part}", {"EchoTime": [0.004, 0.009, 0.02]}, shape=shape)
     series = read(tmp_path)
     assert series.te_s == (0.004, 0.009, 0.02)
-    path = str(tmp_path / "sub-01_part-mag_MEGRE.nii.gz")
+    path = str(tmp_path / f"sub-01{echo}_part-mag_MEGRE.nii.gz")
     assert series.images[0] == (Image(path, 0), Image(path, 1), Image(path, 2))
     assert [facts["EchoTime"] for facts in series.facts] == [0.004, 0.009, 0.02]
 
@@ -279,6 +281,12 @@ def test_4d_files_must_have_an_echo_time_a_volume(tmp_path, echo_time, shapes, m
         write_echo(tmp_path, f"{STEM}_part-{part}", {"EchoTime": echo_time}, shape=(4, 5, 6, volumes))
     assert message in refusal(tmp_path)
     assert "sub-01_part-phase_MEGRE.nii.gz" in refusal(tmp_path)
+
+
+def test_a_single_4d_file_needs_its_list_of_echo_times(tmp_path):
+    for part in ("mag", "phase"):
+        write_echo(tmp_path, f"{STEM}_echo-1_part-{part}", shape=(4, 5, 6, 3))
+    assert "a list of 3 for its volumes, found 0.005" in refusal(tmp_path)
 
 
 def test_a_4d_file_of_a_numbered_echo_is_refused(tmp_path):

@@ -1,11 +1,12 @@
 """What the user brings along is taken as it is, or refused; nothing of this project's own output is taken."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 
-from recon.files.io import write_json
+from recon.files.io import read_volume, write_json
 from recon.intake.index import index
-from tests.recon.intake.raw_files import write_nifti, write_series
+from tests.recon.intake.raw_files import AFFINE, write_nifti, write_series
 
 MINE = "derivatives/mine/sub-01/anat/sub-01"
 
@@ -73,11 +74,146 @@ def test_results_of_this_project_are_left_aside(dataset, author):
     assert index(dataset)[0]["sub-01"].mask is None
 
 
-@pytest.mark.parametrize("description", [{"GeneratedBy": "me"}, {}, {"GeneratedBy": [{"Name": "FSL"}, 3]}])
+@pytest.mark.parametrize(
+    "description", [{"GeneratedBy": "me"}, {}, {"GeneratedBy": [{"Name": "Manual"}, 3]}, {"GeneratedBy": [{"Name": 3}]}]
+)
 def test_other_descriptions_do_no_harm(dataset, description):
     path = add(dataset, f"{MINE}_desc-brain_mask.nii.gz")
     write_json(dataset / "derivatives/mine/dataset_description.json", description)
     assert index(dataset)[0]["sub-01"].mask == path
+
+
+def fmriprep(dataset, description=None) -> list[str]:
+    """A dataset of another pipeline: its brain mask and T1w image lie on a grid of their own."""
+    folder = dataset / "derivatives/fmriprep"
+    names = ("desc-brain_mask", "desc-preproc_T1w", "space-MNI152NLin2009cAsym_desc-preproc_T1w", "dseg")
+    files = [add(folder, f"sub-01/anat/sub-01_{name}.nii.gz", shape=(9, 9, 9)) for name in names]
+    content = description or {"GeneratedBy": [{"Name": "fMRIPrep", "Version": "23.1"}]}
+    write_json(folder / "dataset_description.json", content)
+    return files
+
+
+@pytest.mark.parametrize(
+    "description", [None, {"PipelineDescription": {"Name": "fMRIPrep"}}, {"GeneratedBy": [{"Name": "FreeSurfer"}]}]
+)
+def test_another_pipeline_s_dataset_is_left_aside_with_a_note(dataset, description):
+    fmriprep(dataset, description)
+    scans, problems = index(dataset)
+    assert problems == {}
+    scan = scans["sub-01"]
+    assert (scan.mask, scan.nuclei, scan.t1w) == (None, None, None)
+    (note,) = scan.notes
+    maker = "FreeSurfer" if description and "GeneratedBy" in description else "fMRIPrep"
+    folder = dataset / "derivatives/fmriprep"
+    assert note.startswith(f"{folder} was made by {maker} (GeneratedBy) and is left aside")
+    assert f'--config "derivatives={{fmriprep: {folder}}}"' in note
+
+
+def test_the_line_that_names_another_pipeline_keeps_the_user_s_own_folders(dataset):
+    fmriprep(dataset)
+    path = add(dataset, f"{MINE}_desc-brain_mask.nii.gz")
+    scan = index(dataset)[0]["sub-01"]
+    assert scan.mask == path
+    place = dataset / "derivatives"
+    assert f'"derivatives={{fmriprep: {place}/fmriprep, mine: {place}/mine}}"' in scan.notes[0]
+
+
+def test_another_pipeline_s_dataset_is_used_where_it_is_named(dataset):
+    mask, t1w, *_ = fmriprep(dataset)
+    folder = dataset / "derivatives/fmriprep"
+    assert f"{mask}: expected the grid of" in told(dataset, derivatives=[folder])
+    (folder / "sub-01/anat/sub-01_desc-brain_mask.nii.gz").unlink()
+    scan = index(dataset, derivatives=[folder])[0]["sub-01"]
+    assert scan.t1w == t1w
+    assert index(dataset, derivatives=[folder.parent])[0]["sub-01"].t1w is None  # only what is named itself
+
+
+UNUSED = {  # an image that is no own mask by its name or place: why
+    f"{MINE}_mask.nii.gz": "sub-01_mask.nii.gz (neither desc-brain_mask nor label-brain_mask in its name)",
+    f"{MINE}_brainmask.nii": "sub-01_brainmask.nii (neither desc-brain_mask nor label-brain_mask in its name)",
+    "derivatives/mine/sub-01/BETmask.nii.gz": "BETmask.nii.gz (neither desc-brain_mask",
+    "derivatives/mine/sub-01_mask.nii.gz": "sub-01_mask.nii.gz (neither desc-brain_mask",
+    "derivatives/mine/sub-01_desc-brain_mask.nii.gz": "(it lies outside of sub-01/)",
+    f"{MINE}_space-T1w_desc-brain_mask.nii.gz": "(space-T1w in its name: it lies in another space)",
+    f"{MINE}_acq-x_desc-brain_mask.nii.gz": "(acq-x in its name is not the series')",
+    f"{MINE}_space-T1w_desc-nuclei_dseg.nii.gz": "(space-T1w in its name: it lies in another space)",
+    "sub-01/anat/sub-01_desc-brain_mask.nii.gz": "sub-01_desc-brain_mask.nii.gz (it lies among the raw images)",
+    "sub-01/anat/sub-01_mask.nii.gz": "sub-01_mask.nii.gz (it lies among the raw images)",
+}
+
+
+@pytest.mark.parametrize("end", ["img", "mgz", "nrrd", "mha"])
+def test_masks_of_other_formats_are_noted(dataset, end):
+    path = dataset / f"{MINE}_desc-brain_mask.{end}"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"an image")
+    (note,) = index(dataset)[0]["sub-01"].notes
+    assert note.startswith(f"not used: sub-01_desc-brain_mask.{end} (no NIfTI file, .nii or .nii.gz)")
+
+
+@pytest.mark.parametrize("name", UNUSED)
+def test_own_files_under_other_names_are_noted_with_the_reason(dataset, name):
+    add(dataset, name)
+    scans, problems = index(dataset)
+    assert problems == {}
+    (note,) = scans["sub-01"].notes
+    assert f"not used: {UNUSED[name]}" in note or UNUSED[name] in note
+    kind = "desc-nuclei_dseg" if "nuclei" in name else "desc-brain_mask"
+    assert f"name it derivatives/NAME/sub-01/anat/sub-01_{kind}.nii.gz" in note
+
+
+def test_a_mask_without_session_is_noted_for_each_session(tmp_path):
+    for session in "12":
+        write_series(tmp_path, f"sub-01/ses-{session}/anat/sub-01_ses-{session}")
+    add(tmp_path, f"{MINE}_desc-brain_mask.nii.gz")
+    notes = {name: scan.notes for name, scan in index(tmp_path)[0].items()}
+    assert "(no ses-1 in its name)" in notes["sub-01_ses-1"][0]
+    assert "derivatives/NAME/sub-01/ses-2/anat/sub-01_ses-2_desc-brain_mask.nii.gz" in notes["sub-01_ses-2"][0]
+
+
+def test_other_masks_are_not_noted_beside_the_own_one(dataset):
+    add(dataset, f"{MINE}_desc-brain_mask.nii.gz")
+    add(dataset, f"{MINE}_desc-gm_mask.nii.gz")
+    assert index(dataset)[0]["sub-01"].notes == ()
+
+
+def test_many_masks_are_one_note(dataset):
+    for tissue in ("gm", "wm", "csf", "bone", "air"):
+        add(dataset, f"{MINE}_desc-{tissue}_mask.nii.gz")
+    (note,) = index(dataset)[0]["sub-01"].notes
+    assert " and 2 more; where it is meant for this scan" in note
+
+
+def t1w_of_forms(dataset, qform, sform, codes) -> str:
+    path = add(dataset, f"{MINE}_T1w.nii.gz")
+    image = nib.Nifti1Image(np.zeros((4, 5, 6), np.int16), None)
+    image.header.set_qform(qform, codes[0])
+    image.header.set_sform(sform, codes[1])
+    nib.save(image, path)
+    return path
+
+
+FAR = AFFINE + np.array([[0, 0, 0, 0], [0, 0, 0, 30], [0, 0, 0, 0], [0, 0, 0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("qform", "sform", "codes"), [(AFFINE, FAR, (1, 4)), (FAR, AFFINE, (4, 1)), (AFFINE, FAR, (2, 5))]
+)
+def test_a_template_s_form_does_not_move_the_t1w(dataset, qform, sform, codes):
+    path = t1w_of_forms(dataset, qform, sform, codes)
+    scan = index(dataset)[0]["sub-01"]
+    np.testing.assert_allclose(read_volume(path).affine, AFFINE)
+    (note,) = scan.notes
+    used = "sform" if codes == (4, 1) else "qform"
+    assert f"sub-01_T1w.nii.gz: placed by its {used} (code" in note
+    assert "up to 30 mm away, is not used" in note
+
+
+@pytest.mark.parametrize("codes", [(1, 1), (1, 2), (2, 1)])
+def test_a_t1w_that_two_forms_place_differently_is_refused(dataset, codes):
+    path = t1w_of_forms(dataset, AFFINE, FAR, codes)
+    assert f"{path}: expected one place of the voxels from qform and sform, found" in told(dataset)
+    assert "with corners up to 15.0 voxels apart" in told(dataset)
 
 
 def test_each_visit_has_its_own(tmp_path):

@@ -134,7 +134,12 @@ def _contents(path: Path, counted: pd.DataFrame, columns: Participants) -> Itera
             name = error.path[0]
             expected = f"{rules[name]['description']} in column `{columns.columns[name]}`"
             where = f"{path}, {subject}" if subject else str(path)
-            yield subject, Problem(where, expected, _cell(row[name]))
+            yield subject, Problem(where, expected, _label(row[name]) if name == "participant_id" else _cell(row[name]))
+
+
+def _label(text: str | None) -> str:
+    """A participant_id that is none, as a message shows it: what to write where only the prefix lacks."""
+    return f"{text}: write sub-{text}" if text and re.fullmatch("[0-9A-Za-z]+", text) else _cell(text)
 
 
 def _cell(text: str | None) -> str:

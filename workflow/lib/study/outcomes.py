@@ -52,7 +52,7 @@ def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
     """The outcome of both series; the one that is reconstructed has the last word."""
     problems: list[Problem] = []
     facts, reasons = facts_of_files(scan), {}
-    notes = [ONE_ECHO] if len(scan.series.te_s) == 1 else []
+    notes = [*scan.notes, *([ONE_ECHO] if len(scan.series.te_s) == 1 else [])]
     for series in filter(None, (scan.low_flip, scan.series)):
         try:
             decisions = decide(series, prepare)

@@ -47,7 +47,7 @@ class Study:
 
 def simulated_study(cfg: dict, paths: Paths) -> Study:
     """A cohort that is simulated: nothing can be wrong with it."""
-    if Select(**cfg["select"]) != EVERYTHING:
+    if Select.of(cfg["select"]) != EVERYTHING:
         raise IntakeError([Problem("config, select", "a dataset to select from (bids_dir)", "a simulated cohort")])
     return Study(scans=planned_scans(cfg["simulate"], paths), unfit={}, maps_only={}, records=[], flow=None)
 
@@ -79,7 +79,7 @@ def own_study(
         With the whole table, where `on_error` does not allow to go on.
     """
     own = [Path(folder) for folder in user_datasets(cfg["derivatives"], bids_dir).values()]
-    derivatives, select = own if cfg["derivatives"] else None, Select(**cfg["select"])
+    derivatives, select = own if cfg["derivatives"] else None, Select.of(cfg["select"])
     cache, prepare = Path(paths.root, "check"), PrepareEchoes(**cfg["prepare_echoes"])
     taken = take_in(bids_dir, derivatives, prepare, cache, workers, trust=not first_look, select=select)
     of_run = {name: found for name, found in refused.items() if not name or select.takes_subject(name)}

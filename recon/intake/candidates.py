@@ -1,0 +1,67 @@
+"""Which images of a folder may be echoes of a gradient echo, and what is wrong with their names."""
+
+import os
+from collections.abc import Iterable
+
+from recon.files.bids import entities
+from recon.intake.layout import BIDS_NAME, PARTS
+from recon.intake.select import Select
+from recon.problems import Problem
+
+SUFFIXES = ("MEGRE", "VFA", "MPM", "T2starw", "T1w")  # images of each count where there are none of those before it
+TOLD_BY_PART = {
+    "T2starw": PARTS,
+    "T1w": ("phase", "real", "imag"),
+}  # suffixes of all kinds of images: what makes an echo
+READ, PAIRS = (".nii", ".nii.gz"), (".hdr", ".img", ".hdr.gz", ".img.gz")
+SERIES = ("task", "acq", "ce", "rec", "mt", "flip")  # entities that tell the series of a visit apart, in BIDS order
+ENTITIES = {"sub", "ses", "run", "echo", "part", "suffix", *SERIES}
+MEANINGS = {  # of entities that no echo may have: why
+    "inv": "an inversion pulse turns the sign of the signal",
+    "chunk": "a part of the field of view: the field of what lies outside of it would be missing",
+    "space": "it was moved to another space, and wrapped phase must not be interpolated",
+    "res": "it was resampled, and wrapped phase must not be interpolated",
+    "desc": "it is derived, and not as the scanner wrote it",
+    "dir": "a readout of another direction is another series: say so by acq-",
+}
+
+
+def echo_images(folder: str, names: Iterable[str], select: Select) -> list[str]:
+    """The images among the `names` in a folder that may be echoes, of the first suffix that there is."""
+    names = list(names)
+    for suffix in SUFFIXES:
+        ends = tuple(f"_{suffix}{end}" for end in (*READ, *PAIRS))
+        found = [
+            path for name in names if name.endswith(ends) and select.takes_image(path := os.path.join(folder, name))
+        ]
+        if suffix in TOLD_BY_PART:
+            found = [path for path in found if _has_part(path, PARTS)]
+            found = found if any(_has_part(path, TOLD_BY_PART[suffix]) for path in found) else []
+        if found:
+            return found
+    return []
+
+
+def _has_part(path: str, parts: Iterable[str]) -> bool:
+    return any(f"_part-{part}_" in os.path.basename(path) for part in parts)
+
+
+def name_problems(image: str, visit: str) -> list[Problem]:
+    """Problems of one image's name: of a pair of files, not BIDS, of another visit, or with an entity that means more.
+
+    `visit` is `sub-01` or `sub-01_ses-02`.
+    """
+    name, names = os.path.basename(image), entities(image)
+    if name.endswith(PAIRS):
+        expected = "one file with header and voxels, .nii or .nii.gz, as BIDS has it"
+        return [Problem(image, expected, "a pair of .hdr and .img: convert it")]
+    if not BIDS_NAME.fullmatch(name) or len(names) != name.count("_") + 1:  # fewer where one stands twice
+        return [Problem(image, "a BIDS name: key-label_..._suffix of letters and digits, no key twice", repr(name))]
+    if "_".join(f"{key}-{names[key]}" for key in ("sub", "ses") if key in names) != visit:
+        return [Problem(image, f"{visit} in its name, as its folder says", name)]
+    unknown = sorted(names.keys() - ENTITIES)
+    if unknown:
+        known = ", ".join(sorted(ENTITIES - {"suffix"}))
+        found = ", ".join(f"{key}-{names[key]}" + (f" ({MEANINGS[key]})" if key in MEANINGS else "") for key in unknown)
+        return [Problem(image, f"no entities but {known}", found)]
+    return []

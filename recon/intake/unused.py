@@ -1,0 +1,70 @@
+"""What of a user's files is not used for a scan, and why: notes for the check."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from recon.files.bids import entities
+from recon.intake.derivatives import IMAGES, KINDS, Offered, in_subject_folder, is_called_mask, is_image, of_visit
+
+MOST = 3  # files that are listed
+PLAIN = re.compile(r"[\w./+:, -]+")  # what a shell and YAML take as it is
+NAMES = {"mask": "desc-brain_mask", "nuclei": "desc-nuclei_dseg", "t1w": "T1w"}  # by field of Scan
+
+
+def left_aside(scan: dict[str, str | None], offered: Offered) -> Iterator[str]:
+    """A note for each dataset of another pipeline that offers something for the visit."""
+    for dataset, files in offered.aside.items():
+        if any(of_visit(entities(file), scan) for file in files):
+            folders = {"".join(filter(str.isalnum, d.name)): str(d) for d in (dataset, *offered.datasets.taken)}
+            named = ", ".join(f"{label}: {folder}" for label, folder in folders.items())
+            line = f'--config "derivatives={{{named}}}"' if PLAIN.fullmatch(named) else "its folder as `derivatives`"
+            yield (
+                f"{dataset} was made by {offered.datasets.aside[dataset]} (GeneratedBy) and is left aside; to use its "
+                f"masks, labels and T1w images, name it: {line}"
+            )
+
+
+def unused(
+    name: str, scan: dict[str, str | None], offered: Offered, echo: str, files: Mapping[str, str]
+) -> Iterator[str]:
+    """A note on files that look like the user's own, of each kind that the scan has none of."""
+    anat = os.path.dirname(echo)
+    raw = [os.path.join(anat, file) for file in sorted(os.listdir(anat)) if is_image(file)]
+    found = {
+        "mask": [*offered.masks, *filter(is_called_mask, raw), *_of_kind("mask", offered.files)],
+        "nuclei": _of_kind("nuclei", offered.files),
+        "t1w": _of_kind("t1w", offered.files),
+    }
+    for kind in (kind for kind in found if kind not in files):
+        reasons = {file: _why_not(file, scan, kind, in_raw=file in raw) for file in found[kind]}
+        told = [f"{os.path.basename(file)} ({why})" for file, why in reasons.items() if why]
+        if told:
+            more = f" and {len(told) - MOST} more" if len(told) > MOST else ""
+            folder = "/".join(label for label in name.split("_") if label.startswith(("sub-", "ses-")))
+            wanted = f"derivatives/NAME/{folder}/anat/{name}_{NAMES[kind]}.nii.gz"
+            yield f"not used: {', '.join(told[:MOST])}{more}; where it is meant for this scan, name it {wanted}"
+
+
+def _of_kind(kind: str, files: Iterable[str]) -> list[str]:
+    return [file for file in files if KINDS[kind](entities(file))]
+
+
+def _why_not(file: str, scan: dict[str, str | None], kind: str, in_raw: bool) -> str:
+    """Why a file is not taken for a scan; nothing where it is another visit's, run's or series'."""
+    names = entities(file)
+    if not (of_visit(names, scan) or "ses" not in names) or names.get("run", scan.get("run")) != scan.get("run"):
+        return ""
+    if not file.endswith(IMAGES):
+        return f"no NIfTI file, {' or '.join(IMAGES)}"
+    if in_raw:
+        return "it lies among the raw images"
+    if not KINDS[kind](names):
+        return "neither desc-brain_mask nor label-brain_mask in its name"
+    if "space" in names:
+        return f"space-{names['space']} in its name: it lies in another space"
+    if not of_visit(names, scan):
+        return f"no ses-{scan['ses']} in its name"
+    if names.get("acq", scan["acq"]) != scan["acq"]:
+        return f"acq-{names['acq']} in its name is not the series'"
+    return "" if in_subject_folder(file) else f"it lies outside of {os.path.basename(file).split('_')[0]}/"
