@@ -13,6 +13,7 @@ from recon.intake.contents import copy_problems, cut_problems, order_notes, valu
 from recon.intake.decisions import Decision, Decisions, PhaseScale
 from recon.intake.interpolation import interpolation_notes
 from recon.intake.phase_scale import Observed, exchanged_problems, observe, phase_scale, wraps_like_phase
+from recon.intake.proof import lossy_notes
 from recon.intake.read import StoredEcho, complex_signal, name_of, polar, stored_echoes
 from recon.intake.scan import POLAR, Series
 from recon.intake.sign import phase_sign
@@ -72,7 +73,7 @@ def decide(
         chop_axis=chop.value,
         phase_sign=sign.value,
         reasons={"PhaseUnits": units.reason, "SliceChop": chop.reason, "PhaseSign": sign.reason},
-        notes=(*examined.notes, *units.notes, *chop.notes, *sign.notes, *filled),
+        notes=(*examined.notes, *lossy_notes(series.facts), *units.notes, *chop.notes, *sign.notes, *filled),
     )
 
 

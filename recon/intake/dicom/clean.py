@@ -15,7 +15,7 @@ from recon.intake.vendors import KEYS
 
 PHYSICS = """
 Manufacturer ManufacturersModelName MagneticFieldStrength ImagingFrequency NonlinearGradientCorrection
-MRAcquisitionType ScanningSequence SequenceVariant ScanOptions PulseSequenceType ImageType
+LossyImageCompression MRAcquisitionType ScanningSequence SequenceVariant ScanOptions PulseSequenceType ImageType
 EchoTime EchoTrainLength RepetitionTime RepetitionTimeExcitation FlipAngle NumberOfAverages
 MTState SpoilingState SpoilingType
 SliceThickness SpacingBetweenSlices PixelBandwidth DwellTime WaterFatShift
