@@ -11,10 +11,13 @@ LOSSY_FLAG = "01"  # LossyImageCompression (0028,2110)
 
 
 def acquisition_time_s(facts: Mapping) -> float | None:
-    """AcquisitionTime [s] since midnight, as dcm2niix writes it; None where it is not told."""
+    """AcquisitionTime [s] since midnight, as dcm2niix writes it; None where it is not told.
+
+    Midnight itself is what anonymisers write, and the converter where the header has no time.
+    """
     try:
         hours, minutes, seconds = str(facts["AcquisitionTime"]).split(":")
-        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds) or None
     except (KeyError, ValueError):
         return None
 

@@ -165,10 +165,11 @@ def _convert_visit(visit: Path, raw: Path, made: Path, name: str, converter: str
     images, uneven = read_images(raw)
     remarks = [Skipped(NO_SERIES, remark) for remark in staged.remarks]
     faults = {uid: Skipped(staged.numbers[uid], reason) for uid, reason in staged.faults.items()}
-    pairs, skipped, problems = choose(images, where, [*faults.values(), *remarks])
+    gaps = [Skipped(number, "unevenly spaced slices") for number in sorted(uneven)]
+    pairs, skipped, problems = choose(images, where, [*faults.values(), *gaps, *remarks])
     used = {image.uid for pair in pairs for stack in pair for image in stack.images}
     skipped += [fault for uid, fault in faults.items() if uid not in used]
-    skipped += [Skipped(number, "unevenly spaced slices") for number in uneven - _numbers(pairs)]
+    skipped += [gap for gap in gaps if gap.number not in _numbers(pairs)]
     made_of = {image.uid for image in images}
     silent = {number for uid, number in staged.numbers.items() if uid not in made_of and uid not in faults} - uneven
     skipped += [*remarks, *(Skipped(number, "the converter makes no image of it") for number in silent)]

@@ -23,10 +23,13 @@ TAIL_BYTES = 2**20
 PIXELS = (0x7FE0, 0x0010)
 COIL_OF_SIEMENS, PART_OF_GE = (0x0051, 0x100F), (0x0043, 0x102F)
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-TAGS: list[Any] = [
-    *["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "InstanceNumber", "Manufacturer", "Modality", "ImageType", "ComplexImageComponent", "EchoTime", "EchoNumbers", "FlipAngle", "MRAcquisitionType", "SequenceName", "PulseSequenceName", "AcquisitionTime", "AcquisitionDateTime", "AcquisitionNumber", "TemporalPositionIdentifier", "ReceiveCoilName", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames", "LossyImageCompression"],
-    *GROUPS, COIL_OF_SIEMENS, PART_OF_GE,
-]  # fmt: skip
+WORDS = """
+SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Manufacturer Modality
+ImageType ComplexImageComponent EchoTime EchoNumbers FlipAngle MRAcquisitionType SequenceName PulseSequenceName
+AcquisitionTime AcquisitionDateTime AcquisitionNumber TemporalPositionIdentifier ReceiveCoilName ImagePositionPatient
+ImageOrientationPatient PixelSpacing Rows Columns SamplesPerPixel BitsAllocated NumberOfFrames LossyImageCompression
+"""
+TAGS: list[Any] = [*WORDS.split(), *GROUPS, COIL_OF_SIEMENS, PART_OF_GE]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -164,10 +167,8 @@ def expected_bytes(content: Dataset) -> int:
 
 
 def _syntax(content: Dataset) -> UID:
-    meta = getattr(content, "file_meta", None)
-    return UID(
-        str(meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)) if meta is not None else ImplicitVRLittleEndian
-    )
+    meta = getattr(content, "file_meta", Dataset())
+    return UID(str(meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)))
 
 
 def _file(source: Source, content: Dataset, missing: int) -> File:

@@ -1,7 +1,7 @@
 """The files of a visit made ready for the converter: unpacked, decoded, each image once, its slices in order.
 
-Where the frames of an enhanced file are compressed the converter takes them in stored order, whatever their headers say;
-and it sorts the frames of some vendors only. Files that need nothing are handed on as they are.
+Where the frames of an enhanced file are compressed the converter takes them in stored order, whatever their headers
+say; and it sorts the frames of some vendors only. Files that need nothing are handed on as they are.
 """
 
 from collections import defaultdict
@@ -107,7 +107,8 @@ def _read(visit: Path, unpacked: Path, staged: Staged, name: str) -> dict[str, l
 
 def place_of(order: int, name: str) -> str:
     """A file named by its place, since its name may be a person's."""
-    return f"file {order} of the folder {name} in the order of names (find {name} ! -type d | LC_ALL=C sort | sed -n {order}p)"
+    command = f"find {name} ! -type d | LC_ALL=C sort | sed -n {order}p"
+    return f"file {order} of the folder {name} in the order of names ({command})"
 
 
 def _by_file(frames: Sequence[Frame]) -> list[tuple[File, list[Frame]]]:

@@ -58,7 +58,7 @@ def _wrong_slices(image: Raw, frames: Iterable[Frame]) -> int:
 
 
 def _index(frame: Frame, to_voxel: np.ndarray, shape: Sequence[int]) -> tuple | None:
-    """Indices that take the (rows, columns) of a frame out of a volume; None where they lie outside or between voxels."""
+    """Indices of the voxels at the (rows, columns) of a frame; None where it lies outside or between voxels."""
     if frame.place is None:
         return None
     corner, across, down = frame.place * TO_RAS
@@ -123,7 +123,7 @@ def is_lossy(image: Raw, staged: Staged) -> bool:
 
 
 def lossy_parts(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Problem]:
-    """A problem for every part but a magnitude that lost information by compression: its errors grow with the phase's."""
+    """A problem for every part but a magnitude that lost information by compression."""
     expected = "phase, real and imaginary parts without lossy compression (export them anew without it)"
     return [
         Problem(f"{where}, series {listed(stack.numbers)} ({stack.first.part})", expected, "LossyImageCompression 01")
@@ -133,7 +133,7 @@ def lossy_parts(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Probl
 
 
 def lost_echoes(pairs: Iterable[Pair], frames: Mapping[str, Sequence[Frame]], where: str) -> list[Problem]:
-    """A problem for every part with fewer echoes than its enhanced files tell of: the converter takes some for slices."""
+    """A problem for every part with fewer echoes than its enhanced files tell of: some were taken for slices."""
     expected = "an image for every echo time in enhanced DICOM files (export them as classic DICOM otherwise)"
     problems = []
     for stack in (stack for pair in pairs for stack in pair):
