@@ -7,19 +7,22 @@ from recon.intake.kinds import computed
 from recon.problems import Problem
 
 SAME_TIME_S = 1.0  # of both parts of one acquisition; two runs lie further apart than that
+LEAP_MINUTE_S = 61.0
 LOSSY_FLAG = "01"  # LossyImageCompression (0028,2110)
 
 
 def acquisition_time_s(facts: Mapping) -> float | None:
     """AcquisitionTime [s] since midnight, as dcm2niix writes it; None where it is not told.
 
-    Midnight itself is what anonymisers write, and the converter where the header has no time.
+    Midnight itself is what anonymisers write. Of an empty time the converter makes one of the date: 20240115 becomes
+    20:24:0115, whose seconds are no seconds.
     """
     try:
         hours, minutes, seconds = str(facts["AcquisitionTime"]).split(":")
-        return 3600 * int(hours) + 60 * int(minutes) + float(seconds) or None
+        within = 3600 * int(hours) + 60 * int(minutes) + float(seconds)
     except (KeyError, ValueError):
         return None
+    return within if within > 0 and float(seconds) < LEAP_MINUTE_S else None
 
 
 def pair_problems(first: Told, second: Told, part: str, alone: bool) -> list[Problem]:
@@ -39,8 +42,8 @@ def pair_problems(first: Told, second: Told, part: str, alone: bool) -> list[Pro
     numbers = first.facts.get("EchoNumber"), second.facts.get("EchoNumber")
     if all(map(is_number, numbers)) and numbers[0] != numbers[1]:
         problems.append(Problem(second.path, f"the EchoNumber of {first.path}, {numbers[0]}", shown(numbers[1])))
-    if part == "phase" and (found := _difference(second.facts, alone)):
-        problems.append(Problem(second.path, "the phase of one echo, not of a field map", found))
+    if part == "phase" and (difference := _difference(second.facts, alone)):
+        problems.append(Problem(second.path, "the phase of one echo, not of a field map", difference))
     return problems
 
 
@@ -72,8 +75,7 @@ def _difference(facts: Mapping, alone: bool) -> str | None:
     if not alone:
         return None
     te_s, te_1_s, te_2_s = (facts.get(key) for key in ("EchoTime", "EchoTime1", "EchoTime2"))
-    both = is_number(te_1_s) and is_number(te_2_s)
-    if both and is_number(te_s) and abs(te_s - te_2_s) <= TE_ROUNDING_S:
+    if is_number(te_1_s) and is_number(te_2_s) and is_number(te_s) and abs(te_s - te_2_s) <= TE_ROUNDING_S:
         return (
             f"EchoTime1 {te_1_s:g} s and EchoTime2 {te_2_s:g} s of a single echo: a difference of phases "
             "(remove both from its sidecar if it is the phase of one echo)"

@@ -46,7 +46,8 @@ def frames_of(image: Raw, frames: Iterable[Frame]) -> list[Frame]:
 def _wrong_slices(image: Raw, frames: Iterable[Frame]) -> int:
     """Number of slices of an image that no frame at the same place equals."""
     volume = read_volume(image.path)
-    data = volume.data.reshape(volume.data.shape[:3])
+    x, y, z = volume.data.shape[:3]
+    data = volume.data.reshape(x, y, z)
     to_voxel = np.linalg.inv(volume.affine)
     right = np.zeros(data.shape, bool)
     for frame in frames_of(image, frames):
@@ -54,7 +55,7 @@ def _wrong_slices(image: Raw, frames: Iterable[Frame]) -> int:
             continue
         if _same(data[index], stored(frame)):
             right[index] = True
-    return int(data.shape[2] - right.all(axis=(0, 1)).sum())
+    return int(z - right.all(axis=(0, 1)).sum())
 
 
 def _index(frame: Frame, to_voxel: np.ndarray, shape: Sequence[int]) -> tuple | None:
