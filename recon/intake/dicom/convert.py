@@ -17,7 +17,7 @@ from recon.intake.dicom.folders import subject_folders, visits
 from recon.intake.dicom.images import Pair, read_images
 from recon.intake.dicom.series import NO_SERIES, Skipped, choose, labels
 from recon.intake.dicom.stage import READY, Staged, stage
-from recon.intake.dicom.verify import is_lossy, lossy_parts, lost_echoes, misplaced, unproven
+from recon.intake.dicom.verify import is_lossy, lossy_parts, lost_echoes, misplaced, unproven, with_own_times
 from recon.intake.dicom.working_folder import working_folder
 from recon.intake.proof import LOSSY_FLAG
 from recon.problems import IntakeError, Problem, printable
@@ -163,6 +163,7 @@ def _convert_visit(visit: Path, raw: Path, made: Path, name: str, converter: str
         return [], [], [Problem(where, "DICOM files", "; ".join(staged.remarks) or "none")]
     run_converter(converter, raw / READY, raw)
     images, uneven = read_images(raw)
+    images = with_own_times(images, staged)
     remarks = [Skipped(NO_SERIES, remark) for remark in staged.remarks]
     faults = {uid: Skipped(staged.numbers[uid], reason) for uid, reason in staged.faults.items()}
     gaps = [Skipped(number, "unevenly spaced slices") for number in sorted(uneven)]

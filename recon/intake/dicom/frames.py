@@ -204,7 +204,7 @@ def _classic_frame(content: Dataset, file: File) -> Frame:
         acquisition=(
             str(content.get("AcquisitionNumber") or ""),
             str(content.get("TemporalPositionIdentifier") or ""),
-            str(content.get("AcquisitionTime") or _time_of(content.get("AcquisitionDateTime"))),
+            _digits(content.get("AcquisitionTime")) or _time_of(content.get("AcquisitionDateTime")),
         ),
         coil=_text(content, COIL_OF_SIEMENS) or str(content.get("ReceiveCoilName") or ""),
         file=file,
@@ -274,6 +274,11 @@ def _float(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
+
+
+def _digits(time: Any) -> str:
+    """`HHMMSS.ffffff`; some anonymisers write it with colons."""
+    return str(time or "").replace(":", "").strip()
 
 
 def _time_of(date_time: Any) -> str:

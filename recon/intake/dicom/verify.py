@@ -1,6 +1,7 @@
 """Whether what the converter made is what the headers say, slice by slice, and whether two parts are of one echo."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,6 +31,18 @@ def misplaced(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Problem
             expected += " (export the series as classic DICOM, one slice a file)"
             problems.append(Problem(part, expected, f"{wrong} of {total} slices elsewhere, or without a header"))
     return problems
+
+
+def with_own_times(images: Iterable[Raw], staged: Staged) -> list[Raw]:
+    """Images with the AcquisitionTime of their headers, of which the converter makes one in any case."""
+    timed = []
+    for image in images:
+        times = {frame.acquisition[2] for frame in frames_of(image, staged.frames.get(image.uid, ()))}
+        told = min((time for time in times if time), default="")
+        facts = {key: value for key, value in image.facts.items() if key != "AcquisitionTime"}
+        own = {"AcquisitionTime": f"{told[:2]}:{told[2:4]}:{told[4:]}"} if told else {}
+        timed.append(replace(image, facts=facts | own))
+    return timed
 
 
 def frames_of(image: Raw, frames: Iterable[Frame]) -> list[Frame]:

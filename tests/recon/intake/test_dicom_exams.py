@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
 
 from recon.files.io import read_json, read_volume
 from recon.intake.dicom.convert import Conversion, convert
@@ -43,7 +45,7 @@ def edit(paths: list[Path], **tags) -> None:
     for path in paths:
         content = pydicom.dcmread(path)
         for name, value in tags.items():
-            setattr(content, name, value)
+            content[name] = DataElement(name, dictionary_VR(name), value, validation_mode=pydicom.config.IGNORE)
         content.save_as(path)
 
 
@@ -68,6 +70,12 @@ def test_a_run_whose_magnitude_is_lost_is_left_out(tmp_path, subject):
 def test_parts_of_other_times_are_no_pair(tmp_path, subject):
     edit(of_part(subject, "P"), AcquisitionTime="151500.000000")
     assert "mag without its other part, as series 6 was acquired at another time" in one(tmp_path).problems[0].found
+
+
+def test_times_with_colons_tell_runs_apart(tmp_path, subject):
+    edit(of_part(subject, "M"), AcquisitionTime="10:15:00.5")
+    edit(of_part(subject, "P"), AcquisitionTime="10:35:00.5")
+    assert "was acquired at another time" in one(tmp_path).problems[0].found
 
 
 def test_a_phase_before_its_magnitude_needs_a_time_as_proof(tmp_path, subject):
