@@ -18,6 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from recon.intake.dicom.bytes import archive_kind, sources
 from recon.intake.dicom.frames import GROUPS, PLAIN, BrokenHeader, File, Frame, read_file
 from recon.intake.dicom.repeats import repeated
+from recon.intake.layout import PARTS
 
 READY, UNPACKED = "ready", "unpacked"  # folders
 
@@ -151,8 +152,13 @@ def in_order(frames: Sequence[Frame]) -> list[Frame]:
     blocks = [frames[a:b] for a, b in pairwise([0, *starts, len(frames)])]
     if len(blocks) == len(set(images)) and all(_monotonic([frame.height_mm for frame in block]) for block in blocks):
         return list(frames)
-    first = {image: i for i, image in reversed(list(enumerate(images)))}
-    return sorted(frames, key=lambda frame: (first[frame.image], frame.height_mm))
+    return sorted(frames, key=lambda frame: (_rank(frame), frame.height_mm))
+
+
+def _rank(frame: Frame) -> tuple:
+    """Order of images: magnitude first, since the converter may take the first frame's private scale for all parts."""
+    part, te_s, _, flip_deg = frame.image
+    return PARTS.index(part) if part in PARTS else len(PARTS), te_s or 0.0, flip_deg or 0.0
 
 
 def _monotonic(values: Sequence[float]) -> bool:
