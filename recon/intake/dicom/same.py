@@ -5,9 +5,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from nibabel.orientations import apply_orientation, io_orientation
 
-from recon.files.io import read_volume
+from recon.files.io import Volume, read_volume
 from recon.intake.dicom.images import Pair, Raw, Stack
 from recon.intake.dicom.join import listed
 from recon.intake.proof import SAME_TIME_S, acquisition_time_s
@@ -47,8 +46,16 @@ def _digest(image: Raw) -> bytes | None:
     volume = read_volume(image.path)
     if volume.data.min() == volume.data.max():
         return None
-    turned = apply_orientation(volume.data, io_orientation(volume.affine))
-    return hashlib.blake2b(np.ascontiguousarray(turned).data).digest()
+    return hashlib.blake2b(np.ascontiguousarray(_turned(volume)).data).digest()
+
+
+def _turned(volume: Volume) -> np.ndarray:
+    """Voxels with their axes in the order and direction of the world's that they are nearest to."""
+    data = volume.data.reshape(volume.data.shape[:3] + (-1,))
+    cosines = volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0)
+    nearest = np.abs(cosines).argmax(axis=0)  # world axis of each voxel axis
+    backwards = [axis for axis in range(3) if cosines[nearest[axis], axis] < 0]
+    return np.flip(data, backwards).transpose(*np.argsort(nearest), 3)
 
 
 def apart(one: Stack, other: Stack) -> str | None:
