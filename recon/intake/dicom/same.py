@@ -51,10 +51,11 @@ def _digest(image: Raw) -> bytes | None:
 
 def _turned(volume: Volume) -> np.ndarray:
     """Voxels with their axes in the order and direction of the world's that they are nearest to."""
-    data = volume.data.reshape(volume.data.shape[:3] + (-1,))
+    x, y, z = volume.data.shape[:3]
+    data = volume.data.reshape(x, y, z, -1)
     cosines = volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0)
     nearest = np.abs(cosines).argmax(axis=0)  # world axis of each voxel axis
-    backwards = [axis for axis in range(3) if cosines[nearest[axis], axis] < 0]
+    backwards = tuple(axis for axis in range(3) if cosines[nearest[axis], axis] < 0)
     return np.flip(data, backwards).transpose(*np.argsort(nearest), 3)
 
 
