@@ -13,10 +13,11 @@ from rattler import MatchSpec, Version, VersionSpec
 from tests.pins import DRIVER, ENVIRONMENTS, ROOT, dependencies, in_conda, locked
 from workflow.lib.record.provenance import code
 
-FROM_INDEX = {"dcm2niix"}  # environment.yml says why; conda has all others
+FROM_INDEX = {"dcm2niix", "python-gdcm"}  # as wheels, which environment.yml tells; conda has all others
 NOT_IMPORTED = {
     "python": "runs the scripts",
     "pip": "installs what stands under it",
+    "python-gdcm": "found by pydicom",
     "nilearn": "its files are read: the MNI152 template",
     "snakemake": "the command",
     "snakemake-executor-plugin-slurm": "found by Snakemake",

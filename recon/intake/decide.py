@@ -17,6 +17,7 @@ from recon.intake.interpolation import interpolation_notes
 from recon.intake.main_field import main_field
 from recon.intake.phase_filter import phase_filter, spread
 from recon.intake.phase_scale import Observed, exchanged_problems, observe, phase_scale, wraps_like_phase
+from recon.intake.proof import lossy_notes
 from recon.intake.protocol import gap_problems, protocol_notes
 from recon.intake.read import StoredEcho, complex_signal, name_of, polar, stored_echoes
 from recon.intake.scan import POLAR, Series
@@ -99,6 +100,7 @@ def decide(
             *form_notes(first.first.header),
             *protocol_notes(series, voxel_size_mm),
             *examined.notes,
+            *lossy_notes(series.facts),
             *units.notes,
             *chop.notes,
             *sign.notes,

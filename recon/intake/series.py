@@ -20,6 +20,7 @@ from recon.intake.facts import (
 from recon.intake.headers import checked_header, grid_problems, orientation_problems
 from recon.intake.layout import layout
 from recon.intake.main_field import field_strength, main_field_problems
+from recon.intake.proof import pair_problems
 from recon.intake.scan import Image, Series
 from recon.problems import IntakeError, Problem
 
@@ -62,6 +63,7 @@ def series_of(files: Iterable[str], sidecars: Iterable[str]) -> Series:
     problems += [*unread, *broken, *_header_problems(images, headers, told_by), *disagreements(told)]
     echoes: list[Echo] = []
     for number, (first, second) in pairs.items():
+        problems += pair_problems(told_by[first], told_by[second], parts[1], alone=len(pairs) == 1)
         one_of_several = number is not None and len(pairs) > 1
         found, wrong = _echoes(one_of_several, (told_by[first], told_by[second]), headers)
         echoes += found

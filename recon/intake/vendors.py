@@ -91,6 +91,7 @@ class Vendor:
     chopped : every second slice is negated
     keys : sidecar entries of this vendor alone, which describe the stored values of one part
     first_echo_time_only : its research sequences may write the echo time of the first echo alone
+    echoes_in_name : finds the number of echoes in the name of a pulse sequence, as in `*fl3d6` and `*fm2d2r`
     setting : in the config, `simulate.vendor`
     parts : what its multi-echo series come as, ("mag", "phase") or ("real", "imag")
     magnitude, phase, component : pixels of each; components are the real and the imaginary part
@@ -104,6 +105,7 @@ class Vendor:
     chopped: bool = False
     keys: tuple[str, ...] = ()
     first_echo_time_only: bool = False
+    echoes_in_name: re.Pattern[str] | None = None
     setting: str
     parts: tuple[str, str] = ("mag", "phase")
     magnitude: Pixels = WHOLE
@@ -129,6 +131,7 @@ SIEMENS = Vendor(
     name="Siemens",
     pattern=re.compile("siemens", re.IGNORECASE),
     phase_ranges=(Range(0, TURN), Range(-TURN, TURN)),
+    echoes_in_name=re.compile(r"^\*?[a-z]+[23]d(\d+)", re.IGNORECASE),
     setting="siemens",
     phase=Pixels(gain=TURN / 2 / np.pi, zero=TURN / 2, period=TURN, slope=2, intercept=-TURN),
 )

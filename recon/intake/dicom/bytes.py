@@ -1,62 +1,117 @@
-"""The few facts that are read from DICOM files before and beside the converter. None of the identifiers may be shown.
+"""The files of a DICOM folder, whatever they are packed in. No name of a file may be shown: it may be a person's."""
 
-Tags are found by their bytes, little endian, with explicit or implicit value representation.
-"""
-
-import mmap
-import re
-import struct
-from collections import defaultdict
+import gzip
+import os
+import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from pydicom import dcmread
 
 MAGIC_OFFSET, MAGIC = 128, b"DICM"
-HEAD_BYTES = 2**18
-UID = rb"(?:UI..|..\x00\x00)([0-9.]+)\x00?"
-# StudyInstanceUID (0020,000D), then SeriesInstanceUID (0020,000E); references to other images part the two
-SERIES = re.compile(rb"\x20\x00\x0d\x00" + UID + rb"\x20\x00\x0e\x00" + UID, re.DOTALL)
-ENHANCED = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.4\.1[^0-9.]")  # Enhanced MR Image Storage
-# EffectiveEchoTime (0018,9082), or where the pixels (7FE0,0010) begin
-ECHO_TIME = re.compile(rb"\x18\x00\x82\x90(?:FD\x08\x00|\x08\x00\x00\x00)(.{8})|\xe0\x7f\x10\x00", re.DOTALL)
+HEAD_BYTES = 265
+INDEX = "DICOMDIR"  # of a CD: it lists images and is none
+GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
+# what nothing here unpacks: name, first byte, and the bytes from there
+ARCHIVES = (("7z", 0, b"7z\xbc\xaf\x27\x1c"), ("rar", 0, b"Rar!"), ("tar", 257, b"ustar"))
+UNPACKED_BYTES = 2**34  # of one visit; more is a fault of the archive
+
+
+class Source(NamedTuple):
+    """One file; `order` counts the files of the visit by name from 1, which names it without showing its name."""
+
+    order: int
+    path: Path
+    unpacked: bool = False
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file holds DICOM; one that cannot be read does not."""
+    """Whether a file holds DICOM, maybe gzipped, and is not the index of a CD; one that cannot be read does not."""
+    head = b"" if path.name.upper() == INDEX else head_of(path)
+    return head[MAGIC_OFFSET : MAGIC_OFFSET + len(MAGIC)] == MAGIC
+
+
+def head_of(path: Path) -> bytes:
+    """The first bytes of a file, unpacked where it is gzipped; none where it cannot be read."""
+    # an error's message would show the file's name
+    with suppress(OSError, EOFError, zlib.error), _opened(path) as file:
+        return file.read(HEAD_BYTES)
+    return b""
+
+
+def _opened(path: Path) -> BinaryIO:
+    file = path.open("rb")
+    start = file.read(len(GZIP))
+    file.seek(0)
+    if start != GZIP:
+        return file
+    file.close()
+    return gzip.open(path, "rb")  # type: ignore[return-value]
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file is a zip archive."""
+    return head_of(path).startswith(ZIP)
+
+
+def archive_kind(path: Path) -> str | None:
+    """Name of the kind of archive where nothing here unpacks it."""
+    head = head_of(path)
+    return next((name for name, start, magic in ARCHIVES if head[start : start + len(magic)] == magic), None)
+
+
+def study(path: Path) -> str | None:
+    """Identifier of the examination; None where it cannot be told."""
+    try:
+        with _opened(path) as file:
+            return dcmread(file, stop_before_pixels=True, specific_tags=["StudyInstanceUID"]).get("StudyInstanceUID")
+    except Exception:  # whatever a broken header raises, it tells no examination, and its text may hold a name
+        return None
+
+
+def sources(folder: Path, unpacked: Path) -> Iterator[Source]:
+    """All files of a visit in the order of their names, those of zip and gzip files unpacked into another folder."""
+    paths = (Path(inside, name) for inside, _, names in os.walk(folder) for name in names)
+    files = sorted((path for path in paths if path.is_file()), key=lambda path: os.fsencode(path))
+    left = UNPACKED_BYTES
+    for order, path in enumerate(files, 1):
+        if path.name.upper() == INDEX:
+            continue
+        if not (is_zip(path) or _starts(path, GZIP)):
+            yield Source(order, path)
+            continue
+        for member, content in enumerate(_contents(path)):
+            target = unpacked / f"{order}_{member}"
+            with content, target.open("wb") as file:
+                left -= _copy(content, file, left)
+            yield Source(order, target, unpacked=True)
+
+
+def _starts(path: Path, magic: bytes) -> bool:
     try:
         with path.open("rb") as file:
-            file.seek(MAGIC_OFFSET)
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:  # its message would show the file's name, which may be a person's
+            return file.read(len(magic)) == magic
+    except OSError:
         return False
 
 
-def study(path: Path) -> bytes | None:
-    """Identifier of the examination; None where it cannot be told."""
-    match = SERIES.search(_head(path))
-    return match[1] if match else None
+def _contents(path: Path) -> Iterator[BinaryIO]:
+    """What a gzip or a zip file holds, each opened."""
+    if _starts(path, GZIP):
+        yield _opened(path)
+        return
+    with suppress(zipfile.BadZipFile, NotImplementedError, RuntimeError), zipfile.ZipFile(path) as archive:
+        for info in sorted(archive.infolist(), key=lambda info: info.filename):
+            if not info.is_dir() and Path(info.filename).name.upper() != INDEX:
+                yield archive.open(info)  # type: ignore[misc]
 
 
-def enhanced_echo_times(folder: Path) -> dict[str, set[float]]:
-    """Echo times [s] that the enhanced (multi-frame) files below a folder hold, by SeriesInstanceUID."""
-    found: defaultdict[str, set[float]] = defaultdict(set)
-    for path in sorted(folder.rglob("*")):
-        if not (path.is_file() and is_dicom(path)):
-            continue
-        head = _head(path)
-        if ENHANCED.search(head) and (match := SERIES.search(head)):
-            found[match[2].decode()] |= set(_echo_times(path))
-    return found
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(HEAD_BYTES)
-
-
-def _echo_times(path: Path) -> Iterator[float]:
-    """Echo times [s] of the frames of one file."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for match in ECHO_TIME.finditer(content):
-            if match[1] is None:
-                return
-            yield struct.unpack("<d", match[1])[0] / 1000
+def _copy(content: BinaryIO, file: BinaryIO, most: int) -> int:
+    """Bytes copied; what is broken ends where it breaks, as a truncated file does."""
+    with suppress(OSError, EOFError, zlib.error, zipfile.BadZipFile):
+        while file.tell() <= most and (chunk := content.read(2**20)):
+            file.write(chunk)
+    return file.tell()

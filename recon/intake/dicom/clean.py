@@ -15,8 +15,8 @@ from recon.intake.vendors import KEYS
 
 PHYSICS = """
 Manufacturer ManufacturersModelName MagneticFieldStrength ImagingFrequency ImagedNucleus ResonantNucleus
-NonlinearGradientCorrection MRAcquisitionType ScanningSequence SequenceVariant ScanOptions PulseSequenceType
-ImageType ImageTypeText
+NonlinearGradientCorrection LossyImageCompression MRAcquisitionType ScanningSequence SequenceVariant ScanOptions
+PulseSequenceType ImageType ImageTypeText
 EchoTime EchoTrainLength RepetitionTime RepetitionTimeExcitation FlipAngle NumberOfAverages
 MTState SpoilingState SpoilingType
 SliceThickness SpacingBetweenSlices PixelBandwidth DwellTime WaterFatShift

@@ -5,19 +5,21 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from recon.files.io import sidecar_path, write_json, write_text
-from recon.intake.dicom.bytes import enhanced_echo_times
 from recon.intake.dicom.clean import copy_without_texts, phase_units, sidecar
 from recon.intake.dicom.converter import find_converter, run_converter
 from recon.intake.dicom.folders import subject_folders, visits
 from recon.intake.dicom.images import Pair, read_images
-from recon.intake.dicom.series import Skipped, choose, labels, lost_echoes
+from recon.intake.dicom.series import NO_SERIES, Skipped, choose, labels
+from recon.intake.dicom.stage import READY, Staged, stage
+from recon.intake.dicom.verify import is_lossy, lossy_parts, lost_echoes, misplaced, unproven, with_own_times
 from recon.intake.dicom.working_folder import working_folder
+from recon.intake.proof import LOSSY_FLAG
 from recon.problems import IntakeError, Problem, printable
 
 BIDS_VERSION = "1.10.0"
@@ -71,7 +73,10 @@ class Conversion:
             + (f", phase in {s.units} units" if s.units else "")
             for s in self.series
         ]
-        skipped = [f"  series {number} skipped: {reason}" for number, reason in self.skipped]
+        skipped = [
+            f"  {'file' if number == NO_SERIES else f'series {number}'} skipped: {reason}"
+            for number, reason in self.skipped
+        ]
         return [*found, *skipped, *(f"  {problem}" for problem in self.problems)]
 
 
@@ -153,21 +158,59 @@ def _convert_visits(subject: str, folder: Path, temporary: Path, converter: str)
 def _convert_visit(visit: Path, raw: Path, made: Path, name: str, converter: str) -> Converted:
     """Convert one visit by way of the folder `raw` into the subject's folder `made`."""
     where = visit.name if "_ses-" not in name else f"{visit.parent.name}/{visit.name}"
-    if problems := run_converter(converter, visit, raw, where):
-        return [], [], problems
+    staged = stage(visit, raw, where)
+    if not staged.frames:
+        return [], [], [Problem(where, "DICOM files", "; ".join(staged.remarks) or "none")]
+    run_converter(converter, raw / READY, raw)
     images, uneven = read_images(raw)
-    pairs, skipped, problems = choose(images, where)
-    problems += lost_echoes(pairs, enhanced_echo_times(visit), where)
-    used = {number for pair in pairs for number in pair.numbers}
-    expected = "evenly spaced slices, none missing (take the series away to convert the rest)"
-    problems += [Problem(f"{where}, series {number}", expected, "uneven spacing") for number in uneven & used]
-    skipped += [Skipped(number, "unevenly spaced slices") for number in uneven - used]
+    images = with_own_times(images, staged)
+    remarks = [Skipped(NO_SERIES, remark) for remark in staged.remarks]
+    faults = {uid: Skipped(staged.numbers[uid], reason) for uid, reason in staged.faults.items()}
+    gaps = [Skipped(number, "unevenly spaced slices") for number in sorted(uneven)]
+    pairs, skipped, problems = choose(images, where, [*faults.values(), *gaps, *remarks])
+    used = {image.uid for pair in pairs for stack in pair for image in stack.images}
+    skipped += [fault for uid, fault in faults.items() if uid not in used]
+    skipped += [gap for gap in gaps if gap.number not in _numbers(pairs)]
+    made_of = {image.uid for image in images}
+    silent = {number for uid, number in staged.numbers.items() if uid not in made_of and uid not in faults} - uneven
+    skipped += [*remarks, *(Skipped(number, "the converter makes no image of it") for number in silent)]
+    skipped = sorted(set(skipped))
+    problems = problems or _problems_of_used(pairs, staged, uneven, where)
     if problems:
         return [], skipped, problems
-    return [_write(pair, f"{name}{end}", made) for pair, end in zip(pairs, labels(pairs), strict=True)], skipped, []
+    return (
+        [_write(pair, f"{name}{end}", made, staged) for pair, end in zip(pairs, labels(pairs), strict=True)],
+        skipped,
+        [],
+    )
 
 
-def _write(pair: Pair, name: str, made: Path) -> Found:
+def _numbers(pairs: Iterable[Pair]) -> set[int]:
+    return {number for pair in pairs for number in pair.numbers}
+
+
+def _problems_of_used(pairs: list[Pair], staged: Staged, uneven: set[int], where: str) -> list[Problem]:
+    """What is wrong with the scans that were chosen: of their files, of what became of these, of what they prove."""
+    problems = lost_echoes(pairs, staged.frames, where)
+    expected = "evenly spaced slices, none missing (take the series away to convert the rest)"
+    problems += [
+        Problem(f"{where}, series {number}", expected, "uneven spacing") for number in sorted(uneven & _numbers(pairs))
+    ]
+    uids = {image.uid: image.number for pair in pairs for stack in pair for image in stack.images}
+    for uid, number in uids.items():
+        if reason := staged.faults.get(uid):
+            expected = "every DICOM file complete, with one image of every echo (take a broken series away)"
+            found = f"{staged.whole} of {staged.files} converted; {reason}"
+            problems.append(Problem(f"{where}, series {number}", expected, found))
+    return (
+        problems
+        or lossy_parts(pairs, staged, where)
+        or unproven(pairs, staged, where)
+        or misplaced(pairs, staged, where)
+    )
+
+
+def _write(pair: Pair, name: str, made: Path, staged: Staged) -> Found:
     """Write both parts of a series, each echo an image and its sidecar."""
     anat = made.joinpath(*re.findall("ses-[A-Za-z0-9]+", name), "anat")
     anat.mkdir(parents=True, exist_ok=True)
@@ -176,7 +219,8 @@ def _write(pair: Pair, name: str, made: Path) -> Found:
         for echo, raw in enumerate(stack.images, 1):
             image = anat / f"{name}_echo-{echo}_part-{part}_MEGRE.nii.gz"
             copy_without_texts(raw.path, image)
-            write_json(sidecar_path(image), sidecar(raw.facts, units if part == "phase" else None))
+            facts = raw.facts | ({"LossyImageCompression": LOSSY_FLAG} if is_lossy(raw, staged) else {})
+            write_json(sidecar_path(image), sidecar(facts, units if part == "phase" else None))
     return Found(name, pair.numbers, pair.parts, pair.first.te_s, pair.flip_deg, units)
 
 

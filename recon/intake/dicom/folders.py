@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from recon.intake.dicom.bytes import is_dicom, study
+from recon.intake.dicom.bytes import archive_kind, is_dicom, is_zip, study
 from recon.problems import IntakeError, Problem
 
 ONE_SUBJECT = "01"
@@ -24,12 +24,20 @@ def subject_folders(dicom_dir: Path, bids_dir: Path) -> dict[str, Path]:
     if loose and not folders:
         return {ONE_SUBJECT: dicom_dir}
     if loose or not folders:
-        found = "DICOM files beside folders" if loose else "neither"
+        found = "DICOM files beside folders" if loose else _archives(dicom_dir) or "neither"
         raise IntakeError([Problem(str(dicom_dir), "one folder per subject, or DICOM files of one subject", found)])
     labelled = _labelled(folders, "sub-")
     if problems := _shared_examinations(dicom_dir, folders):
         raise IntakeError(problems)
     return labelled
+
+
+def _archives(folder: Path) -> str | None:
+    """What is told of archives directly in a folder: nobody knows whose they are."""
+    files = [child for child in folder.iterdir() if child.is_file()]
+    kinds = [kind for child in files if (kind := "zip" if is_zip(child) else archive_kind(child))]
+    count = f"{len(kinds)} archives ({', '.join(sorted(set(kinds)))})"
+    return f"{count}: put each zip archive into a folder of its own, and unpack the others there" if kinds else None
 
 
 def _shared_examinations(dicom_dir: Path, folders: Iterable[Path]) -> list[Problem]:
@@ -44,7 +52,7 @@ def _shared_examinations(dicom_dir: Path, folders: Iterable[Path]) -> list[Probl
     return [Problem(str(dicom_dir), expected, text) for text in found]
 
 
-def _studies(folder: Path) -> set[bytes]:
+def _studies(folder: Path) -> set[str]:
     """Examinations below a folder, told by one file of every folder; never to be shown."""
     studies = set()
     for inside, _, names in os.walk(folder):

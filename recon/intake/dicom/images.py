@@ -18,17 +18,12 @@ import numpy as np
 
 from recon.files.io import sidecar_path
 from recon.files.nifti_header import Header, read_header
+from recon.intake.kinds import WORDS
 
 # how the converter names its files: series number, series, study, then what it found
 NAME_FORMAT = "%s_%j_%k"
 NAME = re.compile(r"(?P<number>-?\d+)_(?P<uid>[\d.]*)_(?P<study>[\d.]*)(?P<marks>.*)")
 SUFFIXES = {"_ph": "phase", "_real": "real", "_imaginary": "imag"}
-WORDS = {
-    "mag": {"M", "MAGNITUDE"},
-    "phase": {"P", "PHASE", "PHASE MAP"},
-    "real": {"R", "REAL"},
-    "imag": {"I", "IMAGINARY"},
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +48,14 @@ class Raw:
         return float(self.facts.get("EchoTime", 0.0))
 
     @property
+    def words(self) -> set[str]:
+        """What the header says of the kind of image; Siemens XA says it in ImageTypeText."""
+        return {*self.facts.get("ImageType", ()), *self.facts.get("ImageTypeText", ())}
+
+    @property
     def told(self) -> set[str]:
-        """Parts that metadata (of Siemens XA in ImageTypeText) and name tell of."""
-        spoken = {*self.facts.get("ImageType", ()), *self.facts.get("ImageTypeText", ())}
-        parts = {part for part, words in WORDS.items() if words & spoken}
+        """Parts that metadata and name tell of."""
+        parts = {part for part, words in WORDS.items() if words & self.words}
         return parts | {part for suffix, part in SUFFIXES.items() if suffix in self.marks}
 
     @property

@@ -8,58 +8,97 @@ import numpy as np
 
 from recon.intake.dicom.images import Pair, Raw, Stack, stacks
 from recon.intake.dicom.join import join, listed
+from recon.intake.dicom.same import apart, equal, without_copies
+from recon.intake.kinds import PREPARED, PROCESSED, computed, unknown_part
 from recon.intake.scan import CARTESIAN, POLAR
 from recon.intake.vendors import vendor_of
 from recon.problems import Problem
 
-PROCESSED = {"SECONDARY", "SWI", "MNIP", "MINIP", "MIP", "PROJECTION IMAGE", "MPR"}
-PREPARED = {"EP": "echo planar", "IR": "inversion recovery", "SE": "spin echo"}
 SAME_AFFINE_MM = 1e-2
-SAME_TE_S = 1e-5
+NO_SERIES = -1  # number of what belongs to none
 
 
 class Skipped(NamedTuple):
-    """A series that is not used, and why; `number` is the scanner's."""
+    """A series that is not used, and why; `number` is the scanner's, or NO_SERIES of a single file."""
 
     number: int
     reason: str
 
 
-def choose(images: Iterable[Raw], where: str) -> tuple[list[Pair], list[Skipped], list[Problem]]:
-    """The scans among the images of one visit, the other series, and what is wrong; `where` names the visit."""
+def choose(
+    images: Iterable[Raw], where: str, faults: Iterable[Skipped] = ()
+) -> tuple[list[Pair], list[Skipped], list[Problem]]:
+    """The scans among the images of one visit, the other series, and what is wrong.
+
+    Parameters
+    ----------
+    images : as the converter left them
+    where : names the visit
+    faults : of files that no image is made of, told where there is no scan
+    """
     found = [(stack, why_not(stack)) for stack in stacks(images)]
     skipped = [Skipped(stack.first.number, reason) for stack, reason in found if reason]
     acquired = [stack for stack, reason in found if reason and not _processed(stack)]
     candidates, problems = join([stack for stack, reason in found if not reason], acquired, where)
     if problems:
         return [], skipped, problems
+    candidates, maps = without_field_maps(candidates)
     pairs, others = several_echoes_first(candidates)
-    skipped += others
+    pairs, copies = without_copies(pairs)
+    skipped += [*maps, *others, *(Skipped(n, reason) for pair, reason in copies for n in pair.numbers)]
     problems = [problem for pair in pairs for problem in problems_of(pair, where)]
     if pairs and not problems:
         pairs, others, problems = one_grid(pairs, where)
         skipped += others
     skipped = sorted(set(skipped))
-    return pairs, skipped, problems or _visit_problems(pairs, skipped, where)
+    return pairs, skipped, problems or _visit_problems(pairs, [*skipped, *faults], where)
 
 
 def _visit_problems(pairs: list[Pair], skipped: list[Skipped], where: str) -> list[Problem]:
     """A visit without a usable series, and one that holds several examinations."""
     if not pairs:
         expected = "a gradient echo with magnitude and phase, or real and imaginary"
-        reasons = [f"series {number} ({reason})" for number, reason in skipped]
-        return [Problem(where, expected, ", ".join(reasons) or "no image")]
+        return [Problem(where, expected, ", ".join(_reasons(skipped)) or "no image")]
     studies = len({pair.first.first.study for pair in pairs})
     expected = "one examination (more of them: one ses-* folder each)"
     return [Problem(where, expected, f"{studies} examinations")] if studies > 1 else []
+
+
+def _reasons(skipped: Iterable[Skipped]) -> list[str]:
+    """`series 5 and 6 (one echo)`."""
+    numbers: dict[str, list[int]] = {}
+    for number, reason in skipped:
+        numbers.setdefault(reason, []).append(number)
+    return [
+        reason if NO_SERIES in of_reason else f"series {listed(of_reason)} ({reason})"
+        for reason, of_reason in numbers.items()
+    ]
+
+
+def without_field_maps(candidates: Sequence[Stack]) -> tuple[list[Stack], list[Skipped]]:
+    """The stacks without the magnitudes and the phase of field maps, which are told by what they hold.
+
+    A field map holds the magnitudes of two echoes and the difference of their phases, at the second echo time.
+    """
+    reason = "a field map: magnitudes of two echoes and one phase, the difference of both (or the first phase is lost)"
+    phases = [stack for stack in candidates if stack.first.part == "phase"]
+    maps = []
+    for magnitude in (stack for stack in candidates if stack.first.part == "mag" and len(stack.te_s) == 2):
+        own = [p for p in phases if p.protocol == magnitude.protocol and p.grid == magnitude.grid]
+        if own and all(phase.te_s == magnitude.te_s[1:] for phase in own):
+            maps += [magnitude, *(phase for phase in own if phase not in maps)]
+    kept = [stack for stack in candidates if stack not in maps]
+    return kept, [Skipped(number, reason) for stack in maps for number in stack.numbers]
 
 
 def why_not(stack: Stack) -> str | None:
     """Why a stack is no part of a gradient echo with phase; None where it may be."""
     facts = stack.first.facts
     sequence = set(re.findall("[A-Z]+", facts.get("ScanningSequence", "")))
+    if reason := computed(stack.first.words):
+        return reason
     if stack.first.part is None:
-        return "neither magnitude, phase, real nor imaginary by its ImageType"
+        return unknown_part(facts)
     if prepared := sorted(name for code, name in PREPARED.items() if code in sequence):
         return " and ".join(prepared)
     if processed := _processed(stack):
@@ -96,38 +135,71 @@ def pair_up(candidates: Sequence[Stack]) -> tuple[list[Pair], list[Skipped]]:
         Skipped(n, f"{' and '.join(pair.parts)}: {reason}") for pair in polar if pair not in kept for n in pair.numbers
     ]
     lonely = [
-        Skipped(n, f"{stack.first.part} without its other part")
-        for stack in (*lonely_cartesian, *lonely_polar)
+        Skipped(n, f"{stack.first.part} without its other part{why}")
+        for stack, why in (*lonely_cartesian, *lonely_polar)
         for n in stack.numbers
     ]
     return sorted([*cartesian, *kept], key=lambda pair: pair.numbers), [*spare, *lonely]
 
 
-def _match(candidates: Sequence[Stack], first: str, second: str) -> tuple[list[Pair], list[Stack]]:
-    """Give every `second` the best free `first` of its protocol; also return those left alone.
+def _match(candidates: Sequence[Stack], first: str, second: str) -> tuple[list[Pair], list[tuple[Stack, str]]]:
+    """Pair every `first` with the `second` of its acquisition; also return those left alone, with what is known why.
 
-    One echo without its own echo time in the other part stays alone: it may be a difference of phases.
+    Two stacks are a pair where each is the other's best and nothing tells their acquisitions apart. One echo without
+    its own echo time in the other part stays alone: it may be a difference of phases.
     """
-    free = [stack for stack in candidates if stack.first.part == first]
-    pairs, lonely = [], []
-    for stack in (s for s in candidates if s.first.part == second):
-        partners = [other for other in free if other.protocol == stack.protocol]
-        if stack.volumes == 1:
-            partners = [other for other in partners if other.te_s == stack.te_s]
-        if not partners:
-            lonely.append(stack)
-            continue
-        best = min(partners, key=lambda other: _distance(other, stack))
-        free.remove(best)
-        pairs.append(Pair(best, stack))
-    return pairs, [*free, *lonely]
+    free = {part: [stack for stack in candidates if stack.first.part == part] for part in (first, second)}
+    pairs: list[Pair] = []
+    while found := _mutual(free[first], free[second]):
+        pairs += found
+        for pair in found:
+            free[first].remove(pair.first)
+            free[second].remove(pair.second)
+    lonely = [(stack, _why_alone(stack, free[second])) for stack in free[first]]
+    return pairs, [*lonely, *((stack, _why_alone(stack, free[first])) for stack in free[second])]
+
+
+def _mutual(ones: Sequence[Stack], others: Sequence[Stack]) -> list[Pair]:
+    """The pairs of which each is the other's best."""
+    best_of_ones = {id(one): _best(one, others) for one in ones}
+    return [
+        Pair(best, other)
+        for other in others
+        if (best := _best(other, ones)) is not None and best_of_ones[id(best)] is other
+    ]
+
+
+def _best(stack: Stack, others: Sequence[Stack]) -> Stack | None:
+    """The nearest of the stacks that may be of the same acquisition; none where several differ that are as near."""
+    partners = [other for other in others if _may_pair(stack, other) and not apart(*_in_order(stack, other))]
+    distances = [_distance(*_in_order(stack, other)) for other in partners]
+    nearest = [other for other, distance in zip(partners, distances, strict=True) if distance == min(distances)]
+    return nearest[0] if nearest and all(equal(nearest[0], other) for other in nearest[1:]) else None
+
+
+def _in_order(one: Stack, other: Stack) -> tuple[Stack, Stack]:
+    """Magnitude before phase, real before imaginary."""
+    return (one, other) if one.first.part in ("mag", "real") else (other, one)
+
+
+def _may_pair(one: Stack, other: Stack) -> bool:
+    single = min(one.volumes, other.volumes) == 1
+    return one.protocol == other.protocol and (not single or one.te_s == other.te_s)
+
+
+def _why_alone(stack: Stack, others: Iterable[Stack]) -> str:
+    """What parts a stack from the free ones that look like its other part; nothing where there is none."""
+    for other in others:
+        if _may_pair(stack, other) and (reason := apart(*_in_order(stack, other))):
+            return f", as series {listed(other.numbers)} {reason}"
+    return ""
 
 
 def _distance(one: Stack, other: Stack) -> tuple:
-    """How unlikely two parts belong together: by series, then echo times, grid, scan time, order and distance."""
+    """How unlikely two parts belong together: by series, then echo times, grid, scan, order and distance."""
     a, b = one.first, other.first
     unlike = [a.uid != b.uid, one.te_s != other.te_s, one.grid != other.grid]
-    unlike.append(a.facts.get("AcquisitionTime") != b.facts.get("AcquisitionTime"))
+    unlike += [a.facts.get(key) != b.facts.get(key) for key in ("AcquisitionTime", "AcquisitionNumber")]
     return (*unlike, a.number > b.number, abs(a.number - b.number))
 
 
@@ -156,25 +228,6 @@ def _grid_problems(pair: Pair, where: str) -> list[Problem]:
                 expected = f"every image on the grid of echo 1 {pair.parts[0]}, {_size(shape)}"
                 return [Problem(where, expected, f"echo {echo} {part} on another one, {_size(image.header.shape)}")]
     return []
-
-
-def lost_echoes(pairs: Iterable[Pair], told_s: dict[str, set[float]], where: str) -> list[Problem]:
-    """A problem for every part with fewer echoes than its enhanced files tell of: the converter takes some for slices.
-
-    Parameters
-    ----------
-    pairs : scans
-    told_s : echo times [s] by SeriesInstanceUID, see `recon.intake.dicom.bytes.enhanced_echo_times`
-    where : names the visit
-    """
-    expected = "an image for every echo time in enhanced DICOM files (export them as classic DICOM otherwise)"
-    problems = []
-    for stack in (stack for pair in pairs for stack in pair):
-        told = {te_s for image in stack.images for te_s in told_s.get(image.uid, ())}
-        if lost := [te_s for te_s in sorted(told) if not np.isclose(te_s, stack.te_s, rtol=0, atol=SAME_TE_S).any()]:
-            part = f"{where}, series {listed(stack.numbers)} ({stack.first.part})"
-            problems.append(Problem(part, expected, f"none for {_list(lost)} s"))
-    return problems
 
 
 def one_grid(pairs: Sequence[Pair], where: str) -> tuple[list[Pair], list[Skipped], list[Problem]]:

@@ -1,0 +1,299 @@
+"""What the header of a DICOM file says of each of its slices. It is read apart from the converter, which it checks."""
+
+import os
+import re
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from recon.intake.dicom.bytes import MAGIC, MAGIC_OFFSET, Source, head_of
+from recon.intake.kinds import part_of_private_tag, part_of_words
+from recon.intake.proof import LOSSY_FLAG
+
+PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
+# JPEG baseline, extended, near-lossless JPEG-LS, JPEG 2000 and its high-throughput form: each may lose information
+LOSSY = tuple(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "81", "91", "93", "203"))
+TAIL_BYTES = 2**20
+PIXELS = (0x7FE0, 0x0010)
+COIL_OF_SIEMENS, PART_OF_GE = (0x0051, 0x100F), (0x0043, 0x102F)
+GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+WORDS = """
+SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Manufacturer Modality
+ImageType ComplexImageComponent EchoTime EchoNumbers FlipAngle MRAcquisitionType SequenceName PulseSequenceName
+AcquisitionTime AcquisitionDateTime AcquisitionNumber TemporalPositionIdentifier ReceiveCoilName ImagePositionPatient
+ImageOrientationPatient PixelSpacing Rows Columns SamplesPerPixel BitsAllocated NumberOfFrames LossyImageCompression
+"""
+TAGS: list[Any] = [*WORDS.split(), *GROUPS, COIL_OF_SIEMENS, PART_OF_GE]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Frame:
+    """One slice as its header describes it.
+
+    Parameters
+    ----------
+    part : `mag`, `phase`, `real` or `imag`; None where no header tells
+    te_s : echo time [s]; None where no header tells
+    echo : number of the echo, of classic files
+    flip_deg : flip angle [degree]
+    place : ImagePositionPatient and the steps along a row and along a column [mm], (3, 3); None where it is not told
+    acquisition : what repetitions differ in: number, temporal position and time of the acquisition
+    coil : name of the receive coil
+    file, index : the file that holds it, and its place in there
+    """
+
+    part: str | None
+    te_s: float | None
+    echo: int | None
+    flip_deg: float | None
+    place: np.ndarray | None
+    acquisition: tuple[str, str, str]
+    coil: str
+    file: "File"
+    index: int
+
+    @property
+    def image(self) -> tuple:
+        """What all slices of one volume share."""
+        return self.part, self.te_s, self.echo, self.flip_deg
+
+    @property
+    def height_mm(self) -> float:
+        """Position along the normal of the slice."""
+        if self.place is None:
+            return 0.0
+        normal = np.cross(self.place[1], self.place[2])
+        return float(np.dot(self.place[0], normal / (np.linalg.norm(normal) or 1)).round(3))
+
+
+@dataclass(kw_only=True, eq=False)
+class File:
+    """One DICOM file with an image.
+
+    Parameters
+    ----------
+    source : where it lies
+    uid, study, number : SeriesInstanceUID, StudyInstanceUID, SeriesNumber
+    syntax : UID of the transfer syntax
+    enhanced : many slices in one file
+    lossy : compressed with loss, now or ever
+    volumetric : a 3-D acquisition
+    sequence : name of the pulse sequence
+    missing : bytes of the pixels that the file lacks
+    frames : its slices
+    """
+
+    source: Source
+    uid: str
+    study: str
+    number: int
+    syntax: UID
+    enhanced: bool
+    lossy: bool
+    volumetric: bool
+    sequence: str
+    missing: int
+    frames: tuple[Frame, ...] = field(default=(), repr=False)
+
+
+class BrokenHeader(ValueError):
+    """A DICOM file whose header ends or breaks before the pixels; the message is fit to be shown."""
+
+
+def read_file(source: Source) -> File | None:
+    """Read the header of a file; None where it holds no image, or no DICOM.
+
+    Raises
+    ------
+    BrokenHeader
+    """
+    head = head_of(source.path)
+    if head[MAGIC_OFFSET : MAGIC_OFFSET + len(MAGIC)] != MAGIC and head[:2] != b"\x08\x00":
+        return None
+    try:
+        with source.path.open("rb") as opened:
+            content = dcmread(opened, stop_before_pixels=True, specific_tags=TAGS, force=head[:2] == b"\x08\x00")
+            missing = _missing_bytes(content, opened, source.path)
+        if missing is None:
+            return None
+        return _file(source, content, missing)
+    except BrokenHeader:
+        raise
+    except Exception as error:  # pydicom's own text may hold a value of the header
+        raise BrokenHeader("a header that cannot be read") from error
+
+
+def _missing_bytes(content: Dataset, opened: Any, path: Path) -> int | None:
+    """Bytes that the pixels lack; None for what is no image."""
+    syntax = _syntax(content)
+    if "Rows" not in content:
+        if content.get("Modality") == "MR" and opened.tell() >= path.stat().st_size and not syntax.is_deflated:
+            raise BrokenHeader("truncated in its header")
+        return None
+    if syntax.is_deflated:
+        return 0  # what inflates has its own checksum
+    wide = 12 if not syntax.is_implicit_VR else 8
+    start = opened.read(wide)
+    order = "<" if syntax.is_little_endian else ">"
+    if len(start) < wide:
+        raise BrokenHeader("truncated before its pixels")
+    if struct.unpack(f"{order}2H", start[:4]) != PIXELS:
+        return None  # no pixels that an MR image could have
+    (length,) = struct.unpack(f"{order}I", start[-4:])
+    if syntax.is_compressed:
+        return 0 if _ends(path) else 1
+    there = min(length, path.stat().st_size - opened.tell())
+    return max(0, expected_bytes(content) - there)
+
+
+def _ends(path: Path) -> bool:
+    """Whether the end of encapsulated pixels, the sequence delimiter, stands near the end of the file."""
+    with path.open("rb") as file:
+        file.seek(-min(TAIL_BYTES, path.stat().st_size), os.SEEK_END)
+        return b"\xfe\xff\xdd\xe0" in file.read()
+
+
+def expected_bytes(content: Dataset) -> int:
+    """Bytes of the pixels by the header."""
+    frames = int(content.get("NumberOfFrames") or 1)
+    samples, bits = int(content.get("SamplesPerPixel") or 1), int(content.get("BitsAllocated") or 16)
+    return frames * int(content.Rows) * int(content.Columns) * samples * bits // 8
+
+
+def _syntax(content: Dataset) -> UID:
+    meta = getattr(content, "file_meta", Dataset())
+    return UID(str(meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)))
+
+
+def _file(source: Source, content: Dataset, missing: int) -> File:
+    """The facts of a file and of its frames."""
+    syntax = _syntax(content)
+    flag = str(content.get("LossyImageCompression") or "")
+    file = File(
+        source=source,
+        uid=str(content.get("SeriesInstanceUID") or ""),
+        study=str(content.get("StudyInstanceUID") or ""),
+        number=int(content.get("SeriesNumber") or 0),
+        syntax=syntax,
+        enhanced=GROUPS[1] in content,
+        lossy=flag == LOSSY_FLAG or (syntax in LOSSY and flag != "00"),
+        volumetric=content.get("MRAcquisitionType") == "3D",
+        sequence=str(content.get("SequenceName") or content.get("PulseSequenceName") or ""),
+        missing=missing,
+    )
+    file.frames = tuple(_enhanced_frames(content, file) if file.enhanced else [_classic_frame(content, file)])
+    return file
+
+
+def _classic_frame(content: Dataset, file: File) -> Frame:
+    number = content.get("EchoNumbers")
+    return Frame(
+        part=_part(content, content.get("ImageType") or (), content.get("ComplexImageComponent")),
+        te_s=_seconds(content.get("EchoTime")),
+        echo=int(number) if isinstance(number, int | float) else None,
+        flip_deg=_float(content.get("FlipAngle")),
+        place=_place(
+            content.get("ImagePositionPatient"), content.get("ImageOrientationPatient"), content.get("PixelSpacing")
+        ),
+        acquisition=(
+            str(content.get("AcquisitionNumber") or ""),
+            str(content.get("TemporalPositionIdentifier") or ""),
+            _digits(content.get("AcquisitionTime")) or _time_of(content.get("AcquisitionDateTime")),
+        ),
+        coil=_text(content, COIL_OF_SIEMENS) or str(content.get("ReceiveCoilName") or ""),
+        file=file,
+        index=0,
+    )
+
+
+def _text(content: Dataset, tag: tuple[int, int]) -> str:
+    """Text of a private tag, which is bytes where the file does not tell its kind."""
+    value = content[tag].value if tag in content else ""
+    return value.decode("ascii", "replace").strip("\0 ") if isinstance(value, bytes) else str(value)
+
+
+def _enhanced_frames(content: Dataset, file: File) -> Iterable[Frame]:
+    shared, per_frame = (content.get(name) or [] for name in GROUPS)
+    words = content.get("ImageType") or ()
+    for index, own in enumerate(per_frame):
+        groups = _Groups(own, *shared)
+        kind = groups.of("MRImageFrameTypeSequence")
+        frame_content, timing = groups.of("FrameContentSequence"), groups.of("MRTimingAndRelatedParametersSequence")
+        plane = groups.of("PlanePositionSequence").get("ImagePositionPatient")
+        yield Frame(
+            part=_part(
+                content,
+                kind.get("FrameType") or words,
+                kind.get("ComplexImageComponent") or content.get("ComplexImageComponent"),
+            ),
+            te_s=_seconds(groups.of("MREchoSequence").get("EffectiveEchoTime")),
+            echo=None,
+            flip_deg=_float(timing.get("FlipAngle")),
+            place=_place(
+                plane,
+                groups.of("PlaneOrientationSequence").get("ImageOrientationPatient"),
+                groups.of("PixelMeasuresSequence").get("PixelSpacing"),
+            ),
+            acquisition=(
+                str(frame_content.get("FrameAcquisitionNumber") or ""),
+                str(frame_content.get("TemporalPositionIndex") or ""),
+                _time_of(frame_content.get("FrameAcquisitionDateTime") or content.get("AcquisitionDateTime")),
+            ),
+            coil=str(groups.of("MRReceiveCoilSequence").get("ReceiveCoilName") or ""),
+            file=file,
+            index=index,
+        )
+
+
+class _Groups:
+    """Functional groups of a frame: its own, else those that all frames share."""
+
+    def __init__(self, *groups: Dataset) -> None:
+        self.groups = groups
+
+    def of(self, name: str) -> Dataset:
+        """The first item of a sequence; an empty one where no group has it."""
+        return next((items[0] for group in self.groups if (items := group.get(name))), Dataset())
+
+
+def _part(content: Dataset, words: Iterable[str], component: str | None) -> str | None:
+    """What the slice holds, by the words of its type, else by the private tag of its vendor."""
+    if (part := part_of_words({*map(str, words), *([str(component)] if component else [])})) is not None:
+        return part
+    return part_of_private_tag(content[PART_OF_GE].value) if PART_OF_GE in content else None
+
+
+def _float(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _digits(time: Any) -> str:
+    """`HHMMSS.ffffff`; some anonymisers write it with colons."""
+    return str(time or "").replace(":", "").strip()
+
+
+def _time_of(date_time: Any) -> str:
+    """`HHMMSS.ffffff` of a DICOM date with time, whose zone is left out."""
+    return re.split("[+-]", str(date_time or ""))[0][8:]
+
+
+def _seconds(milliseconds: Any) -> float | None:
+    value = _float(milliseconds)
+    return None if value is None else value / 1000
+
+
+def _place(position: Any, orientation: Any, spacing: Any) -> np.ndarray | None:
+    """Corner and steps [mm], (3, 3); None where one of them is missing."""
+    if not (position and orientation and spacing):
+        return None
+    across, down = np.reshape(np.asarray(orientation, float), (2, 3))
+    return np.stack([np.asarray(position, float), across * float(spacing[1]), down * float(spacing[0])])

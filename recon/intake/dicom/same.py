@@ -1,0 +1,79 @@
+"""Whether images are copies of each other, and whether two parts can be of one acquisition."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from recon.files.io import Volume, read_volume
+from recon.intake.dicom.images import Pair, Raw, Stack
+from recon.intake.dicom.join import listed
+from recon.intake.proof import SAME_TIME_S, acquisition_time_s
+
+
+def without_copies(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, str]]]:
+    """Pairs without copies of others, and the copies with the reason: one scan exported twice."""
+    alike: defaultdict[tuple, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        first = pair.first
+        alike[
+            pair.parts, first.te_s, first.protocol, first.grid, first.first.study, acquisition_time_s(first.first.facts)
+        ].append(pair)
+    kept, copies = [], []
+    for group in alike.values():
+        for i, pair in enumerate(group):
+            original = next((other for other in group[:i] if _equal(pair, other)), None)
+            if original is None:
+                kept.append(pair)
+            else:
+                copies.append((pair, f"equal to series {listed(original.numbers)}"))
+    return sorted(kept, key=lambda pair: pair.numbers), copies
+
+
+def _equal(one: Pair, other: Pair) -> bool:
+    return all(equal(*stacks) for stacks in zip(one, other, strict=True))
+
+
+def equal(one: Stack, other: Stack) -> bool:
+    """Whether all images of two stacks are equal; an image of one value equals none."""
+    digests = [(_digest(a), _digest(b)) for a, b in zip(one.images, other.images, strict=False)]
+    return len(one.images) == len(other.images) and all(a is not None and a == b for a, b in digests)
+
+
+def _digest(image: Raw) -> bytes | None:
+    """Of the voxels in the order of the scanner's axes, whichever way they are stored; None of an empty image."""
+    volume = read_volume(image.path)
+    if volume.data.min() == volume.data.max():
+        return None
+    return hashlib.blake2b(np.ascontiguousarray(_turned(volume)).data).digest()
+
+
+def _turned(volume: Volume) -> np.ndarray:
+    """Voxels with their axes in the order and direction of the world's that they are nearest to."""
+    x, y, z = volume.data.shape[:3]
+    data = volume.data.reshape(x, y, z, -1)
+    cosines = volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0)
+    nearest = np.abs(cosines).argmax(axis=0)  # world axis of each voxel axis
+    backwards = tuple(axis for axis in range(3) if cosines[nearest[axis], axis] < 0)
+    return np.flip(data, backwards).transpose(*np.argsort(nearest), 3)
+
+
+def apart(one: Stack, other: Stack) -> str | None:
+    """What speaks against one acquisition of two parts; None where something proves it.
+
+    Proof is, in this order: one series of the scanner; equal times of acquisition, echo by echo; where no time is told,
+    as after an anonymiser, series numbers that follow each other, magnitude (or real) first.
+    """
+    if {image.uid for image in one.images} & {image.uid for image in other.images}:
+        return None
+    times = [[acquisition_time_s(image.facts) for image in stack.images] for stack in (one, other)]
+    told = [(a, b) for a, b in zip(*times, strict=False) if a is not None and b is not None]
+    if any(abs(a - b) > SAME_TIME_S for a, b in told):
+        return "was acquired at another time"
+    if told:
+        return None
+    overlap = max(min(one.numbers), min(other.numbers)) <= min(max(one.numbers), max(other.numbers))
+    if overlap or max(one.numbers) + 1 == min(other.numbers):
+        return None
+    return "is not its neighbour, and no time of acquisition proves that both are of one scan"

@@ -1,0 +1,217 @@
+"""The files of a visit made ready for the converter: unpacked, decoded, each image once, its slices in order.
+
+Where the frames of an enhanced file are compressed the converter takes them in stored order, whatever their headers
+say; and it sorts the frames of some vendors only. Files that need nothing are handed on as they are.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from recon.intake.dicom.bytes import archive_kind, sources
+from recon.intake.dicom.frames import GROUPS, PLAIN, BrokenHeader, File, Frame, read_file
+from recon.intake.dicom.repeats import repeated
+from recon.intake.layout import PARTS
+
+READY, UNPACKED = "ready", "unpacked"  # folders
+
+
+@dataclass(kw_only=True)
+class Staged:
+    """What lies ready.
+
+    Parameters
+    ----------
+    frames : every slice, at the place where it lies now, by SeriesInstanceUID; repetitions have one of their own
+    faults : why a series must not be used, by SeriesInstanceUID
+    numbers : series number by SeriesInstanceUID, of series with a fault too
+    remarks : files that belong to no series, and why they are not read
+    files, whole : number of DICOM files with an image, and of those that are complete
+    """
+
+    frames: dict[str, list[Frame]] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    files: int = 0
+    whole: int = 0
+
+    def blame(self, uid: str, number: int, reason: str) -> None:
+        """Enter a fault of a series; of several the first is told."""
+        self.numbers[uid] = number
+        self.faults.setdefault(uid, reason)
+
+
+def stage(visit: Path, folder: Path, name: str) -> Staged:
+    """Make the files of a visit ready in a folder.
+
+    Parameters
+    ----------
+    visit : folder with DICOM files
+    folder : an empty folder; `folder/READY` is what the converter must be given
+    name : of the visit in messages
+    """
+    unpacked, ready = folder / UNPACKED, folder / READY
+    unpacked.mkdir()
+    ready.mkdir()
+    staged = Staged()
+    series = _read(visit, unpacked, staged, name)
+    count = 0
+    for uid, files in series.items():
+        parts = repeated([frame for file in files for frame in file.frames], _pixels)
+        if parts.fault:
+            staged.blame(uid, files[0].number, parts.fault)
+        for run, frames in enumerate(parts.runs):
+            own = uid if run == 0 else generate_uid(entropy_srcs=[uid, str(run)])
+            staged.numbers[own] = files[0].number
+            if uid in staged.faults:
+                staged.faults[own] = staged.faults[uid]
+            for file, kept in _by_file(frames):
+                count += 1
+                target = ready / f"{count:06d}.dcm"
+                staged.frames.setdefault(own, []).extend(_write(file, kept, own, target, staged, name))
+    _native.cache_clear()
+    _content.cache_clear()
+    return staged
+
+
+def _read(visit: Path, unpacked: Path, staged: Staged, name: str) -> dict[str, list[File]]:
+    """The files with an image by SeriesInstanceUID."""
+    series: defaultdict[str, list[File]] = defaultdict(list)
+    for source in sources(visit, unpacked):
+        where = place_of(source.order, name)
+        try:
+            file = read_file(source)
+        except BrokenHeader as error:
+            staged.files += 1
+            staged.remarks.append(f"{where}: {error}")
+            continue
+        if file is None:
+            if kind := archive_kind(source.path):
+                staged.remarks.append(f"{where}: a {kind} archive, which is not read: unpack it")
+            continue
+        staged.files += 1
+        series[file.uid].append(file)
+        if file.missing:
+            staged.blame(file.uid, file.number, f"truncated: {where}")
+        else:
+            staged.whole += 1
+    return series
+
+
+def place_of(order: int, name: str) -> str:
+    """A file named by its place, since its name may be a person's."""
+    command = f"find {name} ! -type d | LC_ALL=C sort | sed -n {order}p"
+    return f"file {order} of the folder {name} in the order of names ({command})"
+
+
+def _by_file(frames: Sequence[Frame]) -> list[tuple[File, list[Frame]]]:
+    """Frames by their file, in the order of the files."""
+    found: dict[File, list[Frame]] = {}
+    for frame in frames:
+        found.setdefault(frame.file, []).append(frame)
+    return [(file, sorted(kept, key=lambda f: f.index)) for file, kept in found.items()]
+
+
+def _write(file: File, kept: list[Frame], uid: str, target: Path, staged: Staged, name: str) -> list[Frame]:
+    """Make one file ready, and tell its frames at their new places."""
+    ordered = in_order(kept) if file.enhanced else kept
+    same = [frame.index for frame in ordered] == list(range(len(file.frames))) and uid == file.uid
+    plain = file.syntax in PLAIN and not (file.enhanced and file.syntax != ExplicitVRLittleEndian)
+    if same and plain and not file.missing:
+        target.symlink_to(file.source.path.resolve())
+    else:
+        try:
+            _rewrite(file, [frame.index for frame in ordered], uid, target)
+        except Exception:  # whatever a decoder raises; its text may hold a value of the header
+            staged.whole -= 1
+            where = place_of(file.source.order, name)
+            staged.blame(uid, file.number, f"pixels that cannot be decoded ({file.syntax.name}): {where}")
+            file = replace(file, missing=1)
+            _rewrite(file, [frame.index for frame in ordered], uid, target)
+    moved = replace_source(file, target)
+    return [replace(frame, file=moved, index=index) for index, frame in enumerate(ordered)]
+
+
+def replace_source(file: File, target: Path) -> File:
+    """The same file where it lies now."""
+    return replace(file, source=file.source._replace(path=target), missing=0)
+
+
+def in_order(frames: Sequence[Frame]) -> list[Frame]:
+    """Frames image by image, each along its normal; in their own order where that is so already, up or down."""
+    images = [frame.image for frame in frames]
+    starts = [i for i, (before, image) in enumerate(pairwise(images), 1) if image != before]
+    blocks = [frames[a:b] for a, b in pairwise([0, *starts, len(frames)])]
+    if len(blocks) == len(set(images)) and all(_monotonic([frame.height_mm for frame in block]) for block in blocks):
+        return list(frames)
+    return sorted(frames, key=lambda frame: (_rank(frame), frame.height_mm))
+
+
+def _rank(frame: Frame) -> tuple:
+    """Order of images: magnitude first, since the converter may take the first frame's private scale for all parts."""
+    part, te_s, _, flip_deg = frame.image
+    return PARTS.index(part) if part in PARTS else len(PARTS), te_s or 0.0, flip_deg or 0.0
+
+
+def _monotonic(values: Sequence[float]) -> bool:
+    steps = np.diff(values)
+    return bool((steps > 0).all() or (steps < 0).all())
+
+
+def _rewrite(file: File, indices: Sequence[int], uid: str, target: Path) -> None:
+    """Write some frames of a file, decoded, as explicit little endian."""
+    content = _content(file)
+    pixels = _native(file)[list(indices)]
+    made = Dataset()
+    made.update(content)
+    made.file_meta = content.file_meta
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.SeriesInstanceUID = uid
+    if file.enhanced:
+        per_frame = content[GROUPS[1]].value
+        made.PerFrameFunctionalGroupsSequence = [per_frame[i] for i in indices]
+        made.NumberOfFrames = len(indices)
+    made.PixelData = np.ascontiguousarray(pixels).tobytes()
+    made["PixelData"].VR = "OW"
+    made["PixelData"].is_undefined_length = False
+    made.save_as(target, implicit_vr=False, little_endian=True, enforce_file_format=True)
+
+
+@lru_cache(maxsize=1)
+def _content(file: File) -> Dataset:
+    """Everything in a file, without the pixels where they are truncated."""
+    return dcmread(file.source.path, force=True, stop_before_pixels=file.missing > 0)
+
+
+@lru_cache(maxsize=1)
+def _native(file: File) -> np.ndarray:
+    """(frames, rows, columns) pixels as stored, little endian; zeros where some are missing: such a series is not used.
+
+    It is converted all the same, since whether it would have been used decides whether the visit is refused.
+    """
+    content = _content(file)
+    if file.missing:
+        return np.zeros((len(file.frames), content.Rows, content.Columns), f"<u{content.BitsAllocated // 8}")
+    pixels = content.pixel_array
+    return pixels.reshape(-1, *pixels.shape[-2:]).astype(pixels.dtype.newbyteorder("<"), copy=False)
+
+
+def _pixels(frame: Frame) -> bytes | None:
+    """The pixels of a frame; None where they are broken."""
+    try:
+        return None if frame.file.missing else stored(frame).tobytes()
+    except Exception:  # whatever a decoder raises
+        return None
+
+
+def stored(frame: Frame) -> np.ndarray:
+    """(rows, columns) pixels of a frame as they are stored."""
+    return _native(frame.file)[frame.index]

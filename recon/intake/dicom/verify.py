@@ -1,0 +1,163 @@
+"""Whether what the converter made is what the headers say, slice by slice, and whether two parts are of one echo."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from recon.files.io import read_volume
+from recon.intake.dicom.frames import Frame
+from recon.intake.dicom.images import Pair, Raw, Stack
+from recon.intake.dicom.join import listed
+from recon.intake.dicom.stage import Staged, stored
+from recon.intake.kinds import echoes_of_sequence
+from recon.problems import Problem
+
+SAME_TE_S = 1e-5
+WHOLE = 2e-2  # slack of a place in voxels
+SCALED = 1e-3  # of the range of a slice, by which scaled values may differ from stored ones
+TO_RAS = np.array([-1.0, -1.0, 1.0])
+
+
+def misplaced(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Problem]:
+    """A problem for every part of which a slice is not the one that the headers tell at its echo time and place."""
+    problems = []
+    for stack in (stack for pair in pairs for stack in pair):
+        wrong = sum(_wrong_slices(image, staged.frames.get(image.uid, ())) for image in stack.images)
+        if wrong:
+            total = sum(int(image.header.shape[2]) for image in stack.images)
+            part = f"{where}, series {listed(stack.numbers)} ({stack.first.part})"
+            expected = "every slice at the echo and place that its header tells, after conversion by dcm2niix"
+            expected += " (export the series as classic DICOM, one slice a file)"
+            problems.append(Problem(part, expected, f"{wrong} of {total} slices elsewhere, or without a header"))
+    return problems
+
+
+def with_own_times(images: Iterable[Raw], staged: Staged) -> list[Raw]:
+    """Images with the AcquisitionTime of their headers, of which the converter makes one in any case."""
+    timed = []
+    for image in images:
+        times = {frame.acquisition[2] for frame in frames_of(image, staged.frames.get(image.uid, ()))}
+        told = min((time for time in times if time), default="")
+        facts = {key: value for key, value in image.facts.items() if key != "AcquisitionTime"}
+        own = {"AcquisitionTime": f"{told[:2]}:{told[2:4]}:{told[4:]}"} if told else {}
+        timed.append(replace(image, facts=facts | own))
+    return timed
+
+
+def frames_of(image: Raw, frames: Iterable[Frame]) -> list[Frame]:
+    """The frames that an image should be made of: of its part, as far as that is told, and echo time."""
+    return [
+        frame
+        for frame in frames
+        if frame.part in (None, image.part)
+        and (frame.te_s is None or abs(frame.te_s - image.te_s) <= SAME_TE_S)
+        and (frame.flip_deg is None or np.isclose(frame.flip_deg, image.facts.get("FlipAngle", frame.flip_deg)))
+    ]
+
+
+def _wrong_slices(image: Raw, frames: Iterable[Frame]) -> int:
+    """Number of slices of an image that no frame at the same place equals."""
+    volume = read_volume(image.path)
+    x, y, z = volume.data.shape[:3]
+    data = volume.data.reshape(x, y, z)
+    to_voxel = np.linalg.inv(volume.affine)
+    right = np.zeros(data.shape, bool)
+    for frame in frames_of(image, frames):
+        if (index := _index(frame, to_voxel, data.shape)) is None:
+            continue
+        if _same(data[index], stored(frame)):
+            right[index] = True
+    return int(z - right.all(axis=(0, 1)).sum())
+
+
+def _index(frame: Frame, to_voxel: np.ndarray, shape: Sequence[int]) -> tuple | None:
+    """Indices of the voxels at the (rows, columns) of a frame; None where it lies outside or between voxels."""
+    if frame.place is None:
+        return None
+    corner, across, down = frame.place * TO_RAS
+    start = to_voxel[:3, :3] @ corner + to_voxel[:3, 3]
+    steps = np.stack([to_voxel[:3, :3] @ down, to_voxel[:3, :3] @ across])  # of a row, of a column
+    rounded = np.rint(steps)
+    if np.abs(start - np.rint(start)).max() > WHOLE or np.abs(steps - rounded).max() * max(shape) > 1:
+        return None
+    image = stored(frame)
+    rows, columns = np.indices(image.shape)
+    index = np.rint(start).astype(int)[:, None, None] + np.einsum("sa,sij->aij", rounded.astype(int), [rows, columns])
+    inside = all(((axis >= 0) & (axis < size)).all() for axis, size in zip(index, shape, strict=True))
+    return tuple(index) if inside else None
+
+
+def _same(converted: np.ndarray, pixels: np.ndarray) -> bool:
+    """Whether two slices are equal up to a scale, whose sign is positive, and an offset."""
+    a, b = np.asarray(converted, float), np.asarray(pixels, float)
+    spread = np.ptp(b)
+    if spread == 0 or np.ptp(a) == 0:
+        return bool(spread == np.ptp(a))
+    low, high = b.argmin(), b.argmax()
+    slope = (a.flat[high] - a.flat[low]) / spread
+    return bool(slope > 0 and np.abs(a - a.flat[low] - slope * (b - b.flat[low])).max() <= SCALED * np.ptp(a))
+
+
+def unproven(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Problem]:
+    """A problem for every pair of a single echo that may be a magnitude and the difference of two phases.
+
+    A field map whose first magnitude is lost looks like one echo at the second echo time: what remains tells of more.
+    """
+    problems = []
+    for pair in pairs:
+        if len(pair.first.te_s) == 1 and pair.parts[1] == "phase" and (found := _more_echoes(pair, staged)):
+            expected = "headers that prove magnitude and phase to be of the only echo of one acquisition"
+            problems.append(Problem(f"{where}, series {listed(pair.numbers)}", expected, found))
+    return problems
+
+
+def _more_echoes(pair: Pair, staged: Staged) -> str | None:
+    """What tells that a single echo was not alone, or that nothing tells it was."""
+    of_one = "one echo is left of several: the phase may be the difference of two, as of a field map"
+    frames = [frame for stack in pair for frame in frames_of(stack.first, staged.frames.get(stack.first.uid, ()))]
+    numbers = {frame.echo for frame in frames}
+    if beyond := sorted(n for n in numbers if n is not None and n > 1):
+        return f"echo number {listed(beyond)} alone: {of_one}"
+    facts = pair.second.first.facts
+    if abs(facts.get("EchoTime2", 0) - pair.second.te_s[0]) <= SAME_TE_S:
+        return f"a phase of two echo times, {facts.get('EchoTime1', 0):g} and {facts['EchoTime2']:g} s: {of_one}"
+    for frame in frames:
+        if (count := echoes_of_sequence(frame.file.sequence, facts)) and count > 1:
+            return f"a pulse sequence of {count} echoes: {of_one}"
+    classic = [frame for frame in frames if not frame.file.enhanced]
+    if any(frame.echo is None for frame in classic):
+        return f"no EchoNumbers (0018,0086), which an anonymiser may have removed; if {of_one}"
+    return None
+
+
+def is_lossy(image: Raw, staged: Staged) -> bool:
+    """Whether the files of an image are compressed with loss, or once were."""
+    return any(frame.file.lossy for frame in frames_of(image, staged.frames.get(image.uid, ())))
+
+
+def lossy_parts(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Problem]:
+    """A problem for every part but a magnitude that lost information by compression."""
+    expected = "phase, real and imaginary parts without lossy compression (export them anew without it)"
+    return [
+        Problem(f"{where}, series {listed(stack.numbers)} ({stack.first.part})", expected, "LossyImageCompression 01")
+        for stack in (stack for pair in pairs for stack in pair)
+        if stack.first.part != "mag" and any(is_lossy(image, staged) for image in stack.images)
+    ]
+
+
+def lost_echoes(pairs: Iterable[Pair], frames: Mapping[str, Sequence[Frame]], where: str) -> list[Problem]:
+    """A problem for every part with fewer echoes than its enhanced files tell of: some were taken for slices."""
+    expected = "an image for every echo time in enhanced DICOM files (export them as classic DICOM otherwise)"
+    problems = []
+    for stack in (stack for pair in pairs for stack in pair):
+        if lost := _lost(stack, frames):
+            part = f"{where}, series {listed(stack.numbers)} ({stack.first.part})"
+            problems.append(Problem(part, expected, f"none for {', '.join(f'{te_s:g}' for te_s in lost)} s"))
+    return problems
+
+
+def _lost(stack: Stack, frames: Mapping[str, Sequence[Frame]]) -> list[float]:
+    """Echo times [s] that enhanced files of a stack tell and no image has."""
+    told = {f.te_s for image in stack.images for f in frames.get(image.uid, ()) if f.file.enhanced and f.te_s}
+    return [te_s for te_s in sorted(told) if not np.isclose(te_s, stack.te_s, rtol=0, atol=SAME_TE_S).any()]

@@ -1,0 +1,55 @@
+"""What a series is, by the words of its header: which part of the signal, or what else a scanner makes of it."""
+
+from collections.abc import Iterable, Mapping
+
+from recon.intake.vendors import GE, SIEMENS, vendor_of
+
+WORDS = {
+    "mag": {"M", "MAGNITUDE"},
+    "phase": {"P", "PHASE", "PHASE MAP"},
+    "real": {"R", "REAL"},
+    "imag": {"I", "IMAGINARY"},
+}
+PRIVATE_PARTS = ("mag", "phase", "real", "imag")  # by the number in the private tag (0043,102F) of GE
+PROCESSED = {"SECONDARY", "SWI", "MNIP", "MINIP", "MIP", "PROJECTION IMAGE", "MPR"}
+PREPARED = {"EP": "echo planar", "IR": "inversion recovery", "SE": "spin echo"}
+# maps of B0 [Hz] and differences of phases, which a scanner computes from two echoes
+FIELD_MAPS = {"B0", "B0 MAP", "B0MAP", "B0_MAP", "FIELD MAP", "FIELDMAP", "FIELD_MAP", "FREQ", "FREQUENCY MAP"}
+DIFFERENCES = {"PHASE DIFFERENCE", "PHASE_DIFFERENCE", "PHASEDIFF", "PHASE_DIFF", "P_DIFF", "DELTA_PHASE"}
+
+
+def part_of_words(words: Iterable[str]) -> str | None:
+    """`mag`, `phase`, `real` or `imag`; None where no word tells, or they contradict each other."""
+    spoken = set(words)
+    parts = [part for part, own in WORDS.items() if own & spoken]
+    return parts[0] if len(parts) == 1 else None
+
+
+def part_of_private_tag(value: object) -> str | None:
+    """The part that GE's private tag tells, whose value is bytes where the file does not say its kind."""
+    number = int.from_bytes(value[:2], "little") if isinstance(value, bytes) and value else value
+    return PRIVATE_PARTS[number] if isinstance(number, int) and 0 <= number < len(PRIVATE_PARTS) else None
+
+
+def computed(words: Iterable[str]) -> str | None:
+    """What a scanner computed from two echoes or more, so that it is no part of a signal; None for anything else."""
+    spoken = {word.upper() for word in words}
+    if spoken & FIELD_MAPS:
+        return "a map of B0 that the scanner computed"
+    return "a difference of two phases, as of a field map" if spoken & DIFFERENCES else None
+
+
+def unknown_part(facts: Mapping) -> str:
+    """Why it is not known what an image holds."""
+    if vendor_of(facts) is GE:
+        return (
+            "neither magnitude, phase, real nor imaginary by its ImageType, and the private tag (0043,102F), by which "
+            "GE tells them apart, is missing: an anonymiser may have removed it"
+        )
+    return "neither magnitude, phase, real nor imaginary by its ImageType"
+
+
+def echoes_of_sequence(name: str, facts: Mapping) -> int | None:
+    """Number of echoes that the name of a pulse sequence tells, Siemens' `*fm2d2r`; None where it tells none."""
+    match = SIEMENS.echoes_in_name.search(name) if SIEMENS.echoes_in_name and vendor_of(facts) is SIEMENS else None
+    return int(match[1]) if match else None

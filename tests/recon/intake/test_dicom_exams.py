@@ -1,0 +1,178 @@
+"""DICOM exams as they come: compressed, out of order, doubled, lost in part. A wrong signal is never read."""
+
+import gzip
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
+
+from recon.files.io import read_json, read_volume
+from recon.intake.dicom.convert import Conversion, convert
+from tests.recon.intake.fuzz_dicom import SHAPE, TE_S, draw, write_field_map
+from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_ge, write_siemens
+
+DRAWS = 120
+PROTOCOL = Protocol(affine=oblique_affine(), te_s=TE_S)
+ECHOES = signal(SHAPE, TE_S)
+
+
+@pytest.mark.parametrize("start", range(0, DRAWS, 30))
+def test_no_drawn_exam_gives_a_wrong_signal(tmp_path, start):
+    found = {}
+    for seed in range(start, start + 30):
+        exam, outcome, faults = draw(seed, tmp_path / str(seed))
+        if faults:
+            found[seed, exam.told, outcome] = faults
+    assert found == {}
+
+
+def one(tmp_path: Path) -> Conversion:
+    """Convert `tmp_path/dicom`, whose one subject is p1."""
+    (done,) = convert(tmp_path / "dicom", tmp_path / "bids")
+    return done
+
+
+def of_part(folder: Path, letter: str) -> list[Path]:
+    """Files whose ImageType tells a part."""
+    return [path for path in sorted(folder.rglob("*.dcm")) if pydicom.dcmread(path).ImageType[2] == letter]
+
+
+def edit(paths: list[Path], **tags) -> None:
+    for path in paths:
+        content = pydicom.dcmread(path)
+        for name, value in tags.items():
+            content[name] = DataElement(name, dictionary_VR(name), value, validation_mode=pydicom.config.IGNORE)
+        content.save_as(path)
+
+
+@pytest.fixture
+def subject(tmp_path) -> Path:
+    """Folder of a subject with one whole scan of Siemens: magnitude is series 5, phase series 6."""
+    folder = tmp_path / "dicom" / "p1"
+    write_siemens(folder / "scan", ECHOES, PROTOCOL)
+    return folder
+
+
+def test_a_run_whose_magnitude_is_lost_is_left_out(tmp_path, subject):
+    write_siemens(subject / "second", ECHOES.conj(), PROTOCOL.later(2))
+    edit(sorted((subject / "second").glob("*.dcm")), AcquisitionTime="151500.000000")
+    for path in of_part(subject / "scan", "M"):
+        path.unlink()
+    done = one(tmp_path)
+    assert [series.numbers for series in done.series] == [(7, 8)]
+    assert [number for number, _ in done.skipped] == [6]
+
+
+def test_parts_of_other_times_are_no_pair(tmp_path, subject):
+    edit(of_part(subject, "P"), AcquisitionTime="151500.000000")
+    assert "mag without its other part, as series 6 was acquired at another time" in one(tmp_path).problems[0].found
+
+
+def test_times_with_colons_tell_runs_apart(tmp_path, subject):
+    edit(of_part(subject, "M"), AcquisitionTime="10:15:00.5")
+    edit(of_part(subject, "P"), AcquisitionTime="10:35:00.5")
+    assert "was acquired at another time" in one(tmp_path).problems[0].found
+
+
+def test_a_phase_before_its_magnitude_needs_a_time_as_proof(tmp_path, subject):
+    edit(of_part(subject, "P"), SeriesNumber=4)
+    assert len(one(tmp_path).series) == 1
+    edit(sorted(subject.rglob("*.dcm")), AcquisitionTime="")
+    (done,) = convert(tmp_path / "dicom", tmp_path / "again")
+    assert "no time of acquisition proves that both are of one scan" in done.problems[0].found
+
+
+def test_a_field_map_is_called_so(tmp_path):
+    write_field_map(tmp_path / "dicom" / "p1", ECHOES, PROTOCOL)
+    assert "series 5 and 6 (a field map: magnitudes of two echoes" in one(tmp_path).problems[0].found
+
+
+@pytest.mark.parametrize(
+    ("tags", "found"),
+    [({}, "echo number 2 alone"), ({"EchoNumbers": None}, "no EchoNumbers (0018,0086)"),
+     ({"EchoNumbers": 1, "SequenceName": "*fm2d2r"}, "a pulse sequence of 2 echoes")],
+)  # fmt: skip
+def test_a_difference_of_phases_is_not_the_phase_of_one_echo(tmp_path, tags, found):
+    write_siemens(tmp_path / "dicom" / "p1", ECHOES[1:2], replace(PROTOCOL, te_s=TE_S[1:2], first_echo=2))
+    edit(sorted((tmp_path / "dicom").rglob("*.dcm")), **tags)
+    assert found in one(tmp_path).problems[0].found
+
+
+def test_lossy_phase_is_refused_and_a_lossy_magnitude_is_told(tmp_path, subject):
+    edit(of_part(subject, "M"), LossyImageCompression="01")
+    assert len(one(tmp_path).series) == 1
+    sidecars = sorted((tmp_path / "bids").rglob("*echo-1*.json"))
+    assert [read_json(path).get("LossyImageCompression") for path in sidecars] == ["01", None]
+    edit(of_part(subject, "P"), LossyImageCompression="01")
+    (done,) = convert(tmp_path / "dicom", tmp_path / "again")
+    assert "series 6 (phase): expected phase, real and imaginary parts without lossy" in str(done.problems[0])
+
+
+def test_a_truncated_file_of_another_series_is_named_and_skipped(tmp_path, subject):
+    write_siemens(subject / "localizer", ECHOES[:1], replace(PROTOCOL, number=1, tr_s=0.01))
+    path = sorted((subject / "localizer").glob("*.dcm"))[1]
+    path.write_bytes(path.read_bytes()[:-20])
+    done = one(tmp_path)
+    assert [series.numbers for series in done.series] == [(5, 6)]
+    told = next(reason for number, reason in done.skipped if "truncated" in reason)
+    assert told == (
+        "truncated: file 2 of the folder p1 in the order of names (find p1 ! -type d | LC_ALL=C sort | sed -n 2p)"
+    )
+
+
+def test_two_acquisitions_of_one_series_are_runs(tmp_path, subject):
+    second = subject / "second"
+    write_siemens(second, ECHOES.conj(), PROTOCOL)
+    for letter in "MP":
+        uid = pydicom.dcmread(of_part(subject / "scan", letter)[0]).SeriesInstanceUID
+        edit(of_part(second, letter), SeriesInstanceUID=uid, AcquisitionNumber=2, AcquisitionTime="151500.000000")
+    assert [series.name for series in one(tmp_path).series] == ["sub-p1_run-1", "sub-p1_run-2"]
+    first, other = (read_volume(path).data for path in sorted((tmp_path / "bids").rglob("*echo-2_part-phase*.nii.gz")))
+    assert abs(first + other).max() <= 4  # steps of the stored phase; 4096 is half a turn
+
+
+def test_images_of_single_coils_are_refused_by_that_name(tmp_path, subject):
+    files = sorted(subject.rglob("*.dcm"))
+    edit(files, ReceiveCoilName="H1")
+    for path in files:
+        content = pydicom.dcmread(path)
+        content.ReceiveCoilName, content.PixelData = "H2", bytes(2) + content.PixelData[:-2]
+        content.save_as(path.with_name(f"coil_{path.name}"))
+    assert "images of single coils, which are not combined" in one(tmp_path).problems[0].found
+
+
+def test_equal_files_are_taken_once(tmp_path, subject):
+    for path in sorted(subject.rglob("*.dcm")):
+        path.with_name(f"copy_{path.name}").write_bytes(path.read_bytes())
+    assert len(one(tmp_path).series) == 1
+
+
+def test_packed_files_are_read(tmp_path, subject):
+    files = sorted(subject.rglob("*.dcm"))
+    with zipfile.ZipFile(subject / "half.zip", "w") as archive:
+        for path in files[::2]:
+            archive.write(path, f"inside/{path.name}")
+            path.unlink()
+    for path in files[1::2]:
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    assert [len(series.te_s) for series in one(tmp_path).series] == [3]
+
+
+def test_the_index_of_a_cd_is_no_image(tmp_path, subject):
+    index = pydicom.dcmread(next(subject.rglob("*.dcm")))
+    index.save_as(tmp_path / "dicom" / "DICOMDIR")
+    assert len(one(tmp_path).series) == 1
+
+
+def test_what_an_anonymiser_took_from_ge_is_named(tmp_path):
+    write_ge(tmp_path / "dicom" / "p1", ECHOES, PROTOCOL)
+    for path in sorted((tmp_path / "dicom").rglob("*.dcm")):
+        content = pydicom.dcmread(path)
+        content.remove_private_tags()
+        content.save_as(path)
+    assert "the private tag (0043,102F), by which GE tells them apart, is missing" in one(tmp_path).problems[0].found

@@ -1,0 +1,56 @@
+"""Sidecars of two parts: of one echo of one acquisition, and not compressed with loss, or refused."""
+
+import pytest
+
+from recon.intake.facts import Told
+from recon.intake.proof import acquisition_time_s, lossy_notes, pair_problems
+
+SIX_ECHOES = {"EchoTime": 0.0092, "EchoTime1": 0.0046, "EchoTime2": 0.0092}  # as dcm2niix writes into every phase
+
+
+def found(first: dict, second: dict, alone: bool = True, part: str = "phase") -> list[str]:
+    return [str(problem) for problem in pair_problems(Told("m.nii", first), Told("p.nii", second), part, alone)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({"AcquisitionTime": "10:15:00.0"}, {"AcquisitionTime": "10:20:00.0"}, "found another, 300 s apart"),
+        ({"EchoNumber": 1}, {"EchoNumber": 2}, "expected the EchoNumber of m.nii, 1, found 2"),
+        ({"EchoNumber": 2}, {"EchoNumber": 2}, "found EchoNumber 2 without the echoes before"),
+        ({}, SIX_ECHOES, "found EchoTime1 0.0046 s and EchoTime2 0.0092 s of a single echo"),
+        ({}, {"ImageType": ["DERIVED", "PRIMARY", "B0 MAP"]}, "found a map of B0 that the scanner computed"),
+        ({}, {"LossyImageCompression": "01"}, "without lossy compression"),
+    ],
+)
+def test_parts_that_are_not_of_one_echo_are_refused(first, second, message):
+    assert message in found(first, second)[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "alone"),
+    [
+        ({"AcquisitionTime": "10:15:00.0"}, {"AcquisitionTime": "10:15:00.4"}, True),
+        ({"AcquisitionTime": "00:00:00.0"}, {"AcquisitionTime": "10:15:00.0"}, True),
+        ({}, SIX_ECHOES, False),
+        ({"EchoNumber": 2}, {"EchoNumber": 2}, False),
+        ({}, SIX_ECHOES | {"EchoTime": 0.0046}, True),
+        ({"LossyImageCompression": "01"}, {}, True),
+    ],
+)
+def test_parts_of_one_echo_pass(first, second, alone):
+    assert found(first, second, alone) == []
+
+
+def test_of_real_and_imaginary_neither_may_be_lossy():
+    assert len(found({"LossyImageCompression": "01"}, {}, part="imag")) == 1
+
+
+def test_a_lossy_magnitude_is_noted():
+    assert len(lossy_notes([{}, {"LossyImageCompression": "01"}])) == 1
+    assert lossy_notes([{}]) == ()
+
+
+@pytest.mark.parametrize("time", ["19:29:1231.000000", "00:00:00", "", None])
+def test_a_time_that_is_none_proves_nothing(time):
+    assert acquisition_time_s({"AcquisitionTime": time}) is None
