@@ -15,6 +15,7 @@ from workflow.lib.record.derivative import BESIDE
 from workflow.lib.record.provenance import code
 from workflow.lib.report.model_card import NEEDED
 from workflow.lib.run import Run
+from workflow.lib.setup.command_line import check_repeated, with_words
 from workflow.lib.setup.inputs import Inputs, joined, made_from, made_last
 from workflow.lib.setup.learning_inputs import LearningInputs, only_simulated
 from workflow.lib.setup.process import prepare_process, refusals
@@ -24,6 +25,9 @@ from workflow.lib.study.verdict import failed
 
 prepare_process()
 with refusals():
+    if workflow.is_main_process:
+        check_repeated(sys.argv)
+    config = with_words(config, workflow.config_settings.config_args or ())
     RUN = Run.of(config, first_look=workflow.is_main_process, cores=workflow.resource_settings.cores)
 INPUTS, LEARNING = Inputs(RUN), LearningInputs(RUN)
 if workflow.is_main_process:
