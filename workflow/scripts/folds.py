@@ -11,7 +11,7 @@ def main(participants: str, folds: str, cfg: dict) -> None:
     table = to_diagnose(participants, cfg["participants"], cfg["subjects"])
     dealt = make_folds(table, Folds(**cfg["folds"]))
     with atomic(folds) as part:
-        dealt.to_csv(part, sep="\t", index=False)
+        dealt.to_csv(part, sep="\t", index=False, na_rep="n/a")
 
 
 if __name__ == "__main__":
