@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from workflow.lib.jobs.failed_jobs import FailedJobs
+from workflow.lib.jobs.failed_jobs import FailedJobs, keep_group_messages
 from workflow.lib.jobs.failures import summary
 from workflow.lib.jobs.listener import Curtain, Screen
 from workflow.lib.jobs.progress import Progress
@@ -30,6 +30,7 @@ class Watch:
         self.listens = not (terminal is None or settings.dryrun or settings.verbose or quiet & {"progress", "all"})
         if not self.listens:
             return
+        keep_group_messages()
         self.screen = Screen(terminal.stream)
         self.jobs, self.progress = FailedJobs(self.screen), Progress(self.screen, costs)
         for listener in (self.jobs, self.progress):

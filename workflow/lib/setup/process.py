@@ -25,6 +25,22 @@ def prepare_process() -> None:
     gc.set_threshold(50_000, 20, 50)  # a plan makes millions of objects that stay; looking for waste took a seventh
 
 
+def check_storage(provider: str | None) -> None:
+    """Refuse a storage provider: logs, checksums and the check of the data need paths that all jobs share.
+
+    Raises
+    ------
+    ValueError
+        One is named.
+    """
+    if provider:
+        raise ValueError(
+            f"--default-storage-provider {provider}: expected none, since results are files on a disk that all nodes "
+            "share. For fast scratch on a node run the whole workflow there and copy its results back, see "
+            "docs/how-to/cluster.md: snakemake --directory $TMPDIR/run …"
+        )
+
+
 @contextmanager
 def refusals() -> Iterator[None]:
     """Turn a ValueError into Snakemake's WorkflowError, of which it prints the message without a traceback."""
