@@ -1,4 +1,4 @@
-"""A user's own brain mask, labels of nuclei and T1-weighted image of a scan: taken as they are, or refused."""
+"""A user's own brain mask, labels of nuclei, T1-weighted image and B1 map of a scan: taken as they are, or refused."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -17,6 +17,7 @@ KINDS: dict[str, Callable[[dict[str, str]], bool]] = {  # field of Scan: whether
     "mask": lambda names: names["suffix"] == "mask" and "brain" in (names.get("desc"), names.get("label")),
     "nuclei": lambda names: names["suffix"] == "dseg" and names.get("desc") == "nuclei",
     "t1w": lambda names: names["suffix"] == "T1w",
+    "b1": lambda names: names["suffix"] == "TB1map",
 }
 
 
@@ -36,7 +37,7 @@ def _own(dataset: Path) -> bool:
 
 
 def offered_files(datasets: Iterable[Path], subject: str) -> list[str]:
-    """Masks, labels and T1-weighted images anywhere in the subject's folders of derivative datasets."""
+    """Masks, labels, T1-weighted images and B1 maps anywhere in the subject's folders of derivative datasets."""
     walks = (walk for dataset in datasets for walk in os.walk(dataset / subject))
     files = (os.path.join(folder, name) for folder, _, names in walks for name in names if name.endswith(IMAGES))
     return sorted(file for file in files if any(says(entities(file)) for says in KINDS.values()))
@@ -46,8 +47,9 @@ def user_files(name: str, series: Series, offered: Iterable[str]) -> tuple[dict[
     """Choose what belongs to a scan.
 
     A file belongs to the scan where its name has the same subject and session, the same run or none, and the same acq
-    or none; the run of a T1-weighted image counts only where the visit has several. A name with `space-` lies in
-    another space and is left aside. Raw T1-weighted images are not taken: who wants one puts it among the derivatives.
+    or none; the run of a T1-weighted image or a B1 map counts only where the visit has several. A name with `space-`
+    lies in another space and is left aside. Raw T1-weighted images are not taken: who wants one puts it among the
+    derivatives.
 
     Parameters
     ----------
@@ -57,14 +59,15 @@ def user_files(name: str, series: Series, offered: Iterable[str]) -> tuple[dict[
 
     Returns
     -------
-    files : for each of `mask`, `nuclei` and `t1w` that there is, its file
+    files : for each of `mask`, `nuclei`, `t1w` and `b1` that there is, its file
     problems : several candidates, unreadable headers, masks and labels on another grid than the echoes
     """
     scan = dict(label.split("-", 1) for label in name.split("_")) | {"acq": entities(series.files[0]).get("acq")}
     matching = {
         "mask": [f for f in offered if _belongs(f, scan, "mask", ("run", "acq"))],
         "nuclei": [f for f in offered if _belongs(f, scan, "nuclei", ("run", "acq"))],
-        "t1w": _t1w(scan, offered),
+        "t1w": _of_the_visit("t1w", scan, offered),
+        "b1": _of_the_visit("b1", scan, offered),
     }
     files = {kind: found[0] for kind, found in matching.items() if len(found) == 1}
     problems = [_several(kind, found) for kind, found in matching.items() if len(found) > 1]
@@ -78,16 +81,16 @@ def _belongs(file: str, scan: dict[str, str | None], kind: str, where_said: tupl
     return KINDS[kind](names) and same_visit and agrees and "space" not in names
 
 
-def _t1w(scan: dict[str, str | None], offered: Iterable[str]) -> list[str]:
-    """The T1-weighted images of the visit; of several, those of the scan's run."""
-    found = [f for f in offered if _belongs(f, scan, "t1w", ())]
+def _of_the_visit(kind: str, scan: dict[str, str | None], offered: Iterable[str]) -> list[str]:
+    """The files of a kind of the visit; of several, those of the scan's run."""
+    found = [f for f in offered if _belongs(f, scan, kind, ())]
     of_the_run = [f for f in found if entities(f).get("run") == scan.get("run")]
     return of_the_run if len(found) > 1 and of_the_run else found
 
 
 def _several(kind: str, found: list[str]) -> Problem:
-    what = {"mask": "one brain mask", "nuclei": "one image of labels (desc-nuclei_dseg)", "t1w": "one T1w image"}[kind]
-    return Problem(found[0], f"{what} of the scan", f"also {', '.join(found[1:])}")
+    what = {"mask": "brain mask", "nuclei": "image of labels (desc-nuclei_dseg)", "t1w": "T1w image", "b1": "B1 map"}
+    return Problem(found[0], f"one {what[kind]} of the scan", f"also {', '.join(found[1:])}")
 
 
 def _unfit(kind: str, file: str, echo: str) -> list[Problem]:
@@ -99,7 +102,7 @@ def _unfit(kind: str, file: str, echo: str) -> list[Problem]:
         return list(error.problems)
     if len(header.shape) != 3:
         return [Problem(file, "a 3-D image", f"shape {header.shape}")]
-    return _placed(header) if kind == "t1w" else grid_problems(header, reference)
+    return _placed(header) if kind in ("t1w", "b1") else grid_problems(header, reference)
 
 
 def _placed(header: Header) -> list[Problem]:

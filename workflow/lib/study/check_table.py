@@ -31,6 +31,7 @@ FACTS = {  # column of the table: its heading
     "mask": "mask",
     "nuclei": "nuclei",
     "t1w": "T1w",
+    "b1": "B1 map",
 }
 REASONS = {"PhaseUnits": "phase_units", "SliceChop": "slice_chop", "PhaseSign": "phase_sign"}  # of this column
 STATUSES = {  # the worst first: what each of them means
