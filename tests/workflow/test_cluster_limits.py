@@ -86,8 +86,8 @@ def test_a_capped_rule_asks_for_no_more_than_its_part():
     assert [rule.resources["runtime"](None, attempt=attempt, **about) for attempt in (1, 2, 3)] == [25, 50, 60]
 
 
-def test_nothing_is_asked_of_a_run_without_slurm():
-    check_cluster(SimpleNamespace(executor_plugin=SimpleNamespace(name="local")))
+def test_nothing_is_asked_of_a_run_without_slurm(tmp_path):
+    check_cluster(SimpleNamespace(executor_plugin=SimpleNamespace(name="local")), tmp_path)
 
 
 def test_a_refusal_by_sbatch_is_told_in_its_words():

@@ -21,13 +21,9 @@ import sys
 sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
 from pathlib import Path
 from workflow.lib.jobs.cluster_limits import check_cluster
-from workflow.lib.jobs.left_over import check_queue
-from workflow.lib.setup.process import refusals
 
 onstart:
-    check_queue(Path.cwd())
-    with refusals():
-        check_cluster(workflow)
+    check_cluster(workflow, Path.cwd())
 """
 FAULTS = (
     HEAD

@@ -8,7 +8,12 @@ import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from snakemake.exceptions import WorkflowError
+
+from workflow.lib.jobs.left_over import check_queue
 
 PROFILE = "workflow/profiles/slurm/profile.yaml"
 NO_LIMIT = ("UNLIMITED", "INFINITE", "NONE")
@@ -152,16 +157,20 @@ def cap(rule: Any, share: Mapping[int, float]) -> None:
     rule.resources["runtime"] = minutes
 
 
-def check_cluster(workflow: Any) -> None:
-    """Refuse a run whose jobs SLURM would refuse, and cap the time of later attempts at the limit of their partition.
+def check_cluster(workflow: Any, folder: Path) -> None:
+    """Refuse a run beside jobs of an earlier one in its folder, or one whose jobs SLURM would refuse.
 
-    Silent where no job goes to SLURM, or the cluster does not tell.
+    The time of later attempts is capped at the limit of their partition. Silent where no job goes to SLURM, or the
+    cluster does not tell.
 
     Raises
     ------
-    ValueError
+    RuntimeError
+        See `check_queue`.
+    WorkflowError
         A sentence for each setting of the profile.
     """
+    check_queue(folder)
     if workflow.executor_plugin.name != "slurm":
         return
     partitions = partitions_of(_printed("scontrol", "show", "partition", "--oneliner"))
@@ -172,7 +181,7 @@ def check_cluster(workflow: Any) -> None:
     units = units_of(workflow.dag)
     asks = [asked_by(unit) for unit in units]
     if wrong := refusals_of(asks, partitions, accounts):
-        raise ValueError("\n  ".join([f"SLURM would refuse what {PROFILE} asks for:", *wrong]))
+        raise WorkflowError("\n  ".join([f"SLURM would refuse what {PROFILE} asks for:", *wrong]))
     lowest: dict[Any, dict[int, float]] = {}
     for unit, asked in zip(units, asks, strict=True):
         for attempt, share in shares(asked, limit_of(asked, partitions)).items():
