@@ -20,15 +20,15 @@ class Folds:
 def make_folds(table: pd.DataFrame, params: Folds) -> pd.DataFrame:
     """Deal subjects into folds.
 
-    Within a group, subjects are sorted by age tercile and sex, shuffled inside each of these strata, and
-    dealt to the folds in turn; the second group continues where the first one stopped. So the sizes of folds
-    differ by at most one, and so do the shares of each group and of each stratum.
+    Within a group, subjects are sorted by age tercile (unknown ages are a stratum of their own) and sex, shuffled
+    inside each of these strata, and dealt to the folds in turn; the second group continues where the first one stopped.
+    So the sizes of folds differ by at most one, and so do the shares of each group and of each stratum.
 
     Parameters
     ----------
     table : DataFrame
         participant_id, label (1 for the positive group, 0 for the other), group (its name), age [years, text or
-        number] and sex; one row per subject.
+        number; missing where unknown] and sex; one row per subject.
     params : Folds
 
     Returns
@@ -44,9 +44,9 @@ def make_folds(table: pd.DataFrame, params: Folds) -> pd.DataFrame:
     """
     _check(table)
     age = pd.to_numeric(table["age"], errors="coerce")
-    if age.isna().any():
-        strange = table.loc[age.isna(), "age"].tolist()
-        raise ValueError(f"participants: expected numbers of years in column 'age', found {strange}")
+    if (strange := age.isna() & table["age"].notna()).any():
+        found = table.loc[strange, "age"].tolist()
+        raise ValueError(f"participants: expected numbers of years in column 'age', found {found}")
     sizes = table["label"].value_counts()
     if set(sizes.index) != {0, 1}:
         found = sorted(set(table["group"]))
@@ -61,11 +61,11 @@ def make_folds(table: pd.DataFrame, params: Folds) -> pd.DataFrame:
 
 
 def _check(table: pd.DataFrame) -> None:
-    """ValueError unless every subject occurs once and has all values that folds are stratified by."""
+    """ValueError unless every subject occurs once and has all that folds are stratified by; ages may be unknown."""
     for column in COLUMNS[:-1]:
         if column not in table:
             raise ValueError(f"participants: expected a column {column!r}, found {list(table.columns)}")
-        if table[column].isna().any():
+        if column != "age" and table[column].isna().any():
             without = table.loc[table[column].isna(), "participant_id"].tolist()
             raise ValueError(f"participants: expected a value of {column!r} for each subject, found none for {without}")
     if table["participant_id"].duplicated().any():
@@ -75,7 +75,7 @@ def _check(table: pd.DataFrame) -> None:
 
 def _deal(table: pd.DataFrame, folds: int, rng: np.random.Generator) -> np.ndarray:
     """Fold of each row: subjects in the order of label, age tercile and sex are dealt in turn."""
-    tercile = np.searchsorted(np.quantile(table["age"], [1 / 3, 2 / 3]), table["age"])
+    tercile = terciles(table["age"].to_numpy(float))
     chance = rng.permutation(len(table))
     # np.lexsort sorts by its last key first
     order = np.lexsort([chance, table["sex"].astype(str), tercile, table["label"]])
@@ -84,14 +84,22 @@ def _deal(table: pd.DataFrame, folds: int, rng: np.random.Generator) -> np.ndarr
     return fold
 
 
+def terciles(age: np.ndarray) -> np.ndarray:
+    """Third (0, 1, 2) of the known ages (n,) that each lies in; 3 where it is unknown (NaN)."""
+    known = age[~np.isnan(age)]
+    limits = np.quantile(known, [1 / 3, 2 / 3]) if len(known) else [np.inf, np.inf]
+    return np.where(np.isnan(age), 3, np.searchsorted(limits, age))
+
+
 def read_folds(path: str | Path) -> pd.DataFrame:
-    """The table that `make_folds` made."""
+    """The table that `make_folds` made; an unknown age is NaN."""
     text = {"participant_id": str, "group": str, "sex": str}
-    return pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False)
+    table = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False)
+    return table.assign(age=pd.to_numeric(table["age"], errors="coerce")) if "age" in table else table
 
 
 def ages(folds: pd.DataFrame) -> dict[str, float]:
-    """Participant → age [years]."""
+    """Participant → age [years], NaN where it is unknown."""
     return dict(zip(folds["participant_id"], folds["age"].astype(float), strict=True))
 
 

@@ -61,8 +61,8 @@ def run_facts(
 
 
 def norms(people: pd.DataFrame, stats: Sequence[str], params: Normative) -> dict | None:
-    """Normative model of the controls (label 0), see `run_facts`."""
-    controls = people[people["label"] == 0].set_index("participant_id")["age"].astype(float)
+    """Normative model of the controls (label 0) whose age is known, see `run_facts`."""
+    controls = people[people["label"] == 0].set_index("participant_id")["age"].astype(float).dropna()
     paths = {Path(path).name.split("_")[0]: path for path in stats}
     return fit_normative(controls.to_numpy(), [regional_means(paths[name]) for name in controls.index], params)
 

@@ -8,6 +8,7 @@ from qnet.evaluation.calibration import rows_of
 from qnet.evaluation.cases import Cases
 from qnet.evaluation.names import AGE_SEX, BACKGROUND
 from qnet.evaluation.statistics import auc_interval
+from qnet.folds import terciles
 
 COLUMNS = ["check", "input", "model", "stratum", "subjects", "statistic", "value", "low", "high", "flag"]
 
@@ -31,15 +32,15 @@ def partial_correlation(
 
 
 def people_of(cases: Cases, people: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Age [years] and sex (n,) of the cases; every one must have an age.
+    """Age [years, NaN where unknown] and sex (n,) of the cases.
 
     Parameters
     ----------
     people : of `qnet.evaluation.settings.read_people`
     """
-    if missing := sorted(set(cases.participants) - set(people.index[people["age"].notna()])):
+    if missing := sorted(set(cases.participants) - set(people.index)):
         raise ValueError(
-            f"participants: expected an age for every subject with predictions, found none for {missing[0]}"
+            f"participants: expected a row for every subject with predictions, found none for {missing[0]}"
         )
     rows = people.loc[cases.participants[cases.subjects]]
     return rows["age"].to_numpy(float), rows["sex"].to_numpy(str)
@@ -71,11 +72,12 @@ def told(row: dict) -> str:
 
 
 def cohort_rows(cases: Cases, age: np.ndarray, sex: np.ndarray, confidence: float) -> list[dict]:
-    """How well age alone and sex alone predict the group, without any model."""
-    labels = cases.labels
-    by_age = {"check": "age alone"} | auc_row(labels, age, confidence)
+    """How well age alone, where it is known, and sex alone predict the group, without any model."""
+    labels, known = cases.labels, ~np.isnan(age)
+    by_age = {"check": "age alone"} | auc_row(labels[known], age[known], confidence)
     if separates(by_age):
-        means = f"mean {age[labels].mean():.1f} years in the positive, {age[~labels].mean():.1f} in the negative group"
+        positive, negative = (age[known & side].mean() for side in (labels, ~labels))
+        means = f"mean {positive:.1f} years in the positive, {negative:.1f} in the negative group"
         by_age["flag"] = f"Age alone separates the groups ({told(by_age)}; {means}): a model may read age, not disease."
     commonest = max(np.unique(sex), key=lambda value: (sex == value).sum())
     by_sex = {"check": "sex alone", "stratum": f"sex {commonest}"} | auc_row(labels, sex == commonest, confidence)
@@ -104,8 +106,8 @@ def control_rows(scans: list[Cases], confidence: float) -> list[dict]:
 
 
 def strata(age: np.ndarray, sex: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
-    """Check, name and members (n,) of every age tercile and sex."""
-    tercile = np.searchsorted(np.quantile(age, [1 / 3, 2 / 3]), age)
+    """Check, name and members (n,) of every age tercile, where age is known, and sex."""
+    tercile = terciles(age)
     ages = [(f"age {age[members].min():g} to {age[members].max():g}", members)
             for members in (tercile == index for index in range(3)) if members.any()]  # fmt: skip
     found = [("within age tercile", name, members) for name, members in ages]
@@ -117,13 +119,15 @@ def model_rows(
 ) -> list[dict]:
     """One model: AUC among subjects of similar age or equal sex, and how its score correlates with group and with age.
 
-    Correlations take the rank of the score, so that saturated probabilities do not decide them.
+    Correlations take the rank of the score, so that saturated probabilities do not decide them. What needs the age is
+    computed from the subjects of known age; `subjects` counts them.
     """
     rows = [
         {"check": check, "stratum": name} | auc_row(labels[members], scores[members], confidence)
         for check, name, members in strata(age, sex)
     ]
-    ranks = rankdata(scores)
+    known = ~np.isnan(age)
+    ranks, labels, age = rankdata(scores[known]), labels[known], age[known]
     correlations = {"score and group, given age": (labels, age), "score and age, within groups": (age, labels)}
     for check, (other, given) in correlations.items():
         found = partial_correlation(ranks, other, given, confidence)

@@ -68,5 +68,4 @@ def read_people(path: str | Path) -> pd.DataFrame:
     if people["participant_id"].duplicated().any():
         twice = people.loc[people["participant_id"].duplicated(), "participant_id"].iloc[0]
         raise ValueError(f"{path}, column 'participant_id': expected each once, found {twice} twice")
-    age = pd.to_numeric(people["age"], errors="coerce")  # checked where it is needed
-    return people.assign(age=age).set_index("participant_id")
+    return people.set_index("participant_id")

@@ -1,4 +1,4 @@
-"""Where a user's own masks, labels and T1-weighted images may lie: derivative datasets, and what of them counts."""
+"""Where a user's own masks, labels and images may lie: derivative datasets, and what of them counts."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -17,6 +17,7 @@ KINDS: dict[str, Callable[[dict[str, str]], bool]] = {  # field of Scan: whether
     "mask": lambda names: names["suffix"] == "mask" and "brain" in (names.get("desc"), names.get("label")),
     "nuclei": lambda names: names["suffix"] == "dseg" and names.get("desc") == "nuclei",
     "t1w": lambda names: names["suffix"] == "T1w",
+    "b1": lambda names: names["suffix"] == "TB1map",
 }
 
 

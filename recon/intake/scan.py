@@ -48,6 +48,7 @@ class Scan:
     series : the series that is reconstructed, of two flip angles the higher
     low_flip : the series at the lower flip angle
     mask, nuclei, t1w : the user's own brain mask, labels of nuclei and T1-weighted image, which nothing replaces
+    b1 : the user's own map of the transmit field, for T1
     notes : what names and headers tell that a user must see
     """
 
@@ -57,6 +58,7 @@ class Scan:
     mask: str | None = None
     nuclei: str | None = None
     t1w: str | None = None
+    b1: str | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -9,7 +9,7 @@ from recon.intake.derivatives import IMAGES, KINDS, Offered, in_subject_folder, 
 
 MOST = 3  # files that are listed
 PLAIN = re.compile(r"[\w./+:, -]+")  # what a shell and YAML take as it is
-NAMES = {"mask": "desc-brain_mask", "nuclei": "desc-nuclei_dseg", "t1w": "T1w"}  # by field of Scan
+NAMES = {"mask": "desc-brain_mask", "nuclei": "desc-nuclei_dseg", "t1w": "T1w", "b1": "TB1map"}  # by field of Scan
 
 
 def left_aside(scan: dict[str, str | None], offered: Offered) -> Iterator[str]:
@@ -21,7 +21,7 @@ def left_aside(scan: dict[str, str | None], offered: Offered) -> Iterator[str]:
             line = f'--config "derivatives={{{named}}}"' if PLAIN.fullmatch(named) else "its folder as `derivatives`"
             yield (
                 f"{dataset} was made by {offered.datasets.aside[dataset]} (GeneratedBy) and is left aside; to use its "
-                f"masks, labels and T1w images, name it: {line}"
+                f"masks, labels and images, name it: {line}"
             )
 
 
@@ -35,6 +35,7 @@ def unused(
         "mask": [*offered.masks, *filter(is_called_mask, raw), *_of_kind("mask", offered.files)],
         "nuclei": _of_kind("nuclei", offered.files),
         "t1w": _of_kind("t1w", offered.files),
+        "b1": _of_kind("b1", offered.files),
     }
     for kind in (kind for kind in found if kind not in files):
         reasons = {file: _why_not(file, scan, kind, in_raw=file in raw) for file in found[kind]}

@@ -1,4 +1,4 @@
-"""A user's own brain mask, labels of nuclei and T1-weighted image of a scan: taken as they are, or refused."""
+"""A user's own brain mask, labels of nuclei, T1-weighted image and B1 map of a scan: taken as they are, or refused."""
 
 from collections.abc import Iterable
 
@@ -15,8 +15,9 @@ def user_files(name: str, series: Series, offered: Offered) -> tuple[dict[str, s
     """Choose what belongs to a scan.
 
     A file belongs to the scan where its name has the same subject and session, the same run or none, and the same acq
-    or none; the run of a T1-weighted image counts only where the visit has several. A name with `space-` lies in
-    another space and is left aside. Raw T1-weighted images are not taken: who wants one puts it among the derivatives.
+    or none; the run of a T1-weighted image or a B1 map counts only where the visit has several. A name with `space-`
+    lies in another space and is left aside. Raw T1-weighted images are not taken: who wants one puts it among the
+    derivatives.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ def user_files(name: str, series: Series, offered: Offered) -> tuple[dict[str, s
 
     Returns
     -------
-    files : for each of `mask`, `nuclei` and `t1w` that there is, its file
+    files : for each of `mask`, `nuclei`, `t1w` and `b1` that there is, its file
     notes : what lies there and is not used, and why; by which form a file is placed whose two forms differ
     problems : several candidates, unreadable headers, masks and labels on another grid than the echoes
     """
@@ -34,7 +35,8 @@ def user_files(name: str, series: Series, offered: Offered) -> tuple[dict[str, s
     matching = {
         "mask": [f for f in offered.files if _belongs(f, scan, "mask", ("run", "acq"))],
         "nuclei": [f for f in offered.files if _belongs(f, scan, "nuclei", ("run", "acq"))],
-        "t1w": _t1w(scan, offered.files),
+        "t1w": _of_the_visit("t1w", scan, offered.files),
+        "b1": _of_the_visit("b1", scan, offered.files),
     }
     files = {kind: found[0] for kind, found in matching.items() if len(found) == 1}
     problems = [_several(kind, found) for kind, found in matching.items() if len(found) > 1]
@@ -50,16 +52,16 @@ def _belongs(file: str, scan: dict[str, str | None], kind: str, where_said: tupl
     return KINDS[kind](names) and of_visit(names, scan) and agrees and "space" not in names
 
 
-def _t1w(scan: dict[str, str | None], offered: Iterable[str]) -> list[str]:
-    """The T1-weighted images of the visit; of several, those of the scan's run."""
-    found = [f for f in offered if _belongs(f, scan, "t1w", ())]
+def _of_the_visit(kind: str, scan: dict[str, str | None], offered: Iterable[str]) -> list[str]:
+    """The files of a kind of the visit; of several, those of the scan's run."""
+    found = [f for f in offered if _belongs(f, scan, kind, ())]
     of_the_run = [f for f in found if entities(f).get("run") == scan.get("run")]
     return of_the_run if len(found) > 1 and of_the_run else found
 
 
 def _several(kind: str, found: list[str]) -> Problem:
-    what = {"mask": "one brain mask", "nuclei": "one image of labels (desc-nuclei_dseg)", "t1w": "one T1w image"}[kind]
-    return Problem(found[0], f"{what} of the scan", f"also {', '.join(found[1:])}")
+    what = {"mask": "brain mask", "nuclei": "image of labels (desc-nuclei_dseg)", "t1w": "T1w image", "b1": "B1 map"}
+    return Problem(found[0], f"one {what[kind]} of the scan", f"also {', '.join(found[1:])}")
 
 
 def _fit(kind: str, file: str, echo: str) -> tuple[list[str], list[Problem]]:
@@ -71,7 +73,7 @@ def _fit(kind: str, file: str, echo: str) -> tuple[list[str], list[Problem]]:
         return [], list(error.problems)
     if len(header.shape) != 3:
         return [], [Problem(file, "a 3-D image", f"shape {header.shape}")]
-    return form_notes(header), _placed(header) if kind == "t1w" else grid_problems(header, reference)
+    return form_notes(header), _placed(header) if kind in ("t1w", "b1") else grid_problems(header, reference)
 
 
 def _placed(header: Header) -> list[Problem]:

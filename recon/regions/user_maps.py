@@ -1,4 +1,4 @@
-"""The user's own brain mask, labels of nuclei and T1-weighted image, as maps on the grid of the echoes."""
+"""The user's own brain mask, labels of nuclei, T1-weighted image and B1 map, as maps on the grid of the echoes."""
 
 import numpy as np
 
@@ -6,6 +6,8 @@ from recon.files.io import Volume, read_volume
 from recon.problems import IntakeError, Problem
 from recon.regions.nuclei import nucleus_labels
 from recon.regions.resample import resample, same_grid
+
+B1_RANGE = (0.3, 3.0)  # medians of a map in fractions; those of one in percent lie outside by far
 
 
 def user_mask(path: str, grid: Volume) -> np.ndarray:
@@ -55,6 +57,41 @@ def user_t1w(path: str, grid: Volume, brain: np.ndarray) -> tuple[np.ndarray, bo
     if not t1w.any():
         raise IntakeError([Problem(path, "an image of the brain in scanner coordinates", "no overlap with it")])
     return t1w, resampled
+
+
+def user_b1(path: str, grid: Volume) -> np.ndarray:
+    """Actual over nominal flip angle on `grid`.
+
+    A map holds fractions or percent. Transmit fields of heads lie between 0.5 and 1.5 up to 7 T, so the median of what
+    is above zero tells which.
+
+    Parameters
+    ----------
+    path : NIfTI file, in scanner coordinates
+    grid : Volume, the echoes
+
+    Returns
+    -------
+    (X, Y, Z) float32, 1 where the flip angle is the nominal one, zero outside the map
+
+    Raises
+    ------
+    IntakeError
+        Where the values are neither fractions nor percent, or none of them lies where the echoes are.
+    """
+    image = read_volume(path)
+    if image.data.ndim != 3:
+        raise IntakeError([Problem(path, "a 3-D image", f"shape {image.data.shape}")])
+    data = np.nan_to_num(image.data, posinf=0, neginf=0)
+    median = float(np.median(data[data > 0])) if (data > 0).any() else 0.0
+    unit = next((unit for unit in (1, 100) if B1_RANGE[0] <= median / unit <= B1_RANGE[1]), None)
+    if unit is None:
+        expected = "actual over nominal flip angle, about 1, or percent, about 100"
+        raise IntakeError([Problem(path, expected, f"a median of {median:g}")])
+    values = data if same_grid(image, grid) else resample(image, grid)
+    if not (values > 0).any():
+        raise IntakeError([Problem(path, "a B1 map in scanner coordinates where the echoes are", "none of it there")])
+    return (values / unit).astype(np.float32)
 
 
 def on_grid(path: str, grid: Volume) -> Volume:

@@ -99,10 +99,29 @@ def test_a_missing_column_is_named(tmp_path, drop, message):
         read_people(path)
 
 
-def test_everyone_with_predictions_needs_an_age(tmp_path):
+def test_everyone_with_predictions_needs_a_row(tmp_path):
+    path = tmp_path / "participants.tsv"
+    people(SUBJECTS).drop(index="sub-003").to_csv(path, sep="\t")
+    with pytest.raises(ValueError, match="a row for every subject.*sub-003"):
+        confound_table(cohort(0)[0], read_people(path), 0.95)
+
+
+def test_only_what_needs_age_leaves_out_a_subject_of_unknown_age(tmp_path):
     path = tmp_path / "participants.tsv"
     persons = people(SUBJECTS).astype({"age": object})
     persons.loc["sub-003", "age"] = "n/a"
     persons.to_csv(path, sep="\t")
-    with pytest.raises(ValueError, match="an age for every subject.*sub-003"):
-        confound_table(cohort(0)[0], read_people(path), 0.95)
+    scans = cohort(0)[0]
+    table, full = (confound_table(scans, whole, 0.95) for whole in (read_people(path), people(SUBJECTS)))
+    of_age = table["check"].isin(["age alone", "score and group, given age", "score and age, within groups"])
+    assert (table["subjects"][of_age] == len(scans[0].labels) - 1).all()
+    of_sex = ["sex alone", "within sex"]
+    assert table[table["check"].isin(of_sex)].equals(full[full["check"].isin(of_sex)].set_axis(
+        table.index[table["check"].isin(of_sex)]))  # fmt: skip
+
+
+def test_ages_that_nobody_knows_leave_the_checks_of_sex(tmp_path):
+    table = confound_table(cohort(0)[0], people(SUBJECTS).assign(age=np.nan), 0.95)
+    assert table.loc[table["check"] == "age alone", "value"].isna().all()
+    assert "within age tercile" not in set(table["check"])
+    assert table.loc[table["check"] == "sex alone", "value"].notna().all()

@@ -11,6 +11,7 @@ from qnet.folds import (
     inner_folds,
     make_folds,
     read_folds,
+    terciles,
     training_labels,
 )
 
@@ -86,7 +87,7 @@ def test_names_of_groups_stay_text_in_the_file(tmp_path, names):
     ("spoil", "message"),
     [
         (lambda t: t.drop(columns="sex"), "column 'sex'"),
-        (lambda t: t.assign(age=t["age"].where(t["participant_id"] != "sub-03")), "'age'.*sub-03"),
+        (lambda t: t.assign(sex=t["sex"].where(t["participant_id"] != "sub-03")), "'sex'.*sub-03"),
         (lambda t: t.assign(age="old"), "numbers of years.*old"),
         (lambda t: t[t["label"] == 1], "two groups.*found .'HH'."),
         (lambda t: t.assign(participant_id="sub-01"), "one row per subject"),
@@ -139,3 +140,17 @@ def test_inner_folds_are_balanced(count):
 def test_no_more_inner_folds_than_training_subjects_of_a_group():
     with pytest.raises(ValueError, match=r"inner_folds: expected 2 to 3.*outside fold 0, found 4"):
         inner_folds(dealt(2, positive=9, negative=6), 0, 4)
+
+
+def test_subjects_of_unknown_age_are_spread_over_the_folds():
+    table = cohort()
+    unknown = table["participant_id"].isin(table["participant_id"][:10])
+    folds = make_folds(table.assign(age=table["age"].where(~unknown)), Folds(folds=5, seed=0))
+    without = folds[folds["age"].isna()]
+    assert len(without) == 10 and without["fold"].value_counts().max() <= 1 + 10 // 5
+    assert folds["fold"].value_counts().max() - folds["fold"].value_counts().min() <= 1
+
+
+def test_unknown_ages_leave_the_deal_of_known_ones_as_it_was():
+    assert terciles(np.array([30.0, 40.0, 50.0, np.nan])).tolist() == [0, 1, 2, 3]
+    assert terciles(np.array([np.nan])).tolist() == [3]

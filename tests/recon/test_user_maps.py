@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recon.files.io import Volume, read_volume, write_volume
-from recon.regions.user_maps import user_labels, user_mask, user_t1w
+from recon.regions.user_maps import user_b1, user_labels, user_mask, user_t1w
 
 SHAPE = (12, 14, 10)
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
@@ -78,3 +78,29 @@ def test_an_image_elsewhere_is_refused(saved):
     with pytest.raises(ValueError, match=r"user\.nii\.gz: expected an image of the brain in scanner coordinates"):
         user_t1w(path, GRID, np.ones(SHAPE, bool))
     assert read_volume(path).data.all()
+
+
+@pytest.mark.parametrize("unit", [1, 100])
+def test_a_b1_map_in_fractions_or_percent_is_the_same_factor(saved, unit):
+    b1 = np.random.default_rng(0).uniform(0.6, 1.3, SHAPE).astype(np.float32)
+    np.testing.assert_allclose(user_b1(saved(b1 * unit), GRID), b1, rtol=1e-6)
+
+
+def test_a_coarse_b1_map_is_moved_to_the_echoes(saved):
+    coarse = np.full((8, 8, 8), 0.9, np.float32)
+    moved = user_b1(saved(coarse, np.diag([4.0, 4.0, 4.0, 1.0])), GRID)
+    np.testing.assert_allclose(moved[1:-1, 1:-1, 1:8], 0.9, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 9.0, 1200.0])
+def test_a_b1_map_in_other_units_is_refused(saved, value):
+    path = saved(np.full(SHAPE, value, np.float32))
+    with pytest.raises(ValueError, match=rf"expected actual over nominal flip angle.*found a median of {value:g}"):
+        user_b1(path, GRID)
+
+
+def test_a_b1_map_elsewhere_is_refused(saved):
+    elsewhere = AFFINE.copy()
+    elsewhere[:3, 3] = 500
+    with pytest.raises(ValueError, match="expected a B1 map in scanner coordinates where the echoes are"):
+        user_b1(saved(np.ones(SHAPE, np.float32), elsewhere), GRID)

@@ -57,6 +57,7 @@ SlurmdParameters=config_overrides
 {nodes}
 PartitionName=main Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
 PartitionName=gpu Nodes=n1 MaxTime=INFINITE State=UP
+PartitionName=short Nodes=n[1-2] MaxTime=12 State=UP
 """
 
 

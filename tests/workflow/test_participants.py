@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from benchmarks.planning import bids
+from qnet.folds import read_folds
 from recon.problems import IntakeError
 from tests.workflow.conftest import TINY, snakemake
 from workflow.lib.home import HOME
@@ -187,12 +188,19 @@ def test_a_run_takes_groups_that_are_coded_by_numbers(project, tmp_path):
 # other groups in the table
 
 
-def test_a_third_group_is_told_once_with_what_to_write(path):
-    path.write_text(TABLE + "sub-05\t70\tF\tPD\n")
+def test_a_third_group_beside_the_two_that_are_named_takes_part_in_the_maps_alone(path):
+    path.write_text(TABLE + "sub-05\tn/a\tn/a\tPD\nsub-06\t40\tF\tPD\n")
+    result = found(path, folds=2, subjects=[*SUBJECTS, "sub-05"])
+    assert result.problems == {} and result.notes == {}
+    assert result.maps_only == {"sub-05": "group PD is neither HC nor HH"}
+
+
+def test_a_third_group_without_one_of_the_two_is_told_once_with_what_to_write(path):
+    path.write_text(TABLE.replace("HH", "PDD") + "sub-05\t70\tF\tPD\n")
     assert told(path) == (
-        f"{path}: expected the two groups HC and HH in column `group`, found HC (2), HH (2), PD (1): name two groups, "
+        f"{path}: expected the two groups HC and HH in column `group`, found HC (2), PD (1), PDD (2): name two groups, "
         "or list which labels count; other labels get maps only, "
-        'for example --config "participants={negative_labels: [HC], positive_labels: [HH]}"'
+        'for example --config "participants={negative_labels: [HC], positive_labels: [PD]}"'
     )
     assert told(path, "sub-05") == "" and not found(path, subjects=[*SUBJECTS, "sub-05"]).maps_only
 
@@ -237,9 +245,8 @@ def test_a_good_table_passes(path):
     ("old", "new", "subject", "message"),
     [
         ("60\tF\tHH", "60\tF\tn/a", "sub-02", "sub-02: expected a group in column `group`, found no value"),
-        ("60\tF", "n/a\tF", "sub-02", "sub-02: expected a number of years in column `age`, found no value"),
         ("60\tF", "sixty\tF", "sub-02", "sub-02: expected a number of years in column `age`, found sixty"),
-        ("60\tF", "89+\tF", "sub-02", "a number of years in column `age`, found 89+: write the number alone"),
+        ("60\tF", "89 +\tF", "sub-02", "sub-02: expected a number of years in column `age`, found 89 +"),
         ("60\tF", "-1\tF", "sub-02", "sub-02: expected a number of years in column `age`, found -1"),
         ("60\tF", "inf\tF", "sub-02", "sub-02: expected a number of years in column `age`, found inf"),
         ("60\tF", "60\tn/a", "sub-02", "sub-02: expected a value in column `sex`, found no value"),
@@ -261,13 +268,26 @@ def test_problems_are_told_by_subject(path, old, new, subject, message):
     assert found(path).problems.keys() <= {"sub-01", "sub-02", "sub-2x", "02"}
 
 
+@pytest.mark.parametrize("age", ["n/a", "", "89+", "90+"])
+def test_an_unknown_age_bars_nobody_from_the_diagnosis(tmp_path, path, age):
+    path.write_text(TABLE.replace("60", age))
+    result = found(path, folds=2)
+    assert result.problems == {} and result.maps_only == {}
+    assert result.notes.keys() == {"sub-02"}
+    assert f"no number of years in column `age` ({age or 'n/a'}): what needs age" in result.notes["sub-02"]
+    cfg = {"folds": {"folds": 2, "seed": 0}, "participants": SETTINGS, "subjects": SUBJECTS}
+    folds_script.main(str(path), str(tmp_path / "folds.tsv"), cfg)
+    assert "sub-02\t1\tHH\tn/a\tF" in (tmp_path / "folds.tsv").read_text()
+    assert read_folds(tmp_path / "folds.tsv")["age"].isna().tolist() == [False, True, False, False]
+
+
 def test_a_row_without_a_name_is_a_problem_of_the_table(path):
     path.write_text(TABLE + "n/a\t60\tF\tHH\n")
     assert "expected sub- followed by letters or digits in column `participant_id`, found no value" in told(path)
 
 
 def test_a_subject_with_a_problem_does_not_fill_a_group(path):
-    path.write_text(TABLE.replace("60", "n/a"))
+    path.write_text(TABLE.replace("60", "sixty"))
     assert "expected at least 2 usable subjects in each group (folds), found HC (2), HH (1)" in told(path, folds=2)
 
 

@@ -20,10 +20,10 @@ HEAD = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
 from pathlib import Path
-from workflow.lib.jobs.left_over import check_queue
+from workflow.lib.jobs.cluster_limits import check_cluster
 
 onstart:
-    check_queue(Path.cwd())
+    check_cluster(workflow, Path.cwd())
 """
 FAULTS = (
     HEAD
@@ -59,6 +59,26 @@ rule quick_or_slow:  # 0 ends at once
     shell:
         "echo {wildcards.i} >> started; [ {wildcards.i} = 0 ] || until [ -e go ]; do sleep 0.2; done; "
         "echo $SLURM_JOB_ID > {output}"
+"""
+)
+TWICE = (
+    HEAD
+    + """
+rule all:
+    input: "b.txt"
+    localrule: True
+
+rule a:  # fails at first
+    output: "a.txt"
+    group: "both"
+    resources: round=lambda wildcards, attempt: attempt
+    shell: "[ {resources.round} -gt 1 ] && touch {output}"
+
+rule b:
+    input: "a.txt"
+    output: "b.txt"
+    group: "both"
+    shell: "touch {output}"
 """
 )
 SMALL = ["--default-resources", "mem_mb=600 * attempt", "runtime=5", "slurm_partition=main", "slurm_account=test"]
@@ -145,6 +165,28 @@ def test_jobs_come_back_after_a_kill_for_memory_a_cancel_and_a_lost_node(cluster
     assert [job.state for job in table["lost"]] == ["NODE_FAIL", "COMPLETED"]
     assert table["lost"][1].node != node_of["lost"]
     wait_until(lambda: len(cluster.idle_nodes()) == 2, 60, "the lost node is not back")
+
+
+def test_a_group_asks_for_no_more_time_than_its_partition_gives(cluster, small):
+    folder, before = small(TWICE), cluster.jobs()
+    grow = ["--default-resources", "mem_mb=600", "runtime=5 * attempt", "slurm_partition=short", "slurm_account=test"]
+    Run(cluster, folder, *grow).succeed()
+    assert [job.state for job in new_jobs(cluster, before)] == ["FAILED", "COMPLETED"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (["runtime=5", "slurm_partition=long"], "`slurm_partition: long` of group both: expected a partition of this"),
+        (["runtime=7", "slurm_partition=short"], "`runtime` of group both: expected at most 12 minutes, the limit of"),
+    ],
+)
+def test_what_slurm_would_refuse_ends_the_run_before_a_job(cluster, small, asked, sentence):
+    folder, before = small(TWICE), cluster.jobs()
+    run = Run(cluster, folder, "--default-resources", "mem_mb=600", "slurm_account=test", *asked)
+    assert run.wait() != 0
+    assert sentence in run.text and "Traceback" not in run.text
+    assert new_jobs(cluster, before) == []
 
 
 def waiting_run(cluster: Cluster, folder: Path) -> tuple[Run, list[Job]]:

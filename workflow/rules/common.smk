@@ -7,7 +7,7 @@ from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from workflow.lib.jobs.left_over import check_queue
+from workflow.lib.jobs.cluster_limits import check_cluster
 from workflow.lib.jobs.watch import Watch
 from workflow.lib.planning.sizes import expected_seconds
 from workflow.lib.planning.stale import tell_stale
@@ -17,13 +17,14 @@ from workflow.lib.report.model_card import NEEDED
 from workflow.lib.run import Run
 from workflow.lib.setup.inputs import Inputs, joined, made_from, made_last
 from workflow.lib.setup.learning_inputs import LearningInputs, only_simulated
-from workflow.lib.setup.process import prepare_process, refusals
+from workflow.lib.setup.process import prepare_process, refusals, understood
 from workflow.lib.study.names import FOLDER, SCAN
 from workflow.lib.study.simulated import planned_images, planned_sidecars
 from workflow.lib.study.verdict import failed
 
 prepare_process()
 with refusals():
+    config = understood(config, workflow)
     RUN = Run.of(config, first_look=workflow.is_main_process, cores=workflow.resource_settings.cores)
 INPUTS, LEARNING = Inputs(RUN), LearningInputs(RUN)
 if workflow.is_main_process:

@@ -226,6 +226,7 @@ rule t1_map:
         magnitude=rules.prepare_echoes.output.magnitude_4d,
         low_flip=INPUTS.of_series("low_flip", "files"),
         sidecars=INPUTS.of_series("low_flip", "sidecars"),
+        b1=INPUTS.user_file("b1"),
         r2star=R2STAR,
         mask=rules.brain_mask.output.mask,
         acquisition=rules.prepare_echoes.output.acquisition,
@@ -242,6 +243,7 @@ rule t1_map:
         mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/t1_map.py"),
+        user=INPUTS.user_link("b1"),
     script:
         "../scripts/t1_map.py"
 

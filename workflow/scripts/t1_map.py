@@ -1,12 +1,23 @@
-"""First echoes at two flip angles → T1 [s] and PD maps."""
+"""First echoes at two flip angles, and the user's B1 map → T1 [s] and PD maps."""
+
+import numpy as np
 
 from recon.acquisition import Acquisition
 from recon.files.bids import raw_uri
-from recon.files.io import read_mask, read_volume, write_volume
+from recon.files.io import Volume, read_mask, read_volume, write_volume
 from recon.intake.read import first_magnitude
 from recon.intake.series import series_of
 from recon.relaxation.t1 import t1_map
 from workflow.lib.jobs.job import job
+
+
+def _b1(path: str | None, echoes: Volume) -> np.ndarray | float:
+    """Actual over nominal flip angle; 1 where there is no map."""
+    if path is None:
+        return 1.0
+    from recon.regions.user_maps import user_b1  # loads interpolation, which nothing else needs here
+
+    return user_b1(path, echoes)
 
 
 def main(
@@ -18,15 +29,20 @@ def main(
     t1: str,
     pd: str,
     r2star: str | None = None,
+    b1: str | None = None,
+    user: str | None = None,
 ) -> None:
+    """`user`: BIDS URI of `b1`."""
     echoes, facts, brain = read_volume(magnitude), Acquisition.read(acquisition), read_mask(mask)
     series = series_of(low_flip, sidecars)
     low, high = first_magnitude(series).data, echoes.data[..., 0]
     flips_deg = (float(series.facts[0]["FlipAngle"]), facts.flip_angle_deg)
     r2star_hz = read_volume(r2star).data if r2star else None
     timing = {"tr_s": facts.tr_s, "te_s": facts.te_s[0]}
-    fit = t1_map(low, high, brain, r2star_hz=r2star_hz, flips_deg=flips_deg, **timing)
-    about = {"SkullStripped": True, "Sources": (*map(raw_uri, series.files), *facts.sources)}
+    factor = _b1(b1, echoes)
+    fit = t1_map(low, high, brain, r2star_hz=r2star_hz, flips_deg=flips_deg, **timing, b1=factor)
+    sources = (*map(raw_uri, series.files), *facts.sources, *filter(None, [user]))
+    about = {"SkullStripped": True, "Sources": sources, "B1Corrected": b1 is not None}
     about["FlipAngle"] = list(flips_deg)
     write_volume(t1, fit.t1_s, echoes, {"Description": "longitudinal relaxation time T1", "Units": "s", **about})
     note = {} if r2star else {"Note": "weighted by the R2* decay until the echo: a single echo gives no R2*"}
@@ -36,4 +52,4 @@ def main(
 
 if __name__ == "__main__":
     with job(snakemake):
-        main(**snakemake.input, **snakemake.output)
+        main(**snakemake.input, **snakemake.output, user=snakemake.params.user)

@@ -3,10 +3,12 @@
 import argparse
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +18,18 @@ from recon.intake.dicom.converter import find_converter, run_converter
 from recon.intake.dicom.folders import subject_folders, visits
 from recon.intake.dicom.images import Pair, read_images
 from recon.intake.dicom.series import NO_SERIES, Skipped, choose, labels
+from recon.intake.dicom.source import (
+    Changes,
+    Record,
+    Source,
+    changes,
+    converter_version,
+    keep_times,
+    recorded,
+    remember,
+    remembered,
+    source_of,
+)
 from recon.intake.dicom.stage import READY, Staged, stage
 from recon.intake.dicom.verify import is_lossy, lossy_parts, lost_echoes, misplaced, unproven, with_own_times
 from recon.intake.dicom.working_folder import working_folder
@@ -39,6 +53,14 @@ class Found(NamedTuple):
 Converted = tuple[list[Found], list[Skipped], list[Problem]]
 
 
+class Tools(NamedTuple):
+    """What converts: path and version of dcm2niix, and the fingerprint of the code here, where a workflow knows it."""
+
+    converter: str
+    version: str
+    code: str | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
     """What became of one subject.
@@ -51,6 +73,7 @@ class Conversion:
     skipped : the other series and why
     problems : why the subject was refused; then nothing of it was written
     already_there : the subject was in the dataset before, and was left alone
+    note : what has changed since an earlier conversion, or why it could not be asked
     """
 
     subject: str
@@ -59,13 +82,15 @@ class Conversion:
     skipped: tuple[Skipped, ...] = ()
     problems: tuple[Problem, ...] = ()
     already_there: bool = False
+    note: str = ""
 
     def __str__(self) -> str:
         return "\n".join([self._headline(), *self._details()])
 
     def _headline(self) -> str:
         outcome = "already there, not changed" if self.already_there else f"{len(self.series)} series"
-        return f"{self.subject} (folder {printable(self.folder)}): {'refused' if self.problems else outcome}"
+        because = f" ({self.note})" if self.note else ""
+        return f"{self.subject} (folder {printable(self.folder)}): {'refused' if self.problems else outcome}{because}"
 
     def _details(self) -> list[str]:
         found = [
@@ -85,15 +110,23 @@ def _echoes(count: int) -> str:
 
 
 def convert(
-    dicom_dir: Path, bids_dir: Path, progress: Callable[[Conversion], None] = lambda done: None
+    dicom_dir: Path,
+    bids_dir: Path,
+    progress: Callable[[Conversion], None] = lambda done: None,
+    code: str | None = None,
 ) -> tuple[Conversion, ...]:
     """Convert every subject of `dicom_dir` into `bids_dir`, each whole or not at all.
+
+    A subject that is already there is left alone while its DICOM files and what converts them are those of before,
+    and converted anew when they have changed. Refused are a change where files have only vanished, and one of a subject
+    that was edited by hand.
 
     Parameters
     ----------
     dicom_dir : folder of one folder a subject (`<label>/` or `<label>/ses-*/`), or of the DICOM files of one subject
-    bids_dir : BIDS dataset, made where absent; subjects that it holds are left alone
+    bids_dir : BIDS dataset, made where absent; subjects that came otherwise are left alone
     progress : called with each subject when it is done
+    code : fingerprint of the code of the conversion, whose change converts anew; None: not asked
 
     Raises
     ------
@@ -103,40 +136,94 @@ def convert(
     """
     dicom_dir, bids_dir = Path(dicom_dir), Path(bids_dir)
     folders, converter = subject_folders(dicom_dir, bids_dir), find_converter()
+    tools = Tools(converter, converter_version(converter), code)
     bids_dir.mkdir(parents=True, exist_ok=True)
     done = []
     for label, folder in folders.items():
-        done.append(_convert_subject(label, folder, bids_dir, converter))
+        done.append(_convert_subject(label, folder, bids_dir, tools))
         progress(done[-1])
     if any(conversion.series for conversion in done):
         _describe(bids_dir)
     return tuple(done)
 
 
-def _convert_subject(label: str, folder: Path, bids_dir: Path, converter: str) -> Conversion:
-    """Convert all visits into a temporary folder of the dataset, and rename the result when all went well."""
-    subject, target = f"sub-{label}", bids_dir / f"sub-{label}"
-    if target.exists():
-        return Conversion(subject=subject, folder=folder.name, already_there=True)
-    written: Converted = [], [], []
+def vanished(dicom_dir: Path, bids_dir: Path) -> tuple[Conversion, ...]:
+    """A refusal of every subject of the dataset that was converted and has no DICOM folder any more.
+
+    Raises
+    ------
+    IntakeError
+        As `convert`.
+    """
+    here = {f"sub-{label}" for label in subject_folders(dicom_dir, bids_dir)}
+    return tuple(_without_folder(dicom_dir, bids_dir / name) for name in recorded(bids_dir) if name not in here)
+
+
+def _without_folder(dicom_dir: Path, target: Path) -> Conversion:
+    found = f"none: put it back, or to go on without it: rm -r {shlex.quote(str(target))}"
+    problem = Problem(str(dicom_dir), f"the folder that {target.name} was converted from", found)
+    return Conversion(subject=target.name, folder="none", problems=(problem,))
+
+
+def _convert_subject(label: str, folder: Path, bids_dir: Path, tools: Tools) -> Conversion:
+    """Convert a subject that is not there yet, or whose folder has changed since."""
+    target = bids_dir / f"sub-{label}"
+    done = partial(Conversion, subject=target.name, folder=folder.name)
     try:
-        with working_folder(bids_dir) as temporary:
-            written = _convert_visits(subject, folder, temporary, converter)
-            if not written[2]:
-                os.rename(temporary / subject, target)
+        known = remembered(bids_dir, target.name) if target.exists() else None
+        if target.exists() and known is None:
+            return done(already_there=True, note=f"no record of its DICOM files; {_anew(target)}")
+        source = source_of(folder, tools.version, tools.code, known.source if known else None)
+        found = changes(known.source, source) if known else None
+        if known and found is not None:
+            if not found:
+                now = replace(source, code=known.source.code)  # with the times that files have now
+                remember(bids_dir, target.name, replace(known, source=now))
+                return done(already_there=True)
+            edited = known.edited(target)
+            if edited and not found.of_files:
+                return done(already_there=True, note=f"edited by hand, so not converted anew: {found}")
+            if forbidden := _against(found, known, edited, folder, target):
+                return done(problems=forbidden)
+        series, skipped, problems = _convert_whole(folder, target, source, tools.converter)
     except IntakeError as error:
-        written[2].extend(error.problems)
+        return done(problems=error.problems)
     except OSError as error:  # without its path, which may hold a name
-        found = error.strerror or "a disk error"
-        written[2].append(Problem(folder.name, "files that can be read and written", found))
-    series, skipped, problems = written
-    return Conversion(
-        subject=subject,
-        folder=folder.name,
-        series=() if problems else tuple(series),
-        skipped=tuple(skipped),
-        problems=tuple(problems),
-    )
+        reason = error.strerror or "a disk error"
+        return done(problems=(Problem(folder.name, "files that can be read and written", reason),))
+    note = f"converted anew: {found}" if found else ""
+    return done(series=() if problems else tuple(series), skipped=tuple(skipped), problems=tuple(problems), note=note)
+
+
+def _against(found: Changes, known: Record, edited: list[str], folder: Path, target: Path) -> tuple[Problem, ...]:
+    """What forbids to convert a subject anew whose folder has changed."""
+    if found.only_gone:
+        expected = f"all {len(known.source.files)} files that {target.name} was converted from"
+        return (Problem(folder.name, expected, f"{found.gone} gone: put them back, or {_anew(target)}"),)
+    if edited:
+        expected = f"files as they were converted, since its DICOM folder has changed ({found})"
+        there = f"{len(edited)} edited by hand, as {edited[0]}: keep a copy, then {_anew(target)}"
+        return (Problem(str(target), expected, there),)
+    return ()
+
+
+def _anew(target: Path) -> str:
+    """What to type so that a subject is converted from what its folder holds now."""
+    return f"to convert anew: rm -r {shlex.quote(str(target))}"
+
+
+def _convert_whole(folder: Path, target: Path, source: Source, converter: str) -> Converted:
+    """Convert all visits into a temporary folder of the dataset, and rename the result when all went well."""
+    with working_folder(target.parent) as temporary:
+        written = _convert_visits(target.name, folder, temporary, converter)
+        if not written[2]:
+            made = temporary / target.name
+            if target.exists():
+                keep_times(target, made)
+                os.rename(target, temporary / "before")
+            remember(target.parent, target.name, Record.of(source, made))
+            os.rename(made, target)
+        return written
 
 
 def _convert_visits(subject: str, folder: Path, temporary: Path, converter: str) -> Converted:

@@ -36,13 +36,15 @@ def told(folder, name="sub-01", **keywords) -> str:
         ("desc-nuclei_dseg.nii.gz", "nuclei"),
         ("T1w.nii.gz", "t1w"),
         ("desc-preproc_T1w.nii.gz", "t1w"),
+        ("TB1map.nii.gz", "b1"),
+        ("acq-famp_TB1map.nii", "b1"),
     ],
 )
 def test_files_in_a_derivative_dataset(dataset, name, field):
     path = add(dataset, f"{MINE}_{name}")
     scan = index(dataset)[0]["sub-01"]
-    assert {key: getattr(scan, key) for key in ("mask", "nuclei", "t1w")} == {
-        "mask": None, "nuclei": None, "t1w": None, field: path,
+    assert {key: getattr(scan, key) for key in ("mask", "nuclei", "t1w", "b1")} == {
+        "mask": None, "nuclei": None, "t1w": None, "b1": None, field: path,
     }  # fmt: skip
 
 

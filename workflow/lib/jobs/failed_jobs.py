@@ -2,9 +2,23 @@
 
 import logging
 
+from snakemake.jobs import GroupJob
+
 from workflow.lib.jobs.error_record import read_error, read_since
 from workflow.lib.jobs.failures import Failure, how_it_ended, job_name, last_words
 from workflow.lib.jobs.listener import Listener, Screen, failed_command
+
+GROUP_MESSAGE = "group_message"
+
+
+def keep_group_messages() -> None:
+    """Let the record of a failed group carry why it failed: Snakemake tells that of single jobs, and drops it here."""
+    drops = GroupJob.log_error
+
+    def log_error(self: GroupJob, msg: str | None = None, **about: object) -> None:
+        drops(self, msg, **about | {GROUP_MESSAGE: msg})
+
+    GroupJob.log_error = log_error
 
 
 class FailedJobs(Listener):
@@ -51,8 +65,10 @@ class FailedJobs(Listener):
         told = [job for job in jobs if read_error(next(iter(job.log), None), job.created)]
         begun = [job for job in jobs if logs[job.jobid] and not read_since(job.benchmark, job.created)]
         guilty = (told or begun)[:1]
+        first = (guilty or jobs)[0]
         label = guilty[0].rule_name if guilty else f"group {record.groupid}"
-        self._add(tuple(sorted(logs)), (guilty or jobs)[0], label, "", record.aux_logs)
+        end = how_it_ended(getattr(record, GROUP_MESSAGE, None) or "")
+        self._add(tuple(sorted(logs)), first, label, end, record.aux_logs)
 
     def _add(self, ids: tuple[int, ...], job: logging.LogRecord, label: str, end: str, cluster_logs: list) -> None:
         """Note a failed attempt of `ids`, in which `job` has failed, and say so."""

@@ -15,16 +15,20 @@ BATCHES = {
     "pretrain_encoder": "pretrain.batch_size",
     "train_scan_model": "train_scan_model.batch_size",
 }
+REFUSED = "refused"  # by sbatch: there never was a job
 # how Snakemake and SLURM say that a job was ended from outside, which it cannot say itself
 ENDED = {
+    REFUSED: re.compile(r"refused by sbatch"),
     DISK: re.compile(r"No space left on device|Disk quota exceeded"),
     TIME: re.compile(r"DUE TO TIME LIMIT|TIMEOUT"),
     MEMORY: re.compile(r"SIGKILL|status 137|Killed|[Oo]ut.of.memory|OUT_OF_ME|oom[-_ ]kill|memory limit"),
     CANCELLED: re.compile(r"SIGINT|SIGTERM|status 130|status 143|CANCELLED|NODE_FAIL"),
 }
+SBATCH = re.compile(r"sbatch failed\. The error message was '(.*?)'\.\n|submission failed with exception: (.*)", re.S)
 ADVICE = {
     DISK: "free disk space, or make the folder in the message writable",
     CANCELLED: "it was cancelled; nothing needs fixing",
+    REFUSED: "correct the line of the SLURM profile that asks for it, see docs/how-to/cluster.md",
     DATA: "correct this input first; until then the job fails in the same way",
 }
 RESUME = "Run the same command again to resume; finished jobs are kept."
@@ -95,7 +99,12 @@ def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
 
 
 def how_it_ended(message: str) -> str:
-    """`killed by SIGKILL`, `exit status 1`, or SLURM's sentence about a job's state; nothing if no such words occur."""
+    """`killed by SIGKILL`, `exit status 1`, what sbatch said to refuse a job, or SLURM's sentence about its state.
+
+    Nothing if no such words occur.
+    """
+    if found := SBATCH.search(message):
+        return f"refused by sbatch: {' '.join((found[1] or found[2]).replace('sbatch: error: ', '').split())}"
     if found := re.search(r"died with <Signals\.(\w+)", message):
         return f"killed by {found[1]}"
     if found := re.search(r"exit status \d+", message):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from workflow.lib.jobs.failed_jobs import FailedJobs
+from workflow.lib.jobs.failed_jobs import FailedJobs, keep_group_messages
 from workflow.lib.jobs.failures import summary
 from workflow.lib.jobs.listener import Curtain, Screen
 from workflow.lib.jobs.page_warnings import told
@@ -34,6 +34,7 @@ class Watch:
         self.listens = not (terminal is None or settings.dryrun or settings.verbose or quiet & {"progress", "all"})
         if not self.listens:
             return
+        keep_group_messages()
         self.screen = Screen(terminal.stream)
         self.jobs, self.progress = FailedJobs(self.screen), Progress(self.screen, costs)
         for listener in (self.jobs, self.progress):

@@ -30,6 +30,11 @@ def code(script: str, *data: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def digest(fingerprints: dict[str, str]) -> str:
+    """One hash of what `code` gives."""
+    return _hash(repr(sorted(fingerprints.items())).encode())
+
+
 @cache
 def fingerprint(file: str) -> tuple[str, tuple[str, ...]]:
     """Hash of a file's syntax tree without docstrings, and the project files that it imports."""

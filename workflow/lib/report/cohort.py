@@ -63,10 +63,19 @@ def describe(people: pd.DataFrame) -> dict[str, object]:
     about: dict[str, object] = {"n": len(people)}
     if "age" in people:
         age = pd.to_numeric(people["age"], errors="coerce")
-        about["age"] = f"{age.mean():.1f} ± {age.std():.1f} ({age.min():.0f} to {age.max():.0f})"
+        about["age"] = _ages(age)
     if "sex" in people:
         about["sex"] = counts(people["sex"].value_counts().sort_index().to_dict())
     return about
+
+
+def _ages(age: pd.Series) -> str:
+    """Mean, SD and range of the ages [years] that are known, and how many are not."""
+    unknown = int(age.isna().sum())
+    if unknown == len(age):
+        return "unknown"
+    known = f"{age.mean():.1f} ± {age.std():.1f} ({age.min():.0f} to {age.max():.0f})"
+    return f"{known}; {unknown} unknown" if unknown else known
 
 
 def by_group(people: pd.DataFrame) -> dict[str, dict]:

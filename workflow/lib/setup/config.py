@@ -12,11 +12,17 @@ Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the compiled one takes
 
 
 @cache
+def schema_of(path: Path) -> dict:
+    """A JSON schema in a YAML file."""
+    return yaml.load(path.read_text(encoding="utf-8"), Loader)
+
+
+@cache
 def validator(schema: Path):
     """The validator of a JSON schema in a YAML file."""
     from jsonschema import Draft202012Validator  # only the process that a user starts checks the configuration
 
-    return Draft202012Validator(yaml.load(schema.read_text(encoding="utf-8"), Loader))
+    return Draft202012Validator(schema_of(schema))
 
 
 def check(*configs: dict) -> None:

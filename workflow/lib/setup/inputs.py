@@ -84,7 +84,7 @@ class Inputs:
         return files
 
     def user_file(self, kind: str) -> Function:
-        """Input function: the user's own `mask`, `nuclei` or `t1w` of a scan, or nothing."""
+        """Input function: the user's own `mask`, `nuclei`, `t1w` or `b1` of a scan, or nothing."""
         return lambda wildcards: getattr(self.scan_of(wildcards), kind) or []
 
     def user_link(self, kind: str) -> Function:

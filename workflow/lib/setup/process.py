@@ -2,10 +2,14 @@
 
 import gc
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from snakemake.exceptions import WorkflowError
+
+from workflow.lib.setup.command_line import check_repeated, with_words
 
 ENVIRONMENT = {
     "NO_ET": "1",  # these packages ask the network for news unless told not to
@@ -23,6 +27,36 @@ def prepare_process() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     gc.set_threshold(50_000, 20, 50)  # a plan makes millions of objects that stay; looking for waste took a seventh
+
+
+def understood(config: Mapping, workflow: Any) -> Mapping:
+    """The configuration as the user's command means it, after a look at what Snakemake would lose or cannot do.
+
+    Raises
+    ------
+    ValueError
+        The command cannot be followed.
+    """
+    if workflow.is_main_process:
+        check_repeated(sys.argv)
+        check_storage(workflow.storage_settings.default_storage_provider)
+    return with_words(config, workflow.config_settings.config_args or ())
+
+
+def check_storage(provider: str | None) -> None:
+    """Refuse a storage provider: logs, checksums and the check of the data need paths that all jobs share.
+
+    Raises
+    ------
+    ValueError
+        One is named.
+    """
+    if provider:
+        raise ValueError(
+            f"--default-storage-provider {provider}: expected none, since results are files on a disk that all nodes "
+            "share. For fast scratch on a node run the whole workflow there and copy its results back, see "
+            "docs/how-to/cluster.md: snakemake --directory $TMPDIR/run …"
+        )
 
 
 @contextmanager

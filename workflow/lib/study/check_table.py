@@ -33,6 +33,7 @@ FACTS = {  # column of the table: its heading
     "mask": "mask",
     "nuclei": "nuclei",
     "t1w": "T1w",
+    "b1": "B1 map",
 }
 REASONS = {  # decision: the column that it explains
     "MainField": "b0_tesla",

@@ -1,4 +1,4 @@
-"""Checks of participants.tsv before any job: every diagnosed subject has a row, an age, a sex and one of two groups."""
+"""Checks of participants.tsv before any job: every diagnosed subject has a row, a sex and one of two groups."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ import yaml
 from recon.problems import IntakeError, Problem
 from workflow.lib.home import HOME
 from workflow.lib.setup.config import validator
-from workflow.lib.study.participants import Group, Participants, named, read_participants
+from workflow.lib.study.participants import UNKNOWN_AGE, Group, Participants, named, read_participants
 
 SCHEMA = HOME / "workflow" / "schemas" / "participants.schema.yaml"
 Problems = dict[str, list[Problem]]
@@ -25,6 +25,7 @@ class Enrolment:
     ----------
     problems : what keeps subjects out, by subject, and under "" what is wrong with the table as a whole
     maps_only : why a subject takes part in the maps alone where nothing is wrong: its group does not count
+    notes : what is said of a subject that takes part
     labels : label by subject, as the file has it
     has_groups : whether there is a table that says more than who took part, as the one that DICOM conversion begins
         does not
@@ -32,6 +33,7 @@ class Enrolment:
 
     problems: Problems
     maps_only: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     has_groups: bool = True
 
@@ -81,6 +83,7 @@ def _missing_columns(path: Path, raw: pd.DataFrame, columns: Participants) -> It
     for name, column in columns.columns.items():
         if column not in raw:
             setting = "" if name == "participant_id" else f" (participants.{name}_column)"
+            setting += ", n/a where it is unknown" if name == "age" else ""
             yield Problem(str(path), f"a column `{column}`{setting}", f"{', '.join(raw.columns)}{hint}")
 
 
@@ -98,16 +101,26 @@ def _of_rows(
     problems: Problems = {}
     for subject, problem in found:
         problems.setdefault(subject, []).append(problem)
+    named_two = columns.lists or all(counted["group"].isin(group.labels).any() for group in columns.groups)
     wrong = (
         [_unknown_groups(path, table, columns)]
-        if aside.any() and not columns.lists
+        if aside.any() and not named_two
         else _few(path, counted[~counted["participant_id"].isin(problems)], columns.groups, folds)
     )
     if wrong:
         problems[""] = problems.get("", []) + wrong
-    others = set(table["participant_id"][aside]) - set(problems) if columns.lists else set()
-    notes = {s: f"group {labels[s]} is in neither list of labels" for s in subjects if s in others}
-    return Enrolment(problems=problems, maps_only=notes, labels=labels)
+    others = set(table["participant_id"][aside]) - set(problems) if named_two else set()
+    sides = "in neither list of labels" if columns.lists else f"neither {' nor '.join(columns.sides)}"
+    maps_only = {s: f"group {labels[s]} is {sides}" for s in subjects if s in others}
+    return Enrolment(problems=problems, maps_only=maps_only, notes=_ages(counted, subjects, columns), labels=labels)
+
+
+def _ages(counted: pd.DataFrame, subjects: Sequence[str], columns: Participants) -> dict[str, str]:
+    """A note for every diagnosed subject whose age is no number, as BIDS allows it."""
+    ages = counted[counted["participant_id"].isin(subjects)].set_index("participant_id")["age"].fillna("n/a")
+    unknown = ages[ages.str.fullmatch(f"n/a|{UNKNOWN_AGE}")]
+    without = "what needs age (confounding by age, norms of controls) leaves the subject out, the diagnosis does not"
+    return {s: f"no number of years in column `{columns.age_column}` ({age}): {without}" for s, age in unknown.items()}
 
 
 def _presence(
@@ -134,19 +147,13 @@ def _contents(path: Path, counted: pd.DataFrame, columns: Participants) -> Itera
             name = error.path[0]
             expected = f"{rules[name]['description']} in column `{columns.columns[name]}`"
             where = f"{path}, {subject}" if subject else str(path)
-            yield subject, Problem(where, expected, _label(row[name]) if name == "participant_id" else _cell(row[name]))
+            shown = _label(row[name]) if name == "participant_id" else row[name]
+            yield subject, Problem(where, expected, shown or "no value")
 
 
-def _label(text: str | None) -> str:
+def _label(text: str | None) -> str | None:
     """A participant_id that is none, as a message shows it: what to write where only the prefix lacks."""
-    return f"{text}: write sub-{text}" if text and re.fullmatch("[0-9A-Za-z]+", text) else _cell(text)
-
-
-def _cell(text: str | None) -> str:
-    """What a cell holds, as a message shows it."""
-    if text is None:
-        return "no value"
-    return f"{text}: write the number alone" if re.fullmatch(r"[0-9]+\+", text) else text  # BIDS allows 89+
+    return f"{text}: write sub-{text}" if text and re.fullmatch("[0-9A-Za-z]+", text) else text
 
 
 def _unknown_groups(path: Path, table: pd.DataFrame, columns: Participants) -> Problem:

@@ -6,7 +6,7 @@ contents) costs seconds a scan; a small JSON file a scan remembers it until a fi
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,17 +86,26 @@ def take_in(
 
 
 def with_problems(intake: Intake, problems: dict[str, list[Problem]]) -> Intake:
-    """The same dataset, where further subjects, or under "" the whole dataset, have problems."""
+    """The same dataset, where further subjects, or under "" the whole dataset, have problems; their scans go."""
     if not problems:
         return intake
+    known = {record.name: record for record in intake.records}
+    found = by_scan(problems, known)
+    records = [_worse(known.get(name, Record(name=name)), found.get(name, [])) for name in {**known, **found}]
     return Intake(
-        scans=intake.scans,
-        records=[*intake.records, *(_record(name, None, found) for name, found in problems.items())],
-        problems=merged(intake.problems, problems),
+        scans={name: scan for name, scan in intake.scans.items() if name not in found},
+        records=records,
+        problems=merged(intake.problems, found),
     )
 
 
-def by_scan(problems: dict[str, list[Problem]], scans: dict[str, Scan]) -> dict[str, list[Problem]]:
+def _worse(record: Record, problems: list[Problem]) -> Record:
+    """A row with further problems."""
+    record = replace(record, problems=(*record.problems, *problems))
+    return replace(record, status=status(record, "stop"))
+
+
+def by_scan(problems: dict[str, list[Problem]], scans: Collection[str]) -> dict[str, list[Problem]]:
     """The problems of a subject or a visit as problems of each of its scans, where it has any."""
     owners = {name: [scan for scan in scans if f"{scan}_".startswith(f"{name}_")] or [name] for name in problems}
     return merged(*({owner: found for owner in owners[name]} for name, found in problems.items()))

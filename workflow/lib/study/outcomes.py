@@ -70,14 +70,16 @@ def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
 
 
 def _user_problems(scan: Scan) -> list[Problem]:
-    """What is wrong with the voxels of the user's own mask and labels."""
+    """What is wrong with the voxels of the user's own mask, labels and B1 map."""
     from recon.regions.user_maps import (  # SciPy, which a dataset that was checked before does not need
+        user_b1,
         user_labels,
         user_mask,
     )
 
     problems: list[Problem] = []
-    for read, path in ((user_mask, scan.mask), (user_labels, scan.nuclei)):
+    b1 = scan.b1 if scan.low_flip else None  # nothing else reads it
+    for read, path in ((user_mask, scan.mask), (user_labels, scan.nuclei), (user_b1, b1)):
         try:
             if path:
                 read(path, _grid(scan.series.files[0]))

@@ -14,6 +14,7 @@ import pandas as pd
 from recon.problems import IntakeError, Problem
 
 MISSING = ("n/a", "")
+UNKNOWN_AGE = r"[0-9]+\+"  # 89+: BIDS hides ages that would identify
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ def to_diagnose(path: str | Path, settings: Mapping, subjects: list[str]) -> pd.
     Returns
     -------
     DataFrame
-        participant_id, label (0 for controls, 1 for patients), group (its name), age and sex, in the order of the file.
+        participant_id, label (0 for controls, 1 for patients), group (its name), age (None where it is unknown) and
+        sex, in the order of the file.
 
     Raises
     ------
@@ -168,7 +170,8 @@ def to_diagnose(path: str | Path, settings: Mapping, subjects: list[str]) -> pd.
         found = sorted({str(group) for group in table["group"][label.isna()]})
         raise ValueError(f"{path}: expected {' or '.join(columns.sides)} as group, found {', '.join(found)}")
     names = label.map(dict(enumerate(group.name for group in columns.groups)))
-    return table.assign(label=label.astype(int), group=names)
+    age = table["age"].where(~table["age"].str.fullmatch(UNKNOWN_AGE, na=False), None)
+    return table.assign(label=label.astype(int), group=names, age=age)
 
 
 def ages_of(participants: str | Path, age_column: str) -> dict[str, float]:

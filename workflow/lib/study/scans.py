@@ -12,7 +12,7 @@ def files_of(scan: Scan) -> list[str]:
     """Every file that a scan is made from: images, sidecars and what the user added."""
     series = [part for part in (scan.series, scan.low_flip) if part]
     of_series = [file for part in series for file in (*part.files, *part.sidecars)]
-    return [*of_series, *filter(None, (scan.mask, scan.nuclei, scan.t1w))]
+    return [*of_series, *filter(None, (scan.mask, scan.nuclei, scan.t1w, scan.b1))]
 
 
 def number_of_echoes(scans: Collection[Scan], where: str) -> int:

@@ -5,11 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from recon.files.io import read_json, write_json
 from recon.intake.decide import PrepareEchoes
-from recon.intake.dicom.convert import Conversion, convert
+from recon.intake.dicom.convert import Conversion, convert, vanished
+from recon.intake.dicom.source import FOLDER
 from recon.intake.scan import Scan
 from recon.intake.select import EVERYTHING, Select
 from recon.problems import IntakeError, Problem
+from workflow.lib.record.provenance import code, digest
 from workflow.lib.report.cohort import flow
 from workflow.lib.setup.paths import Paths, user_datasets
 from workflow.lib.study.check_table import Record, text, write_all
@@ -19,6 +22,9 @@ from workflow.lib.study.intake import take_in, with_problems
 from workflow.lib.study.participants import Participants
 from workflow.lib.study.simulated import planned_scans
 from workflow.lib.study.verdict import exclude, in_study, must_stop, not_diagnosed
+
+CONVERSION = "recon/intake/dicom/convert.py"
+REFUSED = FOLDER / "refused.json"  # subjects of the DICOM folder that a running workflow must not use
 
 
 class CheckError(ValueError):
@@ -124,20 +130,41 @@ def own_data(
     """The user's data as `own_study` finds them, converted first where they are DICOM; ValueError for two sources."""
     if cfg["bids_dir"] and cfg["dicom_dir"]:
         raise ValueError("config: expected bids_dir or dicom_dir, found both")
-    converts = cfg["dicom_dir"] and first_look  # in a dry run too: there is nothing else to plan from
-    refused = from_dicom(Path(cfg["dicom_dir"]), bids_dir) if converts else {}
+    refused = {}
+    if cfg["dicom_dir"]:  # in a dry run too: there is nothing else to plan from
+        refused = from_dicom(Path(cfg["dicom_dir"]), bids_dir) if first_look else refused_before(bids_dir)
     return own_study(cfg, paths, bids_dir, chi_echoes, workers, first_look, refused)
 
 
 def from_dicom(dicom_dir: Path, bids_dir: Path) -> dict[str, list[Problem]]:
-    """Convert the subjects of a DICOM folder that `bids_dir` does not hold yet; problems by subject (`sub-01`)."""
+    """Convert the subjects of a DICOM folder that `bids_dir` does not hold yet or that have changed.
+
+    Returns
+    -------
+    dict
+        Problems by subject (`sub-01`); of a subject that was converted before, too, which then must not be used.
+    """
     try:
-        done = convert(dicom_dir, bids_dir, _tell)
+        gone = vanished(dicom_dir, bids_dir)
+        for conversion in gone:
+            _tell(conversion)
+        done = [*gone, *convert(dicom_dir, bids_dir, _tell, digest(code(CONVERSION)))]
     except IntakeError as error:
         return {"": list(error.problems)}
-    return {conversion.subject: list(conversion.problems) for conversion in done if conversion.problems}
+    refused = {conversion.subject: list(conversion.problems) for conversion in done if conversion.problems}
+    if refused or (bids_dir / REFUSED).is_file():
+        plain = {name: [problem.as_dict() for problem in problems] for name, problems in refused.items()}
+        write_json(bids_dir / REFUSED, plain)
+    return refused
+
+
+def refused_before(bids_dir: Path) -> dict[str, list[Problem]]:
+    """What `from_dicom` returned in the process that a user started, for the jobs of its run."""
+    file = bids_dir / REFUSED
+    found = read_json(file) if file.is_file() else {}
+    return {name: [Problem(**problem) for problem in problems] for name, problems in found.items()}
 
 
 def _tell(conversion: Conversion) -> None:
-    if not conversion.already_there:
+    if conversion.note or not conversion.already_there:
         print(f"dicom: {conversion}", file=sys.stderr, flush=True)

@@ -65,6 +65,7 @@ def in_study(
             record,
             group=table.labels.get(subject, ""),
             maps_only=table.maps_only.get(subject, ""),
+            notes=(*record.notes, *filter(None, [table.notes.get(subject)])),
             facts=record.facts | echoes,
             table_problems=tuple(table_problems.get(subject, ())),
         )

@@ -1,0 +1,128 @@
+"""What SLURM would refuse is refused before the first job; what it refuses all the same is told in its words."""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+from snakemake.resources import Resource
+
+from workflow.lib.jobs.cluster_limits import Asked, cap, check_cluster, minutes_of, partitions_of, refusals_of, shares
+from workflow.lib.jobs.failures import REFUSED, Failure, advice, how_it_ended
+from workflow.lib.setup.process import check_storage
+
+PARTITIONS = """\
+PartitionName=main AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL Default=YES MaxTime=UNLIMITED State=UP
+PartitionName=short AllowAccounts=ALL MaxTime=01:00:00 State=UP
+PartitionName=gpu AllowAccounts=lab,other DenyAccounts=bad MaxTime=1-00:00:00 State=UP
+"""
+SBATCH = """SLURM sbatch failed. The error message was 'sbatch: error: Batch job submission failed: Requested time \
+limit is invalid (missing or exceeds some limit)'.
+    sbatch call:
+        sbatch --parsable -t 360 --wrap="exit status 1"
+"""
+
+
+def asked(partition="main", account="lab", minutes=10) -> Asked:
+    """Minutes at the first of three attempts."""
+    times = tuple(minutes * attempt for attempt in (1, 2, 3)) if minutes else ()
+    return Asked(name="group scan", partition=partition, account=account, minutes=times)
+
+
+def refused(accounts=(), **asks) -> list[str]:
+    return refusals_of([asked(**asks)], partitions_of(PARTITIONS), frozenset(accounts))
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("UNLIMITED", None), ("01:00:00", 60), ("2-12:30:00", 3630), ("30:00", 30), ("1-0", 1440)]
+)
+def test_times_of_slurm_are_minutes(text, minutes):
+    assert minutes_of(text) == minutes
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        {}, {"minutes": 10**6}, {"partition": None}, {"partition": "short", "minutes": 60}, {"accounts": ["lab"]},
+        {"partition": "gpu", "minutes": 1440}, {"partition": "short,gpu", "minutes": 1440}, {"minutes": 0},
+    ],
+)  # fmt: skip
+def test_what_the_cluster_gives_passes(asks):
+    assert refused(**asks) == []
+
+
+@pytest.mark.parametrize(
+    ("asks", "sentence"),
+    [
+        ({"partition": "long"}, "`slurm_partition: long` of group scan: expected a partition of this cluster (main, s"),
+        ({"accounts": ["a", "b"]}, "`slurm_account: lab`: expected an account of yours (a, b)"),
+        (
+            {"partition": "gpu", "account": "me"},
+            "`slurm_account: me` of group scan: expected an account that partition g",
+        ),
+        (
+            {"partition": "gpu", "account": "bad"},
+            "`slurm_account: bad` of group scan: expected an account that partition",
+        ),
+        (
+            {"partition": "short", "minutes": 61},
+            "`runtime` of group scan: expected at most 60 minutes, the limit of part",
+        ),
+    ],
+)
+def test_what_the_cluster_refuses_is_one_sentence(asks, sentence):
+    (found,) = refused(**asks)
+    assert found.startswith(sentence)
+
+
+def test_later_attempts_get_the_part_that_the_limit_leaves():
+    assert shares(asked(minutes=25), 60) == {3: 0.8}
+    assert shares(asked(minutes=20), 60) == shares(asked(), None) == {}
+
+
+def test_a_capped_rule_asks_for_no_more_than_its_part():
+    rule = SimpleNamespace(resources={"runtime": Resource("runtime", lambda wildcards, attempt: 25 * attempt)})
+    cap(rule, {3: 0.8})
+    about = {"input": [], "threads": 1, "rulename": "scan", "async_run": None}
+    assert [rule.resources["runtime"](None, attempt=attempt, **about) for attempt in (1, 2, 3)] == [25, 50, 60]
+
+
+def test_nothing_is_asked_of_a_run_without_slurm(tmp_path):
+    check_cluster(SimpleNamespace(executor_plugin=SimpleNamespace(name="local")), tmp_path)
+
+
+def test_a_refusal_by_sbatch_is_told_in_its_words():
+    words = how_it_ended(SBATCH)
+    expected = "Batch job submission failed: Requested time limit is invalid (missing or exceeds some limit)"
+    assert words == f"refused by sbatch: {expected}"
+    failure = Failure(rule="brain_mask", name="", attempts=1, end=words, record=None, text="", log=None)
+    assert failure.kind == REFUSED and failure.message == words and "profile" in advice(failure)
+
+
+def test_the_message_of_a_group_reaches_the_listener(monkeypatch):
+    from snakemake.jobs import GroupJob
+
+    from workflow.lib.jobs.failed_jobs import GROUP_MESSAGE, FailedJobs, keep_group_messages
+
+    heard, said = [], []
+    monkeypatch.setattr(GroupJob, "log_error", lambda self, msg=None, **about: heard.append(about))
+    keep_group_messages()
+    GroupJob.log_error(None, SBATCH)
+    assert heard == [{GROUP_MESSAGE: SBATCH}]
+    jobs = FailedJobs(SimpleNamespace(say=said.append))
+    begun = {
+        "rule_name": "brain_mask",
+        "wildcards": {"scan": "sub-01"},
+        "log": [],
+        "benchmark": None,
+        "resources": None,
+    }
+    jobs.jobs[4] = SimpleNamespace(jobid=4, created=0.0, **begun)
+    record = logging.makeLogRecord({"job_error_info": [{"jobid": 4}], "groupid": "scan", "aux_logs": [], **heard[0]})
+    jobs.on_group_error(record)
+    assert said == [f"failed: group scan of sub-01, attempt 1: {how_it_ended(SBATCH)}"]
+
+
+def test_a_storage_provider_is_refused_with_a_way():
+    check_storage(None)
+    with pytest.raises(ValueError, match="--default-storage-provider fs: expected none"):
+        check_storage("fs")

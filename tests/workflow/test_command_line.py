@@ -1,0 +1,80 @@
+"""A value of `--config` means what it would mean in a configuration file; none of them is lost."""
+
+import pytest
+
+from tests.workflow.warm import command, listed_jobs
+from workflow.lib.setup.command_line import check_repeated, value_of, with_words
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("dataset=2024", "2024"),
+        ("dataset=007", "007"),
+        ("dataset=1e3", "1e3"),
+        ("dataset=true", "true"),
+        ("bids_dir=null", None),
+        ("bids_dir=", None),
+        ("bids_dir=/data/a study #2 {x}", "/data/a study #2 {x}"),
+        ("model='null'", "null"),
+        ("prepare_echoes={phase_range: [-4096, 4095.5]}", {"phase_range": [-4096, 4095.5]}),
+        ("prepare_echoes={'phase_range': null, 'phase_sign': -1}", {"phase_range": None, "phase_sign": -1}),
+        ("unwrap_phase={align_echoes: false, trim_echo: 3}", {"align_echoes": False, "trim_echo": 3}),
+        ("train_image_model={learning_rate: 3e-4}", {"learning_rate": 3e-4}),
+        ("participants={positive_label: 1, negative_label: no}", {"positive_label": 1, "negative_label": "no"}),
+        ("participants={positive_labels: [010, '1', 1.5]}", {"positive_labels": ["010", "1", 1.5]}),
+        ("select={participants: [01, 02], filters: {run: 1}}", {"participants": ["01", "02"], "filters": {"run": 1}}),
+        ("derivatives=/data/masks", "/data/masks"),
+        ("derivatives={masks: /data/1, T1: /data/2}", {"masks": "/data/1", "T1": "/data/2"}),
+        ("variants={few: {folds: {folds: 3}}}", {"few": {"folds": {"folds": 3}}}),
+    ],
+)
+def test_a_value_is_what_the_schema_allows_in_its_place(word, value):
+    key, _, text = word.partition("=")
+    found = value_of(key, text)
+    assert found == value and repr(found) == repr(value)
+
+
+def test_a_value_that_nothing_allows_stays_for_the_schema_to_refuse():
+    assert value_of("folds", "{folds: many}") == {"folds": "many"}
+
+
+def test_brackets_that_do_not_close_are_refused():
+    with pytest.raises(ValueError, match=r"expected YAML as --config folds, found \{folds: 3"):
+        value_of("folds", "{folds: 3")
+
+
+def test_words_change_their_keys_alone():
+    config = {"folds": {"folds": "3", "seed": 0}, "dataset": 7, "runs": {"seeds": ["1"]}}
+    words = ["folds={folds: 3}", "dataset=007", "runs={seeds: [1, 2]}"]
+    assert with_words(config, words) == {"folds": {"folds": 3, "seed": 0}, "dataset": "007", "runs": {"seeds": [1, 2]}}
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--config", "a=1", "--cores", "2", "--config", "b=x y", "--", "maps"], "--config a=1 'b=x y'"),
+        (["-C", "a=1", "--config=b=2"], "--config a=1 b=2"),
+        (["-Ca=1", "-C", "b=2", "c=3"], "--config a=1 b=2 c=3"),
+        (["--configfile", "x.yaml", "--configfiles", "y.yaml"], "--configfile x.yaml y.yaml"),
+    ],
+)
+def test_an_option_given_twice_is_refused_with_the_words_that_work(words, line):
+    with pytest.raises(ValueError, match=f"found it 2 times: write {line}$"):
+        check_repeated(words)
+
+
+def test_options_given_once_pass():
+    check_repeated(["--configfile", "x.yaml", "y.yaml", "--config", "a=1", "b=2", "-c", "2", "-C=1"][:-1])
+
+
+def test_a_plan_takes_settings_inside_sections(project):
+    few = ["simulate={subjects: 4, te_s: [0.005, 0.015]}", "folds={folds: 2}", "prepare_echoes={phase_range: [-4, 4]}"]
+    status, text = command(project, "snakemake", "-n", "--cores", "1", "--config", "dataset=2024", *few, "--", "maps")
+    assert status == 0, text[-2000:]
+    assert listed_jobs(text)["prepare_echoes"] == 4
+
+
+def test_a_plan_refuses_a_second_config_before_anything_else(project):
+    status, text = command(project, "snakemake", "-n", "--cores", "1", "--config", "dataset=a", "--config", "model=b")
+    assert status == 1 and "write --config dataset=a model=b" in text
