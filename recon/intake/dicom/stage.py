@@ -16,6 +16,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from recon.intake.dicom.bytes import archive_kind, sources
+from recon.intake.dicom.decode import decoded
 from recon.intake.dicom.frames import GROUPS, PLAIN, BrokenHeader, File, Frame, read_file
 from recon.intake.dicom.repeats import repeated
 from recon.intake.layout import PARTS
@@ -200,7 +201,7 @@ def _native(file: File) -> np.ndarray:
     content = _content(file)
     if file.missing:
         return np.zeros((len(file.frames), content.Rows, content.Columns), f"<u{content.BitsAllocated // 8}")
-    pixels = content.pixel_array
+    pixels = decoded(file.source.path) if file.syntax.is_compressed else content.pixel_array
     return pixels.reshape(-1, *pixels.shape[-2:]).astype(pixels.dtype.newbyteorder("<"), copy=False)
 
 
