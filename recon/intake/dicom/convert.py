@@ -173,9 +173,9 @@ def _convert_subject(label: str, folder: Path, bids_dir: Path, tools: Tools) -> 
         known = remembered(bids_dir, target.name) if target.exists() else None
         if target.exists() and known is None:
             return done(already_there=True, note=f"no record of its DICOM files; {_anew(target)}")
-        source = source_of(folder, tools.version, tools.code, known.source if known else None)
-        found = changes(known.source, source) if known else None
-        if known and found is not None:
+        source, note = source_of(folder, tools.version, tools.code, known.source if known else None), ""
+        if known:
+            found = changes(known.source, source)
             if not found:
                 now = replace(source, code=known.source.code)  # with the times that files have now
                 remember(bids_dir, target.name, replace(known, source=now))
@@ -183,15 +183,15 @@ def _convert_subject(label: str, folder: Path, bids_dir: Path, tools: Tools) -> 
             edited = known.edited(target)
             if edited and not found.of_files:
                 return done(already_there=True, note=f"edited by hand, so not converted anew: {found}")
-            if forbidden := _against(found, known, edited, folder, target):
-                return done(problems=forbidden)
+            if against := _against(found, known, edited, folder, target):
+                return done(problems=against)
+            note = f"converted anew: {found}"
         series, skipped, problems = _convert_whole(folder, target, source, tools.converter)
     except IntakeError as error:
         return done(problems=error.problems)
     except OSError as error:  # without its path, which may hold a name
         reason = error.strerror or "a disk error"
         return done(problems=(Problem(folder.name, "files that can be read and written", reason),))
-    note = f"converted anew: {found}" if found else ""
     return done(series=() if problems else tuple(series), skipped=tuple(skipped), problems=tuple(problems), note=note)
 
 
