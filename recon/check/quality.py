@@ -12,7 +12,7 @@ from recon.regions.localize import THIN_MM, THIN_SLAB, WHITE_MATTER
 BRAIN_ML = (900.0, 2000.0)  # plausible volume of an adult brain mask
 # age [years] → mean volume over that of adults: at birth Holland, JAMA Neurol 71:1266 (2014); growth of 101 % in the
 # first year and 15 % in the second: Knickmeyer, J Neurosci 28:12176 (2008); at 6 years: Lenroot and Giedd, Neurosci
-# Biobehav Rev 30:718 (2006)
+# Biobehav Rev 30:718 (2006); straight lines between them, and up to adult size at 10 years
 GROWTH = {0.0: 0.33, 1.0: 0.67, 2.0: 0.77, 6.0: 0.95, 10.0: 1.0}
 SHARE, SPREAD = "share of the mask with χ [%]", "SD of χ [ppm]"
 WHITE, RESIDUAL = "mean χ of white matter [ppm]", "residual of the field [ppm]"
