@@ -75,8 +75,8 @@ def _dataset(bids_dir: Path, select: Select) -> tuple[list[str], list[str]]:
         raise IntakeError([Problem(str(bids_dir), "a BIDS folder (config bids_dir)", "none")])
     names = _names(bids_dir)
     folders = [p for name in names if name.startswith("sub-") and os.path.isdir(p := os.path.join(bids_dir, name))]
-    unnamed = [name for name in names if not name.startswith("sub-") and _has_images(os.path.join(bids_dir, name))]
-    unnamed = [name for name in unnamed if not folders or select.takes_subject(name)]
+    unnamed = [name for name in names if not name.startswith("sub-") and (found := _anat(os.path.join(bids_dir, name)))
+               and (not folders or (_are_of(name, found) and select.takes_subject(name)))]  # fmt: skip
     if not folders or unnamed:
         raise IntakeError([Problem(str(bids_dir), "sub-* folders", _without_prefix(unnamed) or "none")])
     wanted = [folder for folder in folders if select.takes_subject(os.path.basename(folder))]
@@ -85,13 +85,19 @@ def _dataset(bids_dir: Path, select: Select) -> tuple[list[str], list[str]]:
     return wanted, _sidecars(str(bids_dir), names)
 
 
-def _has_images(folder: str) -> bool:
-    """Whether a folder looks like that of a subject, whatever its name."""
+def _anat(folder: str) -> list[str]:
+    """The anat folders of what looks like a subject or its sessions, whatever its name."""
     try:
         inside = [folder, *(entry.path for entry in os.scandir(folder) if entry.name.startswith("ses-"))]
     except OSError:
-        return False
-    return any(os.path.isdir(os.path.join(place, "anat")) for place in inside)
+        return []
+    return [anat for place in inside if os.path.isdir(anat := os.path.join(place, "anat"))]
+
+
+def _are_of(subject: str, folders: Iterable[str]) -> bool:
+    """Whether files in some folders are named after the folder of the subject: it was not put aside under this name."""
+    beginnings = (f"{subject}_", f"sub-{subject}_")
+    return any(name.startswith(beginnings) for folder in folders for name in os.listdir(folder))
 
 
 def _without_prefix(names: Sequence[str]) -> str:

@@ -63,8 +63,8 @@ def raw_images(folder: Path) -> list[str]:
 def run_rules(images: list[str], out: Path) -> list[Path]:
     """The scripts of the rules from echoes to nuclei, in order; the images that they wrote."""
     at = {name: str(out / f"sub-01/anat/sub-01_{name}.nii.gz") for name in (
-        "magnitude", "phase", "mask", "unwrapped", "reliable", "field", "precision", "local", "eroded", "chi_echoes",
-        "r2star", "misfit", "Chimap", "t1w", "dseg", "box",
+        "magnitude", "phase", "mask", "unwrapped", "reliable", "singular", "field", "precision", "local", "eroded",
+        "chi_echoes", "r2star", "misfit", "Chimap", "t1w", "dseg", "box",
     )}  # fmt: skip
     facts = str(out / "acquisition.json")
     sidecars = [image.replace(".nii.gz", ".json") for image in images]
@@ -72,12 +72,12 @@ def run_rules(images: list[str], out: Path) -> list[Path]:
     prepare_echoes.main(images, sidecars, at["magnitude"], at["phase"], facts, defaults("prepare_echoes"))
     brain_mask.main(**signal, mask=at["mask"], cfg=defaults("brain_mask") | {"tool": "builtin", "erode_mm": 0.0})
     unwrap_phase.main(
-        **signal, phase=at["phase"], mask=at["mask"], unwrapped=at["unwrapped"], reliable=at["reliable"], threads=1,
-        cfg=defaults("unwrap_phase"),
+        **signal, phase=at["phase"], mask=at["mask"], unwrapped=at["unwrapped"], reliable=at["reliable"],
+        singular=at["singular"], threads=1, cfg=defaults("unwrap_phase"),
     )  # fmt: skip
     field_mapping.main(
-        **signal, unwrapped=at["unwrapped"], reliable=at["reliable"], field=at["field"], precision=at["precision"],
-        cfg=defaults("field_mapping"),
+        **signal, unwrapped=at["unwrapped"], reliable=at["reliable"], singular=at["singular"], field=at["field"],
+        precision=at["precision"], cfg=defaults("field_mapping"),
     )  # fmt: skip
     local_field.main(
         at["field"], at["reliable"], facts, at["local"], at["eroded"], defaults("local_field"), 1, at["magnitude"]

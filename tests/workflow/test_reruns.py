@@ -155,7 +155,7 @@ CODE = {  # file: rules that run it
     "recon/unwrap/stage.py": ["unwrap_phase", "methods"],
     "recon/field/stage.py": ["field_mapping", "methods"],
     "recon/background/sources.py": ["local_field", "methods"],
-    "recon/relaxation/decay.py": ["r2star_map", "methods"],
+    "recon/relaxation/decay.py": ["r2star_map", "unwrap_phase", "methods"],
     "recon/inversion/division.py": ["dipole_inversion", "methods"],
     "recon/combine.py": ["combine_echoes", "methods"],
     "recon/relaxation/t1.py": ["t1w_map"],

@@ -96,11 +96,14 @@ def test_nothing_runs_again(tiny, run):
 
 
 @pytest.mark.parametrize(
-    "edit", [replaced("41\tF\tHH", "41\tF\tHC"), replaced("41\tF\tHH", "51\tF\tHH")], ids=["group", "age"]
+    ("edit", "pages"),
+    [(replaced("41\tF\tHH", "41\tF\tHC"), {}), (replaced("41\tF\tHH", "51\tF\tHH"), {"subject_page": 1})],
+    ids=["group", "age"],
 )
-def test_a_subjects_group_or_age_reruns_the_learning_only(tiny, bids, run, edit):
+def test_a_subjects_group_or_age_reruns_the_learning_only(tiny, bids, run, edit, pages):
+    """An age also makes the subject's page anew, which judges the size of the brain by it."""
     with edited(bids / "participants.tsv", edit):
-        assert planned_jobs(tiny, *run) == jobs(after("folds"), 6)
+        assert planned_jobs(tiny, *run) == jobs(after("folds"), 6) | pages
 
 
 def test_a_new_subject_is_added_beside_the_old_ones(tiny, bids, run):

@@ -282,6 +282,13 @@ def test_folders_without_sub_are_told_so(tmp_path, others, inside):
     )
 
 
+def test_a_subject_that_was_put_aside_under_another_name_is_none(tmp_path):
+    write_series(tmp_path, SINGLE_STEM)
+    write_series(tmp_path / "away" / "anat", "sub-02")
+    scans, wrong = index(tmp_path)
+    assert list(scans) == ["sub-01"] and wrong == {}
+
+
 def test_more_than_two_series_are_listed(tmp_path):
     for acq in ("a", "b", "c"):
         write_series(tmp_path, f"{SINGLE_STEM}_acq-{acq}")

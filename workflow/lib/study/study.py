@@ -4,10 +4,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recon.files.io import read_json, write_json
 from recon.intake.decide import PrepareEchoes
-from recon.intake.dicom.convert import Conversion, convert, vanished
 from recon.intake.dicom.source import FOLDER
 from recon.intake.scan import Scan
 from recon.intake.select import EVERYTHING, Select
@@ -22,6 +22,9 @@ from workflow.lib.study.intake import take_in, with_problems
 from workflow.lib.study.participants import Participants
 from workflow.lib.study.simulated import planned_scans
 from workflow.lib.study.verdict import exclude, in_study, must_stop, not_diagnosed
+
+if TYPE_CHECKING:
+    from recon.intake.dicom.convert import Conversion
 
 CONVERSION = "recon/intake/dicom/convert.py"
 REFUSED = FOLDER / "refused.json"  # subjects of the DICOM folder that a running workflow must not use
@@ -144,6 +147,8 @@ def from_dicom(dicom_dir: Path, bids_dir: Path) -> dict[str, list[Problem]]:
     dict
         Problems by subject (`sub-01`); of a subject that was converted before, too, which then must not be used.
     """
+    from recon.intake.dicom.convert import convert, vanished  # what reads DICOM is loaded where there is some
+
     try:
         gone = vanished(dicom_dir, bids_dir)
         for conversion in gone:
@@ -165,6 +170,6 @@ def refused_before(bids_dir: Path) -> dict[str, list[Problem]]:
     return {name: [Problem(**problem) for problem in problems] for name, problems in found.items()}
 
 
-def _tell(conversion: Conversion) -> None:
+def _tell(conversion: "Conversion") -> None:
     if conversion.note or not conversion.already_there:
         print(f"dicom: {conversion}", file=sys.stderr, flush=True)
