@@ -13,7 +13,7 @@ from workflow.lib.jobs.job import job
 
 def _b1(path: str | None, echoes: Volume) -> np.ndarray | float:
     """Actual over nominal flip angle; 1 where there is no map."""
-    if path is None:
+    if not path:
         return 1.0
     from recon.regions.user_maps import user_b1  # loads interpolation, which nothing else needs here
 
@@ -42,7 +42,7 @@ def main(
     factor = _b1(b1, echoes)
     fit = t1_map(low, high, brain, r2star_hz=r2star_hz, flips_deg=flips_deg, **timing, b1=factor)
     sources = (*map(raw_uri, series.files), *facts.sources, *filter(None, [user]))
-    about = {"SkullStripped": True, "Sources": sources, "B1Corrected": b1 is not None}
+    about = {"SkullStripped": True, "Sources": sources, "B1Corrected": bool(b1)}
     about["FlipAngle"] = list(flips_deg)
     write_volume(t1, fit.t1_s, echoes, {"Description": "longitudinal relaxation time T1", "Units": "s", **about})
     note = {} if r2star else {"Note": "weighted by the R2* decay until the echo: a single echo gives no R2*"}
