@@ -34,6 +34,7 @@ class PrepareEchoes:
     phase_sign: str | int
     phase_range: Sequence[float] | None
     slice_chop: str
+    phase_filter: str
 
     def __post_init__(self) -> None:
         ends = self.phase_range
@@ -77,7 +78,7 @@ def decide(
     units = _phase_units(series, examined, params)
     offsets = _slice_offsets(series, first, last, units.value)
     chop, filled = _slices(series, first, units.value, params, offsets.value)
-    filtered = _phase_filter(series, last, units.value, chop.value, offsets.value, voxel_size_mm)
+    filtered = _phase_filter(series, last, units.value, chop.value, offsets.value, voxel_size_mm, params.phase_filter)
     sign = phase_sign(params.phase_sign, vendor_of(series.facts[0]))
     decided: dict[str, Decision[Any]] = {
         "MainField": main_field(series.facts),
@@ -210,6 +211,7 @@ def _phase_filter(
     chop: int | None,
     offsets: int | None,
     voxel_size_mm: Sequence[float],
+    setting: str,
 ) -> Decision[bool]:
     """Whether the phase may be filtered, from the last echo. A filter would have taken offsets of slices away."""
     if offsets is not None:
@@ -218,4 +220,5 @@ def _phase_filter(
     if chop is not None:
         signal *= alternation(signal.shape, chop)
     where = name_of(series.images[1][last.echo])
-    return phase_filter(spread(signal, voxel_size_mm), series.facts[last.echo], series.te_s[last.echo], where)
+    found = spread(signal, voxel_size_mm)
+    return phase_filter(found, series.facts[last.echo], series.te_s[last.echo], where, setting)

@@ -27,6 +27,8 @@ LEAST_RAD = 0.1  # of spread, that a head shows at any field but for the shortes
 WORDS = {"FILTERED", "FILTEREDPHASE", "HIGHPASS", "HP", "HPF", "HOMODYNE", "SWI", "SWIP", "SWAN"}  # of ImageType
 EXPORT = "export the phase of the gradient echo itself, with phase filter, SWI and homodyne processing switched off"
 
+NO_HEAD = 'of what is no head, as a phantom: --config "prepare_echoes={phase_filter: note}"'
+
 
 class Spread(NamedTuple):
     """Spread of the phase [rad] between blocks and within them."""
@@ -83,7 +85,7 @@ def filter_words(facts: Mapping) -> set[str]:
     return WORDS & set(re.split("[^A-Z]+", told.upper().replace("FILTERED_PHASE", "FILTEREDPHASE")))
 
 
-def phase_filter(found: Spread | None, facts: Mapping, te_s: float, where: str) -> Decision[bool]:
+def phase_filter(found: Spread | None, facts: Mapping, te_s: float, where: str, setting: str) -> Decision[bool]:
     """Whether phase may be filtered; where it surely is, it is refused.
 
     Parameters
@@ -92,6 +94,7 @@ def phase_filter(found: Spread | None, facts: Mapping, te_s: float, where: str) 
     facts : its sidecar
     te_s : its echo time [s]
     where : file for messages
+    setting : "refuse" or "note", config `prepare_echoes.phase_filter`; what is no head may vary as filtered heads do
 
     Raises
     ------
@@ -104,8 +107,8 @@ def phase_filter(found: Spread | None, facts: Mapping, te_s: float, where: str) 
         note = f"the phase may be filtered: {said}, and too few voxels to see it; if so, {EXPORT}"
         return Decision(bool(words), f"unknown: too few voxels with signal, {said}", (note,) if words else ())
     evidence = f"at TE {1e3 * te_s:.3g} ms {found} (unfiltered: ratio above {DOUBTFUL:g}), {said}"
-    if found.ratio < (DOUBTFUL if words else SURE) and not found.flat:
-        raise IntakeError([Problem(where, f"unfiltered phase: {EXPORT}", f"filtered phase: {evidence}")])
+    if setting == "refuse" and found.ratio < (DOUBTFUL if words else SURE) and not found.flat:
+        raise IntakeError([Problem(where, f"unfiltered phase: {EXPORT}; {NO_HEAD}", f"filtered phase: {evidence}")])
     if found.ratio < DOUBTFUL or found.flat or words:
         note = f"the phase may be filtered, which makes susceptibility too small: {evidence}; if it is, {EXPORT}"
         return Decision(True, f"possible: {evidence}", (note,))

@@ -23,7 +23,7 @@ from workflow.lib.study.intake import take_in
 from workflow.lib.study.verdict import exclude, failed, in_study, must_stop
 
 NASTY = "<script>alert('x')</script>.nii"
-PREPARE = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto")
+PREPARE = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto", phase_filter="refuse")
 GRID = Volume(data=np.zeros((4, 5, 6), np.float32), affine=np.diag([1.0, 1.0, 2.0, 1.0]))
 
 

@@ -22,7 +22,7 @@ from workflow.lib.study.simulated import planned_scans
 
 SMALL, LARGE = 10, 80
 FOLDS = 3
-PREPARE = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto")
+PREPARE = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto", phase_filter="refuse")
 NO_SERIES = Series(parts=("mag", "phase"), images=((), ()), te_s=(), facts=(), sidecars=())
 COUNT = """
 import atexit, json

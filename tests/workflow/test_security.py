@@ -199,7 +199,7 @@ from pathlib import Path
 from recon.intake.decide import PrepareEchoes
 from workflow.lib.study.intake import take_in
 bids, cache = map(Path, sys.argv[1:])
-prepare = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto")
+prepare = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto", phase_filter="refuse")
 take_in(bids, None, prepare, cache, 1, progress=lambda *step: None)
 print(json.dumps([os.fsdecode(path) for path in opened]))
 """

@@ -8,7 +8,7 @@ import numpy as np
 from recon.intake.decide import PrepareEchoes
 from recon.intake.scan import CARTESIAN, POLAR, Image, Series
 
-AUTO = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto")
+AUTO = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto", phase_filter="refuse")
 SHAPE = (28, 32, 24)
 TE_S = (0.004, 0.012, 0.020)
 AFFINE = np.diag([-2.0, 2.0, 2.5, 1.0])

@@ -73,7 +73,7 @@ def test_ge_real_and_imaginary_parts_are_read_right(signals, chopped, tmp_path):
 
 def test_the_config_overrules_what_would_be_decided(chopped, tmp_path):
     series = ef.polar_files(tmp_path, chopped, ef.milliradians, **GE)
-    params = PrepareEchoes(phase_sign=1, phase_range=[-3141.6, 3141.6], slice_chop="never")
+    params = PrepareEchoes(phase_sign=1, phase_range=[-3141.6, 3141.6], slice_chop="never", phase_filter="refuse")
     found = decide(series, params)
     assert (found.chop_axis, found.phase_sign) == (None, 1)
     settable = ("PhaseUnits", "SliceChop", "PhaseSign")
@@ -186,7 +186,7 @@ def test_all_damaged_files_are_told_at_once(signals, tmp_path):
 @pytest.mark.parametrize("ends", [[3, -3], [1, 1], [1, 2, 3]])
 def test_a_range_that_is_none_is_refused(ends):
     with pytest.raises(ValueError, match="phase_range: expected two ascending numbers"):
-        PrepareEchoes(phase_sign=1, phase_range=ends, slice_chop="auto")
+        PrepareEchoes(phase_sign=1, phase_range=ends, slice_chop="auto", phase_filter="refuse")
 
 
 def test_zeros_around_k_space_are_noted(signals, tmp_path):

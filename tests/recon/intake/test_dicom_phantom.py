@@ -31,7 +31,7 @@ CFG = Simulate(
     vendor="ge",
 )
 GAIN = 16  # of the stored integers
-PREPARE = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto")
+PREPARE = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto", phase_filter="refuse")
 
 
 @pytest.fixture(scope="module")

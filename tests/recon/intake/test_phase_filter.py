@@ -33,8 +33,8 @@ def homodyne(z, window):
     return z * np.exp(-1j * np.angle(smooth))
 
 
-def judged(z, te_s=0.02, **facts):
-    return phase_filter(spread(z, EDGE_MM), facts, te_s, "phase.nii.gz")
+def judged(z, te_s=0.02, setting="refuse", **facts):
+    return phase_filter(spread(z, EDGE_MM), facts, te_s, "phase.nii.gz", setting)
 
 
 @pytest.mark.parametrize("b0_tesla", [1.5, 3.0, 7.0])
@@ -48,6 +48,14 @@ def test_unfiltered_phase_passes_without_a_note(b0_tesla, te_s):
 def test_filtered_phase_is_refused_with_what_to_export(window):
     with pytest.raises(IntakeError, match="export the phase of the gradient echo itself"):
         judged(homodyne(head(0.03, 3.0), window))
+
+
+def test_what_is_no_head_is_noted_where_the_user_says_so():
+    filtered = homodyne(head(0.03, 3.0), 24)
+    with pytest.raises(IntakeError, match=r"prepare_echoes=\{phase_filter: note\}"):
+        judged(filtered)
+    found = judged(filtered, setting="note")
+    assert found.value and "the phase may be filtered" in found.notes[0]
 
 
 @pytest.mark.parametrize(

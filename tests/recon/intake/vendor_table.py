@@ -43,7 +43,7 @@ CFG = Simulate(
 )
 AIR = 2  # voxels kept around the brain
 CLEAR_OF_RIM = 2  # voxels; nearer to the rim, rounding decides whether the trim keeps a voxel
-PREPARE = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto")
+PREPARE = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto", phase_filter="refuse")
 ALL = VENDORS | VARIANTS
 ECHOES = range(1, len(CFG.te_s) + 1)
 SIGNAL = 100.0  # of white matter's 1000
