@@ -41,8 +41,8 @@ def test_what_is_mended_is_no_longer_refused(study):
 def test_every_scan_of_a_refused_subject_leaves_the_run(study):
     shutil.rmtree(study / "dicom/01")
     refused = from_dicom(study / "dicom", study / "bids")
-    taken = take_in(study / "bids", None, PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto", phase_filter="refuse"),
-                    study / "check", 1, progress=lambda *_: None)  # fmt: skip
+    params = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto", phase_filter="refuse")
+    taken = take_in(study / "bids", None, params, study / "check", 1, progress=lambda *_: None)
     left = with_problems(taken, refused)
     assert taken.problems.keys() | taken.scans.keys() == {"sub-01_ses-1", "sub-01_ses-2", "sub-02"}
     assert {"sub-01_ses-1", "sub-01_ses-2"} <= left.problems.keys() and not left.scans.keys() - {"sub-02"}
