@@ -64,17 +64,17 @@ container: $(STAMP) ## write q-net.def, an Apptainer definition of the locked en
 	if command -v apptainer; then apptainer build q-net.sif q-net.def; else echo "q-net.def written; apptainer is not installed"; fi
 
 .PHONY: test
-test: $(STAMP) ## linters, types and tests
+test: $(STAMP) ## linters, types and tests, and the share of lines that the tests run
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy recon qnet
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
+	@echo "the tests run $$($(BIN)/coverage report --format=total) % of the lines of recon, qnet and workflow/lib"
 
 .PHONY: coverage
-coverage: $(STAMP) ## run the tests and report the line coverage of recon, qnet and workflow/lib
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
+coverage: $(STAMP) ## after make test: the files of which the tests run the smallest share
 	$(BIN)/coverage report --skip-covered --skip-empty --sort=cover | tail -n 25
 
 .PHONY: wheel
