@@ -301,7 +301,7 @@ def _small(figure: Figure, place: tuple[float, float, float, float], shown: Show
     scale.ax.tick_params(labelsize=5, length=1.5, pad=1)
     known = shown.unit != "a.u."
     scale.ax.set_yticklabels([f"{tick:.2g}" if known else "" for tick in np.linspace(*shown.window, 3)])
-    scale.ax.set_title(shown.unit, fontsize=5.5, pad=2, loc="left")
+    scale.ax.set_title(shown.unit, fontsize=5.5, pad=5, loc="left")
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
