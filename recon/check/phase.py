@@ -11,8 +11,8 @@ from recon.maths.wrap import wrap
 from recon.unwrap.straighten import LEAST_RAD, beyond_bipolar
 
 # per mille of the neighbours, in any echo; simulated heads of 1.5 x 1.5 x 3 mm at SNR 10 to 40, last echo at 30 ms,
-# have up to 2.8 jumps, and cracks up to 0.1 (`weighted`) or 2.0 (`best_path`); a last echo with a ramp of its own: 22
-MOST_JUMPS = 10.0
+# have up to 0.1 (`weighted`) or 2.0 (`best_path`); a last echo with a ramp of its own: 22. Jumps that the field
+# explains are no fault: at 7 T sound heads have up to 36
 MOST_CRACKS = 3.0
 TWO_ECHOES = (
     "Two echoes: whether each has a phase offset of its own cannot be judged; any two lie on a straight line over TE."
@@ -120,26 +120,22 @@ def phase_quality(
         "distance of each echo from a straight line over TE after that, rms [rad]": left_rad or np.nan,
         "voxels on phase singularities, left out [% of the mask]": share,
     }
-    cracked = jump_warnings(jumps, te_s)
+    cracked = crack_warnings(jumps, te_s)
     offsets = [*line_warnings(off_rad, left_rad), *singularity_warnings(share)]
     return Quality(facts, [*cracked, *offsets, *([TWO_ECHOES] if len(te_s) == 2 else [])], cracked)
 
 
-def jump_warnings(jumps: Jumps, te_s: Times) -> list[str]:
+def crack_warnings(jumps: Jumps, te_s: Times) -> list[str]:
     """What to say of cracks in the unwrapped phase, of the worst echo."""
-    for count, most, which in (
-        (jumps.cracks, MOST_CRACKS, "apart where no field explains it"),
-        (jumps.all, MOST_JUMPS, "apart"),
-    ):
-        worst = int(np.argmax(count))
-        found = jumps.per_mille(count)[worst]
-        if found > most:
-            return [
-                f"Unwrapped phase: expected at most {most:g} ‰ of the neighbours more than half a turn {which}, found "
-                f"{found:.1f} ‰ in echo {worst + 1} (TE {1000 * te_s[worst]:.1f} ms). Cracks of 2π run through the "
-                "maps: look at the pictures of the unwrapped phase, and do not use χ before they are gone."
-            ]
-    return []
+    worst = int(np.argmax(jumps.cracks))
+    found = jumps.per_mille(jumps.cracks)[worst]
+    if found <= MOST_CRACKS:
+        return []
+    return [
+        f"Unwrapped phase: expected at most {MOST_CRACKS:g} ‰ of the neighbours more than half a turn apart where no "
+        f"field explains it, found {found:.1f} ‰ in echo {worst + 1} (TE {1000 * te_s[worst]:.1f} ms). Cracks of 2π "
+        "run through the maps: look at the pictures of the unwrapped phase, and do not use χ before they are gone."
+    ]
 
 
 def line_warnings(off_rad: list[float], left_rad: list[float]) -> list[str]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recon.check.phase import neighbour_jumps, phase_quality
+from recon.check.phase import MOST_CRACKS, neighbour_jumps, phase_quality
 from recon.unwrap import unwrap_phase
 from recon.unwrap.straighten import straightened
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, grid_mm
@@ -38,6 +38,8 @@ def test_a_steep_field_jumps_but_is_no_crack():
     jumps = neighbour_jumps(unwrapped, MASK, TE_S)
     assert (jumps.all > 0).tolist() == [False] * 4 + [True] * 2
     assert not jumps.cracks.any()
+    assert jumps.per_mille(jumps.all)[5] > MOST_CRACKS
+    assert check(unwrapped)[1] == []
 
 
 def test_a_clean_scan_raises_no_warning():
