@@ -73,14 +73,17 @@ def study(path: Path) -> str | None:
 
 
 def sources(folder: Path, unpacked: Path) -> Iterator[Source]:
-    """All files of a visit in the order of their names, those of zip and gzip files unpacked into another folder."""
+    """All files of a visit in the order of their names, those of zip and gzip files unpacked into another folder.
+
+    A zip archive that cannot be unpacked comes as it is.
+    """
     paths = (Path(inside, name) for inside, _, names in os.walk(folder) for name in names)
     files = sorted((path for path in paths if path.is_file()), key=lambda path: os.fsencode(path))
     left = UNPACKED_BYTES
     for order, path in enumerate(files, 1):
         if path.name.upper() == INDEX:
             continue
-        if not (is_zip(path) or _starts(path, GZIP)):
+        if not (_starts(path, GZIP) or can_be_unpacked(path)):
             yield Source(order, path)
             continue
         for member, content in enumerate(_contents(path)):
@@ -103,10 +106,28 @@ def _contents(path: Path) -> Iterator[BinaryIO]:
     if _starts(path, GZIP):
         yield _opened(path)
         return
-    with suppress(zipfile.BadZipFile, NotImplementedError, RuntimeError), zipfile.ZipFile(path) as archive:
-        for info in sorted(archive.infolist(), key=lambda info: info.filename):
-            if not info.is_dir() and Path(info.filename).name.upper() != INDEX:
-                yield archive.open(info)  # type: ignore[misc]
+    with zipfile.ZipFile(path) as archive:
+        for info in _members(archive):
+            yield archive.open(info)  # type: ignore[misc]
+
+
+def _members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The files of an archive by name, without the index of a CD."""
+    files = [info for info in archive.infolist() if not info.is_dir() and Path(info.filename).name.upper() != INDEX]
+    return sorted(files, key=lambda info: info.filename)
+
+
+def can_be_unpacked(path: Path) -> bool:
+    """Whether a file is a zip archive of which every file can be opened."""
+    if not is_zip(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in _members(archive):
+                archive.open(info).close()
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError):  # encrypted, or packed in an unknown way
+        return False
+    return True
 
 
 def _copy(content: BinaryIO, file: BinaryIO, most: int) -> int:

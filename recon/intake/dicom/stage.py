@@ -15,11 +15,12 @@ import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from recon.intake.dicom.bytes import archive_kind, sources
+from recon.intake.dicom.bytes import archive_kind, is_zip, sources
 from recon.intake.dicom.decode import decoded
 from recon.intake.dicom.frames import GROUPS, PLAIN, BrokenHeader, File, Frame, read_file
 from recon.intake.dicom.repeats import repeated
 from recon.intake.layout import PARTS
+from recon.problems import IntakeError, Problem
 
 READY, UNPACKED = "ready", "unpacked"  # folders
 
@@ -95,6 +96,9 @@ def _read(visit: Path, unpacked: Path, staged: Staged, name: str) -> dict[str, l
             staged.remarks.append(f"{where}: {error}")
             continue
         if file is None:
+            if is_zip(source.path):
+                expected = "a zip archive that can be unpacked, as it may hold a part of a series"
+                raise IntakeError([Problem(where, expected, "one that is damaged or encrypted")])
             if kind := archive_kind(source.path):
                 staged.remarks.append(f"{where}: a {kind} archive, which is not read: unpack it")
             continue

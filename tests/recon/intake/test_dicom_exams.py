@@ -163,6 +163,21 @@ def test_packed_files_are_read(tmp_path, subject):
     assert [len(series.te_s) for series in one(tmp_path).series] == [3]
 
 
+@pytest.mark.parametrize("fault", ["damaged", "encrypted"])
+def test_an_archive_that_cannot_be_unpacked_is_refused_for_it_may_hold_slices(tmp_path, subject, fault):
+    file, packed = sorted(subject.rglob("*.dcm"))[0], subject / "some.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.write(file, file.name)
+    file.unlink()
+    content = packed.read_bytes()
+    flags = content.index(b"PK\x01\x02") + 8  # of its entry in the directory: the lowest bit says encrypted
+    packed.write_bytes(content[:-30] if fault == "damaged" else content[:flags] + b"\x01" + content[flags + 1 :])
+    (problem,) = one(tmp_path).problems
+    assert "zip archive that can be unpacked" in problem.expected
+    assert problem.found == "one that is damaged or encrypted"
+    assert file.name not in str(problem)
+
+
 def test_the_index_of_a_cd_is_no_image(tmp_path, subject):
     index = pydicom.dcmread(next(subject.rglob("*.dcm")))
     index.save_as(tmp_path / "dicom" / "DICOMDIR")
