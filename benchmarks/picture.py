@@ -92,3 +92,22 @@ def _draw_slice(ax: Axes, volume: np.ndarray, affine: np.ndarray, z: int, frame:
         ax.text(x, 0.5, letter, color="white", ha="center", va="center", transform=ax.transAxes)
     ax.set_axis_off()
     return image
+
+
+def head_picture(path: Path, head: Head, maps: Maps, title: str) -> None:
+    """One axial slice of a map beside its truth and its error over the brain: where the error is largest."""
+    affine, brain = np.array(head.affine), head["brain"]
+    truth = np.where(brain, head["chi_ppm"] - head["chi_ppm"][brain].mean(dtype=np.float64), 0)
+    error = np.where(brain, maps.chi_ppm - truth, 0)
+    power = (error.astype(np.float64) ** 2).sum((0, 1))
+    z = int(np.argmax(np.where(brain.sum((0, 1)) > brain.sum((0, 1)).max() / 2, power, 0)))
+    frame = [(s.start, s.stop) for s in bounding_box(brain)]
+    figure = Figure(figsize=(10.5, 4), dpi=DPI // 2, layout="constrained")
+    for ax, (what, volume) in zip(
+        figure.subplots(1, 3), (("truth", truth), ("χ", maps.chi_ppm), ("error", error)), strict=True
+    ):
+        image = _draw_slice(ax, volume, affine, z, frame, WINDOWS_PPM[what])
+        ax.set_title(what, fontsize=10)
+        figure.colorbar(image, ax=ax, shrink=0.8, label="ppm")
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(path, metadata={"Software": None})

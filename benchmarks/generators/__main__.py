@@ -1,0 +1,28 @@
+"""Write simulated heads: `python -m benchmarks.generators OUT [--only NAME] [--coarse]`."""
+
+import argparse
+from pathlib import Path
+
+from benchmarks.generators import NAMES, simulate, write
+from benchmarks.generators.parts import DataMissing
+
+
+def main() -> None:
+    """One folder a head."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.generators", description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--only", choices=NAMES, action="append", help="one head; may be repeated")
+    parser.add_argument("--coarse", action="store_true", help="voxels of about 1.5 mm")
+    chosen = parser.parse_args()
+    for name in chosen.only or NAMES:
+        try:
+            arrays, facts = simulate(name, chosen.coarse)
+        except DataMissing as missing:
+            print(f"{name}: left out: {missing}")
+            continue
+        write(chosen.out / name, arrays, facts)
+        print(f"{name}: {'x'.join(map(str, arrays['brain'].shape))}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
