@@ -64,10 +64,10 @@ def map_scores(estimate: np.ndarray, support: np.ndarray, truth: np.ndarray, bra
 
 
 def deep_grey_slope(estimate: np.ndarray, truth: np.ndarray, nuclei: np.ndarray, brain: np.ndarray) -> float:
-    """Slope of the regression of the nuclei's mean estimates on their true means, dropped voxels as zero."""
+    """Slope of the regression of the nuclei's mean estimates on their true ones; NaN where there are none."""
     names = {label: " ".join(name) for label, name in nucleus_labels().items()}
     table = regional_means(estimate, truth, nuclei, brain, names)
-    return slope(table["estimate"].to_numpy(), table["truth"].to_numpy())
+    return slope(table["estimate"].to_numpy(), table["truth"].to_numpy()) if len(table) > 1 else float("nan")
 
 
 def calcification_scores(estimate: np.ndarray, truth: np.ndarray, lesions: np.ndarray, brain: np.ndarray) -> Scores:

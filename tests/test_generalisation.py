@@ -1,5 +1,6 @@
 """Scores over the whole brain, and choices that never see the generator that judges them."""
 
+import json
 import subprocess
 
 import numpy as np
@@ -60,6 +61,7 @@ def test_a_calcification_at_half_its_strength_has_half_its_moment(truth, brain):
 @pytest.mark.skipif(not PYTHON.is_file(), reason="needs qsm-ci in benchmarks/.venv, which `make bench` builds")
 def test_scores_agree_with_those_of_qsm_ci(truth, brain, tmp_path):
     estimate = np.where(brain, 0.8 * truth + 0.01 * np.random.default_rng(1).standard_normal(SHAPE), 0)
+    estimate, truth, brain = (np.pad(x, 8) for x in (estimate, truth, brain))  # filters differ where a volume ends
     np.savez(tmp_path / "maps.npz", estimate=estimate, truth=truth, mask=brain)
     script = (
         "import sys, json, numpy as np\n"
@@ -72,7 +74,7 @@ def test_scores_agree_with_those_of_qsm_ci(truth, brain, tmp_path):
     if "No module named 'qsm_ci'" in done.stderr:
         pytest.skip("qsm-ci is not in benchmarks/.venv")
     assert done.returncode == 0, done.stderr
-    theirs = pd.read_json(done.stdout, typ="series")
+    theirs = json.loads(done.stdout)
     assert nrmse_percent(estimate, truth, brain) == pytest.approx(theirs["nrmse"], rel=1e-4)
     assert hfen_percent(estimate, truth, brain) == pytest.approx(theirs["hfen"], rel=1e-4)
     assert xsim(estimate, truth, brain) == pytest.approx(theirs["xsim"], rel=1e-4)

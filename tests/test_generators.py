@@ -10,6 +10,7 @@ from benchmarks.generators import shapes
 from benchmarks.generators.parts import paint_ellipsoid, paint_veins
 from benchmarks.generators.physics import DIPOLES, Solver, acquire, voxel_mean
 from benchmarks.generators.scene import Scan, Scene, Tissue
+from recon.phantom.field import forward_field
 from recon.phantom.shapes import ellipsoid
 
 CUBE = (48, 48, 48)
@@ -80,7 +81,7 @@ def test_a_field_that_varies_across_a_voxel_dephases_it():
 
 
 def test_the_same_seed_makes_the_same_head_and_another_one_another():
-    small = replace(shapes.SCAN, voxel_size_mm=(6.0, 6.0, 6.0), finer=(1, 1, 2), te_s=(0.01, 0.02))
+    small = replace(shapes.SCAN, voxel_size_mm=(6.0, 6.0, 6.0), finer=(1, 1, 1), te_s=(0.01, 0.02))
 
     def head(seed: int) -> dict:
         rng = np.random.default_rng(seed)
@@ -99,3 +100,19 @@ def test_veins_stay_where_they_may_be():
     paint_veins(labels, AFFINE, where, np.random.default_rng(0), trees=10, radius_mm=1.0)
     veins = labels == Tissue.VEIN
     assert veins.any() and not veins[~where].any()
+
+
+@pytest.mark.parametrize("dipole", DIPOLES)
+def test_the_local_field_is_that_of_the_discrete_dipole_but_for_sub_voxels(dipole):
+    brain = ball(18)
+    chi = np.where(brain, ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(CUBE), 2.5), 0)
+    made = acquire(scene(chi.astype(np.float32), brain), scan(dipole=dipole), np.random.default_rng(0))
+    inside = made["brain"]
+    expected = forward_field(np.where(inside, made["chi_ppm"], 0), np.array([2.0, 2, 2]), np.array([0.0, 0, 1]))
+    error = (made["local_ppm"] - expected)[inside]
+    assert error.std() < 0.1 * made["local_ppm"][inside].std()
+
+
+def test_point_dipoles_refuse_a_lattice_on_which_they_are_no_voxels():
+    with pytest.raises(ValueError, match="cubic"):
+        Solver(scan(dipole="green", voxel_size_mm=(1.0, 1.0, 2.0)), CUBE)

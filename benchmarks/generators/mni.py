@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks.generators.anatomical import Model, furnish
-from benchmarks.generators.parts import paint_ellipsoid, paint_label_set, sample
+from benchmarks.generators.parts import FAR_MM, paint_ellipsoid, paint_label_set, sample
 from benchmarks.generators.real import paint_dentate
 from benchmarks.generators.scene import Scan, Scene, Tissue
 from recon.files.io import Volume
@@ -49,8 +49,8 @@ def label_template(
     signed = ndimage.distance_transform_edt(~np.pad(inside, 30)) - ndimage.distance_transform_edt(np.pad(inside, 30))
     padded = t1.affine.copy()
     padded[:3, 3] -= 30 * np.diag(t1.affine)[:3]
-    far = Volume(data=signed.astype(np.float32) - 100, affine=padded)
-    distance = sample(far, to_mni @ affine, shape) + 100
+    surface = Volume(data=signed.astype(np.float32), affine=padded)
+    distance = sample(surface, to_mni @ affine, shape, outside=FAR_MM)
     grey, white = (sample(Volume(data=v.data.astype(np.float32) / 255, affine=v.affine), to_mni @ affine, shape)
                    for v in map(read_template, ("gm", "wm")))  # fmt: skip
     brain = distance < 0

@@ -17,6 +17,7 @@ from recon.regions.nuclei import nucleus_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"  # real heads and label sets, which are no part of the project
+FAR_MM = 100.0  # distance from every surface of what lies beyond a picture
 STRUCTURES = {  # of the label sets, by the name of the nucleus
     "putamen": "putamen", "caudate": "caudate", "globus pallidus": "pallidum", "thalamus": "thalamus",
     "red nucleus": "red_nucleus", "substantia nigra": "substantia_nigra",
@@ -41,10 +42,12 @@ def data_file(*parts: str) -> Path:
     return path
 
 
-def sample(volume: Volume, affine: np.ndarray, shape: tuple[int, int, int], order: int = 1) -> np.ndarray:
-    """Values of a volume on a grid, 0 outside of it: (X, Y, Z) float32."""
+def sample(volume: Volume, affine: np.ndarray, shape: tuple[int, int, int], outside: float = 0.0) -> np.ndarray:
+    """Values of a volume on a grid, linearly interpolated, `outside` beyond its field of view: (X, Y, Z) float32."""
     to_voxel = np.linalg.solve(volume.affine, affine)
-    return ndimage.affine_transform(volume.data, to_voxel[:3, :3], to_voxel[:3, 3], shape, np.float32, order=order)
+    return ndimage.affine_transform(
+        volume.data, to_voxel[:3, :3], to_voxel[:3, 3], shape, np.float32, order=1, cval=outside
+    )
 
 
 @cache

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from benchmarks.generators.parts import data_file, paint_label_set, sample
+from benchmarks.generators.parts import FAR_MM, data_file, paint_label_set, sample
 from benchmarks.generators.scene import Tissue
 from recon.files.io import Volume
 from recon.regions.nuclei import label_nuclei
@@ -191,7 +191,7 @@ def label_head(
     head: RealHead, affine: np.ndarray, shape: tuple[int, int, int], label_sets: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels of a head on an axis-parallel grid, and its brain; tissues in the brain by intensity."""
-    distance = {name: sample(volume, affine, shape) for name, volume in head.surfaces.items()}
+    distance = {name: sample(volume, affine, shape, outside=FAR_MM) for name, volume in head.surfaces.items()}
     image = sample(head.image, affine, shape)
     brain = distance["brain"] < 0
     labels = np.full(shape, Tissue.AIR, np.uint8)
