@@ -84,6 +84,7 @@ wheel: $(STAMP) ## build the package, dist/q_net-*.whl; after pip install, q-net
 .PHONY: bench
 bench: $(STAMP) $(PEERS)/.synced ## time, memory and accuracy of every stage, to benchmarks/results/
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.generalisation
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.planning
 

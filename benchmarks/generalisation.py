@@ -18,7 +18,7 @@ import pandas as pd
 import yaml
 
 from benchmarks.choose import leave_one_out, mean_ranks
-from benchmarks.generators import NAMES, simulate, write
+from benchmarks.generators import HEADS, simulate, write
 from benchmarks.generators.parts import DataMissing
 from benchmarks.heads import ECHO_FOR_MASK, Head
 from benchmarks.picture import head_picture
@@ -176,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     variants = VARIANTS | {name: tuple(changes) for name, *changes in chosen.variant}
     rows: list[dict] = []
     with tempfile.TemporaryDirectory() as made:
-        for name in chosen.only or NAMES:
+        for name in chosen.only or HEADS:
             folder = (chosen.heads or Path(made)) / name
             if not chosen.heads:
                 try:

@@ -2,8 +2,10 @@
 
 import json
 import zlib
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -12,15 +14,44 @@ from benchmarks.generators.physics import acquire
 from benchmarks.generators.scene import Scan
 
 SEED = 17
-GENERATORS = {"philips": philips, "siemens": siemens, "mni": mni, "shapes": shapes, "seven": seven}
-NAMES = ("own", *GENERATORS, "forward", "forward_oblique")
-COARSE_MM = {  # voxels of the small heads, on which all settings are compared
-    "own": (1.75, 1.75, 1.75), "philips": (1.4, 1.4, 2.5), "siemens": (1.6, 1.6, 3.6), "mni": (1.75, 1.75, 1.75),
-    "shapes": (1.75, 1.75, 1.75), "seven": (1.6, 1.6, 1.6), "forward": (1.5, 1.5, 3.0), "forward_oblique": (1.75,) * 3,
-}  # fmt: skip
+Arrays = dict[str, np.ndarray]
 
 
-def simulate(name: str, coarse: bool) -> tuple[dict[str, np.ndarray], dict]:
+@dataclass(frozen=True)
+class Recipe:
+    """How a head is made: its scan, the voxels [mm] of the small head on which settings are compared, and the maker.
+
+    The maker gives the arrays of `physics.acquire`, and facts that the scan does not hold.
+    """
+
+    scan: Scan
+    coarse_mm: tuple[float, float, float]
+    make: Callable[[Scan, np.random.Generator], tuple[Arrays, dict]]
+
+
+def acquired(generator: ModuleType) -> Callable[[Scan, np.random.Generator], tuple[Arrays, dict]]:
+    """The maker of a generator that builds scenes."""
+
+    def make(scan: Scan, rng: np.random.Generator) -> tuple[Arrays, dict]:
+        scene = generator.build(scan, rng)
+        return acquire(scene, scan, rng), {"tags": list(scene.tags), "drawn": scene.drawn}
+
+    return make
+
+
+HEADS = {
+    "own": Recipe(own.SCAN, (1.75, 1.75, 1.75), own.simulate),
+    "philips": Recipe(philips.SCAN, (1.4, 1.4, 2.5), acquired(philips)),
+    "siemens": Recipe(siemens.SCAN, (1.6, 1.6, 3.6), acquired(siemens)),
+    "mni": Recipe(mni.SCAN, (1.75, 1.75, 1.75), acquired(mni)),
+    "shapes": Recipe(shapes.SCAN, (1.75, 1.75, 1.75), acquired(shapes)),
+    "seven": Recipe(seven.SCAN, (1.6, 1.6, 1.6), acquired(seven)),
+    "forward": Recipe(forward.STRAIGHT, (1.5, 1.5, 3.0), forward.simulate),
+    "forward_oblique": Recipe(forward.OBLIQUE, (1.75, 1.75, 1.75), forward.simulate),
+}
+
+
+def simulate(name: str, coarse: bool) -> tuple[Arrays, dict]:
     """Arrays and facts of one head; the same for the same name and size.
 
     Raises
@@ -28,24 +59,11 @@ def simulate(name: str, coarse: bool) -> tuple[dict[str, np.ndarray], dict]:
     DataMissing
         Where a generator needs files that are not here.
     """
-    rng = np.random.default_rng([SEED, zlib.crc32(name.encode())])
-    if name == "own":
-        arrays, facts = own.simulate(COARSE_MM["own"] if coarse else own.VOXEL_SIZE_MM)
-    elif name.startswith("forward"):
-        scan = at_size(forward.SCANS[name], name, coarse)
-        arrays, drawn = forward.simulate(scan, rng)
-        facts = describe(scan) | drawn
-    else:
-        scan = at_size(GENERATORS[name].SCAN, name, coarse)
-        scene = GENERATORS[name].build(scan, rng)
-        arrays = acquire(scene, scan, rng)
-        facts = describe(scan) | {"tags": list(scene.tags), "drawn": scene.drawn}
-    return arrays, facts | {"head": name, "generator": name.split("_")[0], "coarse": coarse, "seed": SEED}
-
-
-def at_size(scan: Scan, name: str, coarse: bool) -> Scan:
-    """The scan as it is, or with the voxels of the small head."""
-    return replace(scan, voxel_size_mm=COARSE_MM[name]) if coarse else scan
+    recipe = HEADS[name]
+    scan = replace(recipe.scan, voxel_size_mm=recipe.coarse_mm) if coarse else recipe.scan
+    arrays, facts = recipe.make(scan, np.random.default_rng([SEED, zlib.crc32(name.encode())]))
+    generator = name.partition("_")[0]
+    return arrays, describe(scan) | facts | {"head": name, "generator": generator, "coarse": coarse, "seed": SEED}
 
 
 def describe(scan: Scan) -> dict:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from benchmarks.generators import NAMES, simulate, write
+from benchmarks.generators import HEADS, simulate, write
 from benchmarks.generators.parts import DataMissing
 
 
@@ -11,10 +11,10 @@ def main() -> None:
     """One folder a head."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.generators", description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--only", choices=NAMES, action="append", help="one head; may be repeated")
+    parser.add_argument("--only", choices=HEADS, action="append", help="one head; may be repeated")
     parser.add_argument("--coarse", action="store_true", help="voxels of about 1.5 mm")
     chosen = parser.parse_args()
-    for name in chosen.only or NAMES:
+    for name in chosen.only or HEADS:
         try:
             arrays, facts = simulate(name, chosen.coarse)
         except DataMissing as missing:

@@ -3,6 +3,7 @@
 Susceptibility, R1 and R2* share one texture, as in the head phantom of the second reconstruction challenge.
 """
 
+import os
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -12,17 +13,17 @@ import numpy as np
 
 from benchmarks.generators.anatomical import Model, furnish
 from benchmarks.generators.mni import MIDDLE_MM, label_template
-from benchmarks.generators.parts import ROOT, DataMissing, texture
+from benchmarks.generators.parts import DataMissing, texture
 from benchmarks.generators.physics import majority
 from benchmarks.generators.scene import Scan, Tissue
+from benchmarks.measure import ONE_THREAD
+from benchmarks.peers import PYTHON
 from recon.regions.nuclei import nucleus_labels
 
-PYTHON = ROOT / "benchmarks" / ".venv" / "bin" / "python"  # `make bench` builds it
 STRAIGHT = Scan(
     te_s=(0.004, 0.012, 0.020, 0.028), voxel_size_mm=(1.0, 1.0, 2.0), finer=(1, 1, 2), snr=50, dipole="spectral",
 )  # fmt: skip
 OBLIQUE = replace(STRAIGHT, voxel_size_mm=(1.5, 1.5, 1.5), finer=(1, 1, 1), tilt_deg=(22.0, 0.0))
-SCANS = {"forward": STRAIGHT, "forward_oblique": OBLIQUE}
 SIGNAL = {
     Tissue.SOFT: 0.8, Tissue.BONE: 0.1, Tissue.FLUID: 1.0, Tissue.GREY: 0.85, Tissue.WHITE: 0.72, Tissue.DEEP: 0.8,
     Tissue.VEIN: 0.8, Tissue.CALCIFICATION: 0.3, Tissue.NUCLEUS: 0.8,
@@ -68,7 +69,7 @@ def simulate(scan: Scan, rng: np.random.Generator) -> tuple[dict[str, np.ndarray
         }  # fmt: skip
         np.savez(source, **given, **scanned)
         script = Path(__file__).with_name("forward_peer.py")
-        subprocess.run([PYTHON, script, source, target], check=True)
+        subprocess.run([PYTHON, script, source, target], check=True, env=os.environ | ONE_THREAD)
         with np.load(target) as made:
             arrays = dict(made)
     arrays["nuclei"] = majority(scene.labels, {Tissue.NUCLEUS + n: n for n in nucleus_labels()}, scan.finer)

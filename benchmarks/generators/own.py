@@ -2,21 +2,26 @@
 
 import numpy as np
 
+from benchmarks.generators.scene import Scan
 from recon.phantom.anatomy import anatomy
 from recon.phantom.cohort import Simulate, subject_by_label
 from recon.phantom.field import forward_field, head_field, shim
-from recon.phantom.signal import acquire
+from recon.phantom.signal import PHASE_OFFSET_RAD, acquire
 from recon.settings import shipped
 
 SUBJECT, SIGNAL = "05", 3  # of the cohort; stream of its random numbers
-VOXEL_SIZE_MM = (1.0, 1.0, 1.0)
+COHORT = shipped()["simulate"]
+SCAN = Scan(
+    te_s=tuple(COHORT["te_s"]), b0_tesla=COHORT["b0_tesla"], voxel_size_mm=(1.0, 1.0, 1.0), finer=(1, 1, 1),
+    snr=COHORT["snr"], receive_rad=PHASE_OFFSET_RAD, shading=0.0, dipole="own",
+)  # fmt: skip
 
 
-def simulate(voxel_size_mm: tuple[float, float, float]) -> tuple[dict[str, np.ndarray], dict]:
-    """Arrays and facts of a head, as those of the other generators."""
-    cohort = Simulate(**shipped()["simulate"] | {"voxel_size_mm": voxel_size_mm})
+def simulate(scan: Scan, rng: np.random.Generator) -> tuple[dict[str, np.ndarray], dict]:
+    """Arrays and facts of a head; all but the voxels is that of the cohort, its random numbers too."""
+    cohort = Simulate(**COHORT | {"voxel_size_mm": scan.voxel_size_mm})
     person = subject_by_label(cohort, SUBJECT)
-    body = anatomy(person, voxel_size_mm, cohort.b0_tilt_deg)
+    body = anatomy(person, scan.voxel_size_mm, cohort.b0_tilt_deg)
     geometry = body.grid.voxel_size_mm, body.grid.b0_dir
     total_ppm = shim(head_field(body.chi_ppm, body.brain, *geometry), body.brain, body.affine)
     echoes = np.stack(list(acquire(body, total_ppm, cohort, person.rng(SIGNAL))), axis=-1)
@@ -31,13 +36,4 @@ def simulate(voxel_size_mm: tuple[float, float, float]) -> tuple[dict[str, np.nd
         "total_ppm": total_ppm,
         "local_ppm": np.where(body.brain, forward_field(body.chi_ppm * body.brain, *geometry), 0),
     }
-    facts = {
-        "te_s": list(cohort.te_s),
-        "b0_tesla": cohort.b0_tesla,
-        "voxel_size_mm": list(voxel_size_mm),
-        "b0_dir": [float(x) for x in geometry[1]],
-        "snr": cohort.snr,
-        "tags": ["veins"],
-        "drawn": {"subject": SUBJECT},
-    }
-    return arrays, facts
+    return arrays, {"b0_dir": [float(x) for x in geometry[1]], "tags": ["veins"], "drawn": {"subject": SUBJECT}}
