@@ -47,7 +47,7 @@ HEADS = {
     "shapes": Recipe(shapes.SCAN, (1.75, 1.75, 1.75), acquired(shapes)),
     "seven": Recipe(seven.SCAN, (1.6, 1.6, 1.6), acquired(seven)),
     "forward": Recipe(forward.STRAIGHT, (1.5, 1.5, 3.0), forward.simulate),
-    "forward_oblique": Recipe(forward.OBLIQUE, (1.75, 1.75, 1.75), forward.simulate),
+    "forward_oblique": Recipe(forward.OBLIQUE, (2.5, 2.5, 2.5), forward.simulate),
 }
 
 
