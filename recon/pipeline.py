@@ -112,7 +112,7 @@ def reconstruct(
     )
     if reference == CSF and r2star_hz is not None:
         last_echo = magnitude[..., int(np.argmax(te_s))]
-        region = ventricular_fluid(r2star_hz, last_echo, mask, eroded, grid.voxel_size_mm)
+        region = ventricular_fluid(r2star_hz, last_echo, mask, eroded, grid.voxel_size_mm, acquisition.b0_tesla)
         region = checked(region, eroded, reference, grid.voxel_size_mm)
     return Maps(
         chi_ppm=combine_echoes(chi_ppm, magnitude, eroded, te_s, region, **config["combine_echoes"]),

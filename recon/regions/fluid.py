@@ -6,14 +6,25 @@ from scipy import ndimage
 from recon.grid import Vector
 from recon.maths.boxes import bounding_box
 
-LARGEST_R2STAR_HZ = 5.0  # of fluid; tissue is above 10
+LARGEST_R2STAR_HZ = 5.0  # of fluid up to 3 T, where tissue is above 10; both grow with the field
+PUBLISHED_TESLA = 3.0
 LEAST_SIGNAL = 0.25  # of the brain's median, last echo: darker voids hold noise, which does not decay either
 DEEP = 0.4  # of the largest depth below the surface of the brain: ventricles lie there at every age, sulci do not
 LEAST_PART = 0.1  # of the largest connected part; what is smaller is chance
 
 
+def largest_r2star_hz(b0_tesla: float) -> float:
+    """R2* below which a voxel counts as fluid [1/s]: as published at 3 T, and above in proportion to the field."""
+    return LARGEST_R2STAR_HZ * max(1.0, b0_tesla / PUBLISHED_TESLA)
+
+
 def ventricular_fluid(
-    r2star_hz: np.ndarray, last_echo: np.ndarray, brain: np.ndarray, known: np.ndarray, voxel_size_mm: Vector
+    r2star_hz: np.ndarray,
+    last_echo: np.ndarray,
+    brain: np.ndarray,
+    known: np.ndarray,
+    voxel_size_mm: Vector,
+    b0_tesla: float,
 ) -> np.ndarray:
     """Cerebrospinal fluid in the depth of the brain: slow decay [1]_, and signal.
 
@@ -27,6 +38,7 @@ def ventricular_fluid(
     brain : (X, Y, Z) bool array
     known : (X, Y, Z) bool array, where susceptibility is known
     voxel_size_mm : (3,) edge lengths of a voxel
+    b0_tesla : main field
 
     Returns
     -------
@@ -43,7 +55,7 @@ def ventricular_fluid(
     deep = depth_mm >= DEEP * depth_mm.max()
     box = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in bounding_box(deep))
     decay, signal = (ndimage.median_filter(values[box], size=3, mode="nearest") for values in (r2star_hz, last_echo))
-    slow = (decay < LARGEST_R2STAR_HZ) & (signal > LEAST_SIGNAL * np.median(last_echo[brain]))
+    slow = (decay < largest_r2star_hz(b0_tesla)) & (signal > LEAST_SIGNAL * np.median(last_echo[brain]))
     slow &= deep[box] & known[box]
     labels, parts = ndimage.label(slow)
     sizes = np.bincount(labels.ravel(), minlength=parts + 1)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from recon.grid import Vector
+from recon.problems import Problem, ProblemError
 from recon.regions.nuclei import nucleus_labels, nucleus_names
 
 CSF, WHITE_MATTER = "csf", "white_matter"  # as the setting calls them, beside the names of the nuclei
@@ -20,8 +21,14 @@ def nucleus(labels: np.ndarray, name: str) -> np.ndarray:
     return np.isin(labels, [label for label, (of, _) in nucleus_labels().items() if of == name])
 
 
+def refusal(name: str, expected: str, found: str) -> ProblemError:
+    """The error of a scan that lacks the region: no other takes its place, as maps of a study would differ in zero."""
+    instead = "take another reference for all scans, as --config combine_echoes='{reference: whole_brain}'"
+    return ProblemError([Problem(f"combine_echoes.reference: {name}", expected, f"{found}; {instead}")])
+
+
 def checked(region: np.ndarray, known: np.ndarray, name: str, voxel_size_mm: Vector) -> np.ndarray:
-    """The part of a region in which susceptibility is known; ValueError where it is too small for a reference.
+    """The part of a region in which susceptibility is known; ProblemError where it is too small for a reference.
 
     Parameters
     ----------
@@ -33,9 +40,6 @@ def checked(region: np.ndarray, known: np.ndarray, name: str, voxel_size_mm: Vec
     voxels = np.count_nonzero(inside)
     ml = voxels * float(np.prod(voxel_size_mm)) / 1000
     if voxels < LEAST_VOXELS or ml < LEAST_ML:
-        raise ValueError(
-            f"combine_echoes.reference: {name}: expected {LEAST_VOXELS} voxels and {LEAST_ML} ml or more where χ is "
-            f"known, found {voxels} voxels ({ml:.2f} ml); take another reference for all scans, as "
-            "--config combine_echoes='{reference: whole_brain}', or leave this scan out"
-        )
+        expected = f"{LEAST_VOXELS} voxels and {LEAST_ML} ml or more where χ is known"
+        raise refusal(name, expected, f"{voxels} voxels ({ml:.2f} ml)")
     return inside

@@ -42,7 +42,7 @@ def head(seed=0, spread_hz=2.0, brain=BRAIN):
 
 @pytest.mark.parametrize("spread_hz", [0.0, 2.0, 5.0])
 def test_the_ventricles_are_found_and_nothing_else(spread_hz):
-    fluid = ventricular_fluid(*head(spread_hz=spread_hz), BRAIN, BRAIN, VOXEL_MM)
+    fluid = ventricular_fluid(*head(spread_hz=spread_hz), BRAIN, BRAIN, VOXEL_MM, 3.0)
     assert not (fluid & ~VENTRICLES).any()
     assert fluid.sum() > 0.5 * VENTRICLES.sum()
 
@@ -50,17 +50,24 @@ def test_the_ventricles_are_found_and_nothing_else(spread_hz):
 def test_the_edge_of_the_field_of_view_is_no_surface():
     slab = (slice(None), slice(None), slice(24, 33))
     arrays = [array[slab] for array in (*head(), BRAIN, BRAIN)]
-    fluid = ventricular_fluid(*arrays, VOXEL_MM)
+    fluid = ventricular_fluid(*arrays, VOXEL_MM, 3.0)
     assert fluid.sum() > 0.5 * VENTRICLES[slab].sum() and not (fluid & ~VENTRICLES[slab]).any()
 
 
 def test_fluid_is_taken_where_susceptibility_is_known_and_a_brain_without_has_none():
     known = BRAIN & (np.arange(SHAPE[0]) < 30)[:, None, None]
-    fluid = ventricular_fluid(*head(), BRAIN, known, VOXEL_MM)
+    fluid = ventricular_fluid(*head(), BRAIN, known, VOXEL_MM, 3.0)
     assert fluid.any() and not (fluid & ~known).any()
     tissue = np.full(SHAPE, 3 * LARGEST_R2STAR_HZ)
-    assert not ventricular_fluid(tissue, np.ones(SHAPE), BRAIN, BRAIN, VOXEL_MM).any()
-    assert not ventricular_fluid(tissue, np.ones(SHAPE), ~BRAIN & False, BRAIN, VOXEL_MM).any()
+    assert not ventricular_fluid(tissue, np.ones(SHAPE), BRAIN, BRAIN, VOXEL_MM, 3.0).any()
+    assert not ventricular_fluid(tissue, np.ones(SHAPE), ~BRAIN & False, BRAIN, VOXEL_MM, 3.0).any()
+
+
+def test_at_a_higher_field_fluid_and_tissue_decay_faster():
+    r2star_hz, signal = head(spread_hz=0.0)
+    at_7_tesla = ventricular_fluid(7 / 3 * r2star_hz, signal, BRAIN, BRAIN, VOXEL_MM, 7.0)
+    np.testing.assert_array_equal(at_7_tesla, ventricular_fluid(r2star_hz, signal, BRAIN, BRAIN, VOXEL_MM, 3.0))
+    assert at_7_tesla.any()
 
 
 def chi_map(seed=0):

@@ -9,6 +9,8 @@ from recon.files.sidecars import provenance
 from recon.registry import taken
 from workflow.lib.jobs.job import job
 
+UNSURE_PPM = 0.005  # a tenth of what fluid and white matter differ by
+UNSURE = "the mean of the reference {name} is uncertain by {ppb:.1f} ppb (standard error), and with it the whole map"
 SINGLE_ECHO = "a single echo gives no R2*: the inversion found its structures by susceptibility alone"
 
 
@@ -26,7 +28,10 @@ def main(
     separate = echoes.data.ndim == 4  # else one field was fitted to all echoes
     used = echo_range(len(facts.te_s), **taken(echo_range, cfg)) if separate else slice(None)
     about = {"Units": "ppm", **provenance(facts)}
-    note = {"Note": SINGLE_ECHO} if len(facts.te_s) == 1 else {}
+    notes = [SINGLE_ECHO] if len(facts.te_s) == 1 else []
+    if reference.error_ppm > UNSURE_PPM:
+        notes.append(UNSURE.format(name=reference.name, ppb=1000 * reference.error_ppm))
+    note = {"Note": "; ".join(notes)} if notes else {}
     write_volume(chi, combined, echoes, {**about, **reference.summary(), "EchoTimes": facts.te_s[used], **note})
     maps = np.moveaxis(echoes.data, 3, 0)[used] if separate else []
     for path, te_s, data in zip(echo_chi, facts.te_s[used], maps, strict=separate):

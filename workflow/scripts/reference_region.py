@@ -5,28 +5,25 @@ import numpy as np
 from recon.acquisition import Acquisition
 from recon.files.bids import derivative_uri
 from recon.files.io import Volume, read_mask, read_volume, write_mask
-from recon.regions.fluid import LARGEST_R2STAR_HZ, ventricular_fluid
+from recon.regions.fluid import largest_r2star_hz, ventricular_fluid
 from recon.regions.localize import subject_labels, white_matter
-from recon.regions.reference import CSF, WHITE_MATTER, checked, nucleus
+from recon.regions.reference import CSF, WHITE_MATTER, checked, nucleus, refusal
 from recon.regions.registration import register
 from recon.regions.user_maps import user_labels
 from workflow.lib.jobs.job import job
 
-FLUID = f"deep fluid, R2* below {LARGEST_R2STAR_HZ:g} 1/s (doi:10.1002/mrm.26946)"
-NO_BRAIN = (
-    "combine_echoes.reference: {name}: expected a brain that the registration to the template finds, found none "
-    "(correlation {fit.correlation:.2f}, mutual information {fit.mutual_information:.2f} nats); take another reference "
-    "for all scans, as --config combine_echoes='{{reference: whole_brain}}', or leave this scan out"
-)
+FLUID = "fluid in the depth of the brain, R2* below {:.3g} 1/s (doi:10.1002/mrm.26946)"
 
 
 def from_template(image: Volume, brain: np.ndarray, name: str) -> tuple[np.ndarray, dict]:
-    """White matter or a nucleus by registration, and what the sidecar says; ValueError where no brain is found."""
+    """White matter or a nucleus by registration, and what the sidecar says; ProblemError where no brain is found."""
     fit = register(image.data, image.affine, brain)
     if not fit.plausible:
-        raise ValueError(NO_BRAIN.format(name=name, fit=fit))
+        alike = f"correlation {fit.correlation:.2f}, mutual information {fit.mutual_information:.2f} nats"
+        raise refusal(name, "a brain that the registration to the template finds", f"none ({alike})")
     place = brain, image.affine, fit.subject_to_mni
-    region = white_matter(*place) if name == WHITE_MATTER else nucleus(subject_labels(*place), name)
+    labels = subject_labels(*place)
+    region = white_matter(*place) & (labels == 0) if name == WHITE_MATTER else nucleus(labels, name)
     return region, {"Method": "registration to the template", "Registration": fit.summary()}
 
 
@@ -40,8 +37,9 @@ def main(
     if name == CSF:
         decay = read_volume(r2star)
         last_echo = read_volume(magnitude).data[..., int(np.argmax(facts.te_s))]
-        found = ventricular_fluid(decay.data, last_echo, brain, known, facts.voxel_size_mm)
-        image, about = decay, {"Method": FLUID, "Sources": [derivative_uri(r2star)]}
+        found = ventricular_fluid(decay.data, last_echo, brain, known, facts.voxel_size_mm, facts.b0_tesla)
+        method = FLUID.format(largest_r2star_hz(facts.b0_tesla))
+        image, about = decay, {"Method": method, "Sources": [derivative_uri(r2star)]}
     else:
         image = read_volume(t1w)
         if user_nuclei and name != WHITE_MATTER:

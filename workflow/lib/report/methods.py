@@ -8,6 +8,7 @@ import pandas as pd
 from qnet.networks.heads.registry import head_of
 from recon.combine import echo_range
 from recon.pipeline import STAGES
+from recon.regions.fluid import largest_r2star_hz
 from recon.registry import taken
 from workflow.lib.report.acquisition_table import milliseconds, obliquity_deg, reasons, voxel
 from workflow.lib.report.html import TEMPLATES, filled_markdown, markdown_fragment
@@ -68,12 +69,13 @@ def _decision(sentences: list[str]) -> str:
 
 
 def reference_facts(cfg: dict, acquisitions: list[dict]) -> dict:
-    """The reference of susceptibility: its name, and volume [ml] and place [ppb] as far as the sidecars tell."""
+    """The reference of susceptibility: its name, the limit of R2* for fluid, and volume and place from the sidecars."""
     chi = [a["maps"]["Chimap"] for a in acquisitions if "Chimap" in a.get("maps", {})]
     of = {key: [one[key] for one in chi if key in one] for key in ("ReferenceVolumeML", "ReferenceAboveWholeBrain")}
     volumes, places = of["ReferenceVolumeML"], [1000 * ppm for ppm in of["ReferenceAboveWholeBrain"]]
     return {
         "name": region_name(cfg["combine_echoes"]["reference"]),
+        "limit": spread([largest_r2star_hz(a["b0_tesla"]) for a in acquisitions], " s⁻¹"),
         "volume": spread(volumes, " ml") if volumes else "",
         "place": spread(places, " ppb") if places else "",
     }
