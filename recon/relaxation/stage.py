@@ -210,19 +210,17 @@ def irls(
     workers : threads
     """
     if coils != 1:
-        noise_floor = noise_of_coils(magnitude, mask, te_s, coils=coils, iterations=iterations, maximum_hz=maximum_hz)
-        if noise_floor.sigma > 0:
-            fitted = _fit_slabs(
-                magnitude, mask, te_s, partial(fit_voxels_of_coils, noise=noise_floor, maximum_hz=maximum_hz), workers
-            )
-            return R2starFit(*fitted, noise_floor.sigma, noise_floor.coils)
+        floor = noise_of_coils(magnitude, mask, te_s, coils=coils, iterations=iterations, maximum_hz=maximum_hz)
+        if floor.sigma > 0:
+            above = partial(fit_voxels_of_coils, noise=floor, maximum_hz=maximum_hz)
+            return _fit_slabs(magnitude, mask, te_s, above, floor, workers)
 
     def fit(signal: np.ndarray, t: np.ndarray, log_noise: np.ndarray | None) -> Line:
         return irls_line(signal, t, iterations=iterations, maximum_hz=maximum_hz, log_noise=log_noise)
 
     noise = noise_level(magnitude, mask, te_s, iterations=iterations, maximum_hz=maximum_hz)
     near = partial(fit_voxels, noise=noise, fit=fit, fit_near_noise=fit)
-    return R2starFit(*_fit_slabs(magnitude, mask, te_s, near, workers), noise)
+    return _fit_slabs(magnitude, mask, te_s, near, Noise(noise, 1), workers)
 
 
 def arlo(
@@ -261,7 +259,7 @@ def arlo(
 
     noise = noise_level(magnitude, mask, te_s, iterations=iterations, maximum_hz=maximum_hz)
     plain = partial(fit_voxels, noise=noise, fit=fit, fit_near_noise=None)
-    return R2starFit(*_fit_slabs(magnitude, mask, te_s, plain, workers), noise)
+    return _fit_slabs(magnitude, mask, te_s, plain, Noise(noise, 1), workers)
 
 
 def _fit_slabs(
@@ -269,12 +267,13 @@ def _fit_slabs(
     mask: np.ndarray,
     te_s: Times,
     fit: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]],
+    noise: Noise,
     workers: int,
-) -> list[np.ndarray]:
-    """R2*, S0 and misfit of the voxels of the mask, fitted a slab of the grid at a time."""
+) -> R2starFit:
+    """Fit the voxels of the mask, a slab of the grid at a time."""
     order = np.argsort(te_s)
     t, first_s = since_first(np.asarray(te_s)[order]), np.float32(np.min(te_s))
-    maps = [np.zeros(mask.shape, np.float32) for _ in range(3)]
+    maps = r2star_hz, s0, misfit = [np.zeros(mask.shape, np.float32) for _ in range(3)]
     # slabs run along memory: files are read with X fastest
     view = np.transpose if magnitude.strides[0] < magnitude.strides[2] else np.asarray
     echoes, inside = [view(magnitude[..., i]) for i in order], view(mask)
@@ -282,13 +281,13 @@ def _fit_slabs(
     def fit_slab(slab: slice) -> None:
         here = inside[slab]
         values = np.stack([echo[slab][here] for echo in echoes]).astype(np.float32, copy=False)
-        r2star_hz, first, misfit = fit(values, t)
-        for volume, data in zip(maps, (r2star_hz, first * np.exp(r2star_hz * first_s), misfit), strict=True):
+        rate_hz, first, distance = fit(values, t)
+        for volume, data in zip(maps, (rate_hz, first * np.exp(rate_hz * first_s), distance), strict=True):
             view(volume)[slab][here] = data
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(fit_slab, slabs(inside.shape)))
-    return maps
+    return R2starFit(r2star_hz, s0, misfit, noise.sigma, noise.coils)
 
 
 METHODS = {
