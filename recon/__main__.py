@@ -29,7 +29,7 @@ from recon.maths.finite import silent_where_bad
 from recon.pipeline import SECTIONS, reconstruct
 from recon.registry import taken
 from recon.relaxation.stage import STAGE as R2STAR_MAP
-from recon.relaxation.stage import r2star_map
+from recon.relaxation.stage import decay_maps, r2star_fit
 from recon.settings import arm, shipped
 from recon.unwrap.stage import STAGE as UNWRAP_PHASE
 from recon.unwrap.stage import unwrap_phase
@@ -160,8 +160,10 @@ def run_end_to_end(source: Folder, out: Path, config: dict) -> None:
 def run_r2star(source: Folder, out: Path, config: dict) -> None:
     magnitude, chosen = source.echoes("magnitude"), R2STAR_MAP.chosen(config["r2star_map"])
     te_s = source.acquisition().te_s
-    r2star_hz = r2star_map(magnitude.data, source.mask(magnitude), te_s, workers=CORES, **chosen)
-    write_volume(out / "r2star.nii.gz", r2star_hz, magnitude)
+    fit = r2star_fit(magnitude.data, source.mask(magnitude), te_s, workers=CORES, **chosen)
+    write_volume(out / "r2star.nii.gz", fit.r2star_hz, magnitude)
+    for suffix, data in decay_maps(fit, **taken(decay_maps, config["r2star_map"])).items():
+        write_volume(out / f"{suffix.removesuffix('map').lower()}.nii.gz", data, magnitude)
 
 
 @dataclass(frozen=True)

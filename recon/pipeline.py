@@ -9,13 +9,15 @@ import numpy as np
 from recon.acquisition import Acquisition
 from recon.background.stage import STAGE as LOCAL_FIELD
 from recon.background.stage import local_field
-from recon.combine import combine_echoes
+from recon.combine import combine_echoes, reference_voxels
 from recon.field.stage import STAGE as FIELD_MAPPING
 from recon.field.stage import field_mapping, field_precision
 from recon.inversion.stage import STAGE as DIPOLE_INVERSION
 from recon.inversion.stage import dipole_inversion
 from recon.mask.trim import reliable_mask
 from recon.maths.finite import silent_where_bad
+from recon.regions.fluid import ventricular_fluid
+from recon.regions.reference import CSF, checked
 from recon.registry import taken
 from recon.relaxation.stage import STAGE as R2STAR_MAP
 from recon.relaxation.stage import r2star_map
@@ -45,6 +47,7 @@ def reconstruct(
     acquisition: Acquisition,
     config: Mapping[str, Any] | None = None,
     *,
+    region: np.ndarray | None = None,
     workers: int = 1,
 ) -> Maps:
     """Straighten → unwrap → field → background removal → dipole inversion → average and reference.
@@ -59,13 +62,24 @@ def reconstruct(
     acquisition : Acquisition
     config : values by section, as config/config.yaml has them (:func:`recon.settings.arm` puts those of the other
         arm in place); the shipped ones where none are given
+    region : (X, Y, Z) bool array, where `combine_echoes.reference` is white matter or a nucleus; fluid is found
     workers : threads
 
     Returns
     -------
     maps : Maps; R2* is None for a single echo
+
+    Raises
+    ------
+    ValueError
+        Where the region of the reference is missing or too small, or a setting does not fit.
     """
     config = shipped() if config is None else config
+    reference = config["combine_echoes"]["reference"]
+    if reference != CSF:
+        reference_voxels(mask, region, reference)  # refused before anything is computed
+    elif len(acquisition.te_s) < 2:
+        raise ValueError("combine_echoes.reference: csf: expected two echoes or more, whose R2* shows it, found one")
     chosen = {section: stage.chosen(config[section]) for section, stage in STAGES.items()}
     magnitude, phase_rad = silent_where_bad(magnitude, phase_rad)
     te_s, grid = np.asarray(acquisition.te_s), acquisition.grid
@@ -96,8 +110,12 @@ def reconstruct(
         workers=workers,
         **chosen["dipole_inversion"],
     )
+    if reference == CSF and r2star_hz is not None:
+        last_echo = magnitude[..., int(np.argmax(te_s))]
+        region = ventricular_fluid(r2star_hz, last_echo, mask, eroded, grid.voxel_size_mm, acquisition.b0_tesla)
+        region = checked(region, eroded, reference, grid.voxel_size_mm)
     return Maps(
-        chi_ppm=combine_echoes(chi_ppm, magnitude, eroded, te_s, **config["combine_echoes"]),
+        chi_ppm=combine_echoes(chi_ppm, magnitude, eroded, te_s, region, **config["combine_echoes"]),
         r2star_hz=r2star_hz,
         mask=eroded,
     )

@@ -14,6 +14,7 @@ from recon.mask import extract_brain, reliable_mask
 from recon.pipeline import STAGES
 from recon.registry import keywords, taken
 from recon.relaxation import t1_weighted
+from recon.relaxation.stage import decay_maps
 from workflow.lib.setup.config_table import table
 from workflow.lib.setup.variants import merged, runs
 
@@ -40,6 +41,7 @@ KEYWORDS = {  # section: functions whose keyword-only parameters are its setting
     "brain_mask": [extract_brain],
     "unwrap_phase": [reliable_mask],
     "combine_echoes": [combine_echoes],
+    "r2star_map": [decay_maps],
     "t1w_map": [t1_weighted],
 }
 SECTIONS = set(DATACLASSES) | set(KEYWORDS) | set(STAGES)

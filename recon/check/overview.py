@@ -12,6 +12,7 @@ from recon.files.io import Volume
 
 CHI_WINDOW_PPM = (-0.15, 0.15)
 R2STAR_WINDOW_HZ = (0.0, 60.0)
+T2STAR_WINDOW_MS = (0.0, 100.0)
 WRAPPED_RAD = (-np.pi, np.pi)
 AXIAL_SLICES = 3
 
@@ -45,6 +46,23 @@ def map_pictures(chi: Volume, r2star: Volume | None, t1w: Volume, brain: np.ndar
     if r2star is not None:
         pictures.append(draw("R2*", "Fixed scale, 0 to 60 1/s.", r2star, planes, R2STAR_WINDOW_HZ, "1/s", frame=brain))
     return [*pictures, draw("T1-weighted", "Arbitrary units.", t1w, planes, bright, "a.u.", frame=brain)]
+
+
+def decay_pictures(t2star: Volume, s0: Volume, brain: np.ndarray) -> list[Picture]:
+    """T2* [s], shown in ms, and the signal at TE = 0, three planes through the middle of the brain."""
+    planes = orthogonal_views(brain, s0.affine)
+    t2star_ms = replace(t2star, data=1000 * t2star.data)
+    bright = (0.0, robust_window(s0.data, brain)[1])
+    return [
+        draw("T2*", "Fixed scale, 0 to 100 ms.", t2star_ms, planes, T2STAR_WINDOW_MS, "ms", frame=brain),
+        draw("Signal at TE = 0", "Arbitrary units.", s0, planes, bright, "a.u.", frame=brain),
+    ]
+
+
+def reference_picture(chi: Volume, region: np.ndarray, about: str, brain: np.ndarray) -> Picture:
+    """The region of zero susceptibility (X, Y, Z), outlined in three planes through its middle; `about`: caption."""
+    planes = orthogonal_views(region, chi.affine)
+    return draw("Reference", about, chi, planes, CHI_WINDOW_PPM, "ppm", contours=(region,), frame=brain)
 
 
 def echo_pictures(

@@ -199,6 +199,7 @@ def region_statistics(
     maps: dict[str, np.ndarray],
     voxel_size_mm: Vector,
     covered_mm: float = np.inf,
+    reference: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Size, susceptibility and relaxation of each nucleus, and of white matter to compare with.
 
@@ -215,20 +216,25 @@ def region_statistics(
         Edge lengths of a voxel.
     covered_mm : float
         Of the brain along B0, see :func:`coverage_mm`.
+    reference : (X, Y, Z) bool array
+        The region whose mean susceptibility is zero; None where that is no region of its own.
 
     Returns
     -------
     DataFrame
-        One row a nucleus, also where it holds no voxel, then ``white_matter`` with index 0: ``index name hemisphere
+        One row a nucleus, also where it holds no voxel, then with index 0 ``white_matter`` and, with `reference`,
+        ``reference`` and ``whole_brain``, all voxels in which susceptibility is known: ``index name hemisphere
         voxels volume_mm3`` and for each map ``_mean``, ``_sd`` (of the voxels, n - 1), ``_median``, missing where
         nothing was measured; at the end `flag`, which says `thin_slab` where less than `THIN_MM` are covered.
     """
-    regions: dict[int, tuple[str, str | None, np.ndarray]] = {
-        label: (name, hemisphere, labels == label) for label, (name, hemisphere) in nucleus_labels().items()
-    }
-    regions[0] = (WHITE_MATTER, None, white & (labels == 0))
+    regions: list[tuple[int, str, str | None, np.ndarray]] = [
+        (label, name, hemisphere, labels == label) for label, (name, hemisphere) in nucleus_labels().items()
+    ]
+    regions.append((0, WHITE_MATTER, None, white & (labels == 0)))
+    if reference is not None:
+        regions += [(0, "reference", None, reference), (0, "whole_brain", None, maps["chi_ppm"] != 0)]
     rows = []
-    for index, (name, hemisphere, where) in regions.items():
+    for index, name, hemisphere, where in regions:
         voxels = int(np.count_nonzero(where))
         volume_mm3 = voxels * float(np.prod(voxel_size_mm))
         row = {"index": index, "name": name, "hemisphere": hemisphere, "voxels": voxels, "volume_mm3": volume_mm3}

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 TINY = np.finfo(np.float32).tiny
+FLOOR_STEPS = 8  # reweightings near the noise floor
+LARGEST_STEP = 1.0  # of ln A in one of them
 
 
 class Line(NamedTuple):
@@ -97,6 +99,49 @@ def irls_line(
     return line
 
 
+def floor_line(signal: np.ndarray, t: np.ndarray, *, coils: float, log_noise: np.ndarray, maximum_hz: float) -> Line:
+    r"""Fit of the squared signal above the noise floor of several coils.
+
+    The root of the sum of squares of n coils, each with complex noise of standard deviation :math:`\sigma` per part, is
+    non-central chi distributed with 2n degrees of freedom [1]_. Its square has, whatever A and n, exactly
+
+    .. math:: \mathrm{E} S^2 = A^2 + 2 n \sigma^2, \qquad \mathrm{var} S^2 = 4 \sigma^2 (A^2 + n \sigma^2).
+
+    With :math:`\eta = \ln A = a - R_2^* t` this is a generalised linear model, solved by its usual reweighting [2]_:
+    response :math:`\eta + (S^2 - A^2 - 2 n \sigma^2) / 2 A^2`, weights :math:`A^4 / (A^2 + n \sigma^2)`, both of the
+    fitted A. The first line goes through what is left of each echo after subtraction.
+
+    Parameters
+    ----------
+    signal : (echo, N) float32, at most 1; zeros mark missing echoes
+    t : (echo, 1) float32 [s]
+    coils : n, need not be whole: correlated noise counts for fewer coils
+    log_noise : (N,) float32 logarithm of sigma in units of `signal`
+    maximum_hz : largest R2* [1/s]
+
+    Returns
+    -------
+    Line
+
+    References
+    ----------
+    .. [1] Constantinides et al., MRM 38:852 (1997), doi:10.1002/mrm.1910380524
+    .. [2] Nelder and Wedderburn, J R Stat Soc A 135:370 (1972), doi:10.2307/2344614
+    """
+    usable = signal > 0
+    variance = np.exp(2 * log_noise)
+    power = np.where(usable, signal * signal - np.float32(2 * coils) * variance, 0)
+    y, w = log_signal(np.sqrt(np.maximum(power, 0)))[0], np.maximum(power, 0)
+    line = weighted_line(w, y, t, maximum_hz)
+    for _ in range(FLOOR_STEPS):
+        eta = line.at(t)
+        fitted = np.maximum(np.exp(2 * eta), TINY)
+        y = eta + np.clip((power / fitted - 1) / 2, -LARGEST_STEP, LARGEST_STEP)
+        w = usable * fitted * fitted / (fitted + np.float32(coils) * variance)
+        line = weighted_line(w, y, t, maximum_hz)
+    return line
+
+
 def r2star_arlo(magnitude: np.ndarray, step_s: float) -> np.ndarray:
     r"""Auto-regression on linear operations, for at least three uniform echoes.
 
@@ -137,3 +182,14 @@ def residual(signal: np.ndarray, t: np.ndarray, line: Line) -> np.ndarray:
     y, usable = log_signal(signal)
     distance = usable * np.exp(line.at(t)) * (y - line.at(t))
     return np.sqrt((distance * distance).sum(0) / np.maximum(usable.sum(0) - 2, 1))
+
+
+def floor_residual(signal: np.ndarray, t: np.ndarray, line: Line, *, coils: float, log_noise: np.ndarray) -> np.ndarray:
+    """The same over sigma, around the root mean square signal of several coils; arguments as in :func:`floor_line`."""
+    variance = np.exp(2 * log_noise)
+    power = np.exp(2 * line.at(t))
+    expected = power + np.float32(2 * coils) * variance  # of S^2, whose variance is 4 sigma^2 (power + n sigma^2)
+    usable = signal > 0
+    spread = variance * (power + np.float32(coils) * variance) / expected
+    chi2 = usable * (signal - np.sqrt(expected)) ** 2 / np.maximum(spread, TINY)
+    return np.sqrt(chi2.sum(0) / np.maximum(usable.sum(0) - 2, 1))

@@ -21,7 +21,7 @@ PAPER = Arm(
     },
     field_mapping={"echoes": "separate", "bipolar": "auto", "offset": "none", "offset_smoothing_mm": 5.0},
     local_field={"method": "sharp", "radius_mm": 6.0, "smallest_radius_mm": 2.0, "threshold": 0.05},
-    r2star_map={"method": "irls", "iterations": 4, "maximum_hz": 200.0},
+    r2star_map={"method": "irls", "iterations": 4, "maximum_hz": 200.0, "coils": 1},
     dipole_inversion={
         "method": "iterative_tkd",
         "threshold": 0.1,

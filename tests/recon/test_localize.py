@@ -297,6 +297,15 @@ def test_white_matter_has_the_last_row_and_leaves_out_what_is_labelled(labels):
     assert row.chi_ppm_mean == pytest.approx(-0.02)
 
 
+def test_a_reference_of_its_own_and_the_whole_brain_have_rows(labels):
+    chi_ppm, region = np.where(labels == 1, 0.1, -0.02), labels == 1
+    chi_ppm[0] = 0  # not known there
+    table = region_statistics(labels, labels > 9, {"chi_ppm": chi_ppm}, (1.0, 1.0, 3.0), reference=region)
+    assert list(table["name"])[-3:] == ["white_matter", "reference", "whole_brain"]
+    assert table.iloc[-2].chi_ppm_mean == pytest.approx(0.1)
+    assert table.iloc[-1].voxels == np.count_nonzero(chi_ppm)
+
+
 def test_statistics_know_only_the_maps_there_are(labels):
     table = region_statistics(labels, labels == 0, {"chi_ppm": labels + 0.5}, (1, 1, 1))
     assert not [column for column in table if column.startswith("r2star")]

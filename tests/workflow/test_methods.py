@@ -81,6 +81,24 @@ def test_another_method_brings_its_reference(change, key):
     assert key in cited(write(config(**change)))
 
 
+def test_the_reference_is_told_with_its_source_and_size():
+    chi = {"Chimap": {"ReferenceVolumeML": 7.25, "ReferenceAboveWholeBrain": 0.0234}}
+    text = write(config(combine_echoes__reference="csf"), acquisition(maps=chi), acquisition(b0_tesla=6.0, maps=chi))
+    assert "relative to its mean over the fluid of the ventricles, found by R2* below 5 to 10 s⁻¹" in text
+    assert "(7.25 ml, 23.4 ppb against the mean of the whole brain)" in text and "liu2018" in cited(text)
+    assert "relative to its mean over red nucleus;" in write(config(combine_echoes__reference="red_nucleus"))
+    assert "without a reference region" in write(config(combine_echoes__reference="none"))
+    assert "liu2018" not in cited(write())
+
+
+def test_several_coils_and_further_maps_are_told():
+    text = write(config(r2star_map__coils=32, r2star_map__t2star_and_s0=True))
+    assert "root of the sum of squares of 32 coils" in text and "constantinides1997" in cited(text)
+    assert "T2* is its reciprocal" in text
+    assert "as many coils as the noise in air shows" in write(config(r2star_map__coils="air"))
+    assert "sum of squares" not in write()
+
+
 def test_plain_tkd_neither_iterates_nor_cites_the_iteration():
     text = write(config(dipole_inversion__method="tkd"))
     assert "tang2013" not in cited(text) and "inside of the cone" not in text

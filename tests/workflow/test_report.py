@@ -12,7 +12,7 @@ import yaml
 
 from qnet.evaluation.manifest import tables_of
 from qnet.predictions import read_predictions
-from recon.files.io import Volume, write_json, write_mask, write_volume
+from recon.files.io import Volume, read_volume, write_json, write_mask, write_volume
 from workflow.lib.report.cohort import flow
 from workflow.lib.words import number, p_value, percent
 from workflow.scripts import evaluate, report, subject_page
@@ -277,6 +277,24 @@ def test_subject_page_is_complete(subject_files, tmp_path):
     assert "SYNTHETIC DATA" in html and "Research use only" in html
     assert "No automatic check raised a warning" in html
     assert "<i>caudate</i>" not in html and "&lt;ppm&gt;" in html
+
+
+def test_subject_page_shows_the_further_maps_and_what_is_zero(subject_files, tmp_path):
+    like = read_volume(subject_files["r2star"])
+    further = {name: str(tmp_path / f"{name}.nii.gz") for name in ("t2star", "s0", "region")}
+    write_volume(further["t2star"], np.full(like.data.shape, 0.05), like)
+    write_volume(further["s0"], np.full(like.data.shape, 900.0), like)
+    write_mask(further["region"], like.data > 20.05, like, {"Type": "ROI"})
+    about = {"Reference": "csf", "ReferenceSusceptibility": 0.0123, "ReferenceStandardError": 0.0011,
+             "ReferenceAboveWholeBrain": 0.0234, "ReferenceVolumeML": 7.25}  # fmt: skip
+    write_json(tmp_path / "chi.json", about)
+    html = make_page(subject_files | further, tmp_path)
+    assert html.count("<img") == 14
+    assert (
+        "Zero of χ: the mean over the fluid of the ventricles; 7.2 ml; +12.3 ± 1.1 (standard error) ppb before it was "
+        "subtracted; +23.4 ppb against the mean of the whole brain." in html
+    )
+    assert "0 to 100 ms" in html and "Signal at TE = 0" in html
 
 
 def test_subject_page_warns_of_a_wrong_sign_and_a_small_brain(subject_files, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from recon.intake.scan import Image, Scan, Series
 from recon.problems import IntakeError
 from workflow.lib.study import names
-from workflow.lib.study.scans import check_r2star, diagnosed, files_of, number_of_echoes
+from workflow.lib.study.scans import check_coils, check_r2star, check_reference, diagnosed, files_of, number_of_echoes
 
 
 def scan(name: str, echoes: int = 2) -> Scan:
@@ -33,6 +33,24 @@ def test_all_scans_have_one_number_of_echoes():
 @pytest.mark.parametrize(("echoes", "method"), [(3, "arlo"), (2, "irls"), (1, "arlo")])
 def test_r2star_is_fitted_where_the_echoes_suffice(echoes, method):
     check_r2star(echoes, method, "data")
+
+
+def test_coils_need_the_fit_and_three_echoes():
+    check_coils(2, {"method": "arlo", "coils": 1}, "data")
+    check_coils(3, {"method": "irls", "coils": "air"}, "data")
+    with pytest.raises(ValueError, match="config r2star_map.coils: expected method irls .* for 8 coils, found arlo"):
+        check_coils(6, {"method": "arlo", "coils": 8}, "data")
+    with pytest.raises(IntakeError, match="data: expected three echoes or more for r2star_map.coils air .*, found 2"):
+        check_coils(2, {"method": "irls", "coils": "air"}, "data")
+
+
+def test_a_reference_that_no_scan_can_have_is_refused():
+    check_reference(1, "whole_brain", "none", "data")
+    check_reference(2, "csf", "none", "data")
+    with pytest.raises(IntakeError, match="data: expected two echoes or more for combine_echoes.reference csf"):
+        check_reference(1, "csf", "template", "data")
+    with pytest.raises(ValueError, match="found putamen with locate_nuclei.method none; --config locate_nuclei="):
+        check_reference(6, "putamen", "none", "data")
 
 
 def test_arlo_of_two_echoes_is_refused():

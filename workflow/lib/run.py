@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from recon.combine import echo_range
+from recon.combine import NONE, WHOLE_BRAIN, echo_range
 from recon.intake.scan import Scan
 from recon.registry import taken
 from recon.settings import arm
@@ -18,7 +18,14 @@ from workflow.lib.setup.variants import MAIN, runs
 from workflow.lib.study.applied import trained_model
 from workflow.lib.study.clock import check_clock
 from workflow.lib.study.participants import ages_of
-from workflow.lib.study.scans import check_r2star, diagnosed, files_of, number_of_echoes
+from workflow.lib.study.scans import (
+    check_coils,
+    check_r2star,
+    check_reference,
+    diagnosed,
+    files_of,
+    number_of_echoes,
+)
 from workflow.lib.study.study import Study, own_data, simulated_study
 
 
@@ -61,6 +68,8 @@ class Run:
         study = study_of(cfg, first_look, cores or len(os.sched_getaffinity(0)))
         n_echoes = number_of_echoes(study.scans.values(), bids_dir_of(cfg))
         check_r2star(n_echoes, cfg["r2star_map"]["method"], bids_dir_of(cfg))
+        check_coils(n_echoes, cfg["r2star_map"], bids_dir_of(cfg))
+        check_reference(n_echoes, cfg["combine_echoes"]["reference"], cfg["locate_nuclei"]["method"], bids_dir_of(cfg))
         if first_look:
             table = f"{bids_dir_of(cfg)}/participants.tsv"
             check_clock([table, *(file for scan in study.scans.values() for file in files_of(scan))])
@@ -148,6 +157,11 @@ class Run:
     def has_nuclei(self) -> bool:
         """Whether nuclei are located, without which there is no diagnosis."""
         return self.cfg["locate_nuclei"]["method"] != "none"
+
+    @property
+    def has_reference_region(self) -> bool:
+        """Whether the reference is a region that has to be found: neither the whole brain nor none."""
+        return self.cfg["combine_echoes"]["reference"] not in (WHOLE_BRAIN, NONE)
 
     @cached_property
     def ages(self) -> dict[str, float]:

@@ -129,6 +129,8 @@ rule r2star_map:
     output:
         r2star=RUN.paths.map("R2starmap.nii.gz"),
         misfit=RUN.paths.map("desc-misfit_R2starmap.nii.gz"),
+        t2star=RUN.paths.map("T2starmap.nii.gz") if RUN.cfg["r2star_map"]["t2star_and_s0"] else [],
+        s0=RUN.paths.map("S0map.nii.gz") if RUN.cfg["r2star_map"]["t2star_and_s0"] else [],
     log:
         RUN.paths.scan_log("r2star_map"),
     benchmark:
@@ -145,6 +147,8 @@ rule r2star_map:
 
 
 R2STAR = rules.r2star_map.output.r2star if RUN.has_r2star else []  # a single echo has none
+T2STAR = rules.r2star_map.output.t2star if RUN.has_r2star else []
+S0 = rules.r2star_map.output.s0 if RUN.has_r2star else []
 
 
 rule dipole_inversion:
@@ -172,30 +176,6 @@ rule dipole_inversion:
         "../scripts/dipole_inversion.py"
 
 
-rule combine_echoes:
-    input:
-        chi_echoes=rules.dipole_inversion.output.chi,
-        magnitude=rules.prepare_echoes.output.magnitude_4d,
-        eroded=rules.local_field.output.eroded,
-        acquisition=rules.prepare_echoes.output.acquisition,
-    output:
-        chi=RUN.paths.map("Chimap.nii.gz"),
-        echo_chi=expand(RUN.paths.map("desc-echo{echo}_Chimap.nii.gz"), echo=RUN.chi_echoes, allow_missing=True),
-    log:
-        RUN.paths.scan_log("combine_echoes"),
-    benchmark:
-        RUN.paths.scan_benchmark("combine_echoes")
-    conda:
-        "../envs/recon.yaml"
-    resources:
-        mem_mb=INPUTS.memory_mb,
-    params:
-        code=code("workflow/scripts/combine_echoes.py"),
-        cfg=RUN.cfg["combine_echoes"],
-    script:
-        "../scripts/combine_echoes.py"
-
-
 rule t1w_map:
     input:
         magnitude=rules.prepare_echoes.output.magnitude_4d,
@@ -219,6 +199,64 @@ rule t1w_map:
         user=INPUTS.user_link("t1w"),
     script:
         "../scripts/t1w_map.py"
+
+
+REFERENCE = RUN.cfg["combine_echoes"]["reference"]
+
+
+rule reference_region:
+    input:
+        mask=rules.brain_mask.output.mask,
+        eroded=rules.local_field.output.eroded,
+        r2star=R2STAR if REFERENCE == "csf" else [],
+        magnitude=rules.prepare_echoes.output.magnitude_4d if REFERENCE == "csf" else [],
+        t1w=[] if REFERENCE == "csf" else rules.t1w_map.output.t1w,
+        user_nuclei=INPUTS.user_file("nuclei"),
+        acquisition=rules.prepare_echoes.output.acquisition,
+    output:
+        region=RUN.paths.map("label-reference_mask.nii.gz"),
+    log:
+        RUN.paths.scan_log("reference_region"),
+    benchmark:
+        RUN.paths.scan_benchmark("reference_region")
+    conda:
+        "../envs/recon.yaml"
+    resources:
+        mem_mb=INPUTS.memory_mb,
+    params:
+        code=code("workflow/scripts/reference_region.py", "resources/nuclei.tsv"),
+        name=REFERENCE,
+        user=INPUTS.user_link("nuclei"),
+    script:
+        "../scripts/reference_region.py"
+
+
+REGION = rules.reference_region.output.region if RUN.has_reference_region else []
+
+
+rule combine_echoes:
+    input:
+        chi_echoes=rules.dipole_inversion.output.chi,
+        magnitude=rules.prepare_echoes.output.magnitude_4d,
+        eroded=rules.local_field.output.eroded,
+        region=REGION,
+        acquisition=rules.prepare_echoes.output.acquisition,
+    output:
+        chi=RUN.paths.map("Chimap.nii.gz"),
+        echo_chi=expand(RUN.paths.map("desc-echo{echo}_Chimap.nii.gz"), echo=RUN.chi_echoes, allow_missing=True),
+    log:
+        RUN.paths.scan_log("combine_echoes"),
+    benchmark:
+        RUN.paths.scan_benchmark("combine_echoes")
+    conda:
+        "../envs/recon.yaml"
+    resources:
+        mem_mb=INPUTS.memory_mb,
+    params:
+        code=code("workflow/scripts/combine_echoes.py"),
+        cfg=RUN.cfg["combine_echoes"],
+    script:
+        "../scripts/combine_echoes.py"
 
 
 rule t1_map:
@@ -255,6 +293,9 @@ rule locate_nuclei:
         mask=rules.brain_mask.output.mask,
         chi=rules.combine_echoes.output.chi,
         r2star=R2STAR,
+        t2star=T2STAR,
+        s0=S0,
+        region=REGION,
         user_nuclei=INPUTS.user_file("nuclei"),
     output:
         dseg=RUN.paths.map("desc-nuclei_dseg.nii.gz"),
@@ -312,6 +353,9 @@ rule subject_page:
                 local_field=rules.local_field.output.local,
                 chi=rules.combine_echoes.output.chi,
                 r2star=R2STAR,
+                t2star=T2STAR,
+                s0=S0,
+                region=REGION,
                 t1w=rules.t1w_map.output.t1w,
                 dseg=NUCLEI.dseg if NUCLEI else [],
                 box=NUCLEI.box if NUCLEI else [],
@@ -353,6 +397,7 @@ rule methods:
                 [rules.brain_mask.output.mask, rules.t1w_map.output.t1w, *([NUCLEI.dseg] if NUCLEI else [])], RUN.scans
             ),
             INPUTS.of_scans(rules.t1_map.output.t1, RUN.two_flips),
+            INPUTS.of_scans(REGION and rules.combine_echoes.output.chi, RUN.scans),
         ),
     output:
         methods=f"{RUN.paths.root}/methods.md",
@@ -381,6 +426,7 @@ rule maps:
         INPUTS.of_scans(R2STAR and rules.r2star_map.output, RUN.scans),
         INPUTS.of_scans(rules.t1w_map.output, RUN.scans),
         INPUTS.of_scans(rules.combine_echoes.output, RUN.scans),
+        INPUTS.of_scans(REGION, RUN.scans),
         INPUTS.of_scans(NUCLEI or [], RUN.scans),
         INPUTS.of_scans(rules.t1_map.output, RUN.two_flips),
         INPUTS.of_scans(rules.subject_page.output, RUN.scans),

@@ -27,9 +27,10 @@ NO_BRAIN = (
 
 def main(
     t1w: str, mask: str, chi: str, dseg: str, box: str, stats: str, scan: str, cfg: dict,
-    r2star: str | None = None, user_nuclei: str | None = None, user: str | None = None,
+    r2star: str | None = None, t2star: str | None = None, s0: str | None = None, region: str | None = None,
+    user_nuclei: str | None = None, user: str | None = None,
 ) -> None:  # fmt: skip
-    """`user`: BIDS URI of `user_nuclei`; the registration still finds white matter."""
+    """`user`: BIDS URI of `user_nuclei`; the registration still finds white matter. `region`: mask of the reference."""
     params, image, brain = LocateNuclei(**cfg), read_volume(t1w), read_mask(mask)
     fit = register(image.data, image.affine, brain)
     about = {"SkullStripped": True, "Sources": [derivative_uri(t1w)], "Registration": fit.summary()}
@@ -44,17 +45,19 @@ def main(
     if user_nuclei:
         labels = user_labels(user_nuclei, image)
         about |= {"Tool": "user", "Sources": [user]}
-    region = expert_box(params.boxes, scan, brain.shape) if params.boxes else None
-    source = "nuclei" if region is None else "expert"
-    if region is None and labels.any():
-        region = box_around(labels, params.box_holds, params.margin_mm, image.voxel_size_mm)
-    region = region or (slice(0, 0),) * 3  # of nothing, which the networks refuse
+    bounds = expert_box(params.boxes, scan, brain.shape) if params.boxes else None
+    source = "nuclei" if bounds is None else "expert"
+    if bounds is None and labels.any():
+        bounds = box_around(labels, params.box_holds, params.margin_mm, image.voxel_size_mm)
+    bounds = bounds or (slice(0, 0),) * 3  # of nothing, which the networks refuse
     write_volume(dseg, labels, image, about)
-    bounds = [[side.start, side.stop] for side in region]
-    write_mask(box, box_mask(brain.shape, region), image, {"Type": "ROI", "BoxSource": source, "Box": bounds, **about})
-    maps = {"chi_ppm": read_volume(chi).data} | ({"r2star_hz": read_volume(r2star).data} if r2star else {})
+    sides = [[side.start, side.stop] for side in bounds]
+    write_mask(box, box_mask(brain.shape, bounds), image, {"Type": "ROI", "BoxSource": source, "Box": sides, **about})
+    files = {"chi_ppm": (chi, 1), "r2star_hz": (r2star, 1), "t2star_ms": (t2star, 1000), "s0": (s0, 1)}
+    maps = {quantity: read_volume(path).data * factor for quantity, (path, factor) in files.items() if path}
     covered_mm = coverage_mm(brain, image.affine)
-    write_table(stats, region_statistics(labels, white, maps, image.voxel_size_mm, covered_mm))
+    reference = read_mask(region) if region else None
+    write_table(stats, region_statistics(labels, white, maps, image.voxel_size_mm, covered_mm, reference))
 
 
 if __name__ == "__main__":

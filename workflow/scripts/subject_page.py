@@ -3,7 +3,13 @@
 import numpy as np
 
 from recon.acquisition import Acquisition
-from recon.check.overview import deep_pictures, echo_pictures, map_pictures
+from recon.check.overview import (
+    decay_pictures,
+    deep_pictures,
+    echo_pictures,
+    map_pictures,
+    reference_picture,
+)
 from recon.check.phase import phase_quality
 from recon.check.quality import Voids, quality
 from recon.check.residual import field_residual
@@ -14,6 +20,7 @@ from recon.mask.voids import signal_voids
 from workflow.lib.jobs.job import job
 from workflow.lib.report.acquisition_table import acquisition_table
 from workflow.lib.report.html import render
+from workflow.lib.report.reference import zero_text
 
 ONE_ECHO = "A single echo: no R2*, and the phase at TE = 0 stays in the field."
 
@@ -23,10 +30,11 @@ def main(
     acquisition: str, mask: str, chi: str, t1w: str,
     page: str, warnings: str, chi_picture: str, t1w_picture: str,
     scan: str, synthetic: bool, maximum_hz: float, age_years: float | None = None,
-    r2star: str | None = None, r2star_picture: str | None = None,
-    dseg: str | None = None, box: str | None = None, stats: str | None = None,
+    r2star: str | None = None, r2star_picture: str | None = None, t2star: str | None = None, s0: str | None = None,
+    region: str | None = None, dseg: str | None = None, box: str | None = None, stats: str | None = None,
 ) -> None:  # fmt: skip
-    """`maximum_hz`: ceiling of R2*; without `dseg`, `box` and `stats` nuclei were not to be located."""
+    """`maximum_hz`: ceiling of R2*; `region`: mask of the reference; without `dseg`, `box` and `stats` nuclei were
+    not to be located."""
     brain, chi_map, decay = read_mask(mask), read_volume(chi), read_volume(r2star) if r2star else None
     facts, series = read_json(acquisition), Acquisition.read(acquisition)
     table = read_table(stats) if stats else None
@@ -34,11 +42,15 @@ def main(
     for path, picture in zip(filter(None, (chi_picture, r2star_picture, t1w_picture)), maps, strict=True):
         with atomic(path) as part:
             part.write_bytes(picture.png)
+    decays = decay_pictures(read_volume(t2star), read_volume(s0), brain) if t2star and s0 else []
     echoes = [read_volume(path) for path in (magnitude, phase, unwrapped, local_field)]
     nuclei = read_volume(dseg).data.astype(int) if dseg else np.zeros(brain.shape, int)
     deep = deep_pictures(chi_map, nuclei, read_mask(box), brain) if nuclei.any() else []
-    made = {"Brain mask": mask, "Chimap": chi, "R2starmap": r2star, "T1w": t1w, "Nuclei": dseg}
+    made = {"Brain mask": mask, "Chimap": chi, "R2starmap": r2star, "T2starmap": t2star, "S0map": s0, "T1w": t1w}
+    made |= {"Nuclei": dseg, "Reference": region}
     sidecars = {name: read_json(file) for name, path in made.items() if path and (file := sidecar_path(path)).exists()}
+    zero = zero_text(sidecars.get("Chimap", {}))
+    decays += [reference_picture(chi_map, read_mask(region), zero, brain)] if region else []
     signal, phase_rad, unwrapped_rad, local_ppm = (echo.data for echo in echoes)
     voids = Voids.of(signal_voids(signal, brain, series.te_s, series.grid), decay and decay.data, maximum_hz)
     of_maps = quality(
@@ -65,7 +77,8 @@ def main(
         synthetic=synthetic,
         broken=broken,
         warnings=found[len(broken) :],
-        pictures=[*maps, *deep, *echo_pictures(*echoes, facts["te_s"], brain)],
+        pictures=[*maps, *decays, *deep, *echo_pictures(*echoes, facts["te_s"], brain)],
+        zero=zero,
         stats=table,
         facts=measured,
         inputs=acquisition_table(facts, chi_map.affine),

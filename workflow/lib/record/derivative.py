@@ -11,6 +11,8 @@ Made by Q-Net {version} from raw multi-echo gradient echo images.
 - `Chimap`: magnetic susceptibility [ppm], positive where paramagnetic (iron); `Reference` in the sidecar says what
   is zero. `desc-echoN_Chimap`: that of echo N alone, without reference.
 - `R2starmap` [1/s] and `desc-misfit_R2starmap`, how well one exponential describes the decay.
+- `T2starmap` [s] and `S0map` [arbitrary units], the signal at TE = 0, where `r2star_map.t2star_and_s0` is set.
+- `label-reference_mask`, the region of zero susceptibility where that is not the whole brain.
 - `desc-stage_T1w` [arbitrary units]; `T1map` [s] and `PDmap` [arbitrary units] where two flip angles were acquired.
 - `desc-brain_mask`; `desc-nuclei_dseg`, deep grey nuclei named in `desc-nuclei_dseg.tsv`; `label-BG_mask`, the box
   around the basal ganglia; `desc-nuclei_stats.tsv`, statistics of every nucleus and of white matter.

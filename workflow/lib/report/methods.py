@@ -8,9 +8,11 @@ import pandas as pd
 from qnet.networks.heads.registry import head_of
 from recon.combine import echo_range
 from recon.pipeline import STAGES
+from recon.regions.fluid import largest_r2star_hz
 from recon.registry import taken
 from workflow.lib.report.acquisition_table import milliseconds, obliquity_deg, reasons, voxel
 from workflow.lib.report.html import TEMPLATES, filled_markdown, markdown_fragment
+from workflow.lib.report.reference import region_name
 from workflow.lib.words import plain
 
 REFERENCES = TEMPLATES.parents[1] / "resources" / "references.tsv"
@@ -66,6 +68,19 @@ def _decision(sentences: list[str]) -> str:
     return distinct(sentences if len(set(sentences)) == 1 else (sentence.split(":")[0] for sentence in sentences))
 
 
+def reference_facts(cfg: dict, acquisitions: list[dict]) -> dict:
+    """The reference of susceptibility: its name, the limit of R2* for fluid, and volume and place from the sidecars."""
+    chi = [a["maps"]["Chimap"] for a in acquisitions if "Chimap" in a.get("maps", {})]
+    of = {key: [one[key] for one in chi if key in one] for key in ("ReferenceVolumeML", "ReferenceAboveWholeBrain")}
+    volumes, places = of["ReferenceVolumeML"], [1000 * ppm for ppm in of["ReferenceAboveWholeBrain"]]
+    return {
+        "name": region_name(cfg["combine_echoes"]["reference"]),
+        "limit": spread([largest_r2star_hz(a["b0_tesla"]) for a in acquisitions], " s⁻¹"),
+        "volume": spread(volumes, " ml") if volumes else "",
+        "place": spread(places, " ppb") if places else "",
+    }
+
+
 def cohort(cfg: dict, acquisitions: list[dict]) -> dict:
     """Everything that the template asks of the data."""
     masks = [a.get("maps", {}).get("desc-brain_mask", {}) for a in acquisitions]
@@ -85,6 +100,7 @@ def cohort(cfg: dict, acquisitions: list[dict]) -> dict:
         "bet": distinct(mask.get("Tool", cfg["brain_mask"]["tool"]) for mask in extracted) if extracted else "",
         "leaked": sum(threshold > cfg["brain_mask"]["threshold"] for threshold in thresholds),
         "own": own,
+        "reference": reference_facts(cfg, acquisitions),
         "averaged": f"echoes {used[0]} to {used[-1]}" if len(used) > 1 else "",
         "t1_flips": distinct(" and ".join(f"{angle:g}°" for angle in pair) for pair in flips) if flips else "",
     }
@@ -97,7 +113,7 @@ def methods_text(cfg: dict, acquisitions: list[dict], versions: dict[str, str], 
     ----------
     cfg : configuration with the values of the arm in place (`recon.settings.arm`)
     acquisitions : for each scan what `recon.acquisition.Acquisition` writes; under `maps`, if known, the sidecars of
-        its maps by name (`desc-brain_mask`, `desc-stage_T1w`, `desc-nuclei_dseg`, `T1map`)
+        its maps by name (`desc-brain_mask`, `desc-stage_T1w`, `desc-nuclei_dseg`, `T1map`, `Chimap`)
     versions : software → version
     synthetic : whether the data are simulated
 

@@ -13,8 +13,9 @@ SECTIONS = (
 )  # fmt: skip
 OWN = {
     "field_mapping": {"bipolar"},
+    "r2star_map": {"coils", "t2star_and_s0"},
     "locate_nuclei": {"boxes", "method"},
-}  # keys that say how a dataset was acquired or drawn
+}  # keys that say how a dataset was acquired or drawn, or what else is written
 MISSING = "nothing"
 
 

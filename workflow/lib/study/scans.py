@@ -1,10 +1,12 @@
 """What the workflow asks of scans: their files, one number of echoes, and which of them is diagnosed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from recon.intake.scan import Scan
 from recon.needs import LEAST_ECHOES
 from recon.problems import IntakeError, Problem
+from recon.regions.reference import CSF, region_names
 from recon.registry import look_up
 
 
@@ -34,6 +36,30 @@ def check_r2star(n_echoes: int, method: str, where: str) -> None:
         serve = [name for name, fewest in LEAST_ECHOES.items() if fewest <= n_echoes]
         expected = f"{least} echoes for r2star_map.method {method} ({', '.join(serve)}: {n_echoes} are enough)"
         raise IntakeError([Problem(where, expected, str(n_echoes))])
+
+
+def check_coils(n_echoes: int, settings: Mapping[str, Any], where: str) -> None:
+    """Refuse a number of coils that would change nothing: ValueError for another method, IntakeError for two echoes."""
+    coils, method = settings["coils"], settings["method"]
+    if coils == 1:
+        return
+    if method != "irls":
+        line = "--config r2star_map='{method: irls}'"
+        raise ValueError(f"config r2star_map.coils: expected method irls ({line}) for {coils} coils, found {method}")
+    if n_echoes == 2:
+        raise IntakeError([Problem(where, f"three echoes or more for r2star_map.coils {coils} (1 needs two)", "2")])
+
+
+def check_reference(n_echoes: int, reference: str, nuclei: str, where: str) -> None:
+    """Refuse a reference that no scan can have: IntakeError for fluid without R2*, ValueError without nuclei."""
+    if reference == CSF and n_echoes == 1:
+        expected = "two echoes or more for combine_echoes.reference csf, which R2* shows (whole_brain needs one)"
+        raise IntakeError([Problem(where, expected, "1")])
+    if reference in region_names() and reference != CSF and nuclei == "none":
+        raise ValueError(
+            f"config combine_echoes.reference: expected whole_brain, csf or none where nothing is located, found "
+            f"{reference} with locate_nuclei.method none; --config locate_nuclei='{{method: template}}' locates it"
+        )
 
 
 def diagnosed(scans: Collection[Scan], which: str) -> dict[str, str]:

@@ -1,0 +1,104 @@
+"""The stages that find the region of zero susceptibility and use it, from file to file."""
+
+import numpy as np
+import pytest
+
+from recon.files.io import Volume, read_json, read_mask, read_volume, write_json, write_mask, write_volume
+from recon.problems import ProblemError
+from recon.regions.nuclei import nucleus_labels
+from recon.settings import defaults
+from tests.recon.test_reference import BRAIN, SHAPE, TE_S, VENTRICLES, VOXEL_MM, head
+from workflow.scripts import combine_echoes, r2star_map, reference_region
+
+LIKE = Volume(data=np.zeros(SHAPE, np.float32), affine=np.diag([*VOXEL_MM, 1.0]))
+PUTAMEN = [label for label, (name, _) in nucleus_labels().items() if name == "putamen"]
+
+
+@pytest.fixture
+def files(tmp_path) -> dict[str, str]:
+    """Echoes of a ball with two ventricles, its masks and a map of χ."""
+    at = {
+        name: str(tmp_path / f"sub-01/anat/sub-01_{name}.nii.gz")
+        for name in ("magnitude", "mask", "eroded", "r2star", "misfit", "t2star", "s0", "chi_echoes", "region", "chi")
+    }
+    r2star_hz, last_echo = head(spread_hz=0.0)
+    magnitude = 500 * np.exp(-r2star_hz[..., None] * TE_S) * (last_echo > 0.1)[..., None]  # dark in the void
+    magnitude += np.abs(np.random.default_rng(0).normal(0, 2, magnitude.shape))
+    write_volume(at["magnitude"], magnitude.astype(np.float32), LIKE)
+    write_mask(at["mask"], BRAIN, LIKE)
+    write_mask(at["eroded"], BRAIN, LIKE)
+    chi = np.random.default_rng(1).normal(0.02, 0.01, SHAPE) + 0.05 * VENTRICLES
+    write_volume(at["chi_echoes"], chi.astype(np.float32), LIKE)
+    at["acquisition"] = str(tmp_path / "acquisition.json")
+    facts = {"te_s": list(TE_S), "b0_tesla": 3.0, "b0_dir": [0, 0, 1], "voxel_size_mm": list(VOXEL_MM), "tr_s": None}
+    write_json(at["acquisition"], facts)
+    return at
+
+
+def given(files, *names):
+    return {name: files[name] for name in names}
+
+
+def sidecar(path):
+    return read_json(path.replace(".nii.gz", ".json"))
+
+
+def decay(files, **cfg):
+    names = ("magnitude", "mask", "acquisition", "r2star", "misfit")
+    r2star_map.main(**given(files, *names), cfg=defaults("r2star_map") | cfg, threads=1, t2star=files["t2star"],
+                    s0=files["s0"])  # fmt: skip
+
+
+def test_fluid_is_found_and_becomes_zero(files):
+    decay(files)
+    names = ("mask", "eroded", "acquisition", "region", "r2star", "magnitude")
+    reference_region.main(**given(files, *names), name="csf")
+    region = read_mask(files["region"])
+    assert not (region & ~VENTRICLES).any() and "R2* below 5 1/s" in sidecar(files["region"])["Method"]
+    combine_echoes.main(
+        **given(files, "chi_echoes", "magnitude", "eroded", "acquisition", "chi", "region"),
+        echo_chi=[], cfg=defaults("combine_echoes") | {"reference": "csf"},
+    )  # fmt: skip
+    chi, about = read_volume(files["chi"]).data, sidecar(files["chi"])
+    assert abs(chi[region].mean(dtype=np.float64)) < 1e-7
+    assert about["Reference"] == "csf" and about["ReferenceSusceptibility"] == pytest.approx(0.07, abs=0.001)
+    assert about["ReferenceVolumeML"] == pytest.approx(region.sum() * 0.008)
+    assert about["ReferenceAboveWholeBrain"] == pytest.approx(-chi[BRAIN].mean(), abs=1e-5)
+    assert "Note" not in about
+
+
+def test_an_uncertain_reference_is_noted(files):
+    chi = read_volume(files["chi_echoes"]).data + 0.05 * (np.indices(SHAPE)[0] > 30)  # the sides differ
+    write_volume(files["chi_echoes"], chi, LIKE)
+    write_mask(files["region"], VENTRICLES, LIKE)
+    combine_echoes.main(
+        **given(files, "chi_echoes", "magnitude", "eroded", "acquisition", "chi", "region"),
+        echo_chi=[], cfg=defaults("combine_echoes") | {"reference": "csf"},
+    )  # fmt: skip
+    assert "the mean of the reference csf is uncertain by" in sidecar(files["chi"])["Note"]
+
+
+def test_the_user_s_labels_give_the_nucleus(files, tmp_path):
+    labels = np.where(VENTRICLES, PUTAMEN[0], 0).astype(np.uint8)
+    own = str(tmp_path / "own_dseg.nii.gz")
+    write_volume(own, labels, LIKE)
+    reference_region.main(
+        **given(files, "mask", "eroded", "acquisition", "region"), name="putamen", t1w=files["mask"],
+        user_nuclei=own, user="bids:own:dseg",
+    )  # fmt: skip
+    np.testing.assert_array_equal(read_mask(files["region"]), VENTRICLES)
+    with pytest.raises(ProblemError, match="caudate: expected 20 voxels .* found 0 voxels"):
+        reference_region.main(
+            **given(files, "mask", "eroded", "acquisition", "region"), name="caudate", t1w=files["mask"],
+            user_nuclei=own, user="bids:own:dseg",
+        )  # fmt: skip
+
+
+def test_further_maps_are_written_where_they_are_wanted(files, tmp_path):
+    decay(files)
+    assert not (tmp_path / "sub-01/anat/sub-01_s0.nii.gz").exists()
+    decay(files, t2star_and_s0=True)
+    assert (sidecar(files["t2star"])["Units"], sidecar(files["s0"])["Units"]) == ("s", "arbitrary")
+    rate, time = read_volume(files["r2star"]).data, read_volume(files["t2star"]).data
+    np.testing.assert_allclose((rate * time)[rate > 0], 1, rtol=1e-5)
+    assert np.median(read_volume(files["s0"]).data[BRAIN]) == pytest.approx(500, rel=0.02)
