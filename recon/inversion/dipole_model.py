@@ -6,7 +6,7 @@ import numpy as np
 from scipy import fft
 
 from recon.grid import Grid, Vector
-from recon.inversion.noise import field_noise
+from recon.inversion.noise import field_noise, independent_steps
 from recon.maths.differences import laplacian_kernel
 from recon.maths.kernels import dipole_kernel
 from recon.maths.spectrum import BoxTransform
@@ -85,5 +85,5 @@ def field_error(field_ppm: np.ndarray, weight: np.ndarray, known: np.ndarray, mo
     values = field_ppm[known]
     spread = 1.4826 * np.median(np.abs(values - np.median(values)))
     misfit = max(dipole_misfit(field_ppm, model) - MISFIT_FREE, 0.0)
-    noise = field_noise(field_ppm, known, weight)
+    noise = field_noise(field_ppm, known, weight, independent_steps(field_ppm, known))
     return max(float(np.sqrt(noise**2 + (MODEL_ERROR**2 + MISFIT_GAIN**2 * misfit) * spread**2)), LEAST_ERROR)

@@ -1,12 +1,13 @@
 """Dipole inversion with sparse edges: total variation, solved by ADMM, and a Wiener filter of what it leaves."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from recon.grid import Grid
 from recon.inversion.dipole_model import Model, field_error
-from recon.inversion.noise import field_noise
+from recon.inversion.noise import field_noise, independent_steps
 from recon.maths.boxes import bounding_box
 from recon.maths.contrast import tissue_contrasts
 from recon.maths.differences import differences, differences_adjoint, inner_differences
@@ -21,6 +22,9 @@ MARGIN = 2  # voxels around the mask in which sources of residual background may
 RHO, MU, RELAX = 0.3, 20.0, 1.7
 FIRST_ITERATIONS = 3  # of the map from which the tissues' susceptibility is learnt; more teach nothing
 WIENER_FLOOR = 0.02  # least regularisation of the residual, relative to D^2
+PASSES = 3  # between which edges are priced anew
+STEEP = 75  # percentile of the gradient from which on a difference is rather an edge than noise
+LEAST_PRICE = 0.02  # of an edge
 SHELLS = 64  # of wave numbers, of the residual's spectrum
 SLAB = 8  # planes that fit into the cache together
 
@@ -28,10 +32,11 @@ SLAB = 8  # planes that fit into the cache together
 class Splitting:
     r"""Image-domain half of ADMM: split variables and scaled duals, updated a few planes at a time.
 
-    .. math:: \min_\chi \tfrac12 \| w (z - f) \|^2 + \lambda \sum_{inside} |y| + \tfrac\kappa2 \| v \|^2_{outside},
+    .. math:: \min_\chi \tfrac12 \| w (z - f) \|^2 + \lambda \sum_{inside} p |y| + \tfrac\kappa2 \| v \|^2_{outside},
               \quad z = D\chi,\ y = \nabla\chi,\ v = \chi
 
-    Only differences between two voxels of the mask count, so that the brain's surface costs nothing.
+    Only differences between two voxels of the mask count, so that the brain's surface costs nothing. The price p of an
+    edge is 1 until :meth:`price_edges`.
     """
 
     def __init__(
@@ -43,6 +48,20 @@ class Splitting:
         self.keep = np.float32(mu / (mu + outside))  # of v outside
         self.z, self.z_dual, self.v_dual = (np.zeros(shape, np.float32) for _ in range(3))
         self.y, self.y_dual = (np.zeros((3, *shape), np.float32) for _ in range(2))
+        self.price = np.ones(shape, np.float32)
+
+    def price_edges(self, chi: np.ndarray) -> None:
+        r"""Let the edges that a map already shows cost less: :math:`p = 1 / (1 + |\nabla\chi| / \epsilon)`.
+
+        This majorises :math:`\epsilon \ln(1 + |\nabla\chi| / \epsilon)`, which grows ever slower, so that a true edge
+        keeps its height where the plain sum takes a part of it.
+        """
+        steepness = np.empty_like(chi)
+        for start in range(0, len(chi), SLAB):
+            planes = slice(start, min(start + SLAB, len(chi)))
+            steepness[planes] = np.linalg.norm(self._inner_gradient(chi, planes), axis=0)
+        epsilon = max(np.percentile(steepness[self.model.inside], STEEP), np.finfo(np.float32).tiny)
+        np.maximum(1 / (1 + steepness / np.float32(epsilon)), LEAST_PRICE, out=self.price)
 
     def update(self, chi: np.ndarray, field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         r"""From :math:`\chi` and :math:`D\chi` to the right-hand sides of the next :math:`\chi`.
@@ -61,8 +80,14 @@ class Splitting:
             surplus[planes] = self._split_field(field, planes)
         return source, surplus
 
+    def _inner_gradient(self, chi: np.ndarray, planes: slice) -> np.ndarray:
+        """Differences at some planes, zero where one of the two voxels lies outside the mask."""
+        n, ahead = planes.stop - planes.start, slice(planes.start, planes.stop + 1)
+        gradient = differences(chi[ahead], self.model.spacing)[:, :n]
+        return gradient * inner_differences(self.model.inside[ahead])[:, :n]
+
     def _split_gradient(self, chi: np.ndarray, planes: slice) -> None:
-        """y + s = relaxed gradient + s; s is its projection onto the ball of radius lambda / mu = 1 / MU."""
+        """y + s = relaxed gradient + s; s is its projection onto the ball of radius lambda p / mu = p / MU."""
         n, ahead = planes.stop - planes.start, slice(planes.start, planes.stop + 1)
         g = differences(chi[ahead], self.model.spacing)[:, :n]
         g *= np.float32(RELAX)
@@ -72,7 +97,9 @@ class Splitting:
         g += s
         np.multiply(g, inner_differences(self.model.inside[ahead])[:, :n], out=s)
         norm = np.sqrt(s[0] ** 2 + s[1] ** 2 + s[2] ** 2)
-        s /= np.maximum(norm * np.float32(MU), 1)
+        norm *= np.float32(MU)
+        norm /= self.price[planes]
+        s /= np.maximum(norm, 1)
         np.subtract(g, s, out=y)
 
     def _divergence(self, planes: slice) -> np.ndarray:
@@ -103,11 +130,14 @@ def admm(
     model: Model,
     *,
     regularisation: float,
-    iterations: int,
+    passes: Sequence[int],
     tolerance: float,
     outside: float,
 ) -> np.ndarray:
-    r"""Minimise by alternating directions, until :math:`\chi` changes by less than `tolerance` of its norm.
+    r"""Minimise by alternating directions, in passes between which edges are priced anew.
+
+    Each takes at most the number of steps given in `passes` and ends early when :math:`\chi` changes by less than
+    `tolerance` of its norm.
 
     .. math:: X \leftarrow \frac{\rho D (D X + F r) + \mu F g}{\rho D^2 + \mu (|\nabla|^2 + 1)}
 
@@ -122,19 +152,21 @@ def admm(
     splitting = Splitting(field_ppm, weight, model, mu=mu, outside=outside)
     chi, field = np.zeros_like(field_ppm), np.zeros_like(field_ppm)
     X = np.zeros(D.shape, np.complex64)
-    for _ in range(iterations):
-        source, surplus = splitting.update(chi, field)
-        X *= D
-        X += transform.forward(surplus)
-        X *= D
-        X *= np.float32(RHO)
-        G = transform.forward(source)
-        G *= mu
-        X += G
-        X *= inverse
-        before, chi, field = chi, transform.inverse(X.copy()), transform.inverse(D * X)
-        if np.linalg.norm((chi - before)[model.inside]) <= tolerance * np.linalg.norm(chi[model.inside]):
-            break
+    for steps in passes:
+        for _ in range(steps):
+            source, surplus = splitting.update(chi, field)
+            X *= D
+            X += transform.forward(surplus)
+            X *= D
+            X *= np.float32(RHO)
+            G = transform.forward(source)
+            G *= mu
+            X += G
+            X *= inverse
+            before, chi, field = chi, transform.inverse(X.copy()), transform.inverse(D * X)
+            if np.linalg.norm((chi - before)[model.inside]) <= tolerance * np.linalg.norm(chi[model.inside]):
+                break
+        splitting.price_edges(chi)
     return X
 
 
@@ -253,26 +285,26 @@ def _invert(
         return field_ppm
     weight = relative_weight(precision, known)
     regularisation = solver.weight * field_error(field_ppm, weight, known, model)
-    noise_ppm = field_noise(field_ppm, known)
+    noise_ppm = field_noise(field_ppm, known, steps=independent_steps(field_ppm, known))
 
-    def solve(field: np.ndarray, iterations: int) -> np.ndarray:
+    def solve(field: np.ndarray, passes: Sequence[int]) -> np.ndarray:
         return admm(
             field,
             weight,
             model,
             regularisation=regularisation,
-            iterations=iterations,
+            passes=passes,
             tolerance=solver.tolerance,
             outside=solver.outside,
         )
 
     tissue = None
     if len(contrasts):
-        first_ppm = model.transform.inverse(solve(field_ppm, min(FIRST_ITERATIONS, solver.iterations)))
+        first_ppm = model.transform.inverse(solve(field_ppm, [min(FIRST_ITERATIONS, solver.iterations)]))
         factors_ppm = tissue_factors(first_ppm, contrasts, model.inside)
         tissue = model.transform.forward(np.tensordot(factors_ppm, contrasts, 1))
         field_ppm = (field_ppm - model.transform.inverse(tissue * model.D)) * known
-    X = solve(field_ppm, solver.iterations)
+    X = solve(field_ppm, [len(steps) for steps in np.array_split(range(solver.iterations), PASSES)])
     residual = (field_ppm - model.transform.inverse(X * model.D)) * known
     X += unexplained(residual, noise_ppm, model)
     return model.transform.inverse(X if tissue is None else X + tissue)
