@@ -59,7 +59,9 @@ def independent_steps(field_ppm: np.ndarray, mask: np.ndarray) -> Steps:
     field_ppm : (X, Y, Z) finite float array [ppm]
     mask : (X, Y, Z) bool array
     """
-    x, y, z = (1 if _end(field_ppm, mask, axis, 1) >= EMPTY * _end(field_ppm, mask, axis, 2) else 2 for axis in range(3))
+    x, y, z = (
+        1 if _end(field_ppm, mask, axis, 1) >= EMPTY * _end(field_ppm, mask, axis, 2) else 2 for axis in range(3)
+    )
     return x, y, z
 
 

@@ -25,6 +25,7 @@ WIENER_FLOOR = 0.02  # least regularisation of the residual, relative to D^2
 PASSES = 3  # between which edges are priced anew
 STEEP = 75  # percentile of the gradient from which on a difference is rather an edge than noise
 LEAST_PRICE = 0.02  # of an edge
+UNUSUAL = 4.0  # robust standard deviations of the residual from which on the field is hardly believed
 SHELLS = 64  # of wave numbers, of the residual's spectrum
 SLAB = 8  # planes that fit into the cache together
 
@@ -44,11 +45,15 @@ class Splitting:
     ) -> None:
         shape = model.inside.shape
         self.field, self.model = field_ppm, model
-        self.pull = weight**2 / (weight**2 + np.float32(RHO))  # of the data on z
+        self.weigh(weight)
         self.keep = np.float32(mu / (mu + outside))  # of v outside
         self.z, self.z_dual, self.v_dual = (np.zeros(shape, np.float32) for _ in range(3))
         self.y, self.y_dual = (np.zeros((3, *shape), np.float32) for _ in range(2))
         self.price = np.ones(shape, np.float32)
+
+    def weigh(self, weight: np.ndarray) -> None:
+        """Set the precision of the data, from which they pull on z."""
+        self.pull = weight**2 / (weight**2 + np.float32(RHO))
 
     def price_edges(self, chi: np.ndarray) -> None:
         r"""Let the edges that a map already shows cost less: :math:`p = 1 / (1 + |\nabla\chi| / \epsilon)`.
@@ -167,7 +172,20 @@ def admm(
             if np.linalg.norm((chi - before)[model.inside]) <= tolerance * np.linalg.norm(chi[model.inside]):
                 break
         splitting.price_edges(chi)
+        splitting.weigh(believed(weight, field_ppm - field))
     return X
+
+
+def believed(weight: np.ndarray, residual_ppm: np.ndarray) -> np.ndarray:
+    r"""Precision of the data, less where a map leaves them unexplained: there they hold more than the field of dipoles.
+
+    .. math:: w' = w / \sqrt{1 + (w r / c \sigma)^2}
+
+    as for Cauchy's distribution, :math:`\sigma` by the median of :math:`|w r|`. Such are veins in a voxel, turns, motion.
+    """
+    size = np.abs(weight * residual_ppm)
+    sigma = 1.4826 * np.median(size[weight > 0]) if weight.any() else 0.0
+    return weight / np.sqrt(1 + (size / np.float32(max(UNUSUAL * sigma, np.finfo(np.float32).tiny))) ** 2)
 
 
 def unexplained(residual_ppm: np.ndarray, noise_ppm: float, model: Model) -> np.ndarray:
@@ -221,10 +239,12 @@ def tv(
 ) -> np.ndarray:
     r"""Sparse edges under a masked, weighted dipole model, plus what noise does not explain of the rest.
 
-    .. math:: \min_\chi \tfrac12 \| w (D \chi - f) \|^2 + \lambda \sum |\nabla (\chi - t)|
+    .. math:: \min_\chi \tfrac12 \| w (D \chi - f) \|^2 + \lambda \sum \epsilon \ln (1 + |\nabla (\chi - t)| / \epsilon)
 
     The field is fitted inside the mask only. lambda is `tv_weight` times the error of the field, which is measured,
-    not assumed: noise-free fields are hardly smoothed. Sources of background that was left in the field may lie in
+    not assumed: noise-free fields are hardly smoothed. The logarithm, solved as total variation whose edges are priced
+    anew between passes, does not lower tall edges; :func:`believed` keeps voxels that hold more than the field of
+    dipoles from making streaks. Sources of background that was left in the field may lie in
     a margin around the mask, at a penalty of `tv_outside`. With `tv_prior: tissue`, edges that follow the contrasts of
     `magnitude` by one rule for the whole brain cost nothing: t is what
     :func:`recon.maths.tissue_rule.tissue_factors` makes of
@@ -247,6 +267,8 @@ def tv(
     .. [1] Bilgic et al., MRM 72:1444 (2014), doi:10.1002/mrm.25029
     .. [2] Milovic et al., MRM 80:814 (2018), doi:10.1002/mrm.27073
     .. [3] Liu et al., MRM 66:777 (2011), doi:10.1002/mrm.22816: edges of magnitude as a prior
+    .. [4] Candes et al., J Fourier Anal Appl 14:877 (2008), doi:10.1007/s00041-008-9045-x: prices of edges
+    .. [5] Liu et al., MRM 69:467 (2013), doi:10.1002/mrm.24272: less belief in what stays unexplained
     """
     box = bounding_box(mask)
     inside = np.pad(mask[box], MARGIN)
@@ -316,7 +338,9 @@ METHODS = {
         needs=NEEDS["dipole_inversion"]["tv"],
         sentence="""The field was inverted with total variation, the data weighted by the precision of the field
             {{ cite("bilgic2014", "milovic2018") }}. The regularisation was {{ tv_weight | n }} times the measured
-            error of the field {{ cite("immerkaer1996") }}, sources outside the brain had a penalty of
+            error of the field {{ cite("immerkaer1996") }}, edges that the map already showed were priced less in
+            two further passes {{ cite("candes2008") }}, data that it left unexplained were believed less
+            {{ cite("liu2013", "holland1977") }}, sources outside the brain had a penalty of
             {{ tv_outside | n }}, and at most {{ tv_iterations | n }} iterations were run (tolerance
             {{ tv_tolerance | n }}). A Wiener filter restored the texture that noise does not explain.
             {% if tv_prior == "tissue" %}
