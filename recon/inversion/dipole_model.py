@@ -6,7 +6,7 @@ import numpy as np
 from scipy import fft
 
 from recon.grid import Grid, Vector
-from recon.inversion.noise import field_noise, independent_steps
+from recon.inversion.noise import Steps, field_noise
 from recon.maths.differences import laplacian_kernel
 from recon.maths.kernels import dipole_kernel
 from recon.maths.spectrum import BoxTransform
@@ -60,9 +60,9 @@ class Model:
         )
 
 
-def field_error(field_ppm: np.ndarray, weight: np.ndarray, known: np.ndarray, model: Model) -> float:
+def field_error(field_ppm: np.ndarray, weight: np.ndarray, known: np.ndarray, steps: Steps) -> float:
     """Standard deviation [ppm] that the regularisation has to bear: noise and discretisation."""
     values = field_ppm[known]
     spread = 1.4826 * np.median(np.abs(values - np.median(values)))
-    noise = field_noise(field_ppm, known, weight, independent_steps(field_ppm, known))
+    noise = field_noise(field_ppm, known, weight, steps)
     return max(float(np.hypot(noise, MODEL_ERROR * spread)), LEAST_ERROR)

@@ -157,7 +157,10 @@ def admm(
     splitting = Splitting(field_ppm, weight, model, mu=mu, outside=outside)
     chi, field = np.zeros_like(field_ppm), np.zeros_like(field_ppm)
     X = np.zeros(D.shape, np.complex64)
-    for steps in passes:
+    for number, steps in enumerate(passes):
+        if number:
+            splitting.price_edges(chi)
+            splitting.weigh(believed(weight, field_ppm - field))
         for _ in range(steps):
             source, surplus = splitting.update(chi, field)
             X *= D
@@ -171,8 +174,6 @@ def admm(
             before, chi, field = chi, transform.inverse(X.copy()), transform.inverse(D * X)
             if np.linalg.norm((chi - before)[model.inside]) <= tolerance * np.linalg.norm(chi[model.inside]):
                 break
-        splitting.price_edges(chi)
-        splitting.weigh(believed(weight, field_ppm - field))
     return X
 
 
@@ -181,7 +182,7 @@ def believed(weight: np.ndarray, residual_ppm: np.ndarray) -> np.ndarray:
 
     .. math:: w' = w / \sqrt{1 + (w r / c \sigma)^2}
 
-    as for Cauchy's distribution, :math:`\sigma` by the median of :math:`|w r|`. Such are veins in a voxel, turns, motion.
+    as for Cauchy's distribution, :math:`\sigma` by the median of :math:`|w r|`. Such are veins in a voxel and motion.
     """
     size = np.abs(weight * residual_ppm)
     sigma = 1.4826 * np.median(size[weight > 0]) if weight.any() else 0.0
@@ -306,8 +307,9 @@ def _invert(
     if not field_ppm.any():
         return field_ppm
     weight = relative_weight(precision, known)
-    regularisation = solver.weight * field_error(field_ppm, weight, known, model)
-    noise_ppm = field_noise(field_ppm, known, steps=independent_steps(field_ppm, known))
+    steps = independent_steps(field_ppm, known)
+    regularisation = solver.weight * field_error(field_ppm, weight, known, steps)
+    noise_ppm = field_noise(field_ppm, known, steps=steps)
 
     def solve(field: np.ndarray, passes: Sequence[int]) -> np.ndarray:
         return admm(

@@ -33,7 +33,7 @@ PAPER = Arm(
         "tv_weight": 0.25,
         "tv_iterations": 15,
         "tv_tolerance": 0.005,
-        "tv_outside": 0.0004,
+        "tv_outside": 0.03,
         "tv_prior": "tissue",
     },
     combine_echoes={"first_echo": 2, "last_echo": 6, "power": 2, "reference": "whole_brain"},
@@ -42,5 +42,5 @@ CONSENSUS = PAPER.changed(
     unwrap_phase={"trim_coherence": 0.7, "trim_echo": 2},
     field_mapping={"echoes": "together", "offset": "smooth"},
     local_field={"method": "lbv_sources"},
-    dipole_inversion={"method": "tv"},
+    dipole_inversion={"method": "tv", "tv_outside": 0.002},
 )

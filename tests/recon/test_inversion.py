@@ -18,7 +18,7 @@ TV = {
     "tv_weight": 0.25,
     "tv_iterations": 20,
     "tv_tolerance": 0.005,
-    "tv_outside": 0.0004,
+    "tv_outside": 0.03,
     "tv_prior": "tissue",
 }
 SETTINGS = {"tkd": TKD, "iterative_tkd": ITERATIVE, "tv": TV}
