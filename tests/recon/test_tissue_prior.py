@@ -80,6 +80,25 @@ def test_anatomy_without_susceptibility_is_not_printed():
     )
 
 
+STRONG = magnitude(np.where(WHITE, 28.0, 12.0))  # both T1 weighting and decay
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_brain_of_one_susceptibility_shows_none_of_its_contrast(seed):
+    noise = 0.004 * np.random.default_rng(seed).standard_normal(SHAPE, np.float32)
+    background = field_of(0.5 * ball(6, (0, 50, -10)).astype(np.float32))
+    flat = noise + background
+    estimate = invert(flat, STRONG)
+    np.testing.assert_array_equal(estimate, invert(flat, None, PLAIN))
+    inner = ball(28)  # away from what the background leaves at the rim
+    assert abs(np.corrcoef(estimate[inner], WHITE[inner])[0, 1]) < 0.03
+
+
+def test_susceptibility_that_magnitude_does_not_show_is_measured_all_the_same(field):
+    other = np.roll(STRONG, (9, 13, 7), axis=(0, 1, 2))
+    np.testing.assert_array_equal(invert(field, other), invert(field, None, PLAIN))
+
+
 def test_inputs_stay(field):
     echoes = DECAY.copy()
     echoes.flags.writeable = False
