@@ -8,10 +8,10 @@ import numpy as np
 from recon.grid import Grid
 from recon.inversion.dipole_model import Model, field_error
 from recon.inversion.noise import field_noise, independent_steps
+from recon.inversion.prior import tissue_spectrum
 from recon.maths.boxes import bounding_box
 from recon.maths.contrast import tissue_contrasts
 from recon.maths.differences import differences, differences_adjoint, inner_differences
-from recon.maths.tissue_rule import tissue_factors
 from recon.needs import NEEDS, PRIORS
 from recon.registry import Method, look_up
 from recon.settings import defaults
@@ -247,9 +247,8 @@ def tv(
     anew between passes, does not lower tall edges; :func:`believed` keeps voxels that hold more than the field of
     dipoles from making streaks. Sources of background that was left in the field may lie in
     a margin around the mask, at a penalty of `tv_outside`. With `tv_prior: tissue`, edges that follow the contrasts of
-    `magnitude` by one rule for the whole brain cost nothing: t is what
-    :func:`recon.maths.tissue_rule.tissue_factors` makes of
-    the contrasts, learnt from a first map; else t = 0. Then :func:`unexplained` returns the texture to the map.
+    `magnitude` by one rule for the whole brain cost nothing, as far as the field confirms that rule: t is that of
+    :func:`recon.inversion.prior.tissue_spectrum`; else t = 0. Then :func:`unexplained` returns the texture to the map.
 
     Arrays and result as in :func:`recon.inversion.stage.dipole_inversion`.
 
@@ -325,8 +324,8 @@ def _invert(
     tissue = None
     if len(contrasts):
         first_ppm = model.transform.inverse(solve(field_ppm, [min(FIRST_ITERATIONS, solver.iterations)]))
-        factors_ppm = tissue_factors(first_ppm, contrasts, model.inside)
-        tissue = model.transform.forward(np.tensordot(factors_ppm, contrasts, 1))
+        tissue = tissue_spectrum(field_ppm, first_ppm, contrasts, model)
+    if tissue is not None:
         field_ppm = (field_ppm - model.transform.inverse(tissue * model.D)) * known
     X = solve(field_ppm, [len(steps) for steps in np.array_split(range(solver.iterations), PASSES)])
     residual = (field_ppm - model.transform.inverse(X * model.D)) * known
@@ -348,7 +347,7 @@ METHODS = {
             {% if tv_prior == "tissue" %}
             Total variation was taken of the map minus the susceptibility that follows from T1 weighting and decay of
             the magnitude by one rule for the whole brain, found by robust regression of a first map
-            {{ cite("holland1977") }}.
+            {{ cite("holland1977") }} and weighed by its cross-validated gain {{ cite("stone1974", "efron1973") }}.
             {% endif %}""",
     )
 }

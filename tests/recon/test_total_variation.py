@@ -71,7 +71,6 @@ def test_a_linear_field_and_a_tiny_mask_hold_no_noise():
 
 
 def test_regularisation_follows_the_noise():
-    model = Model.of(BRAIN, GRID)
     weight = BRAIN.astype(np.float32)
     errors = [field_error((FIELD + noise(sd)) * BRAIN, weight, BRAIN, (1, 1, 1)) for sd in (0, 0.002, 0.008)]
     assert errors == sorted(errors)
