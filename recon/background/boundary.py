@@ -119,7 +119,8 @@ METHODS = {
         sentence=PEELED
         + """, and the background left and the local field lost near the rim were estimated from sources inside and
             outside the brain {{ cite("liu2011", "liu2017") }}; the field of the susceptibility that follows the
-            contrasts of the magnitude, found by robust regression {{ cite("holland1977") }}, was subtracted before and
-            added back afterwards.""",
+            contrasts of the magnitude, found by robust regression {{ cite("holland1977") }} and weighed by its
+            cross-validated gain {{ cite("stone1974", "efron1973") }}, was subtracted before and added back
+            afterwards.""",
     ),
 }

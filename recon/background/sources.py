@@ -12,7 +12,7 @@ from recon.maths.blocks import block_sum, coarser, expand
 from recon.maths.boxes import bounding_box, padded_shape
 from recon.maths.kernels import dipole_kernel
 from recon.maths.solve import conjugate_gradients
-from recon.maths.tissue_rule import tissue_factors
+from recon.maths.tissue_rule import evidence, tissue_factors
 
 CHI_RIM_PPM, CHI_DEEP_PPM = 0.015, 0.3  # spread of susceptibility in the cortex, and where nuclei and large veins lie
 DEEP_MM = 20.0  # below the surface
@@ -64,14 +64,14 @@ def factors_of_field(
     """What a total field says that the contrasts of magnitude are worth, found wholly on the coarse grid.
 
     Boundary values take the strong background off, the sources inside that explain the rest are a first map, and
-    :func:`recon.maths.tissue_rule.tissue_factors` reads the factors from it. Parameters as in
-    :func:`background_remainder`, and
+    :func:`recon.maths.tissue_rule.tissue_factors` reads the factors from it, which count as far as
+    :func:`recon.maths.tissue_rule.evidence` trusts them. Parameters as in :func:`background_remainder`, and
 
     contrasts : (contrast, X, Y, Z) float32 of :func:`recon.maths.contrast.tissue_contrasts`
 
     Returns
     -------
-    factors_ppm : (contrast,) float32 [ppm]; zero where no coarse voxel lies inside the mask
+    factors_ppm : (contrast,) float32 [ppm]; zero where no coarse voxel lies inside the mask, or nothing speaks for them
     """
     box = bounding_box(mask)
     blocks = Coarse.of(mask[box], grid)
@@ -81,7 +81,10 @@ def factors_of_field(
     total_ppm = blocks.mean(field_ppm[box])
     local_ppm = total_ppm - harmonic_extension(total_ppm, whole, blocks.grid.voxel_size_mm)
     _, chi_ppm = _sources(local_ppm, whole.astype(np.float32), blocks.grid, workers)
-    return tissue_factors(chi_ppm, np.stack([blocks.mean(c[box]) for c in contrasts]), whole)
+    coarse = np.stack([blocks.mean(c[box]) for c in contrasts])
+    factors_ppm = tissue_factors(chi_ppm, coarse, whole)
+    found = evidence(chi_ppm, np.tensordot(factors_ppm, coarse, 1), whole, blocks.grid.voxel_size_mm)
+    return np.float32(found.trust) * factors_ppm
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,16 +6,13 @@ import numpy as np
 from scipy import fft
 
 from recon.grid import Grid, Vector
-from recon.inversion.noise import field_noise
+from recon.inversion.noise import Steps, field_noise
 from recon.maths.differences import laplacian_kernel
 from recon.maths.kernels import dipole_kernel
 from recon.maths.spectrum import BoxTransform
 
 MODEL_ERROR = 0.05  # of the field's spread: how far even a noise-free field is from the discrete dipole model
-MISFIT_GAIN = 5.0  # weight of what the dipole cannot explain, see `dipole_misfit`
-MISFIT_FREE = 0.05  # share of it that the edge of the mask alone explains
 LEAST_ERROR = 1e-6  # ppm: a field is never known better
-MISFIT_BAND = (0.04, 0.12)  # 1/mm: structures of 8 to 25 mm, where the field is far above its noise
 
 
 def wave_number(shape: tuple[int, ...], voxel_size_mm: Vector) -> np.ndarray:
@@ -63,27 +60,9 @@ class Model:
         )
 
 
-def dipole_misfit(field_ppm: np.ndarray, model: Model) -> float:
-    r"""What no susceptibility explains: power of the field on the cone over that off it.
-
-    A dipole source is silent where D = 0, so that what the cone holds (beyond the share that the mask's edge
-    scatters into it) is residual background, anisotropy or motion.
-
-    .. math:: \frac{\langle |k F f|^2 \rangle_{|D| < 0.05}}{\langle |k F f|^2 \rangle_{|D| > 0.2}}
-    """
-    band = (model.k > MISFIT_BAND[0]) & (model.k < MISFIT_BAND[1])
-    size = np.abs(model.D[band])
-    power = np.abs(model.k[band] * model.transform.forward(field_ppm)[band]) ** 2
-    silent, loud = power[size < 0.05], power[size > 0.2]
-    if not (silent.size and loud.size and loud.any()):
-        return 0.0
-    return float(silent.mean() / loud.mean())
-
-
-def field_error(field_ppm: np.ndarray, weight: np.ndarray, known: np.ndarray, model: Model) -> float:
-    """Standard deviation [ppm] that the regularisation has to bear: noise, discretisation and misfit."""
+def field_error(field_ppm: np.ndarray, weight: np.ndarray, known: np.ndarray, steps: Steps) -> float:
+    """Standard deviation [ppm] that the regularisation has to bear: noise and discretisation."""
     values = field_ppm[known]
     spread = 1.4826 * np.median(np.abs(values - np.median(values)))
-    misfit = max(dipole_misfit(field_ppm, model) - MISFIT_FREE, 0.0)
-    noise = field_noise(field_ppm, known, weight)
-    return max(float(np.sqrt(noise**2 + (MODEL_ERROR**2 + MISFIT_GAIN**2 * misfit) * spread**2)), LEAST_ERROR)
+    noise = field_noise(field_ppm, known, weight, steps)
+    return max(float(np.hypot(noise, MODEL_ERROR * spread)), LEAST_ERROR)

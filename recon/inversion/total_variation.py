@@ -1,16 +1,17 @@
 """Dipole inversion with sparse edges: total variation, solved by ADMM, and a Wiener filter of what it leaves."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from recon.grid import Grid
 from recon.inversion.dipole_model import Model, field_error
-from recon.inversion.noise import field_noise
+from recon.inversion.noise import field_noise, independent_steps
+from recon.inversion.prior import tissue_spectrum
 from recon.maths.boxes import bounding_box
 from recon.maths.contrast import tissue_contrasts
 from recon.maths.differences import differences, differences_adjoint, inner_differences
-from recon.maths.tissue_rule import tissue_factors
 from recon.needs import NEEDS, PRIORS
 from recon.registry import Method, look_up
 from recon.settings import defaults
@@ -21,6 +22,10 @@ MARGIN = 2  # voxels around the mask in which sources of residual background may
 RHO, MU, RELAX = 0.3, 20.0, 1.7
 FIRST_ITERATIONS = 3  # of the map from which the tissues' susceptibility is learnt; more teach nothing
 WIENER_FLOOR = 0.02  # least regularisation of the residual, relative to D^2
+PASSES = 3  # between which edges are priced anew
+STEEP = 75  # percentile of the gradient from which on a difference is rather an edge than noise
+LEAST_PRICE = 0.02  # of an edge
+UNUSUAL = 4.0  # robust standard deviations of the residual from which on the field is hardly believed
 SHELLS = 64  # of wave numbers, of the residual's spectrum
 SLAB = 8  # planes that fit into the cache together
 
@@ -28,10 +33,11 @@ SLAB = 8  # planes that fit into the cache together
 class Splitting:
     r"""Image-domain half of ADMM: split variables and scaled duals, updated a few planes at a time.
 
-    .. math:: \min_\chi \tfrac12 \| w (z - f) \|^2 + \lambda \sum_{inside} |y| + \tfrac\kappa2 \| v \|^2_{outside},
+    .. math:: \min_\chi \tfrac12 \| w (z - f) \|^2 + \lambda \sum_{inside} p |y| + \tfrac\kappa2 \| v \|^2_{outside},
               \quad z = D\chi,\ y = \nabla\chi,\ v = \chi
 
-    Only differences between two voxels of the mask count, so that the brain's surface costs nothing.
+    Only differences between two voxels of the mask count, so that the brain's surface costs nothing. The price p of an
+    edge is 1 until :meth:`price_edges`.
     """
 
     def __init__(
@@ -39,10 +45,28 @@ class Splitting:
     ) -> None:
         shape = model.inside.shape
         self.field, self.model = field_ppm, model
-        self.pull = weight**2 / (weight**2 + np.float32(RHO))  # of the data on z
+        self.weigh(weight)
         self.keep = np.float32(mu / (mu + outside))  # of v outside
         self.z, self.z_dual, self.v_dual = (np.zeros(shape, np.float32) for _ in range(3))
         self.y, self.y_dual = (np.zeros((3, *shape), np.float32) for _ in range(2))
+        self.price = np.ones(shape, np.float32)
+
+    def weigh(self, weight: np.ndarray) -> None:
+        """Set the precision of the data, from which they pull on z."""
+        self.pull = weight**2 / (weight**2 + np.float32(RHO))
+
+    def price_edges(self, chi: np.ndarray) -> None:
+        r"""Let the edges that a map already shows cost less: :math:`p = 1 / (1 + |\nabla\chi| / \epsilon)`.
+
+        This majorises :math:`\epsilon \ln(1 + |\nabla\chi| / \epsilon)`, which grows ever slower, so that a true edge
+        keeps its height where the plain sum takes a part of it.
+        """
+        steepness = np.empty_like(chi)
+        for start in range(0, len(chi), SLAB):
+            planes = slice(start, min(start + SLAB, len(chi)))
+            steepness[planes] = np.linalg.norm(self._inner_gradient(chi, planes), axis=0)
+        epsilon = max(np.percentile(steepness[self.model.inside], STEEP), np.finfo(np.float32).tiny)
+        np.maximum(1 / (1 + steepness / np.float32(epsilon)), LEAST_PRICE, out=self.price)
 
     def update(self, chi: np.ndarray, field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         r"""From :math:`\chi` and :math:`D\chi` to the right-hand sides of the next :math:`\chi`.
@@ -61,8 +85,14 @@ class Splitting:
             surplus[planes] = self._split_field(field, planes)
         return source, surplus
 
+    def _inner_gradient(self, chi: np.ndarray, planes: slice) -> np.ndarray:
+        """Differences at some planes, zero where one of the two voxels lies outside the mask."""
+        n, ahead = planes.stop - planes.start, slice(planes.start, planes.stop + 1)
+        gradient = differences(chi[ahead], self.model.spacing)[:, :n]
+        return gradient * inner_differences(self.model.inside[ahead])[:, :n]
+
     def _split_gradient(self, chi: np.ndarray, planes: slice) -> None:
-        """y + s = relaxed gradient + s; s is its projection onto the ball of radius lambda / mu = 1 / MU."""
+        """y + s = relaxed gradient + s; s is its projection onto the ball of radius lambda p / mu = p / MU."""
         n, ahead = planes.stop - planes.start, slice(planes.start, planes.stop + 1)
         g = differences(chi[ahead], self.model.spacing)[:, :n]
         g *= np.float32(RELAX)
@@ -72,7 +102,9 @@ class Splitting:
         g += s
         np.multiply(g, inner_differences(self.model.inside[ahead])[:, :n], out=s)
         norm = np.sqrt(s[0] ** 2 + s[1] ** 2 + s[2] ** 2)
-        s /= np.maximum(norm * np.float32(MU), 1)
+        norm *= np.float32(MU)
+        norm /= self.price[planes]
+        s /= np.maximum(norm, 1)
         np.subtract(g, s, out=y)
 
     def _divergence(self, planes: slice) -> np.ndarray:
@@ -103,11 +135,14 @@ def admm(
     model: Model,
     *,
     regularisation: float,
-    iterations: int,
+    passes: Sequence[int],
     tolerance: float,
     outside: float,
 ) -> np.ndarray:
-    r"""Minimise by alternating directions, until :math:`\chi` changes by less than `tolerance` of its norm.
+    r"""Minimise by alternating directions, in passes between which edges are priced anew.
+
+    Each takes at most the number of steps given in `passes` and ends early when :math:`\chi` changes by less than
+    `tolerance` of its norm.
 
     .. math:: X \leftarrow \frac{\rho D (D X + F r) + \mu F g}{\rho D^2 + \mu (|\nabla|^2 + 1)}
 
@@ -122,20 +157,36 @@ def admm(
     splitting = Splitting(field_ppm, weight, model, mu=mu, outside=outside)
     chi, field = np.zeros_like(field_ppm), np.zeros_like(field_ppm)
     X = np.zeros(D.shape, np.complex64)
-    for _ in range(iterations):
-        source, surplus = splitting.update(chi, field)
-        X *= D
-        X += transform.forward(surplus)
-        X *= D
-        X *= np.float32(RHO)
-        G = transform.forward(source)
-        G *= mu
-        X += G
-        X *= inverse
-        before, chi, field = chi, transform.inverse(X.copy()), transform.inverse(D * X)
-        if np.linalg.norm((chi - before)[model.inside]) <= tolerance * np.linalg.norm(chi[model.inside]):
-            break
+    for number, steps in enumerate(passes):
+        if number:
+            splitting.price_edges(chi)
+            splitting.weigh(believed(weight, field_ppm - field))
+        for _ in range(steps):
+            source, surplus = splitting.update(chi, field)
+            X *= D
+            X += transform.forward(surplus)
+            X *= D
+            X *= np.float32(RHO)
+            G = transform.forward(source)
+            G *= mu
+            X += G
+            X *= inverse
+            before, chi, field = chi, transform.inverse(X.copy()), transform.inverse(D * X)
+            if np.linalg.norm((chi - before)[model.inside]) <= tolerance * np.linalg.norm(chi[model.inside]):
+                break
     return X
+
+
+def believed(weight: np.ndarray, residual_ppm: np.ndarray) -> np.ndarray:
+    r"""Precision of the data, less where a map leaves them unexplained: there they hold more than the field of dipoles.
+
+    .. math:: w' = w / \sqrt{1 + (w r / c \sigma)^2}
+
+    as for Cauchy's distribution, :math:`\sigma` by the median of :math:`|w r|`. Such are veins in a voxel and motion.
+    """
+    size = np.abs(weight * residual_ppm)
+    sigma = 1.4826 * np.median(size[weight > 0]) if weight.any() else 0.0
+    return weight / np.sqrt(1 + (size / np.float32(max(UNUSUAL * sigma, np.finfo(np.float32).tiny))) ** 2)
 
 
 def unexplained(residual_ppm: np.ndarray, noise_ppm: float, model: Model) -> np.ndarray:
@@ -189,14 +240,15 @@ def tv(
 ) -> np.ndarray:
     r"""Sparse edges under a masked, weighted dipole model, plus what noise does not explain of the rest.
 
-    .. math:: \min_\chi \tfrac12 \| w (D \chi - f) \|^2 + \lambda \sum |\nabla (\chi - t)|
+    .. math:: \min_\chi \tfrac12 \| w (D \chi - f) \|^2 + \lambda \sum \epsilon \ln (1 + |\nabla (\chi - t)| / \epsilon)
 
     The field is fitted inside the mask only. lambda is `tv_weight` times the error of the field, which is measured,
-    not assumed: noise-free fields are hardly smoothed. Sources of background that was left in the field may lie in
+    not assumed: noise-free fields are hardly smoothed. The logarithm, solved as total variation whose edges are priced
+    anew between passes, does not lower tall edges; :func:`believed` keeps voxels that hold more than the field of
+    dipoles from making streaks. Sources of background that was left in the field may lie in
     a margin around the mask, at a penalty of `tv_outside`. With `tv_prior: tissue`, edges that follow the contrasts of
-    `magnitude` by one rule for the whole brain cost nothing: t is what
-    :func:`recon.maths.tissue_rule.tissue_factors` makes of
-    the contrasts, learnt from a first map; else t = 0. Then :func:`unexplained` returns the texture to the map.
+    `magnitude` by one rule for the whole brain cost nothing, as far as the field confirms that rule: t is that of
+    :func:`recon.inversion.prior.tissue_spectrum`; else t = 0. Then :func:`unexplained` returns the texture to the map.
 
     Arrays and result as in :func:`recon.inversion.stage.dipole_inversion`.
 
@@ -215,6 +267,8 @@ def tv(
     .. [1] Bilgic et al., MRM 72:1444 (2014), doi:10.1002/mrm.25029
     .. [2] Milovic et al., MRM 80:814 (2018), doi:10.1002/mrm.27073
     .. [3] Liu et al., MRM 66:777 (2011), doi:10.1002/mrm.22816: edges of magnitude as a prior
+    .. [4] Candes et al., J Fourier Anal Appl 14:877 (2008), doi:10.1007/s00041-008-9045-x: prices of edges
+    .. [5] Liu et al., MRM 69:467 (2013), doi:10.1002/mrm.24272: less belief in what stays unexplained
     """
     box = bounding_box(mask)
     inside = np.pad(mask[box], MARGIN)
@@ -252,27 +306,28 @@ def _invert(
     if not field_ppm.any():
         return field_ppm
     weight = relative_weight(precision, known)
-    regularisation = solver.weight * field_error(field_ppm, weight, known, model)
-    noise_ppm = field_noise(field_ppm, known)
+    steps = independent_steps(field_ppm, known)
+    regularisation = solver.weight * field_error(field_ppm, weight, known, steps)
+    noise_ppm = field_noise(field_ppm, known, steps=steps)
 
-    def solve(field: np.ndarray, iterations: int) -> np.ndarray:
+    def solve(field: np.ndarray, passes: Sequence[int]) -> np.ndarray:
         return admm(
             field,
             weight,
             model,
             regularisation=regularisation,
-            iterations=iterations,
+            passes=passes,
             tolerance=solver.tolerance,
             outside=solver.outside,
         )
 
     tissue = None
     if len(contrasts):
-        first_ppm = model.transform.inverse(solve(field_ppm, min(FIRST_ITERATIONS, solver.iterations)))
-        factors_ppm = tissue_factors(first_ppm, contrasts, model.inside)
-        tissue = model.transform.forward(np.tensordot(factors_ppm, contrasts, 1))
+        first_ppm = model.transform.inverse(solve(field_ppm, [min(FIRST_ITERATIONS, solver.iterations)]))
+        tissue = tissue_spectrum(field_ppm, first_ppm, contrasts, model)
+    if tissue is not None:
         field_ppm = (field_ppm - model.transform.inverse(tissue * model.D)) * known
-    X = solve(field_ppm, solver.iterations)
+    X = solve(field_ppm, [len(steps) for steps in np.array_split(range(solver.iterations), PASSES)])
     residual = (field_ppm - model.transform.inverse(X * model.D)) * known
     X += unexplained(residual, noise_ppm, model)
     return model.transform.inverse(X if tissue is None else X + tissue)
@@ -284,13 +339,15 @@ METHODS = {
         needs=NEEDS["dipole_inversion"]["tv"],
         sentence="""The field was inverted with total variation, the data weighted by the precision of the field
             {{ cite("bilgic2014", "milovic2018") }}. The regularisation was {{ tv_weight | n }} times the measured
-            error of the field {{ cite("immerkaer1996") }}, sources outside the brain had a penalty of
+            error of the field {{ cite("immerkaer1996") }}, edges that the map already showed were priced less in
+            two further passes {{ cite("candes2008") }}, data that it left unexplained were believed less
+            {{ cite("liu2013", "holland1977") }}, sources outside the brain had a penalty of
             {{ tv_outside | n }}, and at most {{ tv_iterations | n }} iterations were run (tolerance
             {{ tv_tolerance | n }}). A Wiener filter restored the texture that noise does not explain.
             {% if tv_prior == "tissue" %}
             Total variation was taken of the map minus the susceptibility that follows from T1 weighting and decay of
             the magnitude by one rule for the whole brain, found by robust regression of a first map
-            {{ cite("holland1977") }}.
+            {{ cite("holland1977") }} and weighed by its cross-validated gain {{ cite("stone1974", "efron1973") }}.
             {% endif %}""",
     )
 }

@@ -30,7 +30,7 @@ PAPER = Arm(
         "iteration_threshold": 0.1,
         "structure": "r2star_or_chi",
         "structure_r2star_hz": 25.0,
-        "tv_weight": 0.15,
+        "tv_weight": 0.25,
         "tv_iterations": 15,
         "tv_tolerance": 0.005,
         "tv_outside": 0.03,
@@ -42,5 +42,5 @@ CONSENSUS = PAPER.changed(
     unwrap_phase={"trim_coherence": 0.7, "trim_echo": 2},
     field_mapping={"echoes": "together", "offset": "smooth"},
     local_field={"method": "lbv_sources"},
-    dipole_inversion={"method": "tv", "tv_outside": 0.0004},
+    dipole_inversion={"method": "tv", "tv_outside": 0.002},
 )

@@ -92,6 +92,11 @@ def test_a_contrast_without_susceptibility_is_worth_nothing():
     assert factor(field, contrast(ball(8, (14, 4, 0)))) == pytest.approx(0, abs=0.002)
 
 
+def test_a_contrast_that_the_field_does_not_follow_is_worth_nothing():
+    field = field_of(0.03 * WIDE.astype(np.float32))
+    assert factor(field, contrast(np.sin(np.indices(SHAPE)[0] / 3.0))) == pytest.approx(0, abs=1e-4)
+
+
 def test_a_mask_thinner_than_a_coarse_voxel_says_nothing():
     thin = BRAIN & (np.arange(SHAPE[2]) == 24)
     field = field_of(source(0.4, 5, (0, 46, -10)))

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from recon.maths.tissue_rule import tissue_factors
+from recon.maths.tissue_rule import evidence, tissue_factors
 
 SHAPE = (40, 40, 20)
 MASK = np.ones(SHAPE, bool)
@@ -52,3 +53,66 @@ def test_only_the_mask_is_read(contrasts):
     mask[:10] = False
     chi = np.where(mask, chi_of(contrasts), np.nan)
     assert tissue_factors(chi, contrasts, mask) == pytest.approx(FACTORS, abs=0.001)
+
+
+VOXEL_SIZE_MM = (1.0, 1.0, 2.0)
+
+
+@pytest.fixture
+def tissue():
+    """Tissue in pieces of some voxels."""
+    smooth = ndimage.gaussian_filter(np.random.default_rng(3).standard_normal(SHAPE), 1.5)
+    return np.where(smooth > 0, 0.02, -0.02).astype(np.float32)
+
+
+def noise(seed, sd_ppm=0.004):
+    return (sd_ppm * np.random.default_rng(seed).standard_normal(SHAPE)).astype(np.float32)
+
+
+def strength(chi, tissue):
+    found = evidence(chi, tissue, MASK, VOXEL_SIZE_MM)
+    return found.scale * found.trust
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_rule_that_holds_counts_in_full(tissue, sign):
+    assert strength(sign * tissue + noise(4), sign * tissue) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rule_of_another_head_counts_for_nothing(tissue, seed):
+    other = np.roll(tissue, (7, 11, 5), axis=(0, 1, 2))
+    assert strength(other + noise(seed), tissue) < 0.03
+
+
+def test_a_rule_that_only_a_few_nuclei_follow_counts_for_nothing(tissue):
+    chi = np.roll(tissue, (7, 11, 5), axis=(0, 1, 2))
+    chi[10:16, 10:16, 4:8] = 5 * tissue[10:16, 10:16, 4:8]
+    assert strength(chi + noise(5), tissue) < 0.03
+
+
+def test_a_rule_that_turns_round_within_the_head_counts_for_nothing(tissue):
+    side = np.where(np.arange(SHAPE[0]) < SHAPE[0] // 2, 1, -1)[:, None, None]
+    assert strength(side * tissue + noise(6), tissue) < 0.1
+
+
+def test_texture_that_only_magnitude_has_lowers_the_scale(tissue):
+    chi = tissue + noise(7)
+    textured = strength(chi, tissue + noise(8, 0.03))
+    assert 0 < textured < 0.5 * strength(chi, tissue)
+
+
+def test_flat_maps_and_a_mask_of_one_voxel_are_no_evidence(tissue):
+    flat, one = np.zeros(SHAPE, np.float32), np.zeros(SHAPE, bool)
+    one[20, 20, 10] = True
+    for chi, rule, mask in ((flat, tissue, MASK), (tissue, flat, MASK), (tissue, tissue, one)):
+        assert evidence(chi, rule, mask, VOXEL_SIZE_MM) == (0, 0)
+
+
+def test_evidence_reads_only_the_mask(tissue):
+    mask = MASK.copy()
+    mask[:10] = False
+    chi = tissue + noise(9)
+    assert evidence(np.where(mask, chi, np.nan), np.where(mask, tissue, np.nan), mask, VOXEL_SIZE_MM) == evidence(
+        chi, tissue, mask, VOXEL_SIZE_MM
+    )

@@ -15,9 +15,10 @@ SIDES = [ball(6, (side * 14, 4, 0)) for side in (-1, 1)]
 X, Y, Z = grid_mm()
 
 
-def folds():
-    """White matter in a folded cortex."""
-    return ball(34) & (np.sin(X / 4) + np.sin(Y / 5) + np.sin(Z / 4.5) > -0.6)
+def folds(shift=(0, 0, 0)):
+    """White matter in a folded cortex, the folds shifted by phases [rad]."""
+    a, b, c = shift
+    return ball(34) & (np.sin(X / 4 + a) + np.sin(Y / 5 + b) + np.sin(Z / 4.5 + c) > -0.6)
 
 
 WHITE = folds()
@@ -78,6 +79,26 @@ def test_anatomy_without_susceptibility_is_not_printed():
         abs(slope(estimate, np.where(WHITE, 1.0, 0.0), BRAIN & ~ndimage.binary_dilation(NUCLEI > 0, iterations=3)))
         < 0.002
     )
+
+
+STRONG = magnitude(np.where(WHITE, 28.0, 12.0))  # both T1 weighting and decay
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_brain_of_one_susceptibility_shows_none_of_its_contrast(seed):
+    noise = 0.004 * np.random.default_rng(seed).standard_normal(SHAPE, np.float32)
+    background = field_of(0.1 * ball(6, (0, 50, -10)).astype(np.float32))
+    flat = noise + background
+    estimate = invert(flat, STRONG)
+    np.testing.assert_array_equal(estimate, invert(flat, None, PLAIN))
+    inner, rng = ball(28), np.random.default_rng(seed)
+    chance = [np.corrcoef(estimate[inner], folds(rng.uniform(0, 2 * np.pi, 3))[inner])[0, 1] for _ in range(30)]
+    assert abs(np.corrcoef(estimate[inner], WHITE[inner])[0, 1]) < 3 * np.std(chance)
+
+
+def test_susceptibility_that_magnitude_does_not_show_is_measured_all_the_same(field):
+    other = np.roll(STRONG, (9, 13, 7), axis=(0, 1, 2))
+    np.testing.assert_array_equal(invert(field, other), invert(field, None, PLAIN))
 
 
 def test_inputs_stay(field):
