@@ -46,7 +46,8 @@ def lbv_sources(
     r"""Boundary values, then the slow field that their zero at the rim has taken from the brain is given back.
 
     What is left after :func:`lbv` is the local field less the harmonic function that equals it at the rim.
-    :func:`recon.background.sources.background_remainder` finds it as the field of sources outside. Where `magnitude`
+    :func:`recon.background.sources.background_remainder` finds it as the field of sources outside, at the rim as well:
+    every voxel of the mask is kept. Where `magnitude`
     shows contrasts :math:`c_j` between tissues, the field of what they explain is set aside first, so that little of
     the local field is left at the rim,
 
@@ -61,12 +62,11 @@ def lbv_sources(
     workers : threads of the transforms
     """
     box = bounding_box(mask)
-    inside = _peeled(field_ppm, mask, grid, box)
+    inside = mask[box]
     remove = _told_by_sources(inside, grid, workers)
     if magnitude is not None:
         remove = _beside_tissue(remove, inside, grid, magnitude[box], workers)
-    kept = _without_rim(inside, grid.voxel_size_mm)
-    return remove_from_echoes(field_ppm, inside, grid, box=box, kept=kept, remove=remove)
+    return remove_from_echoes(field_ppm, inside, grid, box=box, kept=inside, remove=remove)
 
 
 def _told_by_sources(inside: np.ndarray, grid: Grid, workers: int) -> Removal:
@@ -108,17 +108,17 @@ def _without_rim(mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
     return inner if inner.any() else mask.copy()
 
 
-PEELED = """the Laplacian boundary value method {{ cite("zhou2014") }},
-    solved from a rim that leaves out voxels next to which the field is too steep for the grid"""
-
 METHODS = {
-    "lbv": Method(run=lbv, sentence=PEELED + "."),
+    "lbv": Method(
+        run=lbv,
+        sentence="""the Laplacian boundary value method {{ cite("zhou2014") }},
+            solved from a rim that leaves out voxels next to which the field is too steep for the grid.""",
+    ),
     "lbv_sources": Method(
         run=lbv_sources,
         needs=NEEDS["local_field"]["lbv_sources"],
-        sentence=PEELED
-        + """, and the background left and the local field lost near the rim were estimated from sources inside and
-            outside the brain {{ cite("liu2011", "liu2017") }}; the field of the susceptibility that follows the
+        sentence="""the Laplacian boundary value method {{ cite("zhou2014") }}, and the background left and the local
+            field lost near the rim were estimated from sources inside and outside the brain {{ cite("liu2011", "liu2017") }}; the field of the susceptibility that follows the
             contrasts of the magnitude, found by robust regression {{ cite("holland1977") }}, was subtracted before and
             added back afterwards.""",
     ),
