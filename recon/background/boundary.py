@@ -118,8 +118,9 @@ METHODS = {
         run=lbv_sources,
         needs=NEEDS["local_field"]["lbv_sources"],
         sentence="""the Laplacian boundary value method {{ cite("zhou2014") }}, and the background left and the local
-            field lost near the rim were estimated from sources inside and outside the brain {{ cite("liu2011", "liu2017") }}; the field of the susceptibility that follows the
-            contrasts of the magnitude, found by robust regression {{ cite("holland1977") }}, was subtracted before and
-            added back afterwards.""",
+            field lost near the rim were estimated from sources inside and outside the brain
+            {{ cite("liu2011", "liu2017") }}; the field of the susceptibility that follows the contrasts of the
+            magnitude, found by robust regression {{ cite("holland1977") }}, was subtracted before and added back
+            afterwards.""",
     ),
 }
