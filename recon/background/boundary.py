@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from recon.background.echoes import Box, Removal, remove_from_echoes
 from recon.background.harmonic import harmonic_extension
-from recon.background.rim import continuable
+from recon.background.rim import STEEP_PPM, continuable
 from recon.background.sources import background_remainder, factors_of_field
 from recon.grid import Grid, Vector
 from recon.maths.boxes import bounding_box
@@ -16,6 +16,7 @@ from recon.maths.spectrum import BoxTransform
 from recon.needs import NEEDS
 from recon.registry import Method
 
+FALSE_PPM = 0.1  # lbv_sources: a field that far from its neighbours' mean at the rim is a wrong measurement
 INDEX = np.moveaxis(np.indices((3, 3, 3)), 0, -1)  # of a structuring element
 
 
@@ -46,8 +47,8 @@ def lbv_sources(
     r"""Boundary values, then the slow field that their zero at the rim has taken from the brain is given back.
 
     What is left after :func:`lbv` is the local field less the harmonic function that equals it at the rim.
-    :func:`recon.background.sources.background_remainder` finds it as the field of sources outside, at the rim as well:
-    every voxel of the mask is kept. Where `magnitude`
+    :func:`recon.background.sources.background_remainder` finds it as the field of sources outside, at the rim as well,
+    which is kept but for voxels beside a field that must be wrong. Where `magnitude`
     shows contrasts :math:`c_j` between tissues, the field of what they explain is set aside first, so that little of
     the local field is left at the rim,
 
@@ -62,7 +63,7 @@ def lbv_sources(
     workers : threads of the transforms
     """
     box = bounding_box(mask)
-    inside = mask[box]
+    inside = _peeled(field_ppm, mask, grid, box, FALSE_PPM)
     remove = _told_by_sources(inside, grid, workers)
     if magnitude is not None:
         remove = _beside_tissue(remove, inside, grid, magnitude[box], workers)
@@ -95,10 +96,10 @@ def _beside_tissue(removed: Removal, inside: np.ndarray, grid: Grid, magnitude: 
     return remove
 
 
-def _peeled(field_ppm: np.ndarray, mask: np.ndarray, grid: Grid, box: Box) -> np.ndarray:
+def _peeled(field_ppm: np.ndarray, mask: np.ndarray, grid: Grid, box: Box, steep_ppm: float = STEEP_PPM) -> np.ndarray:
     """The mask in its box without the rim from which the field, the mean of all echoes, cannot be continued."""
     one = field_ppm if field_ppm.ndim == 3 else field_ppm.mean(-1)
-    return continuable(one[box], mask[box], grid.voxel_size_mm)
+    return continuable(one[box], mask[box], grid.voxel_size_mm, steep_ppm)
 
 
 def _without_rim(mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
