@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from recon.background.echoes import Box, Removal, remove_from_echoes
 from recon.background.harmonic import harmonic_extension
-from recon.background.rim import continuable
+from recon.background.rim import STEEP_PPM, continuable
 from recon.background.sources import background_remainder, factors_of_field
 from recon.grid import Grid, Vector
 from recon.maths.boxes import bounding_box
@@ -16,6 +16,7 @@ from recon.maths.spectrum import BoxTransform
 from recon.needs import NEEDS
 from recon.registry import Method
 
+FALSE_PPM = 0.1  # lbv_sources: a field that far from its neighbours' mean at the rim is a wrong measurement
 INDEX = np.moveaxis(np.indices((3, 3, 3)), 0, -1)  # of a structuring element
 
 
@@ -46,7 +47,8 @@ def lbv_sources(
     r"""Boundary values, then the slow field that their zero at the rim has taken from the brain is given back.
 
     What is left after :func:`lbv` is the local field less the harmonic function that equals it at the rim.
-    :func:`recon.background.sources.background_remainder` finds it as the field of sources outside. Where `magnitude`
+    :func:`recon.background.sources.background_remainder` finds it as the field of sources outside, at the rim as well,
+    which is kept but for voxels beside a field that must be wrong. Where `magnitude`
     shows contrasts :math:`c_j` between tissues, the field of what they explain is set aside first, so that little of
     the local field is left at the rim,
 
@@ -61,12 +63,11 @@ def lbv_sources(
     workers : threads of the transforms
     """
     box = bounding_box(mask)
-    inside = _peeled(field_ppm, mask, grid, box)
+    inside = _peeled(field_ppm, mask, grid, box, FALSE_PPM)
     remove = _told_by_sources(inside, grid, workers)
     if magnitude is not None:
         remove = _beside_tissue(remove, inside, grid, magnitude[box], workers)
-    kept = _without_rim(inside, grid.voxel_size_mm)
-    return remove_from_echoes(field_ppm, inside, grid, box=box, kept=kept, remove=remove)
+    return remove_from_echoes(field_ppm, inside, grid, box=box, kept=inside, remove=remove)
 
 
 def _told_by_sources(inside: np.ndarray, grid: Grid, workers: int) -> Removal:
@@ -95,10 +96,10 @@ def _beside_tissue(removed: Removal, inside: np.ndarray, grid: Grid, magnitude: 
     return remove
 
 
-def _peeled(field_ppm: np.ndarray, mask: np.ndarray, grid: Grid, box: Box) -> np.ndarray:
+def _peeled(field_ppm: np.ndarray, mask: np.ndarray, grid: Grid, box: Box, steep_ppm: float = STEEP_PPM) -> np.ndarray:
     """The mask in its box without the rim from which the field, the mean of all echoes, cannot be continued."""
     one = field_ppm if field_ppm.ndim == 3 else field_ppm.mean(-1)
-    return continuable(one[box], mask[box], grid.voxel_size_mm)
+    return continuable(one[box], mask[box], grid.voxel_size_mm, steep_ppm)
 
 
 def _without_rim(mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
@@ -108,19 +109,20 @@ def _without_rim(mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
     return inner if inner.any() else mask.copy()
 
 
-PEELED = """the Laplacian boundary value method {{ cite("zhou2014") }},
-    solved from a rim that leaves out voxels next to which the field is too steep for the grid"""
-
 METHODS = {
-    "lbv": Method(run=lbv, sentence=PEELED + "."),
+    "lbv": Method(
+        run=lbv,
+        sentence="""the Laplacian boundary value method {{ cite("zhou2014") }},
+            solved from a rim that leaves out voxels next to which the field is too steep for the grid.""",
+    ),
     "lbv_sources": Method(
         run=lbv_sources,
         needs=NEEDS["local_field"]["lbv_sources"],
-        sentence=PEELED
-        + """, and the background left and the local field lost near the rim were estimated from sources inside and
-            outside the brain {{ cite("liu2011", "liu2017") }}; the field of the susceptibility that follows the
-            contrasts of the magnitude, found by robust regression {{ cite("holland1977") }} and weighed by its
-            cross-validated gain {{ cite("stone1974", "efron1973") }}, was subtracted before and added back
+        sentence="""the Laplacian boundary value method {{ cite("zhou2014") }}, and the background left and the local
+            field lost near the rim were estimated from sources inside and outside the brain
+            {{ cite("liu2011", "liu2017") }}; the field of the susceptibility that follows the contrasts of the
+            magnitude, found by robust regression {{ cite("holland1977") }} and weighed by its cross-validated gain
+            {{ cite("stone1974", "efron1973") }}, was subtracted before and added back
             afterwards.""",
     ),
 }

@@ -12,19 +12,22 @@ STEEP_DEVIATIONS = 6.0  # and robust standard deviations, where the field is noi
 DEEPEST_MM = 4.0  # peeled at most: the veins and sinuses that line the brain are about that wide
 
 
-def continuable(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
+def continuable(
+    field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: Vector, steep_ppm: float = STEEP_PPM
+) -> np.ndarray:
     """Peel the voxels at the rim beside which the field is too steep for the grid: along a sinus, a vein or bone.
 
     The field of sources outside equals the weighted mean over a voxel's neighbours only where the grid resolves it. A
     boundary value beside a strong source is one point of a steep field, yet reaches as far into the brain as the
     stretch of rim is wide that it stands for. A voxel of the outermost layer goes where it touches one whose field
-    differs from its neighbours' mean by more than `STEEP_PPM`, layer by layer, to a depth of about `DEEPEST_MM`.
+    differs from its neighbours' mean by more than `steep_ppm`, layer by layer, to a depth of about `DEEPEST_MM`.
 
     Parameters
     ----------
     field_ppm : (X, Y, Z) float array; not read outside `mask`, and what is not finite counts as steep
     mask : (X, Y, Z) bool array
     voxel_size_mm : (3,) [mm]
+    steep_ppm : [ppm]
 
     Returns
     -------
@@ -37,7 +40,7 @@ def continuable(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: Vector) 
     inner = ndimage.binary_erosion(mask, CROSS)
     trusted = distance[inner & finite & known]
     deviation = np.median(trusted[:: max(trusted.size // 100_000, 1)]) / 0.6745 if trusted.size else 0.0
-    steep = mask & ~(finite & (distance <= max(STEEP_PPM, STEEP_DEVIATIONS * deviation)))
+    steep = mask & ~(finite & (distance <= max(steep_ppm, STEEP_DEVIATIONS * deviation)))
     kept = mask.copy()
     for _ in range(max(round(DEEPEST_MM / np.prod(voxel_size_mm) ** (1 / 3)), 1)):
         inner = ndimage.binary_erosion(kept, CROSS)

@@ -19,11 +19,14 @@ DEEP_MM = 20.0  # below the surface
 CHI_OUTSIDE_PPM = 0.5  # spread of the equivalent sources that a slow remainder of background needs around it
 NOISE_PPM = 0.0005  # of a field fitted to several echoes, averaged over a coarse voxel
 SHELL_MM = 30.0  # of exterior that may hold sources, beyond which none can be told from nearer ones
-ITERATIONS = 40
+ITERATIONS = 25
+LARGEST_BLOCK_MM = 3.0  # a rim of wider blocks shows too little of what lies just inside and outside
 WHOLE = 0.99  # share from which a coarse voxel counts as one of the inside
 
 
-def background_remainder(field_ppm: np.ndarray, mask: np.ndarray, grid: Grid, *, workers: int = 1) -> np.ndarray:
+def background_remainder(
+    field_ppm: np.ndarray, mask: np.ndarray, grid: Grid, *, sources_inside: bool = True, workers: int = 1
+) -> np.ndarray:
     r"""The part of a field that sources outside the mask explain better than sources inside.
 
     Sources everywhere are estimated with Gaussian priors of spread :math:`s`: narrow in the cortex, where a source is
@@ -39,6 +42,7 @@ def background_remainder(field_ppm: np.ndarray, mask: np.ndarray, grid: Grid, *,
     field_ppm : (X, Y, Z) float array [ppm], without the strong background
     mask : (X, Y, Z) bool array
     grid : Grid
+    sources_inside : whether there may be any; without, all that sources outside can explain is background
     workers : threads of the transforms
 
     Returns
@@ -52,7 +56,9 @@ def background_remainder(field_ppm: np.ndarray, mask: np.ndarray, grid: Grid, *,
     """
     box = bounding_box(mask)
     blocks = Coarse.of(mask[box], grid)
-    outer_ppm, _ = _sources(blocks.mean(field_ppm[box]), blocks.measured, blocks.grid, workers)
+    depth = _spread_inside(blocks.measured, blocks.grid.voxel_size_mm)
+    spread_ppm = depth if sources_inside else np.zeros_like(depth)
+    outer_ppm, _ = _sources(blocks.mean(field_ppm[box]), blocks.measured, spread_ppm, blocks.grid, workers)
     background_ppm = np.zeros(mask.shape, np.float32)
     background_ppm[box] = np.where(mask[box], expand(outer_ppm, blocks.factor, mask[box].shape), 0)
     return background_ppm
@@ -80,7 +86,9 @@ def factors_of_field(
         return np.zeros(len(contrasts), np.float32)
     total_ppm = blocks.mean(field_ppm[box])
     local_ppm = total_ppm - harmonic_extension(total_ppm, whole, blocks.grid.voxel_size_mm)
-    _, chi_ppm = _sources(local_ppm, whole.astype(np.float32), blocks.grid, workers)
+    measured = whole.astype(np.float32)
+    spread_ppm = _spread_inside(measured, blocks.grid.voxel_size_mm)
+    _, chi_ppm = _sources(local_ppm, measured, spread_ppm, blocks.grid, workers)
     coarse = np.stack([blocks.mean(c[box]) for c in contrasts])
     factors_ppm = tissue_factors(chi_ppm, coarse, whole)
     found = evidence(chi_ppm, np.tensordot(factors_ppm, coarse, 1), whole, blocks.grid.voxel_size_mm)
@@ -107,9 +115,11 @@ class Coarse:
     @classmethod
     def of(cls, inside: np.ndarray, grid: Grid) -> Self:
         """Blocks for the voxels of a mask."""
-        factor = coarser(grid.voxel_size_mm)
+        voxel_size_mm = np.asarray(grid.voxel_size_mm)
+        most = np.maximum((LARGEST_BLOCK_MM / voxel_size_mm + 1e-3).astype(int), 1)
+        factor = np.minimum(coarser(voxel_size_mm), most)
         count = block_sum(inside.astype(np.float32), factor)
-        blocks = Grid(np.asarray(grid.voxel_size_mm) * factor, grid.b0_dir)
+        blocks = Grid(voxel_size_mm * factor, grid.b0_dir)
         return cls(inside=inside, factor=factor, grid=blocks, count=count)
 
     @property
@@ -122,17 +132,19 @@ class Coarse:
         return block_sum(np.where(self.inside, values, 0).astype(np.float32), self.factor) / np.maximum(self.count, 1)
 
 
-def _sources(field_ppm: np.ndarray, measured: np.ndarray, grid: Grid, workers: int) -> tuple[np.ndarray, np.ndarray]:
+def _sources(
+    field_ppm: np.ndarray, measured: np.ndarray, spread_ppm: np.ndarray, grid: Grid, workers: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Field of the sources outside, and susceptibility of those inside, on the grid.
 
-    The grid's voxels were `measured` to a share in 0..1.
+    The grid's voxels were `measured` to a share in 0..1; there the sources have the prior spread `spread_ppm`.
     """
     f = np.where(measured > 0, field_ppm - np.average(field_ppm, weights=measured), 0).astype(np.float32)
     shape = padded_shape(f.shape, grid.voxel_size_mm, 2 * SHELL_MM)
     around = [((n - k) // 2, n - k - (n - k) // 2) for n, k in zip(shape, f.shape, strict=True)]
-    m, f = np.pad(measured, around), np.pad(f, around)
+    m, f, spread_ppm = (np.pad(v, around) for v in (measured, f, spread_ppm))
     D = dipole_kernel(shape, grid)
-    s = (CHI_OUTSIDE_PPM + m * (_spread_inside(m, grid.voxel_size_mm) - CHI_OUTSIDE_PPM)).astype(np.float32)
+    s = (CHI_OUTSIDE_PPM + m * (spread_ppm - CHI_OUTSIDE_PPM)).astype(np.float32)
 
     def field_of(chi: np.ndarray) -> np.ndarray:
         return fft.irfftn(D * fft.rfftn(chi, workers=workers), s=shape, workers=workers)

@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 
 from recon.background.boundary import METHODS as BOUNDARY
+from recon.background.projection import METHODS as PROJECTION
 from recon.background.spherical import METHODS as SPHERICAL
 from recon.grid import Grid
 from recon.registry import Stage
 from recon.settings import defaults
 
-METHODS = SPHERICAL | BOUNDARY
+METHODS = SPHERICAL | BOUNDARY | PROJECTION
 DEFAULT = defaults("local_field")
 STAGE = Stage(section="local_field", methods=METHODS)
 
