@@ -37,11 +37,17 @@ def pair_problems(first: Told, second: Told, part: str, alone: bool) -> list[Pro
     problems = _lossy_problems(first if part == "imag" else None, second)
     times = acquisition_time_s(first.facts), acquisition_time_s(second.facts)
     if times[0] is not None and times[1] is not None and abs(times[0] - times[1]) > SAME_TIME_S:
-        found = f"another, {abs(times[0] - times[1]):.0f} s apart"
+        found = f"another, {abs(times[0] - times[1]):.0f} s apart: give both parts of one acquisition the same run-"
         problems.append(Problem(second.path, f"the AcquisitionTime of {first.path}: one acquisition", found))
     numbers = first.facts.get("EchoNumber"), second.facts.get("EchoNumber")
     if all(map(is_number, numbers)) and numbers[0] != numbers[1]:
-        problems.append(Problem(second.path, f"the EchoNumber of {first.path}, {numbers[0]}", shown(numbers[1])))
+        problems.append(
+            Problem(
+                second.path,
+                f"the EchoNumber of {first.path}, {numbers[0]}",
+                f"{shown(numbers[1])}: pair the images of one echo",
+            )
+        )
     if part == "phase" and (difference := _difference(second.facts, alone)):
         problems.append(Problem(second.path, "the phase of one echo, not of a field map", difference))
     return problems

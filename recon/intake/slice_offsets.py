@@ -101,11 +101,14 @@ def offset_axis(signals: Sequence[np.ndarray], te_s: Times, told: object, where:
     if uneven[axis] <= (UNEVEN_RAD if len(signals) > 1 else EVEN_RAD):
         return Decision(None, f"none: {evidence}")
     if len(signals) == 1 or (unlike := unevenness(lines[axis] * te_s[-1])) > EVEN_RAD:
-        unsure = "a single echo" if len(signals) == 1 else f"what grows with TE uneven by {unlike:.3f} rad"
-        expected = "slices with the same phase offset in all echoes, or a 3-D acquisition"
-        raise IntakeError(
-            [Problem(where, expected, f"{evidence}, and {unsure}: offsets cannot be told from the field")]
+        unsure, remedy = (
+            ("a single echo", "acquire two echoes or more, or in 3-D")
+            if len(signals) == 1
+            else (f"what grows with TE uneven by {unlike:.3f} rad", "acquire in 3-D")
         )
+        expected = "slices with the same phase offset in all echoes, or a 3-D acquisition"
+        found = f"{evidence}, and {unsure}: offsets cannot be told from the field; no setting mends that, {remedy}"
+        raise IntakeError([Problem(where, expected, found)])
     note = (
         f"every slice along axis {axis} has a phase offset of its own ({evidence}); the offsets were estimated and "
         "removed: look for stripes across the slices, and prefer a 3-D acquisition"
