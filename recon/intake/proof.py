@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from recon.intake.facts import TE_ROUNDING_S, Told, is_number, shown
-from recon.intake.kinds import computed
+from recon.intake.kinds import OF_FIELD_MAPS, computed
 from recon.problems import Problem
 
 SAME_TIME_S = 1.0  # of both parts of one acquisition; two runs lie further apart than that
@@ -78,6 +78,8 @@ def _difference(facts: Mapping, alone: bool) -> str | None:
     words = facts.get("ImageType")
     if isinstance(words, list) and (kind := computed(map(str, words))):
         return kind
+    if facts.get("Units") in OF_FIELD_MAPS:
+        return f"a map of B0 (Units {facts['Units']})"
     if not alone:
         return None
     te_s, te_1_s, te_2_s = (facts.get(key) for key in ("EchoTime", "EchoTime1", "EchoTime2"))
