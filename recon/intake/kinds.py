@@ -16,8 +16,8 @@ PROCESSED = {"SECONDARY", "SWI", "MNIP", "MINIP", "MIP", "PROJECTION IMAGE", "MP
 PREPARED = {"EP": "echo planar", "IR": "inversion recovery", "SE": "spin echo"}
 # Maps of B0 and differences of phases, which a scanner computes from two echoes; words of ImageType less blanks and
 # underscores. B0 MAP and B0 are Philips' words, FIELDMAPHZ is what dcm2niix adds to maps in Hz, FIELDMAP and PHASEDIFF
-# are the suffixes of BIDS; the others are spellings of the same. Siemens' differences (P, ND) have no word of their own:
-# `recon.intake.proof` tells them by their echoes.
+# are the suffixes of BIDS; the others are spellings of the same. Siemens' differences (P, ND) have no word of their
+# own: `recon.intake.proof` tells them by their echoes.
 FIELD_MAPS = {"B0", "B0MAP", "FIELDMAP", "FIELDMAPHZ", "FREQ", "FREQUENCYMAP"}
 DIFFERENCES = {"PHASEDIFF", "PHASEDIFFERENCE", "PDIFF", "DELTAPHASE"}
 OF_FIELD_MAPS = ("Hz", "rad/s", "T")  # units of a field map in BIDS
