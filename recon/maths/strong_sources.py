@@ -14,7 +14,9 @@ from recon.maths.parts import large_parts
 from recon.maths.solve import conjugate_gradients
 from recon.maths.spectrum import BoxTransform
 
-STRONG_PPM = 0.2  # in the early map, which shows two thirds of a source: from 0.3 ppm it is no tissue; nuclei have 0.05 to 0.2
+STRONG_PPM = (
+    0.2  # in the early map, which shows two thirds of a source: from 0.3 ppm it is no tissue; nuclei have 0.05 to 0.2
+)
 LEAST_MM3 = 1000.0  # of one part, as of signal voids
 BESIDE = 0.1  # least share of LEAST_MM3 whose field is that beside a strong ball's equator, STRONG_PPM / 3
 FIRST_ITERATIONS, ITERATIONS = 5, 10  # of the map that shows where they lie, and of the fit there; 30 fit no better
