@@ -21,7 +21,8 @@ class Folds:
 def make_folds(table: pd.DataFrame, params: Folds) -> pd.DataFrame:
     """Deal subjects into folds.
 
-    Within a group, subjects are sorted by age tercile and sex (the unknown is a stratum of its own), shuffled inside each of these strata, and dealt to the folds in turn; the second group continues where the first one stopped.
+    Within a group, subjects are sorted by age tercile and sex (the unknown is a stratum of its own), shuffled inside
+    each of these strata, and dealt to the folds in turn; the second group continues where the first one stopped.
     So the sizes of folds differ by at most one, and so do the shares of each group and of each stratum.
 
     Parameters
@@ -61,7 +62,7 @@ def make_folds(table: pd.DataFrame, params: Folds) -> pd.DataFrame:
 
 
 def _check(table: pd.DataFrame) -> None:
-    """ValueError unless every subject occurs once and has all that folds are stratified by; age and sex may be unknown."""
+    """ValueError unless every subject occurs once and has all that folds need; age and sex may be unknown."""
     for column in COLUMNS[:-1]:
         if column not in table:
             raise ValueError(f"participants: expected a column {column!r}, found {list(table.columns)}")

@@ -48,7 +48,13 @@ def _ages(ax: Axes, people: pd.DataFrame, groups: list[str]) -> None:
 
 def _sexes(ax: Axes, people: pd.DataFrame, groups: list[str]) -> None:
     """One bar a group, its parts the sexes, with their numbers."""
-    counts = people.fillna({"sex": UNKNOWN}).groupby(["sex", "group"]).size().unstack(fill_value=0).reindex(columns=groups, fill_value=0)
+    counts = (
+        people.fillna({"sex": UNKNOWN})
+        .groupby(["sex", "group"])
+        .size()
+        .unstack(fill_value=0)
+        .reindex(columns=groups, fill_value=0)
+    )
     left = np.zeros(len(groups))
     for i, (sex, row) in enumerate(counts.iterrows()):
         bars = ax.barh(groups, row, left=left, color=SHADES[i % len(SHADES)], label=str(sex))
