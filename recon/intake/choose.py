@@ -34,14 +34,14 @@ def paired(groups: dict[Labels, list[str]]) -> tuple[dict[Labels, list[str]], li
     joined, notes = dict(groups), []
     rec = SERIES.index("rec")
     for labels, images in groups.items():
-        plain = (*labels[:rec], None, *labels[rec + 1 :])
-        if not (labels[rec] and OF_INTENSITY.fullmatch(labels[rec]) and plain in joined):
+        label, plain = labels[rec], (*labels[:rec], None, *labels[rec + 1 :])
+        if label is None or not OF_INTENSITY.fullmatch(label) or plain not in joined:
             continue
         rivals = [other for other in groups if (*other[:rec], None, *other[rec + 1 :]) == plain]
         if len(rivals) == 2 and _parts(images) == ["mag"] and _parts(groups[plain]) == ["phase"]:
             joined[plain] = [*joined.pop(labels), *groups[plain]]
             notes.append(
-                f"the magnitude is rec-{labels[rec]}, the phase has no rec-: taken for one series, as a correction of "
+                f"the magnitude is rec-{label}, the phase has no rec-: taken for one series, as a correction of "
                 "the intensity leaves phase as it is"
             )
     return joined, notes
