@@ -68,9 +68,9 @@ def run_compare(options: argparse.Namespace) -> None:
     forest_figure.comparison(options.out / "comparison.png", table, options.synthetic)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Both commands and their options."""
-    top = argparse.ArgumentParser(prog="python -m qnet", description=__doc__)
+def parser(prog: str) -> argparse.ArgumentParser:
+    """Both commands and their options; `prog` is what the user typed before them."""
+    top = argparse.ArgumentParser(prog=prog, description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     one = commands.add_parser("evaluate", help="rebuild every table and figure from predictions")
     one.add_argument("predictions", type=Path, help="TSV: participant_id slice label model level score")
@@ -91,14 +91,14 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None, prog: str = "python -m qnet") -> None:
     """Run one command; bad input ends in one line and exit status 2."""
-    top = parser()
+    top = parser(prog)
     options = top.parse_args(arguments)
     try:
         options.run(options)
     except (ValueError, OSError) as error:
-        top.exit(2, f"python -m qnet {options.command}: {' '.join(str(error).split())}\n")
+        top.exit(2, f"{prog} {options.command}: {' '.join(str(error).split())}\n")
 
 
 if __name__ == "__main__":

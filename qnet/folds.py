@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+MISSING = ("", "n/a")  # spellings of an unknown sex
 COLUMNS = ["participant_id", "label", "group", "age", "sex", "fold"]
 
 
@@ -20,15 +21,15 @@ class Folds:
 def make_folds(table: pd.DataFrame, params: Folds) -> pd.DataFrame:
     """Deal subjects into folds.
 
-    Within a group, subjects are sorted by age tercile (unknown ages are a stratum of their own) and sex, shuffled
-    inside each of these strata, and dealt to the folds in turn; the second group continues where the first one stopped.
+    Within a group, subjects are sorted by age tercile and sex (the unknown is a stratum of its own), shuffled inside
+    each of these strata, and dealt to the folds in turn; the second group continues where the first one stopped.
     So the sizes of folds differ by at most one, and so do the shares of each group and of each stratum.
 
     Parameters
     ----------
     table : DataFrame
         participant_id, label (1 for the positive group, 0 for the other), group (its name), age [years, text or
-        number; missing where unknown] and sex; one row per subject.
+        number] and sex, both missing where unknown; one row per subject.
     params : Folds
 
     Returns
@@ -61,11 +62,11 @@ def make_folds(table: pd.DataFrame, params: Folds) -> pd.DataFrame:
 
 
 def _check(table: pd.DataFrame) -> None:
-    """ValueError unless every subject occurs once and has all that folds are stratified by; ages may be unknown."""
+    """ValueError unless every subject occurs once and has all that folds need; age and sex may be unknown."""
     for column in COLUMNS[:-1]:
         if column not in table:
             raise ValueError(f"participants: expected a column {column!r}, found {list(table.columns)}")
-        if column != "age" and table[column].isna().any():
+        if column not in ("age", "sex") and table[column].isna().any():
             without = table.loc[table[column].isna(), "participant_id"].tolist()
             raise ValueError(f"participants: expected a value of {column!r} for each subject, found none for {without}")
     if table["participant_id"].duplicated().any():
@@ -78,7 +79,7 @@ def _deal(table: pd.DataFrame, folds: int, rng: np.random.Generator) -> np.ndarr
     tercile = terciles(table["age"].to_numpy(float))
     chance = rng.permutation(len(table))
     # np.lexsort sorts by its last key first
-    order = np.lexsort([chance, table["sex"].astype(str), tercile, table["label"]])
+    order = np.lexsort([chance, table["sex"].fillna("").astype(str), tercile, table["label"]])
     fold = np.empty(len(table), dtype=int)
     fold[order] = np.arange(len(table)) % folds
     return fold
@@ -92,10 +93,14 @@ def terciles(age: np.ndarray) -> np.ndarray:
 
 
 def read_folds(path: str | Path) -> pd.DataFrame:
-    """The table that `make_folds` made; an unknown age is NaN."""
+    """The table that `make_folds` made; an unknown age is NaN, an unknown sex None."""
     text = {"participant_id": str, "group": str, "sex": str}
     table = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False)
-    return table.assign(age=pd.to_numeric(table["age"], errors="coerce")) if "age" in table else table
+    if "age" in table:
+        table["age"] = pd.to_numeric(table["age"], errors="coerce")
+    if "sex" in table:
+        table["sex"] = table["sex"].mask(table["sex"].isin(MISSING), None)
+    return table
 
 
 def ages(folds: pd.DataFrame) -> dict[str, float]:

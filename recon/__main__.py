@@ -222,11 +222,10 @@ def check(schema: dict, section: str, values: object) -> None:
         raise ValueError(f"--set {key}: {error.message}") from None
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one stage; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m recon", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+def main(arguments: list[str] | None = None, prog: str = "python -m recon") -> int:
+    """Run one stage; returns the exit status. `prog` is what the user typed."""
+    about = (__doc__ or "").replace("python -m recon", prog)
+    parser = argparse.ArgumentParser(prog=prog, description=about, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("source", metavar="IN", type=Path)
     parser.add_argument("out", metavar="OUT", type=Path)

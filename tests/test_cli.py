@@ -91,8 +91,24 @@ def test_the_version_is_that_of_the_project(capsys):
 def test_every_command_says_how_it_is_used(started, capsys, name):
     with suppress(SystemExit):
         main([name, "--help"])
-    assert capsys.readouterr().out.startswith("usage: ")
+    assert capsys.readouterr().out.startswith(f"usage: q-net {name} ")
     assert started == []
+
+
+@pytest.mark.parametrize(
+    ("words", "begins"),
+    [
+        (["evaluate", "no.tsv", "out"], "q-net evaluate: "),
+        (["compare", "no.tsv", "no.tsv", "out"], "q-net compare: "),
+        (["recon", "unwrap"], "usage: q-net recon "),
+    ],
+)
+def test_a_refusal_begins_with_what_was_typed(tmp_path, monkeypatch, capsys, words, begins):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith(begins)
 
 
 @pytest.mark.parametrize(

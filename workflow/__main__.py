@@ -9,20 +9,29 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """A sub-command: its module, its line in the help, and whether its `main` gets the name as first word."""
+    """A sub-command.
+
+    Parameters
+    ----------
+    module : whose `main` is called
+    help : its line in the help
+    named : whether `main` gets the name as first word
+    own : whether the module is a program of its own, too, whose `main` is told the name that the user typed, `prog`
+    """
 
     module: str
     help: str
     named: bool = False
+    own: bool = False
 
 
 COMMANDS = {
     "run": Command("workflow.cli.run", "run the workflow from raw echoes to the report, or up to a named target", True),
     "check": Command("workflow.cli.run", "check your data before a run; nothing is computed", True),
     "predict": Command("workflow.cli.run", "apply a trained run to new subjects", True),
-    "recon": Command("recon.__main__", "one stage of the reconstruction on a folder of files"),
-    "evaluate": Command("qnet.__main__", "every table and figure from predictions alone", True),
-    "compare": Command("qnet.__main__", "compare two runs on the same subjects", True),
+    "recon": Command("recon.__main__", "one stage of the reconstruction on a folder of files", own=True),
+    "evaluate": Command("qnet.__main__", "every table and figure from predictions alone", True, True),
+    "compare": Command("qnet.__main__", "compare two runs on the same subjects", True, True),
     "why": Command("workflow.cli.why", "what a run would do and why, in words; nothing runs"),
     "plan": Command("workflow.cli.plan", "jobs, core-hours, memory and disk that a run would need; nothing runs"),
     "stale": Command("workflow.cli.stale", "files of scans that are no longer part of a run, one per line"),
@@ -47,7 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] in COMMANDS:
         command = COMMANDS[words[0]]
-        return import_module(command.module).main(words if command.named else words[1:]) or 0
+        typed = {"prog": "q-net" if command.named else f"q-net {words[0]}"} if command.own else {}
+        return import_module(command.module).main(words if command.named else words[1:], **typed) or 0
     listed = {name: command.help for name, command in COMMANDS.items()}
     return import_module("workflow.cli.bids_app").main(words, listed) or 0
 

@@ -31,7 +31,7 @@ import pandas as pd
 
 from qnet.baselines.classifiers import Recipe, predict
 from qnet.baselines.regions import BOX
-from qnet.folds import held_out_labels, training_labels
+from qnet.folds import MISSING, held_out_labels, training_labels
 from qnet.predictions import COLUMNS
 
 REFERENCE = "putamen"  # of Lee 2020
@@ -81,7 +81,7 @@ class Model:
 def demographics(folds: pd.DataFrame) -> pd.DataFrame:
     """Age [years] and a column for every sex but the first, by participant; NaN where missing."""
     people = folds.set_index("participant_id")
-    sex = people["sex"].replace({"": np.nan, "n/a": np.nan})
+    sex = people["sex"].mask(people["sex"].isin(MISSING))
     columns = pd.get_dummies(sex, prefix="sex", drop_first=True, dtype=float)
     columns[sex.isna()] = np.nan
     return pd.concat([pd.to_numeric(people["age"], errors="coerce").rename("age"), columns], axis=1)

@@ -32,7 +32,7 @@ def partial_correlation(
 
 
 def people_of(cases: Cases, people: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Age [years, NaN where unknown] and sex (n,) of the cases.
+    """Age [years, NaN where unknown] and sex (n,) [empty where unknown] of the cases.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def people_of(cases: Cases, people: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
             f"participants: expected a row for every subject with predictions, found none for {missing[0]}"
         )
     rows = people.loc[cases.participants[cases.subjects]]
-    return rows["age"].to_numpy(float), rows["sex"].to_numpy(str)
+    return rows["age"].to_numpy(float), rows["sex"].fillna("").to_numpy(str)
 
 
 def auc_row(labels: np.ndarray, scores: np.ndarray, confidence: float) -> dict[str, object]:
@@ -72,13 +72,17 @@ def told(row: dict) -> str:
 
 
 def cohort_rows(cases: Cases, age: np.ndarray, sex: np.ndarray, confidence: float) -> list[dict]:
-    """How well age alone, where it is known, and sex alone predict the group, without any model."""
+    """How well age alone and sex alone, where they are known, predict the group, without any model."""
     labels, known = cases.labels, ~np.isnan(age)
     by_age = {"check": "age alone"} | auc_row(labels[known], age[known], confidence)
     if separates(by_age):
         positive, negative = (age[known & side].mean() for side in (labels, ~labels))
         means = f"mean {positive:.1f} years in the positive, {negative:.1f} in the negative group"
         by_age["flag"] = f"Age alone separates the groups ({told(by_age)}; {means}): a model may read age, not disease."
+    known = sex != ""
+    if not known.any():
+        return [by_age]
+    labels, sex = labels[known], sex[known]
     commonest = max(np.unique(sex), key=lambda value: (sex == value).sum())
     by_sex = {"check": "sex alone", "stratum": f"sex {commonest}"} | auc_row(labels, sex == commonest, confidence)
     if separates(by_sex):
@@ -106,12 +110,12 @@ def control_rows(scans: list[Cases], confidence: float) -> list[dict]:
 
 
 def strata(age: np.ndarray, sex: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
-    """Check, name and members (n,) of every age tercile, where age is known, and sex."""
+    """Check, name and members (n,) of every age tercile and sex, where they are known."""
     tercile = terciles(age)
     ages = [(f"age {age[members].min():g} to {age[members].max():g}", members)
             for members in (tercile == index for index in range(3)) if members.any()]  # fmt: skip
     found = [("within age tercile", name, members) for name, members in ages]
-    return found + [("within sex", f"sex {value}", sex == value) for value in np.unique(sex)]
+    return found + [("within sex", f"sex {value}", sex == value) for value in np.unique(sex[sex != ""])]
 
 
 def model_rows(

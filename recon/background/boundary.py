@@ -13,6 +13,7 @@ from recon.maths.contrast import tissue_contrasts
 from recon.maths.kernels import dipole_kernel
 from recon.maths.neighbours import CROSS
 from recon.maths.spectrum import BoxTransform
+from recon.maths.strong_sources import field_of, strong_sources
 from recon.needs import NEEDS
 from recon.registry import Method
 
@@ -55,6 +56,7 @@ def lbv_sources(
     .. math:: f_L = d \ast t + R(f - d \ast t), \quad t = \textstyle\sum_j a_j c_j
 
     with R the removal, d the dipole and factors :math:`a_j` of :func:`recon.background.sources.factors_of_field`.
+    So is the field of sources far stronger than tissue (:mod:`recon.maths.strong_sources`), found in a first result.
     Arrays and result as in :func:`recon.background.stage.local_field`.
 
     Parameters
@@ -67,6 +69,7 @@ def lbv_sources(
     remove = _told_by_sources(inside, grid, workers)
     if magnitude is not None:
         remove = _beside_tissue(remove, inside, grid, magnitude[box], workers)
+    remove = _beside_strong(remove, inside, grid, workers)
     return remove_from_echoes(field_ppm, inside, grid, box=box, kept=inside, remove=remove)
 
 
@@ -92,6 +95,23 @@ def _beside_tissue(removed: Removal, inside: np.ndarray, grid: Grid, magnitude: 
         factors_ppm = factors_of_field(field_ppm, inside, grid, contrasts=contrasts, workers=workers)
         tissue_ppm = transform.inverse(D * transform.forward(np.tensordot(factors_ppm, contrasts, 1)))
         return removed(np.where(inside, field_ppm - tissue_ppm, 0)) + tissue_ppm
+
+    return remove
+
+
+def _beside_strong(removed: Removal, inside: np.ndarray, grid: Grid, workers: int) -> Removal:
+    """A removal of the field less that of strong sources, which is added again; as it is where there are none."""
+    voxel_mm3 = float(np.prod(grid.voxel_size_mm))
+
+    def remove(field_ppm: np.ndarray) -> np.ndarray:
+        local_ppm = np.where(inside, removed(field_ppm), 0)
+        transform = BoxTransform.padded(inside.shape, grid.voxel_size_mm, workers)
+        D = dipole_kernel(transform.grid, grid)
+        strong_ppm = strong_sources(local_ppm, inside, D, transform, voxel_mm3)
+        if strong_ppm is None:
+            return local_ppm
+        own_ppm = field_of(strong_ppm, D, transform)
+        return removed(np.where(inside, field_ppm - own_ppm, 0)) + own_ppm
 
     return remove
 

@@ -14,9 +14,13 @@ from recon.unwrap.straighten import LEAST_RAD, beyond_bipolar
 # have up to 0.1 (`weighted`) or 2.0 (`best_path`); a last echo with a ramp of its own: 22. Jumps that the field
 # explains are no fault: at 7 T sound heads have up to 36
 MOST_CRACKS = 3.0
-TWO_ECHOES = (
-    "Two echoes: whether each has a phase offset of its own cannot be judged; any two lie on a straight line over TE."
-)
+UNTOLD = {  # number of echoes → what they cannot tell
+    1: ("A single echo: no R2*, and the phase at TE = 0 stays in the field.",),
+    2: (
+        "Two echoes: whether each has a phase offset of its own cannot be judged; any two lie on a straight line "
+        "over TE.",
+    ),
+}
 
 
 class Jumps(NamedTuple):
@@ -122,7 +126,7 @@ def phase_quality(
     }
     cracked = crack_warnings(jumps, te_s)
     offsets = [*line_warnings(off_rad, left_rad), *singularity_warnings(share)]
-    return Quality(facts, [*cracked, *offsets, *([TWO_ECHOES] if len(te_s) == 2 else [])], cracked)
+    return Quality(facts, [*cracked, *offsets], cracked, UNTOLD.get(len(te_s), ()))
 
 
 def crack_warnings(jumps: Jumps, te_s: Times) -> list[str]:

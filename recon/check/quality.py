@@ -65,17 +65,19 @@ class Quality(NamedTuple):
     facts : what was measured, its unit in the name
     warnings : sentences, empty if nothing looks wrong; those of `broken` come first
     broken : those that say that the map must not be used
+    notes : what scans of this kind cannot show, though nothing is wrong with them
     """
 
     facts: Mapping[str, float | list[float]]
     warnings: list[str]
     broken: list[str]
+    notes: tuple[str, ...] = ()
 
     def before(self, other: Self) -> "Quality":
         """What two looks find; of what is broken, and of the rest, this one's comes first."""
         broken = [*self.broken, *other.broken]
         rest = [*self.warnings[len(self.broken) :], *other.warnings[len(other.broken) :]]
-        return Quality({**self.facts, **other.facts}, [*broken, *rest], broken)
+        return Quality({**self.facts, **other.facts}, [*broken, *rest], broken, (*self.notes, *other.notes))
 
 
 class Voids(NamedTuple):

@@ -1,5 +1,6 @@
 """Which series of a run is meant where there are several: one, two flip angles, or the user's choice."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from recon.files.bids import entities
@@ -11,6 +12,9 @@ from recon.problems import Problem
 OF_FLIP_ANGLES = {"acq", "flip"}  # by which two series may differ that T1 is computed from; else they are no pair
 EXPECTED = "one series of echoes or two flip angles"
 Labels = tuple[str | None, ...]  # of SERIES
+# rec- labels of a correction of the intensity alone, which leaves phase as it is: BIDS names `norm` (ImageType NORM,
+# prescan normalise of Siemens) as its example; PURE is that of GE, CLEAR that of Philips
+OF_INTENSITY = re.compile("(pre|prescan)?norm(ali[sz]ed?)?|pure|clear", re.IGNORECASE)
 
 
 def by_series(images: Iterable[str]) -> dict[Labels, list[str]]:
@@ -20,6 +24,27 @@ def by_series(images: Iterable[str]) -> dict[Labels, list[str]]:
         names = entities(image)
         groups.setdefault(tuple(names.get(key) for key in SERIES), []).append(image)
     return groups
+
+
+def paired(groups: dict[Labels, list[str]]) -> tuple[dict[Labels, list[str]], list[str]]:
+    """The series with normalised magnitudes (`rec-norm`) put beside the phase that lacks the label, and notes on them.
+
+    Only where nothing else can be meant: the magnitudes have no phase under their labels, the phase no magnitude.
+    """
+    joined, notes = dict(groups), []
+    rec = SERIES.index("rec")
+    for labels, images in groups.items():
+        label, plain = labels[rec], (*labels[:rec], None, *labels[rec + 1 :])
+        if label is None or not OF_INTENSITY.fullmatch(label) or plain not in joined:
+            continue
+        rivals = [other for other in groups if (*other[:rec], None, *other[rec + 1 :]) == plain]
+        if len(rivals) == 2 and _parts(images) == ["mag"] and _parts(groups[plain]) == ["phase"]:
+            joined[plain] = [*joined.pop(labels), *groups[plain]]
+            notes.append(
+                f"the magnitude is rec-{label}, the phase has no rec-: taken for one series, as a correction of "
+                "the intensity leaves phase as it is"
+            )
+    return joined, notes
 
 
 def choice_problems(folder: str, groups: dict[Labels, list[str]]) -> list[Problem]:

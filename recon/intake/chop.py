@@ -16,6 +16,7 @@ from recon.intake.decisions import Decision
 from recon.intake.vendors import Vendor, chopping_vendors
 from recon.problems import IntakeError, Problem
 
+NEVER = '--config "prepare_echoes={slice_chop: never}"'
 CLEAR = 0.4  # |C| above which the sign of C is believed
 
 
@@ -64,7 +65,8 @@ def chop_axis(found: tuple[float, ...], setting: str, vendor: Vendor | None, whe
     chopped = vendor is not None and vendor.chopped
     negative = [axis for axis, c in enumerate(found) if c < -CLEAR]
     if len(negative) > 1:
-        raise IntakeError([Problem(where, "slices that alternate in sign along one axis at most", evidence)])
+        shown = f"{evidence}: is it phase? If the slices need no correction, {NEVER}"
+        raise IntakeError([Problem(where, "slices that alternate in sign along one axis at most", shown)])
     if negative:
         note = f"slices alternate in sign; so far only those of {chopping_vendors()} are known to do this ({evidence})"
         reason = f"every second slice along axis {lowest} negated: {evidence}"
@@ -73,7 +75,8 @@ def chop_axis(found: tuple[float, ...], setting: str, vendor: Vendor | None, whe
         return Decision(None, f"slices do not alternate: {evidence}", _corrected_before(vendor))
     if chopped:
         expected = "slices whose correlation shows whether they alternate, or prepare_echoes.slice_chop always or never"
-        raise IntakeError([Problem(where, expected, evidence)])
+        shown = f"{evidence}: look at the phase; if it is smooth across the slices, {NEVER}"
+        raise IntakeError([Problem(where, expected, shown)])
     note = f"whether slices alternate in sign is not clear ({evidence}); they are left as they are"
     return Decision(None, f"slices left as they are: not clear ({evidence})", (note,))
 

@@ -15,6 +15,7 @@ CUT = 0.25  # share of voxels with signal at one end of the phase; signed phase 
 LEAST_LEVELS = 32  # twelve bits have 4096 in a turn
 SAMPLES = 2**16  # voxels whose values are counted
 LEAST_LIKE = 0.1  # correlation of neighbours; measured: 0.8 to 0.97 in heads, 0.2 with as much noise as signal
+ANEW = "convert or export it anew from the scanner's own images"
 GROWTH = 1.05  # of the signal from one echo to the next, beyond which their order is doubted
 
 
@@ -30,27 +31,35 @@ def value_problems(where: str, part: str, data: np.ndarray) -> list[Problem]:
     """Problems of one (X, Y, Z) image of `part` mag, phase, real or imag."""
     finite = data[np.isfinite(data)]
     if not finite.size:
-        return [Problem(where, "finite values", "NaN or infinity in every voxel")]
+        return [Problem(where, "finite values", f"NaN or infinity in every voxel: {ANEW}")]
     low, high = float(finite.min()), float(finite.max())
     if low == high:
-        return [Problem(where, "an image", f"the value {low:g} in every voxel")]
+        return [Problem(where, "an image", f"the value {low:g} in every voxel: {ANEW}")]
     if not SMALLEST <= max(-low, high) <= LARGEST:
         expected = f"values of which the largest lies between {SMALLEST:g} and {LARGEST:g}"
-        return [Problem(where, expected, f"{low:g} to {high:g}: bytes read in another order or type?")]
+        return [Problem(where, expected, f"{low:g} to {high:g}: bytes read in another order or type? {ANEW}")]
     if part == "mag" and low < -NEGATIVE * high:
-        return [Problem(where, "a magnitude, which is not negative", f"values from {low:g}: phase or real part?")]
+        return [
+            Problem(
+                where,
+                "a magnitude, which is not negative",
+                f"values from {low:g}: phase or real part? Correct part- in its name",
+            )
+        ]
     if part in ("real", "imag") and low >= 0:
         expected = f"values below and above zero ({part} part)"
-        return [Problem(where, expected, f"{low:g} to {high:g}: a magnitude, or its zero level is lost")]
+        return [Problem(where, expected, f"{low:g} to {high:g}: a magnitude, or its zero level is lost; {ANEW}")]
     if part != "mag" and (levels := len(np.unique(finite[:: max(1, finite.size // SAMPLES)]))) < min(
         LEAST_LEVELS, finite.size // 2
     ):
-        return [Problem(where, f"at least {LEAST_LEVELS} different values", f"{levels}: rounded to whole numbers?")]
+        return [
+            Problem(where, f"at least {LEAST_LEVELS} different values", f"{levels}: rounded to whole numbers? {ANEW}")
+        ]
     if part in ("real", "imag") and (stuck := _stuck(finite, low, high)):
-        return [Problem(where, f"values that are not cut off ({part} part)", stuck)]
+        return [Problem(where, f"values that are not cut off ({part} part)", f"{stuck}: {ANEW}")]
     if part != "phase" and (alike := likeness(data)) < LEAST_LIKE:
         found = f"a correlation of {alike:.2f} at most: noise, or bytes read in another order than they were written"
-        return [Problem(where, "voxels that are like their neighbours along one axis at least", found)]
+        return [Problem(where, "voxels that are like their neighbours along one axis at least", f"{found}; {ANEW}")]
     return []
 
 
@@ -69,7 +78,7 @@ def cut_problems(where: str, phase: np.ndarray, magnitude: np.ndarray) -> list[P
     for end in (np.min, np.max):
         extreme = end(phase, where=finite, initial=values[0]) if values.size else 0
         if (count := np.count_nonzero(values == extreme)) > most:
-            found = f"{extreme:g}, its {end.__name__}imum, in {count:,} of {values.size:,} voxels with signal"
+            found = f"{extreme:g}, its {end.__name__}imum, in {count:,} of {values.size:,} voxels with signal: {ANEW}"
             return [Problem(where, "phase that was neither clipped nor masked where there is signal", found)]
     return []
 

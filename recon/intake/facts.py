@@ -16,6 +16,8 @@ LONGEST_TE_S = 0.5  # of any gradient echo; beyond it the value is in millisecon
 LONGEST_TR_S = 10.0
 TE_ROUNDING_S = 1e-6
 ALIKE = 1e-4  # relative, by which a number may differ between sidecars: rounding
+ANOTHER = "correct the sidecar, or tell the series apart by acq- in their names"
+IN_SIDECAR = "correct it in the sidecar"
 UNIT_LENGTH = 1e-3  # slack of a vector's length
 # the same in all echoes of a series
 CONSTANT = ("MagneticFieldStrength", "ImagingFrequency", "FlipAngle", "Manufacturer", "B0_dir")
@@ -98,7 +100,7 @@ def optional_problems(image: str, facts: dict) -> list[Problem]:
     problems = []
     flip = facts.get("FlipAngle")
     if flip is not None and not (is_number(flip) and 0 < flip <= 180):
-        problems.append(Problem(image, "a FlipAngle from 0 to 180 degrees", shown(flip)))
+        problems.append(Problem(image, "a FlipAngle from 0 to 180 degrees", f"{shown(flip)}: {IN_SIDECAR}"))
     for key in ("RepetitionTimeExcitation", "RepetitionTime"):
         tr_s = facts.get(key)
         if tr_s is not None and not (is_number(tr_s) and 0 < tr_s <= LONGEST_TR_S):
@@ -110,7 +112,9 @@ def optional_problems(image: str, facts: dict) -> list[Problem]:
         problems.append(Problem(image, expected, shown(inversion_s)))
     b0_dir = facts.get("B0_dir")
     if b0_dir is not None and stated_b0_dir(facts) is None:
-        problems.append(Problem(image, "B0_dir as a unit vector in voxel axes", shown(b0_dir)))
+        problems.append(
+            Problem(image, "B0_dir as a unit vector in voxel axes", f"{shown(b0_dir)}: {IN_SIDECAR}, as [0, 0, 1]")
+        )
     return problems
 
 
@@ -131,7 +135,9 @@ def disagreements(told: Sequence[Told]) -> list[Problem]:
         for image in tellers[1:]:
             if not _alike(image.facts[key], tellers[0].facts[key]):
                 expected = f"the {key} of {tellers[0].path}, {shown(tellers[0].facts[key])}"
-                problems.append(Problem(image.path, expected, shown(image.facts[key])))
+                problems.append(
+                    Problem(image.path, expected, f"{shown(image.facts[key])}: one series has one; {ANOTHER}")
+                )
                 break  # one contradiction tells it
     return problems
 

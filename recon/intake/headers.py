@@ -22,6 +22,7 @@ FORMS_APART = 1.0  # of a voxel edge, by which two forms of one header may place
 SHEAR_TOLERANCE = 0.01
 EDGE_TOLERANCE = 0.01  # relative
 REMEDY = ": where the sform is right, `fslorient -copysform2qform FILE` makes them equal, else `-copyqform2sform`"
+OTHER_GRID = "put one in its place that was made on that grid"
 CHUNK = 1 << 20
 MOST_PACKED = 1032  # bytes that one packed byte can hold in gzip's format
 
@@ -209,7 +210,13 @@ def orientation_problems(header: Header, stated_b0: tuple[float, float, float] |
         angle = angle_deg(b0_direction(header.affine), stated_b0)
         if angle > B0_TOLERANCE_DEG:
             found = f"B0_dir {list(stated_b0)}, {angle:.1f} degrees away"
-            return [Problem(header.path, f"the sidecar's B0_dir as the affine has it ({codes})", found)]
+            return [
+                Problem(
+                    header.path,
+                    f"the sidecar's B0_dir as the affine has it ({codes})",
+                    f"{found}: correct one of the two",
+                )
+            ]
     return []
 
 
@@ -217,9 +224,11 @@ def grid_problems(header: Header, reference: Header) -> list[Problem]:
     """Problems where the voxels of an image are not those of the reference; both files are named."""
     expected = f"the grid of {reference.path}, {reference.shape[:3]} voxels of {_listed(reference.voxel_size_mm)} mm"
     if header.shape[:3] != reference.shape[:3]:
-        return [Problem(header.path, expected, f"{header.shape[:3]} of {_listed(header.voxel_size_mm)} mm")]
+        return [
+            Problem(header.path, expected, f"{header.shape[:3]} of {_listed(header.voxel_size_mm)} mm: {OTHER_GRID}")
+        ]
     gap = corner_gap(reference.shape, reference.affine, header.affine)
     if gap <= SAME_GRID:
         return []
-    found = f"another affine: {_listed(header.voxel_size_mm)} mm, corners up to {gap:.2g} voxels away"
+    found = f"another affine: {_listed(header.voxel_size_mm)} mm, corners up to {gap:.2g} voxels away: {OTHER_GRID}"
     return [Problem(header.path, expected, found)]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from recon.files.bids import entities
 from recon.intake.candidates import SUFFIXES, echo_images, name_problems
-from recon.intake.choose import by_series, choice, choice_problems
+from recon.intake.choose import by_series, choice, choice_problems, paired
 from recon.intake.derivatives import Derivatives, Offered, derivatives_in, offered_files
 from recon.intake.facts import is_number, shown
 from recon.intake.headers import checked_header, grid_problems
@@ -217,7 +217,7 @@ def _by_run(visit: Visit) -> tuple[dict[str, list[str]], Problems]:
 
 def _scan(name: str, images: list[str], visit: Visit, offered: Offered) -> Scan:
     """Put a scan together; IntakeError with all its problems."""
-    groups = by_series(images)
+    groups, of_pairs = paired(by_series(images))
     if unclear := choice_problems(visit.folder, groups):
         raise IntakeError(unclear)
     series = _all_series(groups.values(), visit.sidecars)
@@ -230,7 +230,7 @@ def _scan(name: str, images: list[str], visit: Visit, offered: Offered) -> Scan:
     if problems or more:
         raise IntakeError([*problems, *more])
     low_flip = series[0] if len(series) == 2 else None
-    return Scan(name=name, series=series[-1], low_flip=low_flip, notes=notes, **files)
+    return Scan(name=name, series=series[-1], low_flip=low_flip, notes=(*of_pairs, *notes), **files)
 
 
 def _all_series(groups: Iterable[list[str]], sidecars: list[str]) -> list[Series]:

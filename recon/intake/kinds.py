@@ -1,5 +1,6 @@
 """What a series is, by the words of its header: which part of the signal, or what else a scanner makes of it."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from recon.intake.vendors import GE, SIEMENS, vendor_of
@@ -13,9 +14,13 @@ WORDS = {
 PRIVATE_PARTS = ("mag", "phase", "real", "imag")  # by the number in the private tag (0043,102F) of GE
 PROCESSED = {"SECONDARY", "SWI", "MNIP", "MINIP", "MIP", "PROJECTION IMAGE", "MPR"}
 PREPARED = {"EP": "echo planar", "IR": "inversion recovery", "SE": "spin echo"}
-# maps of B0 [Hz] and differences of phases, which a scanner computes from two echoes
-FIELD_MAPS = {"B0", "B0 MAP", "B0MAP", "B0_MAP", "FIELD MAP", "FIELDMAP", "FIELD_MAP", "FREQ", "FREQUENCY MAP"}
-DIFFERENCES = {"PHASE DIFFERENCE", "PHASE_DIFFERENCE", "PHASEDIFF", "PHASE_DIFF", "P_DIFF", "DELTA_PHASE"}
+# Maps of B0 and differences of phases, which a scanner computes from two echoes; words of ImageType less blanks and
+# underscores. B0 MAP and B0 are Philips' words, FIELDMAPHZ is what dcm2niix adds to maps in Hz, FIELDMAP and PHASEDIFF
+# are the suffixes of BIDS; the others are spellings of the same. Siemens' differences (P, ND) have no word of their
+# own: `recon.intake.proof` tells them by their echoes.
+FIELD_MAPS = {"B0", "B0MAP", "FIELDMAP", "FIELDMAPHZ", "FREQ", "FREQUENCYMAP"}
+DIFFERENCES = {"PHASEDIFF", "PHASEDIFFERENCE", "PDIFF", "DELTAPHASE"}
+OF_FIELD_MAPS = ("Hz", "rad/s", "T")  # units of a field map in BIDS
 
 
 def part_of_words(words: Iterable[str]) -> str | None:
@@ -33,7 +38,7 @@ def part_of_private_tag(value: object) -> str | None:
 
 def computed(words: Iterable[str]) -> str | None:
     """What a scanner computed from two echoes or more, so that it is no part of a signal; None for anything else."""
-    spoken = {word.upper() for word in words}
+    spoken = {re.sub("[ _]", "", word.upper()) for word in words}
     if spoken & FIELD_MAPS:
         return "a map of B0 that the scanner computed"
     return "a difference of two phases, as of a field map" if spoken & DIFFERENCES else None

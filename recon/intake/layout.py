@@ -76,7 +76,11 @@ def _best_form(by_part: dict[str, dict[int | None, str]]) -> tuple[tuple[str, st
         key=lambda form: (len(by_part[form[0]].keys() & by_part[form[1]].keys()), sum(len(by_part[p]) for p in form)),
     )
     problems = [
-        Problem(by_part[part][echo], f"its part-{other} partner{'' if echo is None else f' of echo {echo}'}", "none")
+        Problem(
+            by_part[part][echo],
+            f"its part-{other} partner{'' if echo is None else f' of echo {echo}'}",
+            "none: add it, or take this image away",
+        )
         for part, other in (parts, parts[::-1])
         for echo in sorted(by_part[part].keys() - by_part[other].keys(), key=_order)
     ]

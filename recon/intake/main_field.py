@@ -55,16 +55,28 @@ def main_field_problems(image: str, facts: Mapping) -> list[Problem]:
     """
     b0_tesla, frequency = field_strength(facts), facts.get("ImagingFrequency")
     if wrong := [key for key in NUCLEI if key in facts and not _proton(facts[key])]:
-        return [Problem(image, "images of protons (1H)", f"{wrong[0]} {shown(facts[wrong[0]])}")]
+        return [
+            Problem(
+                image,
+                "images of protons (1H)",
+                f"{wrong[0]} {shown(facts[wrong[0]])}: other nuclei have another frequency",
+            )
+        ]
     if b0_tesla is None:
         expected = "MagneticFieldStrength [tesla] in its sidecar"
-        return [Problem(image, expected, shown(facts.get("MagneticFieldStrength")))]
+        return [
+            Problem(
+                image,
+                expected,
+                f"{shown(facts.get('MagneticFieldStrength'))}: write it there, as 3.0, or ImagingFrequency [MHz]",
+            )
+        ]
     if not B0_RANGE_T[0] < b0_tesla < B0_RANGE_T[1]:
         return [
             Problem(image, f"a field strength between {B0_RANGE_T[0]:g} and {B0_RANGE_T[1]:g} tesla", f"{b0_tesla:g}")
         ]
     if isinstance(frequency, list) and frequency and all(map(is_number, frequency)) and _mhz(frequency) is None:
-        return [Problem(image, "one ImagingFrequency for all echoes", shown(frequency))]
+        return [Problem(image, "one ImagingFrequency for all echoes", f"{shown(frequency)}: correct it in the sidecar")]
     frequency_mhz = _mhz(frequency)
     if frequency_mhz is not None and abs(_tesla(frequency_mhz) / b0_tesla - 1) > B0_DISAGREEMENT:
         expected = f"the ImagingFrequency of {b0_tesla:g} T, about {b0_tesla * GAMMA_HZ_PER_T / 1e6:.1f} MHz"

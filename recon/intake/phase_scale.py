@@ -255,4 +255,13 @@ def wraps_like_phase(magnitude: np.ndarray) -> bool:
 def exchanged_problems(wrapped: Iterable[str], phases: Iterable[Observed]) -> list[Problem]:
     """Problems of magnitudes that wrap, named in `wrapped`, beside phase that does not; a sharp edge alone is none."""
     smooth = [phase.where for phase in phases if phase.wraps[phase.own] < WRAPS]
-    return [Problem(where, "a magnitude", f"values that wrap; and in {smooth[0]} none") for where in wrapped if smooth]
+    return [
+        Problem(
+            where,
+            "a magnitude",
+            f"values that wrap; and in {smooth[0]} none, as if exchanged: exchange part-mag and part-phase in "
+            "their names",
+        )
+        for where in wrapped
+        if smooth
+    ]

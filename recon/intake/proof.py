@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from recon.intake.facts import TE_ROUNDING_S, Told, is_number, shown
-from recon.intake.kinds import computed
+from recon.intake.kinds import OF_FIELD_MAPS, computed
 from recon.problems import Problem
 
 SAME_TIME_S = 1.0  # of both parts of one acquisition; two runs lie further apart than that
@@ -37,11 +37,17 @@ def pair_problems(first: Told, second: Told, part: str, alone: bool) -> list[Pro
     problems = _lossy_problems(first if part == "imag" else None, second)
     times = acquisition_time_s(first.facts), acquisition_time_s(second.facts)
     if times[0] is not None and times[1] is not None and abs(times[0] - times[1]) > SAME_TIME_S:
-        found = f"another, {abs(times[0] - times[1]):.0f} s apart"
+        found = f"another, {abs(times[0] - times[1]):.0f} s apart: give both parts of one acquisition the same run-"
         problems.append(Problem(second.path, f"the AcquisitionTime of {first.path}: one acquisition", found))
     numbers = first.facts.get("EchoNumber"), second.facts.get("EchoNumber")
     if all(map(is_number, numbers)) and numbers[0] != numbers[1]:
-        problems.append(Problem(second.path, f"the EchoNumber of {first.path}, {numbers[0]}", shown(numbers[1])))
+        problems.append(
+            Problem(
+                second.path,
+                f"the EchoNumber of {first.path}, {numbers[0]}",
+                f"{shown(numbers[1])}: pair the images of one echo",
+            )
+        )
     if part == "phase" and (difference := _difference(second.facts, alone)):
         problems.append(Problem(second.path, "the phase of one echo, not of a field map", difference))
     return problems
@@ -72,6 +78,8 @@ def _difference(facts: Mapping, alone: bool) -> str | None:
     words = facts.get("ImageType")
     if isinstance(words, list) and (kind := computed(map(str, words))):
         return kind
+    if facts.get("Units") in OF_FIELD_MAPS:
+        return f"a map of B0 (Units {facts['Units']})"
     if not alone:
         return None
     te_s, te_1_s, te_2_s = (facts.get(key) for key in ("EchoTime", "EchoTime1", "EchoTime2"))

@@ -35,7 +35,13 @@ def gap_problems(where: str, facts: Mapping, voxel_size_mm: Sequence[float]) -> 
     if gap is None or gap[1] <= (1 + MOST_GAP) * gap[0]:
         return []
     expected = "slices that touch, as the dipole kernel has them"
-    return [Problem(where, expected, f"slices of {gap[0]:g} mm, {gap[1]:g} mm apart (SliceThickness, spacing)")]
+    return [
+        Problem(
+            where,
+            expected,
+            f"slices of {gap[0]:g} mm, {gap[1]:g} mm apart (SliceThickness, spacing): acquire without gaps",
+        )
+    ]
 
 
 def protocol_notes(series: Series, voxel_size_mm: Sequence[float]) -> tuple[str, ...]:

@@ -59,7 +59,11 @@ def _images_of_part(images: Sequence[Image], damaged: list[Problem]) -> Iterator
         except ProblemError as error:
             damaged += error.problems
         else:
-            damaged += [Problem(path, f"{wanted} images", f"{wanted - missing}")] if missing else []
+            damaged += (
+                [Problem(path, f"{wanted} images, as its header says", f"{wanted - missing}: copy it anew")]
+                if missing
+                else []
+            )
         yield from repeat(None, missing)
 
 

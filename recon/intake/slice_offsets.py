@@ -10,7 +10,9 @@ of a slice is free of noise. How uneven steps are is the median of :math:`|a_{k-
 first approximation 1.2 times the SD of the offsets.
 
 Measured in heads without offsets: 0.003 to 0.013 rad (simulated at 1.5, 3 and 7 T, three or six echoes of 4 to 36 ms,
-slices of 3 and 5 mm, level and oblique, with and without shim, SNR 20).
+slices of 3 and 5 mm, level and oblique, with and without shim, SNR 20). On other heads (15 made from T1-weighted images
+and templates, 1.5 to 7 T, SNR 10 to 100, and two real ones): at most 0.007 rad, 0.018 rad in a single echo, and what
+grows with TE at most 0.06 rad; offsets with an SD of 0.1 to 3 rad were found in 73 of 73, along the right axis.
 """
 
 from collections.abc import Sequence
@@ -101,11 +103,14 @@ def offset_axis(signals: Sequence[np.ndarray], te_s: Times, told: object, where:
     if uneven[axis] <= (UNEVEN_RAD if len(signals) > 1 else EVEN_RAD):
         return Decision(None, f"none: {evidence}")
     if len(signals) == 1 or (unlike := unevenness(lines[axis] * te_s[-1])) > EVEN_RAD:
-        unsure = "a single echo" if len(signals) == 1 else f"what grows with TE uneven by {unlike:.3f} rad"
-        expected = "slices with the same phase offset in all echoes, or a 3-D acquisition"
-        raise IntakeError(
-            [Problem(where, expected, f"{evidence}, and {unsure}: offsets cannot be told from the field")]
+        unsure, remedy = (
+            ("a single echo", "acquire two echoes or more, or in 3-D")
+            if len(signals) == 1
+            else (f"what grows with TE uneven by {unlike:.3f} rad", "acquire in 3-D")
         )
+        expected = "slices with the same phase offset in all echoes, or a 3-D acquisition"
+        found = f"{evidence}, and {unsure}: offsets cannot be told from the field; no setting mends that, {remedy}"
+        raise IntakeError([Problem(where, expected, found)])
     note = (
         f"every slice along axis {axis} has a phase offset of its own ({evidence}); the offsets were estimated and "
         "removed: look for stripes across the slices, and prefer a 3-D acquisition"

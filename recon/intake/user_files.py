@@ -61,7 +61,7 @@ def _of_the_visit(kind: str, scan: dict[str, str | None], offered: Iterable[str]
 
 def _several(kind: str, found: list[str]) -> Problem:
     what = {"mask": "brain mask", "nuclei": "image of labels (desc-nuclei_dseg)", "t1w": "T1w image", "b1": "B1 map"}
-    return Problem(found[0], f"one {what[kind]} of the scan", f"also {', '.join(found[1:])}")
+    return Problem(found[0], f"one {what[kind]} of the scan", f"also {', '.join(found[1:])}: leave one")
 
 
 def _fit(kind: str, file: str, echo: str) -> tuple[list[str], list[Problem]]:
@@ -81,4 +81,10 @@ def _placed(header: Header) -> list[Problem]:
     if header.in_the_scanner:
         return []
     codes = f"qform_code {header.qform_code} and sform_code {header.sform_code}"
-    return [Problem(header.path, "scanner coordinates (qform or sform, code 1 or 2)", codes)]
+    return [
+        Problem(
+            header.path,
+            "scanner coordinates (qform or sform, code 1 or 2)",
+            f"{codes}: convert it anew, so that its place is kept",
+        )
+    ]

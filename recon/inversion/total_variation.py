@@ -12,6 +12,7 @@ from recon.inversion.prior import tissue_spectrum
 from recon.maths.boxes import bounding_box
 from recon.maths.contrast import tissue_contrasts
 from recon.maths.differences import differences, differences_adjoint, inner_differences
+from recon.maths.strong_sources import field_of, strong_sources
 from recon.needs import NEEDS, PRIORS
 from recon.registry import Method, look_up
 from recon.settings import defaults
@@ -249,6 +250,7 @@ def tv(
     a margin around the mask, at a penalty of `tv_outside`. With `tv_prior: tissue`, edges that follow the contrasts of
     `magnitude` by one rule for the whole brain cost nothing, as far as the field confirms that rule: t is that of
     :func:`recon.inversion.prior.tissue_spectrum`; else t = 0. Then :func:`unexplained` returns the texture to the map.
+    Sources far stronger than tissue are fitted before (:mod:`recon.maths.strong_sources`).
 
     Arrays and result as in :func:`recon.inversion.stage.dipole_inversion`.
 
@@ -305,6 +307,22 @@ def _invert(
     field_ppm = np.where(known, field_ppm, 0)
     if not field_ppm.any():
         return field_ppm
+    strong_ppm = strong_sources(field_ppm, known, model.D, model.transform, model.voxel_mm3)
+    if strong_ppm is not None:
+        rest_ppm = (field_ppm - field_of(strong_ppm, model.D, model.transform)) * known
+        return strong_ppm + _invert_weak(rest_ppm, known, precision, contrasts, model, solver)
+    return _invert_weak(field_ppm, known, precision, contrasts, model, solver)
+
+
+def _invert_weak(
+    field_ppm: np.ndarray,
+    known: np.ndarray,
+    precision: np.ndarray | None,
+    contrasts: np.ndarray,
+    model: Model,
+    solver: Solver,
+) -> np.ndarray:
+    """The same for a field without strong sources, zero where it is not known."""
     weight = relative_weight(precision, known)
     steps = independent_steps(field_ppm, known)
     regularisation = solver.weight * field_error(field_ppm, weight, known, steps)

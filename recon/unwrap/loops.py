@@ -11,6 +11,8 @@ from recon.unwrap.edge_cost import typical, weighted_cost
 from recon.unwrap.spatial import clean, unwrap_volume
 
 LEAST_VOXELS = 40  # along a line, four round a face; simulated heads have 4 at most in two echoes up to 20 ms
+MOST_ACROSS = 8  # voxels of such a line for a step along it
+LEAST_NEAR = 80  # the same where faces may turn beside each other; heads without a line have 27 at most
 WITNESSES = 3  # echoes that must turn alike
 FAINT = 0.3  # of the median magnitude
 SIGMA_MM = 3.0  # width of the smoothing: a few voxels, so that the line stays where it is
@@ -64,7 +66,8 @@ def corners(faces: np.ndarray, axis: int, shape: tuple[int, ...]) -> np.ndarray:
 def singular_lines(phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray) -> np.ndarray:
     """Voxels along lines round which the first echoes turn alike: no field does that, but receivers ill combined.
 
-    Where the field varies fast or the signal is faint faces turn as well, but others in each echo; of two echoes, which
+    Where the field varies fast or the signal is faint faces turn as well, but others in each echo. A line between two
+    faces turns round either of them, from echo to echo as noise will, and must be longer to count. Of two echoes, which
     prove less than three, faint voxels are left out.
 
     Parameters
@@ -76,7 +79,7 @@ def singular_lines(phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np
     -------
     lines : (X, Y, Z) bool array; nowhere with a single echo, whose own loops prove nothing
     """
-    lines = np.zeros(mask.shape, bool)
+    lines, near = np.zeros(mask.shape, bool), np.zeros(mask.shape, bool)
     n_echoes = phase_rad.shape[-1]
     if n_echoes < 2:
         return lines
@@ -84,13 +87,34 @@ def singular_lines(phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np
         level = clean(magnitude.min(axis=-1))
         mask = mask & (level > FAINT * typical(level[mask]))
     for axis in range(3):
-        alike = face_turns(phase_rad[..., 0], mask, axis)
+        alike = beside = face_turns(phase_rad[..., 0], mask, axis)
         for i in range(1, min(n_echoes, WITNESSES)):
-            if alike.any():
-                alike[alike != face_turns(phase_rad[..., i], mask, axis)] = 0
-        if alike.any():
+            if beside.any():
+                turns = face_turns(phase_rad[..., i], mask, axis)
+                alike, beside = np.where(alike == turns, alike, 0), _with_a_neighbour(beside, turns, axis)
+        if beside.any():
             lines |= corners(alike != 0, axis, mask.shape)
-    return large_parts(lines, LEAST_VOXELS)
+            near |= corners(beside != 0, axis, mask.shape)
+    return large_parts(lines, LEAST_VOXELS) | _thin(large_parts(near, LEAST_NEAR))
+
+
+def _thin(parts: np.ndarray) -> np.ndarray:
+    """The parts of a (X, Y, Z) bool mask that are lines; in a region of noise they are clumps."""
+    labels, _ = ndimage.label(parts)
+    sizes = np.bincount(labels.ravel())
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        if sizes[label] > MOST_ACROSS * max(s.stop - s.start for s in box):
+            labels[box][labels[box] == label] = 0
+    return labels > 0
+
+
+def _with_a_neighbour(turns: np.ndarray, others: np.ndarray, axis: int) -> np.ndarray:
+    """The turns of faces beside which, or round which, another echo turns alike: noise moves a line by a face."""
+    size = [1 if a == axis else 3 for a in range(3)]
+    found = np.zeros_like(turns)
+    for sign in np.unique(turns[turns != 0]):
+        found[(turns == sign) & ndimage.maximum_filter(others == sign, size, mode="constant", cval=0)] = sign
+    return found
 
 
 def common_offset(

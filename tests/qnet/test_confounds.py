@@ -120,6 +120,27 @@ def test_only_what_needs_age_leaves_out_a_subject_of_unknown_age(tmp_path):
         table.index[table["check"].isin(of_sex)]))  # fmt: skip
 
 
+def test_only_what_needs_sex_leaves_out_a_subject_of_unknown_sex(tmp_path):
+    path = tmp_path / "participants.tsv"
+    persons = people(SUBJECTS)
+    persons.loc["sub-003", "sex"] = "n/a"
+    persons.to_csv(path, sep="\t")
+    scans = cohort(0)[0]
+    table = confound_table(scans, read_people(path), 0.95)
+    cases = len(scans[0].labels)
+    assert (table.loc[table["check"] == "sex alone", "subjects"] == cases - 1).all()
+    within = table[table["check"] == "within sex"]
+    assert (within.groupby(["input", "model"])["subjects"].sum() == cases - 1).all()
+    assert not within["stratum"].str.contains("n/a").any()
+    assert (table.loc[table["check"] == "age alone", "subjects"] == cases).all()
+
+
+def test_sexes_that_nobody_knows_leave_the_checks_of_age():
+    table = confound_table(cohort(0)[0], people(SUBJECTS).assign(sex=None), 0.95)
+    assert not {"sex alone", "within sex"} & set(table["check"])
+    assert table.loc[table["check"] == "age alone", "value"].notna().all()
+
+
 def test_ages_that_nobody_knows_leave_the_checks_of_sex(tmp_path):
     table = confound_table(cohort(0)[0], people(SUBJECTS).assign(age=np.nan), 0.95)
     assert table.loc[table["check"] == "age alone", "value"].isna().all()

@@ -87,7 +87,7 @@ def test_names_of_groups_stay_text_in_the_file(tmp_path, names):
     ("spoil", "message"),
     [
         (lambda t: t.drop(columns="sex"), "column 'sex'"),
-        (lambda t: t.assign(sex=t["sex"].where(t["participant_id"] != "sub-03")), "'sex'.*sub-03"),
+        (lambda t: t.assign(group=t["group"].where(t["participant_id"] != "sub-03")), "'group'.*sub-03"),
         (lambda t: t.assign(age="old"), "numbers of years.*old"),
         (lambda t: t[t["label"] == 1], "two groups.*found .'HH'."),
         (lambda t: t.assign(participant_id="sub-01"), "one row per subject"),

@@ -62,6 +62,13 @@ def test_noise_and_the_loops_of_one_echo_make_no_line():
     assert not singular_lines(phase[..., :1], None, MASK).any()
 
 
+def test_a_line_between_two_faces_is_found_though_each_echo_turns_round_another():
+    x_mm, y_mm = X[SHAPE[0] // 2, 0, 0], Y[0, SHAPE[1] // 2 : SHAPE[1] // 2 + 2, 0].mean()  # on the edge of two voxels
+    lines = singular_lines(echoes(vortex(x_mm, y_mm), noise=0.1), None, MASK)
+    beside = np.hypot(X - x_mm, Y - y_mm) < 2.5 * max(VOXEL_SIZE_MM[:2])
+    assert lines.sum() > 80 and not lines[~beside].any()
+
+
 @pytest.mark.parametrize(
     "offset_rad",
     [vortex(3.3, 4.4), vortex(12.3, 4.4) - vortex(-8.7, 6.1)],

@@ -72,9 +72,12 @@ def test_offsets_that_remain_are_told():
     assert len(warnings) == 1 and "Offsets of single echoes distort χ" in warnings[0]
 
 
-def test_two_echoes_cannot_be_judged_and_one_has_none():
-    assert ["cannot be judged" in warning for warning in check(LINEAR, echoes=2)[1]] == [True]
-    assert check(LINEAR, echoes=1)[1] == []
+@pytest.mark.parametrize(("echoes", "notes"), [(1, ["A single echo"]), (2, ["Two echoes"]), (3, []), (6, [])])
+def test_what_so_few_echoes_cannot_tell_is_a_note_and_no_warning(echoes, notes):
+    phase, nowhere = LINEAR[..., :echoes], np.zeros_like(MASK)
+    found = phase_quality(phase, phase, np.ones(phase.shape), MASK, nowhere, TE_S[:echoes], (2, 2, 2))
+    assert [note.partition(":")[0] for note in found.notes] == notes
+    assert found.warnings == [] and found.broken == []
 
 
 def test_bipolar_readouts_are_no_offsets_of_single_echoes():

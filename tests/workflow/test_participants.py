@@ -249,8 +249,6 @@ def test_a_good_table_passes(path):
         ("60\tF", "89 +\tF", "sub-02", "sub-02: expected a number of years in column `age`, found 89 +"),
         ("60\tF", "-1\tF", "sub-02", "sub-02: expected a number of years in column `age`, found -1"),
         ("60\tF", "inf\tF", "sub-02", "sub-02: expected a number of years in column `age`, found inf"),
-        ("60\tF", "60\tn/a", "sub-02", "sub-02: expected a value in column `sex`, found no value"),
-        ("60\tF", "60\t", "sub-02", "sub-02: expected a value in column `sex`, found no value"),
         ("sub-02", "sub-2x", "sub-02", "expected a row for sub-02, found none"),
         ("sub-02", "sub-2x", "sub-2x", "expected usable images of sub-2x, found none"),
         (
@@ -279,6 +277,20 @@ def test_an_unknown_age_bars_nobody_from_the_diagnosis(tmp_path, path, age):
     folds_script.main(str(path), str(tmp_path / "folds.tsv"), cfg)
     assert "sub-02\t1\tHH\tn/a\tF" in (tmp_path / "folds.tsv").read_text()
     assert read_folds(tmp_path / "folds.tsv")["age"].isna().tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize("sex", ["n/a", ""])
+def test_an_unknown_sex_bars_nobody_from_the_diagnosis(tmp_path, path, sex):
+    path.write_text(TABLE.replace("60\tF", f"n/a\t{sex}"))
+    result = found(path, folds=2)
+    assert result.problems == {} and result.maps_only == {}
+    assert result.notes.keys() == {"sub-02"}
+    assert "no value in column `sex` (n/a): what needs sex" in result.notes["sub-02"]
+    assert "no number of years in column `age` (n/a)" in result.notes["sub-02"]
+    cfg = {"folds": {"folds": 2, "seed": 0}, "participants": SETTINGS, "subjects": SUBJECTS}
+    folds_script.main(str(path), str(tmp_path / "folds.tsv"), cfg)
+    assert "sub-02\t1\tHH\tn/a\tn/a" in (tmp_path / "folds.tsv").read_text()
+    assert read_folds(tmp_path / "folds.tsv")["sex"].isna().tolist() == [False, True, False, False]
 
 
 def test_a_row_without_a_name_is_a_problem_of_the_table(path):

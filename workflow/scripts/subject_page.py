@@ -22,8 +22,6 @@ from workflow.lib.report.acquisition_table import acquisition_table
 from workflow.lib.report.html import render
 from workflow.lib.report.reference import zero_text
 
-ONE_ECHO = "A single echo: no R2*, and the phase at TE = 0 stays in the field."
-
 
 def main(
     magnitude: str, phase: str, unwrapped: str, reliable: str, singular: str, local_field: str,
@@ -64,8 +62,7 @@ def main(
     )
     masks = read_mask(reliable), read_volume(singular).data > 0  # there may be no singular voxel
     of_phase = phase_quality(phase_rad, unwrapped_rad, signal, *masks, series.te_s, series.voxel_size_mm)
-    measured, found, broken = of_phase.before(of_maps)
-    found += [] if r2star else [ONE_ECHO]
+    measured, found, broken, notes = of_phase.before(of_maps)
     found += facts.get("decisions", {}).get("Notes", [])
     found += [f"{name}: {sidecar['Note']}" for name, sidecar in sidecars.items() if "Note" in sidecar]
     numbers = {name: value if np.isfinite(value).all() else None for name, value in measured.items()}
@@ -81,6 +78,7 @@ def main(
         zero=zero,
         stats=table,
         facts=measured,
+        notes=notes,
         inputs=acquisition_table(facts, chi_map.affine),
         sidecars=sidecars,
     )

@@ -259,12 +259,41 @@ def test_two_series_of_one_flip_angle_are_told_with_the_line_to_type(tmp_path):
     assert problem.found == '24 degrees in both: choose one, for example --config "select={acq: pd}"'
 
 
+@pytest.mark.parametrize("label", ["norm", "NORM", "normalized", "prescannorm", "PURE"])
+@pytest.mark.parametrize("stem", ["", "_acq-hr"])
+def test_a_normalised_magnitude_belongs_to_the_phase_without_the_label(tmp_path, stem, label):
+    files = write_series(tmp_path, f"{SINGLE_STEM}{stem}_rec-{label}", parts=("mag",))
+    files += write_series(tmp_path, f"{SINGLE_STEM}{stem}", parts=("phase",))
+    scans, found = index(tmp_path)
+    assert found == {}
+    assert sorted(scans["sub-01"].series.files) == sorted(files)
+    assert [f"the magnitude is rec-{label}" in note for note in scans["sub-01"].notes] == [True]
+
+
+@pytest.mark.parametrize(
+    ("labels", "parts"),
+    [
+        (("_rec-norm", "_rec-norm", "", ""), ("mag", "phase", "mag", "phase")),
+        (("_rec-norm", "_rec-b", ""), ("mag", "mag", "phase")),
+        (("_rec-norm", "_rec-b"), ("mag", "phase")),
+        (("", "_rec-norm"), ("mag", "phase")),
+        (("_rec-norm", "_acq-hr"), ("mag", "phase")),
+        (("_rec-dis2d", ""), ("mag", "phase")),
+        (("_rec-abnormal", ""), ("mag", "phase")),
+    ],
+)
+def test_no_other_parts_of_unlike_labels_are_put_together(tmp_path, labels, parts):
+    for label, part in zip(labels, parts, strict=True):
+        write_series(tmp_path, f"{SINGLE_STEM}{label}", parts=(part,))
+    assert index(tmp_path)[0] == {}
+
+
 def test_parts_under_different_labels_are_told_in_one_sentence(tmp_path):
-    write_series(tmp_path, f"{SINGLE_STEM}_rec-norm", parts=("mag",))
+    write_series(tmp_path, f"{SINGLE_STEM}_rec-b", parts=("mag",))
     write_series(tmp_path, SINGLE_STEM, parts=("phase",))
     (problem,) = index(tmp_path)[1]["sub-01"]
     assert "both parts of each under the same rec" in problem.expected
-    assert problem.found == "2: no rec (phase alone); rec-norm (mag alone)"
+    assert problem.found == "2: no rec (phase alone); rec-b (mag alone)"
     write_series(tmp_path, SINGLE_STEM, parts=("mag",))
     (problem,) = index(tmp_path)[1]["sub-01"]
     assert problem.found.endswith(': choose one, for example --config "select={rec: null}"')

@@ -20,6 +20,10 @@ def found(first: dict, second: dict, alone: bool = True, part: str = "phase") ->
         ({"EchoNumber": 2}, {"EchoNumber": 2}, "found EchoNumber 2 without the echoes before"),
         ({}, SIX_ECHOES, "found EchoTime1 0.0046 s and EchoTime2 0.0092 s of a single echo"),
         ({}, {"ImageType": ["DERIVED", "PRIMARY", "B0 MAP"]}, "found a map of B0 that the scanner computed"),
+        ({}, {"ImageType": ["ORIGINAL", "PRIMARY", "B0 MAP", "B0", "UNSPECIFIED", "REAL"]}, "found a map of B0"),
+        ({}, {"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND", "FIELDMAPHZ"]}, "found a map of B0"),
+        ({}, {"Units": "Hz"}, "found a map of B0 (Units Hz)"),
+        ({}, {"ImageType": ["DERIVED", "Phase_Diff"]}, "found a difference of two phases"),
         ({}, {"LossyImageCompression": "01"}, "without lossy compression"),
     ],
 )
@@ -36,6 +40,9 @@ def test_parts_that_are_not_of_one_echo_are_refused(first, second, message):
         ({"EchoNumber": 2}, {"EchoNumber": 2}, False),
         ({}, SIX_ECHOES | {"EchoTime": 0.0046}, True),
         ({"LossyImageCompression": "01"}, {}, True),
+        ({}, {"ImageType": ["ORIGINAL", "PRIMARY", "PHASE MAP", "P", "FFE", "PHASE"]}, True),  # Philips
+        ({}, {"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND", "PHASE"], "Units": "rad"}, True),  # Siemens
+        ({}, {"ImageType": ["ORIGINAL", "PRIMARY", "OTHER", "PHASE"], "Units": "arbitrary"}, True),  # GE
     ],
 )
 def test_parts_of_one_echo_pass(first, second, alone):

@@ -96,8 +96,9 @@ def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> di
         "DICOM conversion keeps no names, dates or patient numbers; other images are used as they come.",
         "precision": f"{groups}. At an accuracy of 80 %, {len(people)} subjects give a 95 % interval of "
         f"± {100 * half:.0f} points: smaller differences cannot be resolved.",
-        "missing": "No value is imputed: subjects without usable images, group, age or sex are left out and named in "
-        f"the flow of participants ({_lost(flow)} here).",
+        "missing": "Subjects without usable images or group are left out and named in the flow of participants "
+        f"({_lost(flow)} here). Those of unknown age or sex are diagnosed; checks for confounding leave them out, and "
+        "baselines that read age or sex take the median of the training subjects.",
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from qnet.folds import read_folds
 from workflow.lib.words import counts
 
-NO_GROUP = "no group"
+NO_GROUP, UNKNOWN = "no group", "unknown"
 
 
 def read_people(folds: str | Path) -> pd.DataFrame:
@@ -65,7 +65,7 @@ def describe(people: pd.DataFrame) -> dict[str, object]:
         age = pd.to_numeric(people["age"], errors="coerce")
         about["age"] = _ages(age)
     if "sex" in people:
-        about["sex"] = counts(people["sex"].value_counts().sort_index().to_dict())
+        about["sex"] = counts(people["sex"].fillna(UNKNOWN).value_counts().sort_index().to_dict())
     return about
 
 
@@ -73,9 +73,9 @@ def _ages(age: pd.Series) -> str:
     """Mean, SD and range of the ages [years] that are known, and how many are not."""
     unknown = int(age.isna().sum())
     if unknown == len(age):
-        return "unknown"
+        return UNKNOWN
     known = f"{age.mean():.1f} ± {age.std():.1f} ({age.min():.0f} to {age.max():.0f})"
-    return f"{known}; {unknown} unknown" if unknown else known
+    return f"{known}; {unknown} {UNKNOWN}" if unknown else known
 
 
 def by_group(people: pd.DataFrame) -> dict[str, dict]:

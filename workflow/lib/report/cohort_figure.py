@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from qnet.figures import GROUPS, STYLE, save
+from workflow.lib.report.cohort import UNKNOWN
 
 BIN_YEARS = 5
 SHADES = ("0.85", "0.62", "0.95", "0.75")
@@ -47,7 +48,13 @@ def _ages(ax: Axes, people: pd.DataFrame, groups: list[str]) -> None:
 
 def _sexes(ax: Axes, people: pd.DataFrame, groups: list[str]) -> None:
     """One bar a group, its parts the sexes, with their numbers."""
-    counts = people.groupby(["sex", "group"]).size().unstack(fill_value=0).reindex(columns=groups, fill_value=0)
+    counts = (
+        people.fillna({"sex": UNKNOWN})
+        .groupby(["sex", "group"])
+        .size()
+        .unstack(fill_value=0)
+        .reindex(columns=groups, fill_value=0)
+    )
     left = np.zeros(len(groups))
     for i, (sex, row) in enumerate(counts.iterrows()):
         bars = ax.barh(groups, row, left=left, color=SHADES[i % len(SHADES)], label=str(sex))

@@ -1,4 +1,4 @@
-"""Checks of participants.tsv before any job: every diagnosed subject has a row, a sex and one of two groups."""
+"""Checks of participants.tsv before any job: every diagnosed subject has a row and one of two groups."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +14,7 @@ from workflow.lib.setup.config import validator
 from workflow.lib.study.participants import UNKNOWN_AGE, Group, Participants, named, read_participants
 
 SCHEMA = HOME / "workflow" / "schemas" / "participants.schema.yaml"
+LEFT_OUT = "leaves the subject out, the diagnosis does not"
 Problems = dict[str, list[Problem]]
 
 
@@ -83,7 +84,7 @@ def _missing_columns(path: Path, raw: pd.DataFrame, columns: Participants) -> It
     for name, column in columns.columns.items():
         if column not in raw:
             setting = "" if name == "participant_id" else f" (participants.{name}_column)"
-            setting += ", n/a where it is unknown" if name == "age" else ""
+            setting += ", n/a where it is unknown" if name in ("age", "sex") else ""
             yield Problem(str(path), f"a column `{column}`{setting}", f"{', '.join(raw.columns)}{hint}")
 
 
@@ -112,15 +113,21 @@ def _of_rows(
     others = set(table["participant_id"][aside]) - set(problems) if named_two else set()
     sides = "in neither list of labels" if columns.lists else f"neither {' nor '.join(columns.sides)}"
     maps_only = {s: f"group {labels[s]} is {sides}" for s in subjects if s in others}
-    return Enrolment(problems=problems, maps_only=maps_only, notes=_ages(counted, subjects, columns), labels=labels)
+    return Enrolment(problems=problems, maps_only=maps_only, notes=_unknown(counted, subjects, columns), labels=labels)
 
 
-def _ages(counted: pd.DataFrame, subjects: Sequence[str], columns: Participants) -> dict[str, str]:
-    """A note for every diagnosed subject whose age is no number, as BIDS allows it."""
-    ages = counted[counted["participant_id"].isin(subjects)].set_index("participant_id")["age"].fillna("n/a")
-    unknown = ages[ages.str.fullmatch(f"n/a|{UNKNOWN_AGE}")]
-    without = "what needs age (confounding by age, norms of controls) leaves the subject out, the diagnosis does not"
-    return {s: f"no number of years in column `{columns.age_column}` ({age}): {without}" for s, age in unknown.items()}
+def _unknown(counted: pd.DataFrame, subjects: Sequence[str], columns: Participants) -> dict[str, str]:
+    """A note for every diagnosed subject whose age is no number, or whose sex is missing, as BIDS allows it."""
+    people = counted[counted["participant_id"].isin(subjects)].set_index("participant_id")
+    ages = people["age"].fillna("n/a")
+    notes: dict[str, list[str]] = {}
+    for subject, age in ages[ages.str.fullmatch(f"n/a|{UNKNOWN_AGE}")].items():
+        of_age = "what needs age (confounding by age, norms of controls)"
+        notes[subject] = [f"no number of years in column `{columns.age_column}` ({age}): {of_age} {LEFT_OUT}"]
+    for subject in people.index[people["sex"].isna()]:
+        of_sex = "what needs sex (confounding by sex)"
+        notes.setdefault(subject, []).append(f"no value in column `{columns.sex_column}` (n/a): {of_sex} {LEFT_OUT}")
+    return {subject: "; ".join(of_subject) for subject, of_subject in notes.items()}
 
 
 def _presence(

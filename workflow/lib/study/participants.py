@@ -150,8 +150,8 @@ def to_diagnose(path: str | Path, settings: Mapping, subjects: list[str]) -> pd.
     Returns
     -------
     DataFrame
-        participant_id, label (0 for controls, 1 for patients), group (its name), age (None where it is unknown) and
-        sex, in the order of the file.
+        participant_id, label (0 for controls, 1 for patients), group (its name), age and sex (None where they are
+        unknown), in the order of the file.
 
     Raises
     ------
