@@ -6,9 +6,9 @@ input at a time, and each part is what the squared error falls by. In this order
 noise
     the total field is the true one: noise, wraps and receive phase are gone
 slow field
-    the local field is that of the sources within the trimmed mask: so is what background removal left, or took
+    the local field is that of the sources within the final mask: gone is what background removal left, or took
 streaks
-    what is left when the true field of the whole brain is inverted, without noise
+    what is left when the true field of the whole brain is inverted
 support
     the rest: χ outside the final mask, which counts as zero; the reference to the mean of that mask; and what the
     inversion loses because it knows the field of the final mask alone
@@ -92,7 +92,7 @@ def budget(head: Head, arm: dict) -> dict[str, float]:
     chain = (
         maps.chi_ppm,
         inverted(local_ppm, kept),
-        inverted(np.where(kept, local_truth(head, reliable), 0), kept),
+        inverted(local_truth(head, kept), kept),
         inverted(local_truth(head, brain), brain),
     )
     truth = head["chi_ppm"].astype(float)
