@@ -15,6 +15,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from recon.intake.dicom.bytes import MAGIC, MAGIC_OFFSET, Source, head_of
 from recon.intake.kinds import part_of_private_tag, part_of_words
 from recon.intake.proof import LOSSY_FLAG
+from recon.intake.vendors import Vendor, vendor_of
 
 PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 # JPEG baseline, extended, near-lossless JPEG-LS, JPEG 2000 and its high-throughput form: each may lose information
@@ -27,7 +28,8 @@ WORDS = """
 SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Manufacturer Modality
 ImageType ComplexImageComponent EchoTime EchoNumbers FlipAngle MRAcquisitionType SequenceName PulseSequenceName
 AcquisitionTime AcquisitionDateTime AcquisitionNumber TemporalPositionIdentifier ReceiveCoilName ImagePositionPatient
-ImageOrientationPatient PixelSpacing Rows Columns SamplesPerPixel BitsAllocated NumberOfFrames LossyImageCompression
+ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept
+Rows Columns SamplesPerPixel BitsAllocated NumberOfFrames LossyImageCompression
 """
 TAGS: list[Any] = [*WORDS.split(), *GROUPS, COIL_OF_SIEMENS, PART_OF_GE]
 
@@ -45,6 +47,7 @@ class Frame:
     place : ImagePositionPatient and the steps along a row and along a column [mm], (3, 3); None where it is not told
     acquisition : what repetitions differ in: number, temporal position and time of the acquisition
     coil : name of the receive coil
+    rescale : slope and intercept by which stored values become those that are meant; None where it is not told
     file, index : the file that holds it, and its place in there
     """
 
@@ -55,6 +58,7 @@ class Frame:
     place: np.ndarray | None
     acquisition: tuple[str, str, str]
     coil: str
+    rescale: tuple[float, float] | None
     file: "File"
     index: int
 
@@ -84,6 +88,7 @@ class File:
     enhanced : many slices in one file
     lossy : compressed with loss, now or ever
     volumetric : a 3-D acquisition
+    vendor : who built the scanner, where it is one of VENDORS
     sequence : name of the pulse sequence
     missing : bytes of the pixels that the file lacks
     frames : its slices
@@ -97,6 +102,7 @@ class File:
     enhanced: bool
     lossy: bool
     volumetric: bool
+    vendor: Vendor | None
     sequence: str
     missing: int
     frames: tuple[Frame, ...] = field(default=(), repr=False)
@@ -184,6 +190,7 @@ def _file(source: Source, content: Dataset, missing: int) -> File:
         enhanced=GROUPS[1] in content,
         lossy=flag == LOSSY_FLAG or (syntax in LOSSY and flag != "00"),
         volumetric=content.get("MRAcquisitionType") == "3D",
+        vendor=vendor_of({"Manufacturer": str(content.get("Manufacturer") or "")}),
         sequence=str(content.get("SequenceName") or content.get("PulseSequenceName") or ""),
         missing=missing,
     )
@@ -207,6 +214,7 @@ def _classic_frame(content: Dataset, file: File) -> Frame:
             _digits(content.get("AcquisitionTime")) or _time_of(content.get("AcquisitionDateTime")),
         ),
         coil=_text(content, COIL_OF_SIEMENS) or str(content.get("ReceiveCoilName") or ""),
+        rescale=_rescale(content),
         file=file,
         index=0,
     )
@@ -246,6 +254,7 @@ def _enhanced_frames(content: Dataset, file: File) -> Iterable[Frame]:
                 _time_of(frame_content.get("FrameAcquisitionDateTime") or content.get("AcquisitionDateTime")),
             ),
             coil=str(groups.of("MRReceiveCoilSequence").get("ReceiveCoilName") or ""),
+            rescale=_rescale(groups.of("PixelValueTransformationSequence")),
             file=file,
             index=index,
         )
@@ -267,6 +276,12 @@ def _part(content: Dataset, words: Iterable[str], component: str | None) -> str 
     if (part := part_of_words({*map(str, words), *([str(component)] if component else [])})) is not None:
         return part
     return part_of_private_tag(content[PART_OF_GE].value) if PART_OF_GE in content else None
+
+
+def _rescale(content: Dataset) -> tuple[float, float] | None:
+    """Slope and intercept of stored values."""
+    slope, intercept = _float(content.get("RescaleSlope")), _float(content.get("RescaleIntercept"))
+    return None if slope is None else (slope, intercept or 0.0)
 
 
 def _float(value: Any) -> float | None:

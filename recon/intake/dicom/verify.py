@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,13 +24,30 @@ def misplaced(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Problem
     """A problem for every part of which a slice is not the one that the headers tell at its echo time and place."""
     problems = []
     for stack in (stack for pair in pairs for stack in pair):
-        wrong = sum(_wrong_slices(image, staged.frames.get(image.uid, ())) for image in stack.images)
-        if wrong:
-            total = sum(int(image.header.shape[2]) for image in stack.images)
-            part = f"{where}, series {listed(stack.numbers)} ({stack.first.part})"
+        part = f"{where}, series {listed(stack.numbers)} ({stack.first.part})"
+        total = sum(int(image.header.shape[2]) for image in stack.images)
+        checks = [_wrong_slices(image, staged.frames.get(image.uid, ())) for image in stack.images]
+        if wrong := sum(check.wrong for check in checks):
             expected = "every slice at the echo and place that its header tells, after conversion by dcm2niix"
             expected += " (export the series as classic DICOM, one slice a file)"
             problems.append(Problem(part, expected, f"{wrong} of {total} slices elsewhere, or without a header"))
+        elif not all(check.one_scale for check in checks):
+            expected = "values of all slices in one scale, that of RescaleSlope and RescaleIntercept, after conversion "
+            expected += "by dcm2niix (export the series anew with one scale)"
+            problems.append(Problem(part, expected, "slices in several scales"))
+    return problems
+
+
+def partly_scaled(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Problem]:
+    """A problem for every part of which some slices tell a scale of their values and others do not."""
+    problems = []
+    for stack in (stack for pair in pairs for stack in pair):
+        frames = [f for image in stack.images for f in frames_of(image, staged.frames.get(image.uid, ()))]
+        told = sum(frame.rescale is not None for frame in frames)
+        if 0 < told < len(frames):
+            part = f"{where}, series {listed(stack.numbers)} ({stack.first.part})"
+            expected = "RescaleSlope (0028,1053) in every slice of a part, or in none"
+            problems.append(Problem(part, expected, f"it in {told} of {len(frames)}"))
     return problems
 
 
@@ -56,19 +74,29 @@ def frames_of(image: Raw, frames: Iterable[Frame]) -> list[Frame]:
     ]
 
 
-def _wrong_slices(image: Raw, frames: Iterable[Frame]) -> int:
-    """Number of slices of an image that no frame at the same place equals."""
+class Check(NamedTuple):
+    """Number of slices of an image that no frame at the same place equals, and whether the others share one scale."""
+
+    wrong: int
+    one_scale: bool
+
+
+def _wrong_slices(image: Raw, frames: Iterable[Frame]) -> Check:
+    """Compare the slices of an image with the frames at their places."""
     volume = read_volume(image.path)
     x, y, z = volume.data.shape[:3]
     data = volume.data.reshape(x, y, z)
     to_voxel = np.linalg.inv(volume.affine)
-    right = np.zeros(data.shape, bool)
+    meant, right = np.zeros(data.shape), np.zeros(data.shape, bool)
+    # true values of Philips are the stored ones in a scale of their own
+    as_stored = image.facts.get("UsePhilipsFloatNotDisplayScaling") == 1
     for frame in frames_of(image, frames):
         if (index := _index(frame, to_voxel, data.shape)) is None:
             continue
-        if _same(data[index], stored(frame)):
-            right[index] = True
-    return int(z - right.all(axis=(0, 1)).sum())
+        if _same(data[index], pixels := stored(frame)):
+            slope, intercept = (1.0, 0.0) if as_stored or frame.rescale is None else frame.rescale
+            meant[index], right[index] = slope * pixels.astype(float) + intercept, True
+    return Check(int(z - right.all(axis=(0, 1)).sum()), _same(data, meant))
 
 
 def _index(frame: Frame, to_voxel: np.ndarray, shape: Sequence[int]) -> tuple | None:
