@@ -33,7 +33,7 @@ class Staged:
 
     Parameters
     ----------
-    frames : every slice, at the place where it lies now, by SeriesInstanceUID; repetitions have one of their own
+    frames : every slice, at the place where it lies now, by SeriesInstanceUID, of which each repetition gets its own
     faults : why a series must not be used, by SeriesInstanceUID
     numbers : series number by SeriesInstanceUID, of series with a fault too
     remarks : files that belong to no series, and why they are not read
@@ -73,7 +73,7 @@ def stage(visit: Path, folder: Path, name: str) -> Staged:
         if parts.fault:
             staged.blame(uid, files[0].number, parts.fault)
         for run, frames in enumerate(parts.runs):
-            own = uid if run == 0 else generate_uid(entropy_srcs=[uid, str(run)])
+            own = uid if len(parts.runs) == 1 else _of_run(uid, run)
             staged.numbers[own] = files[0].number
             if uid in staged.faults:
                 staged.faults[own] = staged.faults[uid]
@@ -84,6 +84,11 @@ def stage(visit: Path, folder: Path, name: str) -> Staged:
     _native.cache_clear()
     _content.cache_clear()
     return staged
+
+
+def _of_run(uid: str, run: int) -> str:
+    """SeriesInstanceUID of a repetition, 64 characters at most; those of a series sort as they were acquired."""
+    return f"{generate_uid(entropy_srcs=[uid])[:60]}.{100 + run}"
 
 
 def _read(visit: Path, unpacked: Path, staged: Staged, name: str) -> dict[str, list[File]]:
@@ -196,7 +201,8 @@ def _rewrite(file: File, indices: Sequence[int], uid: str, target: Path) -> None
     made = Dataset()
     made.update(content)
     # what is the same is then written as it was read, without being parsed
-    made.set_original_encoding(*content.original_encoding, content.original_character_set)
+    implicit, little_endian = content.original_encoding
+    made.set_original_encoding(implicit, little_endian, content.original_character_set)
     made.file_meta = content.file_meta
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     changed: dict[str, object] = {"SeriesInstanceUID": uid}

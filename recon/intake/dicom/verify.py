@@ -43,11 +43,15 @@ def partly_scaled(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Pro
     problems = []
     for stack in (stack for pair in pairs for stack in pair):
         frames = [f for image in stack.images for f in frames_of(image, staged.frames.get(image.uid, ()))]
-        told = sum(frame.rescale is not None for frame in frames)
-        if 0 < told < len(frames):
-            part = f"{where}, series {listed(stack.numbers)} ({stack.first.part})"
-            expected = "RescaleSlope (0028,1053) in every slice of a part, or in none"
-            problems.append(Problem(part, expected, f"it in {told} of {len(frames)}"))
+        part = f"{where}, series {listed(stack.numbers)} ({stack.first.part})"
+        scales: dict[str, list] = {
+            "RescaleSlope (0028,1053)": [frame.rescale for frame in frames],
+            "the scale slope of Philips (2005,100E)": [frame.scale_slope for frame in frames],
+        }
+        for name, values in scales.items():
+            if 0 < (missing := values.count(None)) < len(values):
+                found = f"it in {len(values) - missing} of {len(values)}"
+                problems.append(Problem(part, f"{name} in every slice of a part, or in none", found))
     return problems
 
 
@@ -88,15 +92,20 @@ def _wrong_slices(image: Raw, frames: Iterable[Frame]) -> Check:
     data = volume.data.reshape(x, y, z)
     to_voxel = np.linalg.inv(volume.affine)
     meant, right = np.zeros(data.shape), np.zeros(data.shape, bool)
-    # true values of Philips are the stored ones in a scale of their own
-    as_stored = image.facts.get("UsePhilipsFloatNotDisplayScaling") == 1
+    true_values = image.facts.get("UsePhilipsFloatNotDisplayScaling") == 1
     for frame in frames_of(image, frames):
         if (index := _index(frame, to_voxel, data.shape)) is None:
             continue
         if _same(data[index], pixels := stored(frame)):
-            slope, intercept = (1.0, 0.0) if as_stored or frame.rescale is None else frame.rescale
-            meant[index], right[index] = slope * pixels.astype(float) + intercept, True
+            meant[index], right[index] = _meant(pixels, frame, true_values), True
     return Check(int(z - right.all(axis=(0, 1)).sum()), _same(data, meant))
+
+
+def _meant(pixels: np.ndarray, frame: Frame, true_values: bool) -> np.ndarray:
+    """What stored pixels stand for: slope × pixel + intercept, over (slope × scale slope) for Philips' true values."""
+    slope, intercept = frame.rescale or (1.0, 0.0)
+    values = slope * pixels.astype(float) + intercept
+    return values / (slope * frame.scale_slope) if true_values and slope and frame.scale_slope else values
 
 
 def _index(frame: Frame, to_voxel: np.ndarray, shape: Sequence[int]) -> tuple | None:

@@ -275,7 +275,9 @@ class Exam:
             for number, file in enumerate(files):
                 file.set(SeriesInstanceUID=f"1.2.5.{number}")
         elif self.harm == "scale of one file":
-            pick(files).set(RescaleSlope=None, RescaleIntercept=None)
+            one = pick(files)
+            one.set(RescaleSlope=None, RescaleIntercept=None)
+            one.remove_private_tags()  # Philips tells a scale there, too
         elif self.harm == "lossy":
             for file in files:
                 file.set(LossyImageCompression="01")

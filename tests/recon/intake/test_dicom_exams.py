@@ -2,6 +2,7 @@
 
 import gzip
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from recon.files.io import read_json, read_volume
 from recon.intake.dicom.convert import Conversion, convert
 from tests.recon.intake.fuzz_dicom import SHAPE, TE_S, complex_echo, draw, is_signal, write_field_map
 from tests.recon.intake.spliced_dicom import pack_as_jpeg_ls
-from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_ge, write_siemens
+from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_ge, write_philips, write_siemens
 from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_siemens_enhanced
 
 DRAWS = 400
@@ -179,6 +180,32 @@ def test_a_slice_without_the_scale_of_the_others_is_refused(tmp_path, subject):
     assert problem.file == "p1, series 6 (phase)"
     assert problem.expected == "RescaleSlope (0028,1053) in every slice of a part, or in none"
     assert problem.found == "it in 8 of 9"
+
+
+def philips_with(folder: Path, change: Callable[[pydicom.Dataset], None]) -> None:
+    """Write a scan of Philips, and change every second slice of its magnitude."""
+    write_philips(folder, ECHOES, PROTOCOL)
+    for path in of_part(folder, "M_FFE")[::2]:
+        content = pydicom.dcmread(path)
+        change(content)
+        content.save_as(path)
+
+
+def test_a_slice_without_the_scale_slope_of_philips_is_refused(tmp_path):
+    philips_with(tmp_path / "dicom" / "p1", pydicom.Dataset.remove_private_tags)
+    assert "the scale slope of Philips (2005,100E) in every slice of a part, or in none" in str(one(tmp_path))
+
+
+@pytest.mark.parametrize(("slope", "outcome"), [(0.5, "1 series"), (1, "found slices in several scales")])
+def test_scale_slopes_of_philips_that_differ_are_undone_or_refused(tmp_path, slope, outcome):
+    def double(content: pydicom.Dataset) -> None:
+        content.PixelData = (2 * content.pixel_array).tobytes()
+        content[0x2005, 0x100E].value, content.RescaleSlope = 2.0, slope
+
+    philips_with(tmp_path / "dicom" / "p1", double)
+    assert outcome in str(one(tmp_path))
+    if slope != 1:
+        assert_signal(tmp_path, ECHOES, "philips")
 
 
 def test_scales_that_differ_from_slice_to_slice_are_undone(tmp_path, subject):
