@@ -124,7 +124,7 @@ def write_one_series(folder: Path, echoes: np.ndarray, protocol: Protocol) -> No
 
 
 def write_unevenly_scaled(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
-    """Philips whose scale differs from slice to slice: what is stored times the slope is the magnitude."""
+    """Philips with a scale of its own in every second slice: stored values times the slope are the signal."""
     write_philips(folder, echoes, protocol, scale_slope=None)
 
     def rescale(content: pydicom.Dataset) -> None:
@@ -132,7 +132,7 @@ def write_unevenly_scaled(folder: Path, echoes: np.ndarray, protocol: Protocol) 
             return
         content.RescaleSlope = 0.5 if content.InstanceNumber % 2 else 1
         pixels = np.rint(content.pixel_array / content.RescaleSlope).astype(np.int16)
-        content.PixelData = pixels.tobytes()
+        content.PixelData, content[0x2005, 0x100E].value = pixels.tobytes(), 1 / content.RescaleSlope
 
     edit(folder, rescale)
 
