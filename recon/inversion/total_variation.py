@@ -186,8 +186,9 @@ def believed(weight: np.ndarray, residual_ppm: np.ndarray) -> np.ndarray:
     as for Cauchy's distribution, :math:`\sigma` by the median of :math:`|w r|`. Such are veins in a voxel and motion.
     """
     size = np.abs(weight * residual_ppm)
-    sigma = 1.4826 * np.median(size[weight > 0]) if weight.any() else 0.0
-    return weight / np.sqrt(1 + (size / np.float32(max(UNUSUAL * sigma, np.finfo(np.float32).tiny))) ** 2)
+    sigma = 1.4826 * float(np.median(size[weight > 0])) if weight.any() else 0.0
+    unusual = np.float32(max(UNUSUAL * sigma, float(np.finfo(np.float32).tiny)))
+    return weight / np.sqrt(1 + (size / unusual) ** 2)
 
 
 def unexplained(residual_ppm: np.ndarray, noise_ppm: float, model: Model) -> np.ndarray:
