@@ -6,6 +6,7 @@ from recon.inversion.dipole_model import Model
 from recon.maths.tissue_rule import evidence, tissue_factors
 
 DAMPING = 0.15  # of the division by the dipole, which spares the map that is asked the noise near the cone
+SLOW_MM = 16.0  # standard deviation of the Gaussian whose mean around a voxel is left to the field
 
 
 def tissue_spectrum(
@@ -19,7 +20,8 @@ def tissue_spectrum(
 
     .. math:: x = L f, \quad x_t = L D t, \quad L = \frac{D}{D^2 + \delta^2}
 
-    which have lost the same, and :func:`recon.maths.tissue_rule.evidence` compares them.
+    which have lost the same, and :func:`recon.maths.tissue_rule.evidence` compares them. What changes slowly in t is
+    left out: there the field tells more, and an error of t would pass for the mean of a whole region.
 
     Parameters
     ----------
@@ -30,7 +32,7 @@ def tissue_spectrum(
 
     Returns
     -------
-    T : spectrum of t, scaled by the evidence; None where there is none
+    T : spectrum of t without its slow part, scaled by the evidence; None where there is none
     """
     D, transform = model.D, model.transform
     factors_ppm = tissue_factors(first_ppm, contrasts, model.inside)
@@ -39,4 +41,7 @@ def tissue_spectrum(
     x, x_t = transform.inverse(L * transform.forward(field_ppm)), transform.inverse(L * D * T)
     found = evidence(x, x_t, model.inside, model.spacing)
     strength = found.scale * found.trust
-    return T * np.float32(strength) if strength > 0 else None
+    if strength <= 0:
+        return None
+    slow = np.exp(-2 * (np.pi * np.float32(SLOW_MM) * model.k) ** 2)
+    return T * (np.float32(strength) * (1 - slow))

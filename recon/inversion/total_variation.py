@@ -12,7 +12,6 @@ from recon.inversion.prior import tissue_spectrum
 from recon.maths.boxes import bounding_box
 from recon.maths.contrast import tissue_contrasts
 from recon.maths.differences import differences, differences_adjoint, inner_differences
-from recon.maths.strong_sources import field_of, strong_sources
 from recon.needs import NEEDS, PRIORS
 from recon.registry import Method, look_up
 from recon.settings import defaults
@@ -62,10 +61,18 @@ class Splitting:
         This majorises :math:`\epsilon \ln(1 + |\nabla\chi| / \epsilon)`, which grows ever slower, so that a true edge
         keeps its height where the plain sum takes a part of it.
         """
-        steepness = np.empty_like(chi)
+        steepness = np.zeros_like(chi)
         for start in range(0, len(chi), SLAB):
             planes = slice(start, min(start + SLAB, len(chi)))
-            steepness[planes] = np.linalg.norm(self._inner_gradient(chi, planes), axis=0)
+            square = self._inner_gradient(chi, planes) ** 2
+            for axis, g in enumerate(square):  # the edges ahead and behind, so that a turned head has the same prices
+                steepness[planes] += g / 2
+                behind = np.moveaxis(steepness[planes.start + (axis == 0) :], axis, 0)
+                behind = behind if axis == 0 else np.moveaxis(steepness[planes], axis, 0)[1:]
+                ahead = np.moveaxis(g, axis, 0)
+                ahead = ahead if axis == 0 else ahead[:-1]
+                behind[: len(ahead)] += ahead[: len(behind)] / 2
+        np.sqrt(steepness, out=steepness)
         epsilon = max(np.percentile(steepness[self.model.inside], STEEP), np.finfo(np.float32).tiny)
         np.maximum(1 / (1 + steepness / np.float32(epsilon)), LEAST_PRICE, out=self.price)
 
@@ -251,7 +258,6 @@ def tv(
     a margin around the mask, at a penalty of `tv_outside`. With `tv_prior: tissue`, edges that follow the contrasts of
     `magnitude` by one rule for the whole brain cost nothing, as far as the field confirms that rule: t is that of
     :func:`recon.inversion.prior.tissue_spectrum`; else t = 0. Then :func:`unexplained` returns the texture to the map.
-    Sources far stronger than tissue are fitted before (:mod:`recon.maths.strong_sources`).
 
     Arrays and result as in :func:`recon.inversion.stage.dipole_inversion`.
 
@@ -308,22 +314,6 @@ def _invert(
     field_ppm = np.where(known, field_ppm, 0)
     if not field_ppm.any():
         return field_ppm
-    strong_ppm = strong_sources(field_ppm, known, model.D, model.transform, model.voxel_mm3)
-    if strong_ppm is not None:
-        rest_ppm = (field_ppm - field_of(strong_ppm, model.D, model.transform)) * known
-        return strong_ppm + _invert_weak(rest_ppm, known, precision, contrasts, model, solver)
-    return _invert_weak(field_ppm, known, precision, contrasts, model, solver)
-
-
-def _invert_weak(
-    field_ppm: np.ndarray,
-    known: np.ndarray,
-    precision: np.ndarray | None,
-    contrasts: np.ndarray,
-    model: Model,
-    solver: Solver,
-) -> np.ndarray:
-    """The same for a field without strong sources, zero where it is not known."""
     weight = relative_weight(precision, known)
     steps = independent_steps(field_ppm, known)
     regularisation = solver.weight * field_error(field_ppm, weight, known, steps)

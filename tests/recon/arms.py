@@ -30,7 +30,7 @@ PAPER = Arm(
         "iteration_threshold": 0.1,
         "structure": "r2star_or_chi",
         "structure_r2star_hz": 25.0,
-        "tv_weight": 0.25,
+        "tv_weight": 0.15,
         "tv_iterations": 15,
         "tv_tolerance": 0.005,
         "tv_outside": 0.03,

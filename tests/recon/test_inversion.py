@@ -15,7 +15,7 @@ ITERATIVE = TKD | {
 }
 TV = {
     "method": "tv",
-    "tv_weight": 0.25,
+    "tv_weight": 0.15,
     "tv_iterations": 20,
     "tv_tolerance": 0.005,
     "tv_outside": 0.03,
