@@ -13,6 +13,7 @@ from recon.intake.vendors import KEYS
 from recon.problems import Problem, ProblemError
 
 LONGEST_TE_S = 0.5  # of any gradient echo; beyond it the value is in milliseconds
+SHORTEST_TE_S = 2e-5  # ultra-short echoes are later; below it the DICOM header held seconds instead of milliseconds
 LONGEST_TR_S = 10.0
 TE_ROUNDING_S = 1e-6
 ALIKE = 1e-4  # relative, by which a number may differ between sidecars: rounding
@@ -85,6 +86,10 @@ def echo_time_problems(image: str, value: object, volumes: int | None) -> list[P
         return [Problem(image, "a positive EchoTime [seconds]", shown(value))]
     if max(times) > LONGEST_TE_S:
         return [Problem(image, f"EchoTime in seconds, at most {LONGEST_TE_S}", f"{shown(value)}: milliseconds?")]
+    if min(times) < SHORTEST_TE_S:
+        return [
+            Problem(image, f"EchoTime in seconds, at least {SHORTEST_TE_S}", f"{shown(value)}: 1000 times too small?")
+        ]
     return []
 
 

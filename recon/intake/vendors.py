@@ -91,6 +91,7 @@ class Vendor:
     chopped : every second slice is negated
     keys : sidecar entries of this vendor alone, which describe the stored values of one part
     first_echo_time_only : its research sequences may write the echo time of the first echo alone
+    echoes_in_one_file : dcm2niix tells the echoes of its enhanced files apart, where one file holds several
     echoes_in_name : finds the number of echoes in the name of a pulse sequence, as in `*fl3d6` and `*fm2d2r`
     setting : in the config, `simulate.vendor`
     parts : what its multi-echo series come as, ("mag", "phase") or ("real", "imag")
@@ -105,6 +106,7 @@ class Vendor:
     chopped: bool = False
     keys: tuple[str, ...] = ()
     first_echo_time_only: bool = False
+    echoes_in_one_file: bool = False
     echoes_in_name: re.Pattern[str] | None = None
     setting: str
     parts: tuple[str, str] = ("mag", "phase")
@@ -143,6 +145,7 @@ PHILIPS = Vendor(
         "PhilipsRescaleSlope", "PhilipsRescaleIntercept", "PhilipsScaleSlope", "PhilipsRWVSlope",
         "PhilipsRWVIntercept", "UsePhilipsFloatNotDisplayScaling",
     ),
+    echoes_in_one_file=True,
     setting="philips",
     magnitude=Pixels(
         slope=1 / 0.000237989,

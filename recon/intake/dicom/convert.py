@@ -30,8 +30,16 @@ from recon.intake.dicom.source import (
     remembered,
     source_of,
 )
-from recon.intake.dicom.stage import READY, Staged, stage
-from recon.intake.dicom.verify import is_lossy, lossy_parts, lost_echoes, misplaced, unproven, with_own_times
+from recon.intake.dicom.stage import READY, Staged, scattered, stage
+from recon.intake.dicom.verify import (
+    is_lossy,
+    lossy_parts,
+    lost_echoes,
+    misplaced,
+    partly_scaled,
+    unproven,
+    with_own_times,
+)
 from recon.intake.dicom.working_folder import working_folder
 from recon.intake.proof import LOSSY_FLAG
 from recon.problems import IntakeError, Problem, printable
@@ -255,6 +263,7 @@ def _convert_visit(visit: Path, raw: Path, made: Path, name: str, converter: str
     faults = {uid: Skipped(staged.numbers[uid], reason) for uid, reason in staged.faults.items()}
     gaps = [Skipped(number, "unevenly spaced slices") for number in sorted(uneven)]
     pairs, skipped, problems = choose(images, where, [*faults.values(), *gaps, *remarks])
+    problems = (problems and scattered(staged, where)) or problems
     used = {image.uid for pair in pairs for stack in pair for image in stack.images}
     skipped += [fault for uid, fault in faults.items() if uid not in used]
     skipped += [gap for gap in gaps if gap.number not in _numbers(pairs)]
@@ -293,6 +302,7 @@ def _problems_of_used(pairs: list[Pair], staged: Staged, uneven: set[int], where
         problems
         or lossy_parts(pairs, staged, where)
         or unproven(pairs, staged, where)
+        or partly_scaled(pairs, staged, where)
         or misplaced(pairs, staged, where)
     )
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, Sequence, dcmread
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from recon.intake.dicom.bytes import MAGIC, MAGIC_OFFSET, Source, head_of
 from recon.intake.kinds import part_of_private_tag, part_of_words
 from recon.intake.proof import LOSSY_FLAG
+from recon.intake.vendors import Vendor, vendor_of
 
 PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 # JPEG baseline, extended, near-lossless JPEG-LS, JPEG 2000 and its high-throughput form: each may lose information
@@ -22,14 +23,16 @@ LOSSY = tuple(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "81", "91", "
 TAIL_BYTES = 2**20
 PIXELS = (0x7FE0, 0x0010)
 COIL_OF_SIEMENS, PART_OF_GE = (0x0051, 0x100F), (0x0043, 0x102F)
+SCALE_OF_PHILIPS, OWN_OF_PHILIPS = (0x2005, 0x100E), (0x2005, 0x140F)  # the latter holds the former of each frame
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 WORDS = """
 SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Manufacturer Modality
 ImageType ComplexImageComponent EchoTime EchoNumbers FlipAngle MRAcquisitionType SequenceName PulseSequenceName
 AcquisitionTime AcquisitionDateTime AcquisitionNumber TemporalPositionIdentifier ReceiveCoilName ImagePositionPatient
-ImageOrientationPatient PixelSpacing Rows Columns SamplesPerPixel BitsAllocated NumberOfFrames LossyImageCompression
+ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept
+Rows Columns SamplesPerPixel BitsAllocated NumberOfFrames LossyImageCompression
 """
-TAGS: list[Any] = [*WORDS.split(), *GROUPS, COIL_OF_SIEMENS, PART_OF_GE]
+TAGS: list[Any] = [*WORDS.split(), *GROUPS, COIL_OF_SIEMENS, PART_OF_GE, SCALE_OF_PHILIPS]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,6 +48,8 @@ class Frame:
     place : ImagePositionPatient and the steps along a row and along a column [mm], (3, 3); None where it is not told
     acquisition : what repetitions differ in: number, temporal position and time of the acquisition
     coil : name of the receive coil
+    rescale : slope and intercept by which stored values become those that are meant; None where it is not told
+    scale_slope : of Philips, which makes true values of them
     file, index : the file that holds it, and its place in there
     """
 
@@ -55,6 +60,8 @@ class Frame:
     place: np.ndarray | None
     acquisition: tuple[str, str, str]
     coil: str
+    rescale: tuple[float, float] | None
+    scale_slope: float | None
     file: "File"
     index: int
 
@@ -84,6 +91,7 @@ class File:
     enhanced : many slices in one file
     lossy : compressed with loss, now or ever
     volumetric : a 3-D acquisition
+    vendor : who built the scanner, where it is one of VENDORS
     sequence : name of the pulse sequence
     missing : bytes of the pixels that the file lacks
     frames : its slices
@@ -97,6 +105,7 @@ class File:
     enhanced: bool
     lossy: bool
     volumetric: bool
+    vendor: Vendor | None
     sequence: str
     missing: int
     frames: tuple[Frame, ...] = field(default=(), repr=False)
@@ -184,6 +193,7 @@ def _file(source: Source, content: Dataset, missing: int) -> File:
         enhanced=GROUPS[1] in content,
         lossy=flag == LOSSY_FLAG or (syntax in LOSSY and flag != "00"),
         volumetric=content.get("MRAcquisitionType") == "3D",
+        vendor=vendor_of({"Manufacturer": str(content.get("Manufacturer") or "")}),
         sequence=str(content.get("SequenceName") or content.get("PulseSequenceName") or ""),
         missing=missing,
     )
@@ -207,6 +217,8 @@ def _classic_frame(content: Dataset, file: File) -> Frame:
             _digits(content.get("AcquisitionTime")) or _time_of(content.get("AcquisitionDateTime")),
         ),
         coil=_text(content, COIL_OF_SIEMENS) or str(content.get("ReceiveCoilName") or ""),
+        rescale=_rescale(content),
+        scale_slope=_scale_slope(content),
         file=file,
         index=0,
     )
@@ -246,6 +258,8 @@ def _enhanced_frames(content: Dataset, file: File) -> Iterable[Frame]:
                 _time_of(frame_content.get("FrameAcquisitionDateTime") or content.get("AcquisitionDateTime")),
             ),
             coil=str(groups.of("MRReceiveCoilSequence").get("ReceiveCoilName") or ""),
+            rescale=_rescale(groups.of("PixelValueTransformationSequence")),
+            scale_slope=_scale_slope(groups.of(OWN_OF_PHILIPS)),
             file=file,
             index=index,
         )
@@ -257,9 +271,10 @@ class _Groups:
     def __init__(self, *groups: Dataset) -> None:
         self.groups = groups
 
-    def of(self, name: str) -> Dataset:
+    def of(self, name: str | tuple[int, int]) -> Dataset:
         """The first item of a sequence; an empty one where no group has it."""
-        return next((items[0] for group in self.groups if (items := group.get(name))), Dataset())
+        found = (group[name].value for group in self.groups if name in group)
+        return next((items[0] for items in found if isinstance(items, Sequence) and items), Dataset())
 
 
 def _part(content: Dataset, words: Iterable[str], component: str | None) -> str | None:
@@ -267,6 +282,18 @@ def _part(content: Dataset, words: Iterable[str], component: str | None) -> str 
     if (part := part_of_words({*map(str, words), *([str(component)] if component else [])})) is not None:
         return part
     return part_of_private_tag(content[PART_OF_GE].value) if PART_OF_GE in content else None
+
+
+def _rescale(content: Dataset) -> tuple[float, float] | None:
+    """Slope and intercept of stored values."""
+    slope, intercept = _float(content.get("RescaleSlope")), _float(content.get("RescaleIntercept"))
+    return None if slope is None else (slope, intercept or 0.0)
+
+
+def _scale_slope(content: Dataset) -> float | None:
+    """Private scale slope of Philips, which is bytes where the file does not tell its kind."""
+    value = content[SCALE_OF_PHILIPS].value if SCALE_OF_PHILIPS in content else None
+    return _float(struct.unpack("<f", value)[0] if isinstance(value, bytes) and len(value) == 4 else value)
 
 
 def _float(value: Any) -> float | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset, dcmread
+from pydicom.datadict import dictionary_VR
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from recon.intake.dicom.bytes import archive_kind, is_zip, sources
@@ -22,6 +23,7 @@ from recon.intake.dicom.repeats import repeated
 from recon.intake.layout import PARTS
 from recon.problems import IntakeError, Problem
 
+FEW = 2  # series of one image each that share a number: localizers and screen shots may
 READY, UNPACKED = "ready", "unpacked"  # folders
 
 
@@ -31,7 +33,7 @@ class Staged:
 
     Parameters
     ----------
-    frames : every slice, at the place where it lies now, by SeriesInstanceUID; repetitions have one of their own
+    frames : every slice, at the place where it lies now, by SeriesInstanceUID, of which each repetition gets its own
     faults : why a series must not be used, by SeriesInstanceUID
     numbers : series number by SeriesInstanceUID, of series with a fault too
     remarks : files that belong to no series, and why they are not read
@@ -71,17 +73,22 @@ def stage(visit: Path, folder: Path, name: str) -> Staged:
         if parts.fault:
             staged.blame(uid, files[0].number, parts.fault)
         for run, frames in enumerate(parts.runs):
-            own = uid if run == 0 else generate_uid(entropy_srcs=[uid, str(run)])
+            own = uid if len(parts.runs) == 1 else _of_run(uid, run)
             staged.numbers[own] = files[0].number
             if uid in staged.faults:
                 staged.faults[own] = staged.faults[uid]
-            for file, kept in _by_file(frames):
+            for file, kept in _by_file_and_echo(frames):
                 count += 1
                 target = ready / f"{count:06d}.dcm"
                 staged.frames.setdefault(own, []).extend(_write(file, kept, own, target, staged, name))
     _native.cache_clear()
     _content.cache_clear()
     return staged
+
+
+def _of_run(uid: str, run: int) -> str:
+    """SeriesInstanceUID of a repetition, 64 characters at most; those of a series sort as they were acquired."""
+    return f"{generate_uid(entropy_srcs=[uid])[:60]}.{100 + run}"
 
 
 def _read(visit: Path, unpacked: Path, staged: Staged, name: str) -> dict[str, list[File]]:
@@ -111,18 +118,34 @@ def _read(visit: Path, unpacked: Path, staged: Staged, name: str) -> dict[str, l
     return series
 
 
+def scattered(staged: Staged, where: str) -> list[Problem]:
+    """A problem for every series number whose images have a SeriesInstanceUID each, as some anonymisers make them."""
+    uids: defaultdict[int, list[str]] = defaultdict(list)
+    for uid, frames in staged.frames.items():
+        if len(frames) == 1 and frames[0].place is not None:
+            uids[staged.numbers[uid]].append(uid)
+    expected = "one SeriesInstanceUID (0020,000E) for all images of a series (an anonymiser may have made them anew: "
+    expected += "let it give equal identifiers for equal ones)"
+    return [
+        Problem(f"{where}, series {number}", expected, f"{len(found)} of them, for one image each")
+        for number, found in sorted(uids.items())
+        if len(found) > FEW
+    ]
+
+
 def place_of(order: int, name: str) -> str:
     """A file named by its place, since its name may be a person's."""
     command = f"find {name} ! -type d | LC_ALL=C sort | sed -n {order}p"
     return f"file {order} of the folder {name} in the order of names ({command})"
 
 
-def _by_file(frames: Sequence[Frame]) -> list[tuple[File, list[Frame]]]:
-    """Frames by their file, in the order of the files."""
-    found: dict[File, list[Frame]] = {}
+def _by_file_and_echo(frames: Sequence[Frame]) -> list[tuple[File, list[Frame]]]:
+    """Frames by their file, in the order of the files; by echo as well where the converter cannot tell these apart."""
+    found: dict[tuple[File, float | None], list[Frame]] = {}
     for frame in frames:
-        found.setdefault(frame.file, []).append(frame)
-    return [(file, sorted(kept, key=lambda f: f.index)) for file, kept in found.items()]
+        together = frame.file.vendor is not None and frame.file.vendor.echoes_in_one_file
+        found.setdefault((frame.file, None if together else frame.te_s), []).append(frame)
+    return [(file, sorted(kept, key=lambda f: f.index)) for (file, _), kept in found.items()]
 
 
 def _write(file: File, kept: list[Frame], uid: str, target: Path, staged: Staged, name: str) -> list[Frame]:
@@ -177,16 +200,22 @@ def _rewrite(file: File, indices: Sequence[int], uid: str, target: Path) -> None
     pixels = _native(file)[list(indices)]
     made = Dataset()
     made.update(content)
+    # what is the same is then written as it was read, without being parsed
+    implicit, little_endian = content.original_encoding
+    made.set_original_encoding(implicit, little_endian, content.original_character_set)
     made.file_meta = content.file_meta
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made.SeriesInstanceUID = uid
+    changed: dict[str, object] = {"SeriesInstanceUID": uid}
     if file.enhanced:
-        per_frame = content[GROUPS[1]].value
-        made.PerFrameFunctionalGroupsSequence = [per_frame[i] for i in indices]
-        made.NumberOfFrames = len(indices)
-    made.PixelData = np.ascontiguousarray(pixels).tobytes()
-    made["PixelData"].VR = "OW"
-    made["PixelData"].is_undefined_length = False
+        if len(indices) < len(file.frames):  # a part of the file is another image, which needs a name of its own
+            name, first = str(content.get("SOPInstanceUID")), min(indices)
+            changed["SOPInstanceUID"] = generate_uid(entropy_srcs=[name, str(first)])
+            changed["InstanceNumber"] = int(content.get("InstanceNumber") or 1) + first
+        changed["NumberOfFrames"] = len(indices)
+        changed[GROUPS[1]] = [content[GROUPS[1]].value[i] for i in indices]
+    for name, value in changed.items():  # as new elements: the others are those of the file, which is needed again
+        made.add_new(name, dictionary_VR(name), value)
+    made.add_new("PixelData", "OW", np.ascontiguousarray(pixels).tobytes())
     made.save_as(target, implicit_vr=False, little_endian=True, enforce_file_format=True)
 
 

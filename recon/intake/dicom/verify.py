@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from recon.intake.dicom.images import Pair, Raw, Stack
 from recon.intake.dicom.join import listed
 from recon.intake.dicom.stage import Staged, stored
 from recon.intake.kinds import echoes_of_sequence
+from recon.intake.scan import CARTESIAN
 from recon.problems import Problem
 
 SAME_TE_S = 1e-5
@@ -20,16 +22,54 @@ TO_RAS = np.array([-1.0, -1.0, 1.0])
 
 
 def misplaced(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Problem]:
-    """A problem for every part of which a slice is not the one that the headers tell at its echo time and place."""
+    """A problem for every part of which a slice is not the one that the headers tell at its echo time and place.
+
+    The values of a part must be in one scale, echo by echo as well; those of the real and the imaginary part in the
+    same.
+    """
+    problems = []
+    for pair in pairs:
+        scale: Scale | None = None
+        for stack in pair:
+            scale = scale if pair.parts == CARTESIAN else None
+            part = f"{where}, series {listed(stack.numbers)} ({stack.first.part})"
+            checks = []
+            for image in stack.images:
+                checks.append(_check(image, staged.frames.get(image.uid, ()), scale))
+                scale = scale or checks[-1].scale
+            problems += _problems(checks, part)
+    return problems
+
+
+def _problems(checks: Iterable["Check"], part: str) -> list[Problem]:
+    """At most one problem of the images of a part."""
+    checks = list(checks)
+    if wrong := sum(check.wrong for check in checks):
+        expected = "every slice at the echo and place that its header tells, after conversion by dcm2niix"
+        expected += " (export the series as classic DICOM, one slice a file)"
+        total = sum(check.slices for check in checks)
+        return [Problem(part, expected, f"{wrong} of {total} slices elsewhere, or without a header")]
+    if not all(check.one_scale for check in checks):
+        expected = "values of all slices and echoes in one scale, that of RescaleSlope and RescaleIntercept, after "
+        expected += "conversion by dcm2niix (export the series anew with one scale)"
+        return [Problem(part, expected, "several scales")]
+    return []
+
+
+def partly_scaled(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Problem]:
+    """A problem for every part of which some slices tell a scale of their values and others do not."""
     problems = []
     for stack in (stack for pair in pairs for stack in pair):
-        wrong = sum(_wrong_slices(image, staged.frames.get(image.uid, ())) for image in stack.images)
-        if wrong:
-            total = sum(int(image.header.shape[2]) for image in stack.images)
-            part = f"{where}, series {listed(stack.numbers)} ({stack.first.part})"
-            expected = "every slice at the echo and place that its header tells, after conversion by dcm2niix"
-            expected += " (export the series as classic DICOM, one slice a file)"
-            problems.append(Problem(part, expected, f"{wrong} of {total} slices elsewhere, or without a header"))
+        frames = [f for image in stack.images for f in frames_of(image, staged.frames.get(image.uid, ()))]
+        part = f"{where}, series {listed(stack.numbers)} ({stack.first.part})"
+        scales: dict[str, list] = {
+            "RescaleSlope (0028,1053)": [frame.rescale for frame in frames],
+            "the scale slope of Philips (2005,100E)": [frame.scale_slope for frame in frames],
+        }
+        for name, values in scales.items():
+            if 0 < (missing := values.count(None)) < len(values):
+                found = f"it in {len(values) - missing} of {len(values)}"
+                problems.append(Problem(part, f"{name} in every slice of a part, or in none", found))
     return problems
 
 
@@ -56,19 +96,52 @@ def frames_of(image: Raw, frames: Iterable[Frame]) -> list[Frame]:
     ]
 
 
-def _wrong_slices(image: Raw, frames: Iterable[Frame]) -> int:
-    """Number of slices of an image that no frame at the same place equals."""
+class Scale(NamedTuple):
+    """How values became others: slope × value + offset."""
+
+    slope: float
+    offset: float
+
+
+class Check(NamedTuple):
+    """An image compared with its frames.
+
+    Parameters
+    ----------
+    slices, wrong : number of slices, and of those that no frame at the same place equals
+    scale : of the converted values over those meant; None where there is none, or the image has one value
+    one_scale : whether all slices have that scale, or the one given
+    """
+
+    slices: int
+    wrong: int
+    scale: Scale | None
+    one_scale: bool
+
+
+def _check(image: Raw, frames: Iterable[Frame], scale: Scale | None) -> Check:
+    """Compare the slices of an image with the frames at their places, and its scale with that of another image."""
     volume = read_volume(image.path)
     x, y, z = volume.data.shape[:3]
     data = volume.data.reshape(x, y, z)
     to_voxel = np.linalg.inv(volume.affine)
-    right = np.zeros(data.shape, bool)
+    meant, right = np.zeros(data.shape), np.zeros(data.shape, bool)
+    true_values = image.facts.get("UsePhilipsFloatNotDisplayScaling") == 1
     for frame in frames_of(image, frames):
         if (index := _index(frame, to_voxel, data.shape)) is None:
             continue
-        if _same(data[index], stored(frame)):
-            right[index] = True
-    return int(z - right.all(axis=(0, 1)).sum())
+        if _same(data[index], pixels := stored(frame)):
+            meant[index], right[index] = _meant(pixels, frame, true_values), True
+    wrong = int(z - right.all(axis=(0, 1)).sum())
+    own = _scale(data, meant)
+    return Check(z, wrong, own, _same(data, meant) and (own is None or _scaled(data, meant, scale or own)))
+
+
+def _meant(pixels: np.ndarray, frame: Frame, true_values: bool) -> np.ndarray:
+    """What stored pixels stand for: slope × pixel + intercept, over (slope × scale slope) for Philips' true values."""
+    slope, intercept = frame.rescale or (1.0, 0.0)
+    values = slope * pixels.astype(float) + intercept
+    return values / (slope * frame.scale_slope) if true_values and slope and frame.scale_slope else values
 
 
 def _index(frame: Frame, to_voxel: np.ndarray, shape: Sequence[int]) -> tuple | None:
@@ -90,13 +163,25 @@ def _index(frame: Frame, to_voxel: np.ndarray, shape: Sequence[int]) -> tuple | 
 
 def _same(converted: np.ndarray, pixels: np.ndarray) -> bool:
     """Whether two slices are equal up to a scale, whose sign is positive, and an offset."""
+    if scale := _scale(converted, pixels):
+        return scale.slope > 0 and _scaled(converted, pixels, scale)
+    return bool(np.ptp(converted) == np.ptp(pixels))
+
+
+def _scale(converted: np.ndarray, pixels: np.ndarray) -> Scale | None:
+    """The scale that takes the extremes of the pixels to their converted values; None where either has one value."""
     a, b = np.asarray(converted, float), np.asarray(pixels, float)
-    spread = np.ptp(b)
-    if spread == 0 or np.ptp(a) == 0:
-        return bool(spread == np.ptp(a))
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None
     low, high = b.argmin(), b.argmax()
-    slope = (a.flat[high] - a.flat[low]) / spread
-    return bool(slope > 0 and np.abs(a - a.flat[low] - slope * (b - b.flat[low])).max() <= SCALED * np.ptp(a))
+    slope = float((a.flat[high] - a.flat[low]) / np.ptp(b))
+    return Scale(slope, float(a.flat[low] - slope * b.flat[low]))
+
+
+def _scaled(converted: np.ndarray, pixels: np.ndarray, scale: Scale) -> bool:
+    """Whether converted values are the pixels in a scale."""
+    a, b = np.asarray(converted, float), np.asarray(pixels, float)
+    return bool(np.abs(a - scale.slope * b - scale.offset).max() <= SCALED * np.ptp(a))
 
 
 def unproven(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Problem]:

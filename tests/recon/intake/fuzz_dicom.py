@@ -2,37 +2,40 @@
 
 An exam is a vendor's multi-echo scan, classic or enhanced, in one transfer syntax, with its frames in one order; files
 of it are then lost, doubled, cut or mixed, and an anonymiser takes facts away. Whatever is left, the conversion gives
-the true signal of some run at the echo times that it tells, or it refuses.
+the true signal of some run at the echo times that it tells, or it refuses. With `--tally FILE` many draws are made in
+parts: the file holds how many were made and what came of them, and the same command goes on where it was stopped.
 """
 
 import argparse
-import io
+import json
+import os
 import random
+import re
+import shutil
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk
-from PIL import Image
-from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLosslessSV1,
+    JPEGLSLossless,
     RLELossless,
 )
 
+from recon.files.atomic import atomic
 from recon.files.bids import entities
 from recon.files.io import read_json, read_volume, sidecar_path
 from recon.intake.dicom.convert import convert
+from tests.recon.intake.spliced_dicom import Spliced, read
 from tests.recon.intake.synthetic_dicom import (
     Protocol,
     oblique_affine,
@@ -43,35 +46,42 @@ from tests.recon.intake.synthetic_dicom import (
 )
 from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_siemens_enhanced
 
-SHAPE, TE_S = (5, 4, 3), (0.004, 0.0085, 0.013)
+SHAPE, TE_S = (6, 4, 3), (0.004, 0.0085, 0.013)
 TIMES = ("101500.000000", "103000.000000")  # of the runs
-RAD = {"siemens": np.pi / 4096, "philips": 1e-3, "ge": 1e-3}  # of a converted phase, where its sidecar does not say rad
-WRITERS: dict[str, tuple[str, Callable]] = {
-    "siemens": ("siemens", write_siemens),
-    "siemens enhanced": ("siemens", write_siemens_enhanced),
-    "philips": ("philips", write_philips),
-    "philips enhanced": ("philips", write_philips_enhanced),
-    "ge real imag": ("ge", write_ge),
-    "ge mag phase": ("ge", lambda folder, echoes, protocol: write_ge(folder, echoes, protocol, "mag phase")),
-    "siemens field map": ("siemens", lambda folder, echoes, protocol: write_field_map(folder, echoes, protocol)),
-    "siemens apart": ("siemens", lambda folder, echoes, protocol: write_apart(folder, echoes, protocol)),
-}  # fmt: skip
+TURN = 4096  # stored values of Siemens that make 2 pi
+HARMS = (
+    "nothing", "nothing", "nothing", "lose file", "lose image", "lose part", "lose slice", "double file", "cut file",
+    "mix runs", "lossy", "stray image", "half magnitude", "number of frames", "one series number",
+    "identifier of each file", "scale of one file",
+)  # fmt: skip
+REMOVALS = {
+    "nothing": (),
+    "times": ("AcquisitionTime", "ContentTime", "SeriesTime"),
+    "private tags": (),
+    "echo numbers": ("EchoNumbers",),
+    "acquisition numbers": ("AcquisitionNumber",),
+    "instance numbers": ("InstanceNumber",),
+    "series numbers": ("SeriesNumber",),
+    "rescale": ("RescaleSlope", "RescaleIntercept", "RescaleType"),
+    "series identifiers": ("SeriesInstanceUID",),
+    "manufacturer": ("Manufacturer",),
+    "positions": ("ImagePositionPatient",),
+}
+KEPT = "positions", "manufacturer"
+REMOVALS["all but these"] = tuple(name for kind, names in REMOVALS.items() if kind not in KEPT for name in names)
 SYNTAXES = {
     "plain": None, "implicit": ImplicitVRLittleEndian, "deflated": DeflatedExplicitVRLittleEndian, "RLE": RLELossless,
-    "JPEG": JPEGLosslessSV1, "JPEG 2000": JPEG2000Lossless,
+    "JPEG": JPEGLosslessSV1, "JPEG 2000": JPEG2000Lossless, "JPEG-LS": JPEGLSLossless,
 }  # fmt: skip
-HARMS = (
-    "nothing",
-    "lose file",
-    "lose image",
-    "lose part",
-    "lose slice",
-    "double file",
-    "cut file",
-    "mix runs",
-    "lossy",
-)
-REMOVALS = ("nothing", "times", "private tags", "echo numbers", "acquisition numbers", "all of these")
+CHUNK = 25  # exams that one call converts
+
+
+def edit(folder: Path, change: Callable[[pydicom.Dataset], object]) -> None:
+    """Change every DICOM file below a folder."""
+    for path in sorted(folder.rglob("*.dcm")):
+        content = pydicom.dcmread(path)
+        change(content)
+        content.save_as(path)
 
 
 def write_field_map(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
@@ -95,172 +105,248 @@ def write_apart(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
         write_siemens(folder / str(echo), echoes[echo : echo + 1], own)
 
 
-class Exam:
-    """One drawn exam in a folder; `told` says what was drawn."""
+def write_interleaved(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
+    """Siemens whose images are counted slice by slice, the echoes innermost."""
+    write_siemens(folder, echoes, protocol)
+    count, slices = len(echoes), echoes.shape[3]
 
-    def __init__(self, seed: int, folder: Path) -> None:
-        self.random, self.folder = random.Random(seed), folder
+    def renumber(content: pydicom.Dataset) -> None:
+        echo, k = divmod((content.InstanceNumber - 1) % (count * slices), slices)
+        content.InstanceNumber = k * count + echo + 1
+
+    edit(folder, renumber)
+
+
+def write_one_series(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
+    """Both parts of Siemens under one SeriesInstanceUID."""
+    write_siemens(folder, echoes, protocol)
+    edit(folder, lambda content: setattr(content, "SeriesInstanceUID", f"1.2.3.{protocol.number}"))
+
+
+def write_unevenly_scaled(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
+    """Philips with a scale of its own in every second slice: stored values times the slope are the signal."""
+    write_philips(folder, echoes, protocol, scale_slope=None)
+
+    def rescale(content: pydicom.Dataset) -> None:
+        if "M" not in content.ImageType:
+            return
+        content.RescaleSlope = 0.5 if content.InstanceNumber % 2 else 1
+        pixels = np.rint(content.pixel_array / content.RescaleSlope).astype(np.int16)
+        content.PixelData, content[0x2005, 0x100E].value = pixels.tobytes(), 1 / content.RescaleSlope
+
+    edit(folder, rescale)
+
+
+def renamed(write: Callable, manufacturer: str) -> Callable:
+    """A writer whose files tell another manufacturer."""
+
+    def write_renamed(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
+        write(folder, echoes, protocol)
+        edit(folder, lambda content: setattr(content, "Manufacturer", manufacturer))
+
+    return write_renamed
+
+
+together = partial(write_siemens_enhanced, together=True)
+WRITERS: dict[str, Callable] = {
+    "siemens": write_siemens,
+    "siemens interleaved": write_interleaved,
+    "siemens in one series": write_one_series,
+    "siemens apart": write_apart,
+    "siemens enhanced": write_siemens_enhanced,
+    "siemens enhanced together": together,
+    "siemens field map": write_field_map,
+    "philips": write_philips,
+    "philips enhanced": write_philips_enhanced,
+    "philips unevenly scaled": write_unevenly_scaled,
+    "ge real imag": write_ge,
+    "ge mag phase": partial(write_ge, parts="mag phase"),
+    "uih": renamed(write_siemens, "UIH"),
+    "canon enhanced": renamed(write_philips_enhanced, "Canon Medical Systems"),
+    "bruker enhanced": renamed(together, "Bruker BioSpin MRI GmbH"),
+}  # fmt: skip
+
+
+@cache
+def whole(writer: str, echoes: int, run: int) -> list[Spliced]:
+    """The files of one run as its scanner writes them."""
+    protocol = Protocol(affine=oblique_affine(), te_s=TE_S[:echoes]).later(run * (10 if echoes == 3 else 2))
+    with tempfile.TemporaryDirectory() as folder:
+        WRITERS[writer](Path(folder), truth(echoes, run), protocol)
+        files = read(Path(folder))
+    for file in files:
+        file.path = f"run{run}/{file.path}"
+        file.set(AcquisitionTime=TIMES[run], AcquisitionNumber=run + 1)
+    return files
+
+
+@cache
+def truth(echoes: int, run: int) -> np.ndarray:
+    """(echo, X, Y, Z) signal of a run; runs differ in a field of their own, which the phase of no other run has."""
+    te_s = TE_S[:echoes]
+    return signal(SHAPE, te_s) * np.exp(2j * np.pi * 25 * run * np.reshape(te_s, (-1, 1, 1, 1))) * (1 + run / 4)
+
+
+class Exam:
+    """One drawn exam."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed, self.random = seed, random.Random(seed)
         pick = self.random.choice
         self.writer, self.syntax = pick(list(WRITERS)), pick(list(SYNTAXES))
-        self.runs, self.harm, self.removal = pick((1, 1, 2)), pick(HARMS), pick(REMOVALS)
+        self.runs, self.harm, self.removal = pick((1, 1, 2)), pick(HARMS), pick(["nothing"] * 5 + list(REMOVALS))
         self.shuffled, self.echoes = pick((False, True)), pick((1, 2, 3, 3))
         if self.writer == "siemens field map":
             self.echoes = 2
-        self.vendor, write = WRITERS[self.writer]
-        self.told = f"{self.writer}, {self.syntax}, {self.runs} runs of {self.echoes} echoes, {self.harm}, "
-        self.told += f"without {self.removal}, {'shuffled' if self.shuffled else 'in order'}"
-        te_s = TE_S[: self.echoes]
-        base = signal(SHAPE, te_s)
-        # runs differ in a field of their own, which the phase of no other run has
-        self.truth = [base * np.exp(2j * np.pi * 25 * run * np.reshape(te_s, (-1, 1, 1, 1))) * (1 + run / 4)
-                      for run in range(self.runs)]  # fmt: skip
-        protocol = Protocol(affine=oblique_affine(), te_s=te_s)
-        for run, truth in enumerate(self.truth):
-            inside = folder / f"run{run}"
-            write(inside, truth, protocol.later(10 * run if self.echoes == 3 else 2 * run))
-            self._edit(inside, AcquisitionTime=TIMES[run], AcquisitionNumber=run + 1)
+        if self.writer == "philips unevenly scaled" and "RescaleSlope" in REMOVALS[self.removal]:
+            self.removal = "nothing"  # what the slices differ in would be lost, and no reader could tell
+        self.truth = [truth(self.echoes, run) for run in range(self.runs)]
+        self.files = [file.copy() for run in range(self.runs) for file in whole(self.writer, self.echoes, run)]
+        for file in self.files:
+            file.set(StudyInstanceUID=f"1.2.{1 + seed}")
         self._anonymise()
         self._harm()
-        self._repack()
+
+    def __str__(self) -> str:
+        return (
+            f"{self.writer}, {self.syntax}, {self.runs} runs of {self.echoes} echoes, {self.harm}, "
+            f"without {self.removal}, {'shuffled' if self.shuffled else 'in order'}"
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write the files, in one order of names and frames."""
+        folder.mkdir(parents=True)
+        contents = {}
+        for number, file in enumerate(self.random.sample(self.files, k=len(self.files))):
+            if self.shuffled:
+                if file.frames:
+                    file.permute(self.random.sample(range(len(file.pixels)), k=len(file.pixels)))
+                file.path = f"{number:04d}.dcm"
+            contents[folder / file.path] = file.content(SYNTAXES[self.syntax])
         if self.harm == "cut file":
-            path = self.random.choice(self.files())
-            path.write_bytes(path.read_bytes()[: -self.random.choice((2, 20, 300))])
-
-    def files(self, inside: str = "") -> list[Path]:
-        """The DICOM files in a fixed order."""
-        return sorted((self.folder / inside).rglob("*.dcm"))
-
-    def _edit(self, folder: Path, **tags: object) -> None:
-        for path in sorted(folder.rglob("*.dcm")):
-            content = pydicom.dcmread(path)
-            for name, value in tags.items():
-                setattr(content, name, value)
-            content.save_as(path)
+            path = self.random.choice(sorted(contents))
+            contents[path] = contents[path][: -self.random.choice((2, 20, 300))]
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
     def _anonymise(self) -> None:
-        everything = self.removal == "all of these"
-        for path in self.files():
-            content = pydicom.dcmread(path)
-            if everything or self.removal == "times":
-                for name in ("AcquisitionTime", "ContentTime", "SeriesTime"):
-                    content.pop(name, None) if name in content else None
-            if everything or self.removal == "private tags":
-                content.remove_private_tags()
-            if everything or self.removal == "echo numbers":
-                content.pop("EchoNumbers", None)
-            if everything or self.removal == "acquisition numbers":
-                content.pop("AcquisitionNumber", None)
-            content.save_as(path)
+        for file in self.files:
+            if self.removal.startswith(("private", "all")):
+                file.remove_private_tags()
+            removed = dict.fromkeys(REMOVALS[self.removal])
+            if "SeriesInstanceUID" in removed:  # without it a file is no DICOM
+                removed["SeriesInstanceUID"] = "1.2.3"
+            file.set(**removed)
 
     def _harm(self) -> None:
-        files, pick = self.files(), self.random.choice
+        files, pick = self.files, self.random.choice
         if self.harm == "lose file":
-            pick(files).unlink()
+            files.remove(pick(files))
         elif self.harm in ("lose image", "lose part", "lose slice"):
-            key = {"lose image": self._image, "lose part": self._series, "lose slice": self._slice}[self.harm]
+            key = {"lose image": _image, "lose part": _series, "lose slice": _slice}[self.harm]
             chosen = key(pick(files))
-            for path in files:
-                if key(path) == chosen:
-                    path.unlink()
+            self.files = [file for file in files if key(file) != chosen]
         elif self.harm == "double file":
-            for path in self.random.sample(files, k=pick((1, len(files)))):
-                (path.parent / f"copy_{path.name}").write_bytes(path.read_bytes())
+            files += [_renamed(file) for file in self.random.sample(files, k=pick((1, len(files))))]
+        elif self.harm == "stray image":  # of the same place and time, but not the same
+            stray = _renamed(pick(files))
+            stray.pixels = [frame[::-1].copy() for frame in stray.pixels]
+            files.append(stray)
         elif self.harm == "mix runs":  # series of both runs become one
             first: dict[tuple, str] = {}
-            for path in files:
-                content = pydicom.dcmread(path)
-                kind = tuple(content.ImageType), content.get("ComplexImageComponent")
-                content.SeriesInstanceUID = first.setdefault(kind, content.SeriesInstanceUID)
-                content.SeriesNumber = 5 + list(first).index(kind)
-                content.save_as(path)
+            for file in files:
+                kind = tuple(file.facts["ImageType"]), file.facts["ComplexImageComponent"]
+                uid = first.setdefault(kind, str(file.facts["SeriesInstanceUID"]))
+                file.set(SeriesInstanceUID=uid, SeriesNumber=5 + list(first).index(kind))
+        elif self.harm == "half magnitude":
+            for file in (file for file in files if {"M", "M_FFE"} & set(file.facts["ImageType"])):
+                file.pixels = [np.ascontiguousarray(frame[::2, ::2]) for frame in file.pixels]
+                spacing = file.facts["PixelSpacing"] or (1, 1)
+                rows, columns = file.pixels[0].shape
+                file.set(Rows=rows, Columns=columns, PixelSpacing="\\".join(f"{2 * float(size):g}" for size in spacing))
+        elif self.harm == "number of frames":
+            for file in (file for file in files if file.frames):
+                file.set(NumberOfFrames=len(file.pixels) + pick((-1, 1)))
+        elif self.harm == "one series number":
+            for file in files:
+                file.set(SeriesNumber=5)
+        elif self.harm == "identifier of each file":
+            for number, file in enumerate(files):
+                file.set(SeriesInstanceUID=f"1.2.5.{number}")
+        elif self.harm == "scale of one file":
+            one = pick(files)
+            one.set(RescaleSlope=None, RescaleIntercept=None)
+            one.remove_private_tags()  # Philips tells a scale there, too
         elif self.harm == "lossy":
-            self._edit(self.folder, LossyImageCompression="01")
-
-    def _image(self, path: Path) -> tuple:
-        content = pydicom.dcmread(path, stop_before_pixels=True)
-        private = content[0x0043, 0x102F].value if (0x0043, 0x102F) in content else None
-        return content.SeriesInstanceUID, tuple(content.ImageType), content.get("EchoTime"), private
-
-    def _series(self, path: Path) -> tuple:
-        uid, kind, _, private = self._image(path)
-        return uid, kind, private
-
-    def _slice(self, path: Path) -> tuple:
-        return tuple(pydicom.dcmread(path, stop_before_pixels=True).get("ImagePositionPatient") or (str(path),))
-
-    def _repack(self) -> None:
-        """The transfer syntax, and the order of frames and files."""
-        syntax = SYNTAXES[self.syntax]
-        for number, path in enumerate(self.random.sample(self.files(), k=len(self.files()))):
-            content = pydicom.dcmread(path)
-            pixels = content.pixel_array.reshape(-1, content.Rows, content.Columns)
-            if self.shuffled and "PerFrameFunctionalGroupsSequence" in content:
-                order = self.random.sample(range(len(pixels)), k=len(pixels))
-                groups = content.PerFrameFunctionalGroupsSequence
-                content.PerFrameFunctionalGroupsSequence = [groups[i] for i in order]
-                pixels = pixels[order]
-            self._save(content, pixels, syntax, path)
-            if self.shuffled:
-                path.rename(path.with_name(f"{number:04d}.dcm"))
-
-    def _save(self, content: pydicom.Dataset, pixels: np.ndarray, syntax: str | None, path: Path) -> None:
-        content.PixelData = np.ascontiguousarray(pixels).tobytes()
-        if syntax == RLELossless:
-            content.compress(syntax, generate_instance_uid=False)
-        elif syntax in (JPEGLosslessSV1, JPEG2000Lossless):
-            if pixels.min() < 0:  # JPEG 2000 of negative numbers is written in two ways
-                syntax = JPEGLosslessSV1
-            content.PixelData = encapsulate([_encoded(frame, syntax) for frame in pixels])
-            content["PixelData"].VR, content["PixelData"].is_undefined_length = "OB", True
-        content.file_meta.TransferSyntaxUID = syntax or ExplicitVRLittleEndian
-        pydicom.dcmwrite(path, content, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True)
+            for file in files:
+                file.set(LossyImageCompression="01")
 
 
-def _encoded(frame: np.ndarray, syntax: str) -> bytes:
-    """One frame, compressed without loss, each form by another program than decodes it where there is one."""
-    content = io.BytesIO()
-    if syntax == JPEG2000Lossless:
-        Image.fromarray(frame).save(content, "JPEG2000", irreversible=False, no_jp2=True)
-        return content.getvalue()
-    writer = sitk.ImageFileWriter()
-    writer.UseCompressionOn()
-    writer.SetCompressor("JPEG")
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        writer.SetFileName(f"{folder}/frame.dcm")
-        writer.Execute(sitk.GetImageFromArray(frame[None]))
-        return next(generate_frames(pydicom.dcmread(f"{folder}/frame.dcm").PixelData, number_of_frames=1))
+def _renamed(file: Spliced) -> Spliced:
+    """A copy under another name, with another number and identifier."""
+    copy = file.copy()
+    path = Path(file.path)
+    copy.path = str(path.with_name(f"copy_{path.name}"))
+    copy.set(InstanceNumber=900 + int(str(file.facts["InstanceNumber"] or 0)), SOPInstanceUID="1.2.4")
+    return copy
 
 
-def wrong(exam: Exam, bids: Path) -> list[str]:
+def _image(file: Spliced) -> tuple:
+    facts = file.facts
+    return facts["SeriesInstanceUID"], tuple(facts["ImageType"]), facts["EchoTime"], facts["private"]
+
+
+def _series(file: Spliced) -> tuple:
+    uid, kind, _, private = _image(file)
+    return uid, kind, private
+
+
+def _slice(file: Spliced) -> tuple:
+    return tuple(file.facts["ImagePositionPatient"] or (file.path,))
+
+
+def wrong(exam: Exam, subject: Path) -> list[str]:
     """What of a converted exam is not the signal of one of its runs, and what must not be there at all."""
-    anat = bids / "sub-p1" / "anat"
     if exam.harm == "lossy" or exam.writer == "siemens field map":
         return ["accepted"]
     faults, runs = [], {}
-    for first in sorted(path for part in ("mag", "real") for path in anat.glob(f"*part-{part}_MEGRE.nii.gz")):
-        values, te_s = _complex(first, exam.vendor), read_json(sidecar_path(first))["EchoTime"]
+    for first in sorted(path for part in ("mag", "real") for path in subject.glob(f"anat/*part-{part}_MEGRE.nii.gz")):
+        values, te_s = complex_echo(first, exam.writer), read_json(sidecar_path(first))["EchoTime"]
         echo = next((e for e, own in enumerate(TE_S[: exam.echoes]) if abs(own - te_s) < 1e-6), None)
         if echo is None:
             faults.append(f"{first.name}: an echo time of {te_s} s")
             continue
-        fits = {run for run, truth in enumerate(exam.truth) if _same(values, first, truth[echo])}
+        fits = {run for run, truth in enumerate(exam.truth) if is_signal(values, first, truth[echo])}
         scan = first.name.split("_echo")[0]
         runs[scan] = runs.get(scan, fits) & fits
     return faults + [f"{scan}: no run has this signal" for scan, fits in runs.items() if not fits]
 
 
-def _complex(first: Path, vendor: str) -> np.ndarray:
+def complex_echo(first: Path, writer: str) -> np.ndarray:
     """The signal of one echo, as its files give it."""
     other = {"mag": "phase", "real": "imag"}[entities(first)["part"]]
     second = Path(str(first).replace(f"part-{entities(first)['part']}", f"part-{other}"))
     a, b = (read_volume(path).data for path in (first, second))
     if other == "imag":
         return a + 1j * b
-    rad = 1.0 if read_json(sidecar_path(second))["Units"] == "rad" else RAD[vendor]
-    return a * np.exp(1j * rad * b)
+    return a * np.exp(1j * _radians(b, writer, read_json(sidecar_path(second))["Units"]))
 
 
-def _same(values: np.ndarray, image: Path, truth: np.ndarray) -> bool:
+def _radians(phase: np.ndarray, writer: str, units: str) -> np.ndarray:
+    """Phase [rad] by the convention of the vendor, which the range of the values tells where there are several."""
+    if units == "rad":
+        return phase
+    if writer.startswith(("philips", "canon")):
+        if phase.min() >= 0:  # without its rescale slope and intercept; the private scale slope alone makes 2 pi
+            return phase - np.pi if phase.max() < 7 else phase * 2 * np.pi / (TURN - 1) - np.pi
+        return phase / 1000
+    if writer.startswith("ge"):
+        return phase / 1000
+    return phase * np.pi / TURN if phase.min() < 0 else phase * 2 * np.pi / TURN - np.pi
+
+
+def is_signal(values: np.ndarray, image: Path, truth: np.ndarray) -> bool:
     """Whether values are the truth at the places that the affine gives; rounding is to a unit of signal."""
     index = np.linalg.inv(oblique_affine()) @ read_volume(image).affine
     voxels = np.einsum("ij,jxyz->ixyz", index[:3, :3], np.indices(values.shape)) + index[:3, 3, None, None, None]
@@ -273,13 +359,59 @@ def _same(values: np.ndarray, image: Path, truth: np.ndarray) -> bool:
     return bool((np.abs(values - expected) <= 2 + 3e-3 * np.abs(expected)).all())
 
 
-def draw(seed: int, root: Path) -> tuple[Exam, str, list[str]]:
-    """Draw, convert and judge one exam: the exam, the outcome, and what is wrong."""
-    exam = Exam(seed, root / "dicom" / "p1")
-    (done,) = convert(root / "dicom", root / "bids")
-    if done.problems:
-        return exam, "refused: " + str(done.problems[0]), []
-    return exam, "read", wrong(exam, root / "bids")
+def draw(seeds: Iterable[int], root: Path) -> Iterator[tuple[Exam, str, list[str]]]:
+    """Draw, convert and judge exams, each a subject: the exam, the outcome, and what is wrong with it."""
+    exams = {f"p{seed}": Exam(seed) for seed in seeds}
+    for name, exam in exams.items():
+        exam.write(root / "dicom" / name)
+    for done in convert(root / "dicom", root / "bids"):
+        exam = exams[done.folder]
+        if done.problems:
+            yield exam, "refused: " + str(done.problems[0]), []
+        else:
+            yield exam, "read", wrong(exam, root / "bids" / done.subject)
+
+
+class Tally:
+    """How many exams were drawn, and what came of them; kept in a file where one is named."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        kept = json.loads(path.read_text()) if path and path.exists() else {}
+        self.draws, self.wrong, self.cpu_s = kept.get("draws", 0), kept.get("wrong", []), kept.get("cpu_s", 0.0)
+        kinds = "outcome", "writer", "syntax", "harm", "without", "refused because"
+        self.counts = {kind: Counter(kept.get(kind, {})) for kind in kinds}
+
+    def add(self, exam: Exam, outcome: str, faults: Sequence[str]) -> None:
+        """Count one exam."""
+        self.draws += 1
+        told = {"outcome": "read" if outcome == "read" else "refused", "writer": exam.writer, "syntax": exam.syntax,
+                "harm": exam.harm, "without": exam.removal}  # fmt: skip
+        if outcome != "read":
+            told["refused because"] = _kind(outcome)
+        for kind, value in told.items():
+            self.counts[kind][value] += 1
+        if faults:
+            self.wrong.append(f"{exam.seed}: {exam}: {faults}")
+
+    def save(self) -> None:
+        """Write the file."""
+        if self.path:
+            content = {"draws": self.draws, "wrong": self.wrong, "cpu_s": round(self.cpu_s, 1), **self.counts}
+            with atomic(self.path) as temporary:
+                temporary.write_text(json.dumps(content, indent=1))
+
+    def __str__(self) -> str:
+        lines = [f"{kind}: " + ", ".join(f"{value} {count}" for value, count in counts.most_common())
+                 for kind, counts in self.counts.items()]  # fmt: skip
+        return "\n".join([*lines, f"{self.draws} draws, {len(self.wrong)} wrong, {self.cpu_s:.0f} CPU s"])
+
+
+def _kind(refusal: str) -> str:
+    """The reason of a refusal without what differs from exam to exam."""
+    expected, _, found = refusal.partition(": expected ")[2].partition(", found ")
+    text = found if expected.startswith("a gradient echo") else expected
+    return re.sub(r"\b[\d.×]+(, | and )?", "", re.sub(r"\(find .*?\)|\bp\d+\b", "", text))[:90].strip()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -287,19 +419,28 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.recon.intake.fuzz_dicom", description=__doc__)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0, help="of the first exam; the others count on")
+    parser.add_argument("--tally", type=Path, help="file that holds the counts, to go on from")
     parser.add_argument("--tell", action="store_true", help="every outcome, not faults alone")
     arguments = parser.parse_args(argv)
-    outcomes: Counter[str] = Counter()
-    start, faults = time.process_time(), 0
-    for seed in range(arguments.seed, arguments.seed + arguments.draws):
-        with tempfile.TemporaryDirectory() as folder:
-            exam, outcome, found = draw(seed, Path(folder))
-        outcomes[outcome.split(":")[0]] += 1
-        faults += bool(found)
-        if found or arguments.tell:
-            print(f"{seed}: {exam.told}: {outcome} {found}", flush=True)
-    print(f"{arguments.draws} draws, {dict(outcomes)}, {faults} wrong, {time.process_time() - start:.0f} CPU s")
-    return int(faults > 0)
+    tally = Tally(arguments.tally)
+    seeds = range(arguments.seed + tally.draws, arguments.seed + arguments.draws)
+    for start in range(0, len(seeds), CHUNK):
+        before = cpu_s()
+        root = Path(tempfile.mkdtemp())
+        for exam, outcome, faults in draw(seeds[start : start + CHUNK], root):
+            tally.add(exam, outcome, faults)
+            if faults or arguments.tell:
+                print(f"{exam.seed}: {exam}: {outcome} {faults}", flush=True)
+        shutil.rmtree(root)
+        tally.cpu_s += cpu_s() - before
+        tally.save()
+    print(tally)
+    return int(bool(tally.wrong))
+
+
+def cpu_s() -> float:
+    """CPU time of this process and of those that it waited for [s]."""
+    return sum(os.times()[:4])
 
 
 if __name__ == "__main__":

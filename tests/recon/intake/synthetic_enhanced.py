@@ -40,7 +40,7 @@ def write_philips_enhanced(folder: Path, echoes: np.ndarray, protocol: Protocol)
 
 
 def write_siemens_enhanced(folder: Path, echoes: np.ndarray, protocol: Protocol, together: bool = False) -> None:
-    """Two series, magnitude and phase; a file an echo, or one file of all echoes that the converter cannot part."""
+    """Two series, magnitude and phase; a file an echo, or one of all echoes, which the converter cannot part."""
     phase = np.round((np.angle(echoes) + np.pi) * 4096 / (2 * np.pi)) % 4096
     parts = (np.abs(echoes), "MAGNITUDE", "1", "0"), (phase, "PHASE", "2", "-4096")
     for step, (raw, part, *scaling) in enumerate(parts):

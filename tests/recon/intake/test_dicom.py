@@ -221,12 +221,12 @@ def echoes_of_unclear_scans(folder: Path) -> None:
         write_siemens(folder, SMALL[:1], replace(PROTOCOL, te_s=PROTOCOL.te_s[echo : echo + 1]).later(2 * step))
 
 
-def echoes_taken_for_slices(folder: Path) -> None:
+def echoes_in_one_file(folder: Path) -> None:
     write_siemens_enhanced(folder, SMALL, PROTOCOL, together=True)
 
 
-def implicit_echoes_taken_for_slices(folder: Path) -> None:
-    echoes_taken_for_slices(folder)
+def implicit_echoes_in_one_file(folder: Path) -> None:
+    echoes_in_one_file(folder)
     make_implicit(folder)
 
 
@@ -237,8 +237,8 @@ def implicit_echoes_taken_for_slices(folder: Path) -> None:
         (one_echo, "1 series\n  sub-p1: one echo (qsm without r2*)"),
         (a_cut_file, "refused"),
         (echoes_of_unclear_scans, "refused\n  p1, series 5, 7 and 9 (mag): expected the echoes of a scan"),
-        (echoes_taken_for_slices, "refused\n  p1, series 5 (mag): expected an image for every echo time"),
-        (implicit_echoes_taken_for_slices, "refused\n  p1, series 5 (mag): expected an image for every echo time"),
+        (echoes_in_one_file, "1 series"),
+        (implicit_echoes_in_one_file, "1 series"),
     ],
 )
 def test_no_message_tells_who_was_scanned(tmp_path, capfd, write, outcome):

@@ -2,9 +2,21 @@
 
 import os
 
+import numpy as np
+import pydicom
 import pytest
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGLSLossless
 
-from recon.intake.dicom.decode import apart
+from recon.intake.dicom.decode import apart, decoded
+
+# ITU-T T.87 (1998), annex H.3: an image of 4×4 and the bytes that it becomes
+STANDARD_IMAGE = [[0, 0, 90, 74], [68, 50, 43, 205], [64, 145, 145, 145], [100, 145, 145, 145]]
+STANDARD_BYTES = bytes.fromhex(
+    "FFD8 FFF7000B08000400040101 1100 FFDA0008010100000000"
+    "C000006C80208E01C00000574000006EE6000001BC18000005D800009160 FFD9"
+)
 
 
 def test_the_end_of_the_other_process_is_an_error_and_the_next_call_gets_a_new_one():
@@ -16,3 +28,14 @@ def test_the_end_of_the_other_process_is_an_error_and_the_next_call_gets_a_new_o
 def test_errors_of_the_other_process_come_through():
     with pytest.raises(ZeroDivisionError):
         apart(divmod, 1, 0)
+
+
+def test_jpeg_ls_is_decoded_as_its_standard_says(tmp_path):
+    content = pydicom.dcmread(get_testdata_file("MR_small.dcm"))
+    content.Rows = content.Columns = 4
+    content.BitsAllocated, content.BitsStored, content.HighBit, content.PixelRepresentation = 8, 8, 7, 0
+    content.PixelData = encapsulate([STANDARD_BYTES])
+    content["PixelData"].VR, content["PixelData"].is_undefined_length = "OB", True
+    content.file_meta.TransferSyntaxUID = JPEGLSLossless
+    content.save_as(tmp_path / "standard.dcm")
+    np.testing.assert_array_equal(decoded(tmp_path / "standard.dcm"), STANDARD_IMAGE)

@@ -2,31 +2,36 @@
 
 import gzip
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
+from pydicom.uid import JPEGLSNearLossless
 
 from recon.files.io import read_json, read_volume
 from recon.intake.dicom.convert import Conversion, convert
-from tests.recon.intake.fuzz_dicom import SHAPE, TE_S, draw, write_field_map
-from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_ge, write_siemens
+from tests.recon.intake.fuzz_dicom import SHAPE, TE_S, complex_echo, draw, is_signal, write_field_map
+from tests.recon.intake.spliced_dicom import pack_as_jpeg_ls
+from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_ge, write_philips, write_siemens
+from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_siemens_enhanced
 
-DRAWS = 120
+DRAWS = 400  # within a minute of one core
 PROTOCOL = Protocol(affine=oblique_affine(), te_s=TE_S)
 ECHOES = signal(SHAPE, TE_S)
 
 
-@pytest.mark.parametrize("start", range(0, DRAWS, 30))
+@pytest.mark.parametrize("start", range(0, DRAWS, 100))
 def test_no_drawn_exam_gives_a_wrong_signal(tmp_path, start):
-    found = {}
-    for seed in range(start, start + 30):
-        exam, outcome, faults = draw(seed, tmp_path / str(seed))
-        if faults:
-            found[seed, exam.told, outcome] = faults
+    found = {
+        (exam.seed, str(exam), outcome): faults
+        for exam, outcome, faults in draw(range(start, start + 100), tmp_path)
+        if faults
+    }
     assert found == {}
 
 
@@ -133,6 +138,119 @@ def test_two_acquisitions_of_one_series_are_runs(tmp_path, subject):
     assert [series.name for series in one(tmp_path).series] == ["sub-p1_run-1", "sub-p1_run-2"]
     first, other = (read_volume(path).data for path in sorted((tmp_path / "bids").rglob("*echo-2_part-phase*.nii.gz")))
     assert abs(first + other).max() <= 4  # steps of the stored phase; 4096 is half a turn
+
+
+def test_repetitions_in_one_enhanced_file_are_runs(tmp_path):
+    files, second = [], 0.8 * ECHOES.conj()
+    for run, echoes in enumerate((ECHOES, second), 1):
+        write_philips_enhanced(tmp_path / str(run), echoes, PROTOCOL)
+        files.append(pydicom.dcmread(next((tmp_path / str(run)).iterdir())))
+        for groups in files[-1].PerFrameFunctionalGroupsSequence:
+            groups.FrameContentSequence[0].FrameAcquisitionNumber = run
+    whole, other = files
+    whole.PerFrameFunctionalGroupsSequence.extend(other.PerFrameFunctionalGroupsSequence)
+    whole.PixelData += other.PixelData
+    whole.NumberOfFrames *= 2
+    (tmp_path / "dicom" / "p1").mkdir(parents=True)
+    whole.save_as(tmp_path / "dicom" / "p1" / "whole.dcm")
+    assert [series.name for series in one(tmp_path).series] == ["sub-p1_run-1", "sub-p1_run-2"]
+    for name, truth in (("run-1", ECHOES), ("run-2", second)):
+        assert_signal(tmp_path, truth, "philips", f"*{name}*")
+
+
+@pytest.mark.parametrize("manufacturer", ["SIEMENS", "UIH", "GE MEDICAL SYSTEMS", "Canon Medical Systems"])
+def test_all_echoes_in_one_enhanced_file_are_told_apart(tmp_path, manufacturer):
+    write_siemens_enhanced(tmp_path / "dicom" / "p1", ECHOES, PROTOCOL, together=True)
+    edit(sorted((tmp_path / "dicom" / "p1").iterdir()), Manufacturer=manufacturer)
+    assert [series.te_s for series in one(tmp_path).series] == [TE_S]
+    assert_signal(tmp_path, ECHOES, "siemens")
+
+
+def assert_signal(tmp_path: Path, truth: np.ndarray, writer: str, names: str = "*") -> None:
+    """Every echo of `sub-p1` is the truth."""
+    magnitudes = sorted((tmp_path / "bids").rglob(f"{names}part-mag_MEGRE.nii.gz"))
+    assert [is_signal(complex_echo(path, writer), path, truth[echo]) for echo, path in enumerate(magnitudes)] == (
+        [True] * len(truth)
+    )
+
+
+def test_a_slice_without_the_scale_of_the_others_is_refused(tmp_path, subject):
+    edit(of_part(subject, "P")[4:5], RescaleSlope=None, RescaleIntercept=None)
+    problem = one(tmp_path).problems[0]
+    assert problem.file == "p1, series 6 (phase)"
+    assert problem.expected == "RescaleSlope (0028,1053) in every slice of a part, or in none"
+    assert problem.found == "it in 8 of 9"
+
+
+def philips_with(folder: Path, change: Callable[[pydicom.Dataset], None]) -> None:
+    """Write a scan of Philips, and change every second slice of its magnitude."""
+    write_philips(folder, ECHOES, PROTOCOL)
+    for path in of_part(folder, "M_FFE")[::2]:
+        content = pydicom.dcmread(path)
+        change(content)
+        content.save_as(path)
+
+
+def test_a_slice_without_the_scale_slope_of_philips_is_refused(tmp_path):
+    philips_with(tmp_path / "dicom" / "p1", pydicom.Dataset.remove_private_tags)
+    assert "the scale slope of Philips (2005,100E) in every slice of a part, or in none" in str(one(tmp_path))
+
+
+@pytest.mark.parametrize(("slope", "outcome"), [(0.5, "1 series"), (1, "found several scales")])
+def test_scale_slopes_of_philips_that_differ_are_undone_or_refused(tmp_path, slope, outcome):
+    def double(content: pydicom.Dataset) -> None:
+        content.PixelData = (2 * content.pixel_array).tobytes()
+        content[0x2005, 0x100E].value, content.RescaleSlope = 2.0, slope
+
+    philips_with(tmp_path / "dicom" / "p1", double)
+    assert outcome in str(one(tmp_path))
+    if slope != 1:
+        assert_signal(tmp_path, ECHOES, "philips")
+
+
+def test_slopes_of_philips_that_differ_between_echoes_are_undone_without_scale_slopes(tmp_path):
+    write_philips(tmp_path / "dicom" / "p1", ECHOES, PROTOCOL)
+    for path in of_part(tmp_path / "dicom" / "p1", "M_FFE"):
+        content = pydicom.dcmread(path)
+        content.remove_private_tags()
+        if content.EchoNumbers == 2:
+            content.PixelData, content.RescaleSlope = (2 * content.pixel_array).tobytes(), 0.5
+        content.save_as(path)
+    assert len(one(tmp_path).series) == 1
+    assert_signal(tmp_path, ECHOES, "philips")
+
+
+def test_scales_that_differ_from_slice_to_slice_are_undone(tmp_path, subject):
+    for path in of_part(subject, "P")[::2]:
+        content = pydicom.dcmread(path)  # half of the stored values, of twice the slope
+        content.PixelData, content.RescaleSlope = (content.pixel_array // 2).tobytes(), 4
+        content.save_as(path)
+    assert len(one(tmp_path).series) == 1
+    assert_signal(tmp_path, ECHOES, "siemens")
+
+
+def test_a_series_identifier_for_each_image_is_named(tmp_path, subject):
+    for path in sorted(subject.rglob("*.dcm")):
+        edit([path], SeriesInstanceUID=pydicom.uid.generate_uid())
+    first, second = one(tmp_path).problems
+    assert (first.file, second.file) == ("p1, series 5", "p1, series 6")
+    assert first.expected.startswith("one SeriesInstanceUID (0020,000E) for all images of a series")
+    assert first.found == "9 of them, for one image each"
+
+
+def test_jpeg_ls_is_read_and_refused_for_phase_where_it_may_lose(tmp_path, subject):
+    for path in sorted(subject.rglob("*.dcm")):
+        packed = path.with_name(f"packed_{path.name}")
+        pack_as_jpeg_ls(path, packed)
+        path.unlink()
+    assert len(one(tmp_path).series) == 1
+    assert_signal(tmp_path, ECHOES, "siemens")
+    for path in sorted(subject.rglob("*.dcm")):
+        content = pydicom.dcmread(path)
+        content.file_meta.TransferSyntaxUID = JPEGLSNearLossless
+        content.save_as(path)
+    (done,) = convert(tmp_path / "dicom", tmp_path / "again")
+    assert "series 6 (phase): expected phase, real and imaginary parts without lossy" in str(done.problems[0])
 
 
 def test_images_of_single_coils_are_refused_by_that_name(tmp_path, subject):

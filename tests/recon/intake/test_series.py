@@ -142,6 +142,7 @@ BAD_FACTS = [  # a fact of all images of echo 2: the message
     ({"EchoTime": {}}, "expected EchoTime [seconds] in its sidecar, found {}"),
     ({"EchoTime": 10**400}, "expected EchoTime [seconds] in its sidecar, found 1000"),
     ({"EchoTime": 10}, "expected EchoTime in seconds, at most 0.5, found 10: milliseconds?"),
+    ({"EchoTime": 4e-6}, "expected EchoTime in seconds, at least 2e-05, found 4e-06: 1000 times too small?"),
     ({"EchoTime": 0}, "expected a positive EchoTime [seconds], found 0"),
     ({"EchoTime": -0.01}, "expected a positive EchoTime [seconds], found -0.01"),
     ({"EchoTime": 0.005}, "expected an EchoTime beyond 0.005 s, that of the echo before"),
