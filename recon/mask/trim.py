@@ -14,6 +14,7 @@ from recon.settings import defaults
 DEFAULT = defaults("unwrap_phase")
 MAGNITUDE_FLOOR = 0.3  # of the median magnitude inside the mask; below it a voxel is mostly noise
 RIM_MM = 2.5  # depth of veins on the cortex; iron-rich nuclei lie deeper
+VEIN = 2.0  # R2* of veins over that of the typical tissue, at least
 
 
 def phase_coherence(phase_rad: np.ndarray) -> np.ndarray:
@@ -73,7 +74,8 @@ def reliable_mask(
     grid : Grid
     trim_coherence : least coherence of the phase; 0 returns the mask as it is
     trim_echo : the echo that is judged, counted from 1
-    trim_r2star_hz : from which voxels on the rim are veins [1/s]; None keeps them
+    trim_r2star_hz : from which voxels on the rim are veins [1/s], or from VEIN times the typical R2* of the mask where
+        that is more, as at 7 T; None keeps them
 
     Returns
     -------
@@ -94,7 +96,8 @@ def reliable_mask(
     good &= inside
     if trim_r2star_hz is not None:
         rim = good & ~_deep(good, grid.voxel_size_mm)
-        good &= ~at_the_rim(rim & decays_fast(magnitude[box], te_s, trim_r2star_hz), good)
+        vein_hz = max(trim_r2star_hz, VEIN * typical_r2star_hz(magnitude[box], inside, te_s))
+        good &= ~at_the_rim(rim & decays_fast(magnitude[box], te_s, vein_hz), good)
     reliable = np.zeros_like(mask)
     reliable[box] = good
     voids = signal_voids(magnitude, mask, te_s, grid)
@@ -104,6 +107,14 @@ def reliable_mask(
 def decays_fast(magnitude: np.ndarray, te_s: Times, r2star_hz: float) -> np.ndarray:
     r"""Where :math:`S_n < S_1 e^{-R_2^* (TE_n - TE_1)}` for a given R2*; nowhere with a single echo."""
     return magnitude[..., -1] < magnitude[..., 0] * np.float32(np.exp(-r2star_hz * (te_s[-1] - te_s[0])))
+
+
+def typical_r2star_hz(magnitude: np.ndarray, mask: np.ndarray, te_s: Times) -> float:
+    """R2* [1/s] between the medians of the first and the last echo in a mask; 0 with a single echo or no signal."""
+    if len(te_s) < 2 or not mask.any():
+        return 0.0
+    first, last = (float(np.median(np.nan_to_num(magnitude[..., i][mask], posinf=0))) for i in (0, -1))
+    return float(np.log(first / last) / (te_s[-1] - te_s[0])) if first > 0 and last > 0 else 0.0
 
 
 def _deep(mask: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:

@@ -60,3 +60,39 @@ def test_the_mask_of_a_slab_is_taken_as_it_is():
 def test_a_collapse_at_the_usual_threshold_is_no_leak(collapsed):
     found, _ = run({0: 1450, 0.5: collapsed}, 0.2)
     assert (found.threshold, found.note) == (0.2, "")
+
+
+def with_decay(decay_ml):
+    """A mask of 3000 ml at any threshold, whose head has a decay with masks of these volumes."""
+    extract, _ = extraction({0: 3000})
+    return extract_without_leak(extract, 0.2, (10, 10, 10), lambda: extraction(decay_ml)[0])
+
+
+def test_the_decay_shows_a_brain_that_no_threshold_does():
+    found = with_decay({0: 1500, 0.5: 1400})
+    assert (found.mask.sum(), found.threshold) == (1500, 0.2)
+    assert "leaked at threshold 0.2 (3000 ml)" in found.note
+    assert "decay between first and last echo instead (1500 ml)" in found.note
+
+
+@pytest.mark.parametrize("decay_ml", [{0: 1500, 0.5: 1000}, {0: 2500}, {0: 700}])
+def test_a_decay_that_shows_no_whole_brain_is_left(decay_ml):
+    found = with_decay(decay_ml)
+    assert found.mask.sum() == 3000
+    assert "more than any brain" in found.note
+
+
+def test_a_decay_without_a_head_is_left():
+    def nothing():
+        raise ValueError("magnitude: expected a head, found specks")
+
+    extract, _ = extraction({0: 3000})
+    assert extract_without_leak(extract, 0.2, (10, 10, 10), nothing).mask.sum() == 3000
+
+
+def test_the_decay_is_not_looked_at_where_nothing_leaks():
+    def asked():
+        raise AssertionError("the decay was looked at")
+
+    extract, _ = extraction({0: 1450})
+    assert extract_without_leak(extract, 0.2, (10, 10, 10), asked).note == ""

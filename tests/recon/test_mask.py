@@ -165,6 +165,22 @@ def test_a_mask_that_does_not_leak_keeps_its_threshold(leaking_head):
     assert (threshold, note) == (0.2, "")
 
 
+def test_fluid_as_bright_as_brain_is_told_by_its_decay():
+    """A brain of 1.5 l in fluid and scalp, no bone between: one echo shows no edge, several do."""
+    grid_mm = np.stack(np.indices((54, 60, 50)), axis=-1) * 4.0 - [106, 118, 98]
+    radius = np.linalg.norm(grid_mm / [66, 80, 68], axis=-1)
+    brain, te_s = radius < 1, np.array([0.005, 0.010, 0.015, 0.020, 0.025, 0.030])
+    r2star_hz = np.select([radius < 1, radius < 1.1], [20, 4], 35)
+    echoes = 1000 * (radius < 1.25)[..., None] * np.exp(-te_s * r2star_hz[..., None])
+    echoes += np.random.default_rng(0).normal(scale=20, size=echoes.shape)
+    one = extract_brain(echoes[..., 1], Grid((4, 4, 4)), **raw(0.2))
+    several = extract_brain(echoes, Grid((4, 4, 4)), **raw(0.2))
+    assert "more than any brain" in one.note
+    assert "decay between first and last echo" in several.note
+    overlap = 2 * np.sum(several.mask & brain) / (np.sum(several.mask) + np.sum(brain))
+    assert overlap > 0.95
+
+
 def test_auto_without_fsl_is_built_in(no_fsl):
     assert find_bet() is None
     assert choose_tool("auto") == "builtin"

@@ -80,6 +80,14 @@ def test_a_vein_is_dropped_where_it_reaches_the_rim(echoes, depth_mm, kept, r2st
     assert reliable[ball(29) & ~vein].all()
 
 
+def test_a_brain_that_decays_fast_all_over_keeps_its_rim(echoes):
+    """At 7 T the whole brain decays as fast as veins at 3 T do."""
+    vein = ball(3, (0, 33, 0)) & BRAIN
+    reliable = trim(echoes, decay(np.where(vein, 140, 60)))
+    assert reliable[ball(31) & ~ball(8, (0, 33, 0))].all()
+    assert not reliable[vein & ball(32)].any()
+
+
 def test_a_vein_that_runs_inwards_from_the_rim_is_dropped_only_near_it(echoes):
     x, y, z = grid_mm()
     vein = (np.hypot(x, z) < 3) & (y > 0) & BRAIN
