@@ -17,7 +17,6 @@ The parts add up to the squared error exactly; a part may be below zero where er
 """
 
 import argparse
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +26,7 @@ import pandas as pd
 
 from benchmarks.__main__ import ARMS, ROOT, configuration
 from benchmarks.accuracy import percent
-from benchmarks.heads import ECHO_FOR_MASK, SIZES, Head, local_truth, simulate
-from recon.acquisition import Acquisition
+from benchmarks.heads import ECHO_FOR_MASK, SIZES, Head, local_truth, read_head, simulate
 from recon.background import STAGE as LOCAL_FIELD
 from recon.background import local_field
 from recon.field import field_precision
@@ -39,14 +37,6 @@ from recon.pipeline import reconstruct
 from recon.registry import taken
 
 PARTS = ("support", "slow field", "noise", "streaks")
-
-
-def read_head(folder: Path) -> Head:
-    """A head that `python -m benchmarks.generators` wrote: arrays, and the facts of the acquisition."""
-    facts = json.loads((folder / "facts.json").read_text())
-    names = ("te_s", "b0_dir", "voxel_size_mm")
-    scan = Acquisition(b0_tesla=facts["b0_tesla"], **{name: tuple(facts[name]) for name in names})
-    return Head(folder=folder, acquisition=scan, affine=())
 
 
 def squared(chi_ppm: np.ndarray, truth_ppm: np.ndarray, mask: np.ndarray) -> float:

@@ -20,10 +20,9 @@ import yaml
 from benchmarks.choose import leave_one_out, mean_ranks
 from benchmarks.generators import HEADS, simulate, write
 from benchmarks.generators.parts import DataMissing
-from benchmarks.heads import ECHO_FOR_MASK, Head
+from benchmarks.heads import ECHO_FOR_MASK, Head, read_head
 from benchmarks.picture import head_picture
 from benchmarks.scores import Scores, chi_scores, map_scores
-from recon.acquisition import Acquisition
 from recon.background import STAGE as LOCAL_FIELD
 from recon.background import local_field
 from recon.field import field_precision
@@ -62,15 +61,6 @@ def varied(changes: Sequence[str]) -> dict:
             raise ValueError(f"--variant: expected SECTION.KEY=VALUE of config/config.yaml, found {change}")
         config = config | {section: config[section] | {key: yaml.safe_load(value)}}
     return config
-
-
-def read_head(folder: Path) -> Head:
-    """A head that `benchmarks.generators` wrote."""
-    facts = read_json(folder / "facts.json")
-    acquisition = Acquisition(**{key: facts[key] if key == "b0_tesla" else tuple(facts[key])
-                                 for key in ("te_s", "b0_tesla", "b0_dir", "voxel_size_mm")})  # fmt: skip
-    affine = np.diag([*acquisition.voxel_size_mm, 1.0])
-    return Head(folder=folder, acquisition=acquisition, affine=tuple(map(tuple, affine.tolist())))
 
 
 def noisy_local(head: Head) -> np.ndarray:

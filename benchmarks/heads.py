@@ -8,6 +8,7 @@ import numpy as np
 
 from recon.acquisition import Acquisition
 from recon.field import field_precision
+from recon.files.io import read_json
 from recon.mask import extract_brain, reliable_mask
 from recon.maths.boxes import bounding_box, padded_shape
 from recon.maths.spectrum import PAD_MM
@@ -59,6 +60,15 @@ class Head:
         """The brain's box with room for its dipole fields, in lengths that transform fast."""
         box = tuple(s.stop - s.start for s in bounding_box(self["brain"]))
         return padded_shape(box, self.acquisition.voxel_size_mm, PAD_MM)
+
+
+def read_head(folder: Path) -> Head:
+    """A head that `benchmarks.generators` wrote."""
+    facts = read_json(folder / "facts.json")
+    acquisition = Acquisition(**{key: facts[key] if key == "b0_tesla" else tuple(facts[key])
+                                 for key in ("te_s", "b0_tesla", "b0_dir", "voxel_size_mm")})  # fmt: skip
+    affine = np.diag([*acquisition.voxel_size_mm, 1.0])
+    return Head(folder=folder, acquisition=acquisition, affine=tuple(map(tuple, affine.tolist())))
 
 
 def on_matrix(head: Anatomy, matrix: tuple[int, int, int]) -> Anatomy:
