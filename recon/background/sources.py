@@ -60,7 +60,7 @@ def background_remainder(
     spread_ppm = depth if sources_inside else np.zeros_like(depth)
     outer_ppm, _ = _sources(blocks.mean(field_ppm[box]), blocks.measured, spread_ppm, blocks.grid, workers)
     background_ppm = np.zeros(mask.shape, np.float32)
-    background_ppm[box] = np.where(mask[box], expand(outer_ppm, blocks.factor, mask[box].shape), 0)
+    background_ppm[box] = np.where(mask[box], expand(outer_ppm, blocks.factor, mask[box].shape, centred=True), 0)
     return background_ppm
 
 
@@ -97,7 +97,7 @@ def factors_of_field(
 
 @dataclass(frozen=True, kw_only=True)
 class Coarse:
-    """A nearly isotropic grid of blocks of the mask's voxels.
+    """A nearly isotropic grid of blocks of the mask's voxels, centred, so that a turned head has the same.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class Coarse:
         voxel_size_mm = np.asarray(grid.voxel_size_mm)
         most = np.maximum((LARGEST_BLOCK_MM / voxel_size_mm + 1e-3).astype(int), 1)
         factor = np.minimum(coarser(voxel_size_mm), most)
-        count = block_sum(inside.astype(np.float32), factor)
+        count = block_sum(inside.astype(np.float32), factor, centred=True)
         blocks = Grid(voxel_size_mm * factor, grid.b0_dir)
         return cls(inside=inside, factor=factor, grid=blocks, count=count)
 
@@ -129,7 +129,8 @@ class Coarse:
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Mean over the voxels of the mask in each block."""
-        return block_sum(np.where(self.inside, values, 0).astype(np.float32), self.factor) / np.maximum(self.count, 1)
+        sums = block_sum(np.where(self.inside, values, 0).astype(np.float32), self.factor, centred=True)
+        return sums / np.maximum(self.count, 1)
 
 
 def _sources(

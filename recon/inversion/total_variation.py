@@ -55,26 +55,27 @@ class Splitting:
         """Set the precision of the data, from which they pull on z."""
         self.pull = weight**2 / (weight**2 + np.float32(RHO))
 
-    def price_edges(self, chi: np.ndarray) -> None:
+    def price_edges(self, chi: np.ndarray, tissue: np.ndarray | None = None) -> None:
         r"""Let the edges that a map already shows cost less: :math:`p = 1 / (1 + |\nabla\chi| / \epsilon)`.
 
         This majorises :math:`\epsilon \ln(1 + |\nabla\chi| / \epsilon)`, which grows ever slower, so that a true edge
-        keeps its height where the plain sum takes a part of it.
+        keeps its height where the plain sum takes a part of it. How steep an edge is, the whole map tells: with the
+        susceptibility of `tissue`, which chi lacks, so that noise does not pass for edges where no others are left.
         """
-        steepness = np.zeros_like(chi)
-        for start in range(0, len(chi), SLAB):
-            planes = slice(start, min(start + SLAB, len(chi)))
-            square = self._inner_gradient(chi, planes) ** 2
-            for axis, g in enumerate(square):  # the edges ahead and behind, so that a turned head has the same prices
-                steepness[planes] += g / 2
-                behind = np.moveaxis(steepness[planes.start + (axis == 0) :], axis, 0)
-                behind = behind if axis == 0 else np.moveaxis(steepness[planes], axis, 0)[1:]
-                ahead = np.moveaxis(g, axis, 0)
-                ahead = ahead if axis == 0 else ahead[:-1]
-                behind[: len(ahead)] += ahead[: len(behind)] / 2
-        np.sqrt(steepness, out=steepness)
-        epsilon = max(np.percentile(steepness[self.model.inside], STEEP), np.finfo(np.float32).tiny)
+        steepness = self._steepness(chi)
+        whole = steepness if tissue is None else self._steepness(chi + tissue)
+        epsilon = max(np.percentile(whole[self.model.inside], STEEP), np.finfo(np.float32).tiny)
         np.maximum(1 / (1 + steepness / np.float32(epsilon)), LEAST_PRICE, out=self.price)
+
+    def _steepness(self, chi: np.ndarray) -> np.ndarray:
+        """Size of the gradient, from the differences on both sides of a voxel, so that a turned head has the same."""
+        square = np.zeros_like(chi)
+        for axis, step in enumerate(self.model.spacing):
+            v, m, total = (np.moveaxis(a, axis, 0) for a in (chi, self.model.inside, square))
+            half = np.where(m[1:] & m[:-1], (np.diff(v, axis=0) / np.float32(step)) ** 2 / 2, 0)
+            total[1:] += half
+            total[:-1] += half
+        return np.sqrt(square, out=square)
 
     def update(self, chi: np.ndarray, field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         r"""From :math:`\chi` and :math:`D\chi` to the right-hand sides of the next :math:`\chi`.
@@ -92,12 +93,6 @@ class Splitting:
             source[planes] = self._split_source(chi, planes) + self._divergence(planes)
             surplus[planes] = self._split_field(field, planes)
         return source, surplus
-
-    def _inner_gradient(self, chi: np.ndarray, planes: slice) -> np.ndarray:
-        """Differences at some planes, zero where one of the two voxels lies outside the mask."""
-        n, ahead = planes.stop - planes.start, slice(planes.start, planes.stop + 1)
-        gradient = differences(chi[ahead], self.model.spacing)[:, :n]
-        return gradient * inner_differences(self.model.inside[ahead])[:, :n]
 
     def _split_gradient(self, chi: np.ndarray, planes: slice) -> None:
         """y + s = relaxed gradient + s; s is its projection onto the ball of radius lambda p / mu = p / MU."""
@@ -146,6 +141,7 @@ def admm(
     passes: Sequence[int],
     tolerance: float,
     outside: float,
+    tissue: np.ndarray | None = None,
 ) -> np.ndarray:
     r"""Minimise by alternating directions, in passes between which edges are priced anew.
 
@@ -154,7 +150,8 @@ def admm(
 
     .. math:: X \leftarrow \frac{\rho D (D X + F r) + \mu F g}{\rho D^2 + \mu (|\nabla|^2 + 1)}
 
-    with g and r of :class:`Splitting`: two transforms each way an iteration.
+    with g and r of :class:`Splitting`: two transforms each way an iteration. `tissue` [ppm] is what the field no
+    longer holds.
 
     Returns
     -------
@@ -167,7 +164,7 @@ def admm(
     X = np.zeros(D.shape, np.complex64)
     for number, steps in enumerate(passes):
         if number:
-            splitting.price_edges(chi)
+            splitting.price_edges(chi, tissue)
             splitting.weigh(believed(weight, field_ppm - field))
         for _ in range(steps):
             source, surplus = splitting.update(chi, field)
@@ -319,7 +316,7 @@ def _invert(
     regularisation = solver.weight * field_error(field_ppm, weight, known, steps)
     noise_ppm = field_noise(field_ppm, known, steps=steps)
 
-    def solve(field: np.ndarray, passes: Sequence[int]) -> np.ndarray:
+    def solve(field: np.ndarray, passes: Sequence[int], tissue: np.ndarray | None = None) -> np.ndarray:
         return admm(
             field,
             weight,
@@ -328,6 +325,7 @@ def _invert(
             passes=passes,
             tolerance=solver.tolerance,
             outside=solver.outside,
+            tissue=tissue,
         )
 
     tissue = None
@@ -336,7 +334,8 @@ def _invert(
         tissue = tissue_spectrum(field_ppm, first_ppm, contrasts, model)
     if tissue is not None:
         field_ppm = (field_ppm - model.transform.inverse(tissue * model.D)) * known
-    X = solve(field_ppm, [len(steps) for steps in np.array_split(range(solver.iterations), PASSES)])
+    passes = [len(steps) for steps in np.array_split(range(solver.iterations), PASSES)]
+    X = solve(field_ppm, passes, None if tissue is None else model.transform.inverse(tissue.copy()))
     residual = (field_ppm - model.transform.inverse(X * model.D)) * known
     X += unexplained(residual, noise_ppm, model)
     return model.transform.inverse(X if tissue is None else X + tissue)

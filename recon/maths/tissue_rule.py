@@ -56,7 +56,7 @@ class Evidence(NamedTuple):
 
     Parameters
     ----------
-    scale : of the rule, in 0..1, at which fewest edges are left
+    scale : of the rule, 0 or more, at which fewest edges are left; beyond 1 where it was read from a map too flat
     trust : 0 where the rule does no better than chance from part to part of the brain, towards 1 where it does
     """
 
@@ -109,7 +109,7 @@ def evidence(chi_ppm: np.ndarray, tissue_ppm: np.ndarray, mask: np.ndarray, voxe
     edges = np.bincount(block, before)
     asked = (count >= FULL * count.max()) & (edges > 0)
     gain = 1 - np.bincount(block, after)[asked] / edges[asked]
-    return Evidence(min(max(scale, 0.0), 1.0), _trust(gain))
+    return Evidence(max(scale, 0.0), _trust(gain))
 
 
 def _trust(gain: np.ndarray) -> float:

@@ -1,0 +1,34 @@
+"""Sums over blocks of voxels and the way back."""
+
+import numpy as np
+import pytest
+
+from recon.maths.blocks import block_sum, expand
+
+SHAPE = (11, 12, 13)
+SIZES = pytest.mark.parametrize("size", [(2, 2, 2), (3, 1, 2), (4, 5, 3), (20, 6, 13)])
+
+
+def volume():
+    return np.random.default_rng(0).standard_normal(SHAPE)
+
+
+@SIZES
+def test_centred_blocks_of_a_turned_volume_are_the_blocks_turned(size):
+    turned = np.flip(block_sum(np.flip(volume()), size, centred=True))
+    np.testing.assert_allclose(turned, block_sum(volume(), size, centred=True), rtol=1e-12)
+
+
+@SIZES
+@pytest.mark.parametrize("centred", [False, True])
+def test_every_voxel_counts_once(size, centred):
+    assert block_sum(volume(), size, centred=centred).sum() == pytest.approx(volume().sum())
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_a_slope_survives_blocks_and_the_way_back(centred):
+    size, slope = (2, 5, 3), np.add.outer(np.arange(SHAPE[0]), np.add.outer(2.0 * np.arange(12), -np.arange(13)))
+    count = block_sum(np.ones(SHAPE), size, centred=centred)
+    back = expand(block_sum(slope, size, centred=centred) / count, size, SHAPE, centred=centred)
+    inner = (slice(3, -3), slice(5, -5), slice(4, -4))  # blocks cut short have their centre elsewhere
+    np.testing.assert_allclose(back[inner], slope[inner], atol=1e-4)
