@@ -27,8 +27,9 @@ def test_every_voxel_counts_once(size, centred):
 
 @pytest.mark.parametrize("centred", [False, True])
 def test_a_slope_survives_blocks_and_the_way_back(centred):
-    size, slope = (2, 5, 3), np.add.outer(np.arange(SHAPE[0]), np.add.outer(2.0 * np.arange(12), -np.arange(13)))
-    count = block_sum(np.ones(SHAPE), size, centred=centred)
-    back = expand(block_sum(slope, size, centred=centred) / count, size, SHAPE, centred=centred)
-    inner = (slice(3, -3), slice(5, -5), slice(4, -4))  # blocks cut short have their centre elsewhere
-    np.testing.assert_allclose(back[inner], slope[inner], atol=1e-4)
+    shape, size = (31, 26, 16), (4, 3, 2)
+    slope = np.add.outer(np.arange(31), np.add.outer(2.0 * np.arange(26), -np.arange(16)))
+    mean = block_sum(slope, size, centred=centred) / block_sum(np.ones(shape), size, centred=centred)
+    back = expand(mean, size, shape, centred=centred)
+    whole = (slice(6, -6), slice(5, -5), slice(3, -3))  # a block that is cut short has its centre elsewhere
+    np.testing.assert_allclose(back[whole], slope[whole], atol=1e-4)
