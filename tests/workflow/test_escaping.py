@@ -168,7 +168,7 @@ def test_the_page_of_a_scan_escapes(about):
         "pictures": [picture],
         "stats": pd.read_csv(next(about.results.glob("derivatives/qnet/sub-01/anat/*_stats.tsv")), sep="\t"),
         "facts": {"Brain volume": 1200.0}, "notes": ("Two echoes",),
-        "inputs": {"Phase units": "Siemens"}, "sidecars": sidecars,
+        "inputs": {"Phase units": "Siemens"}, "sidecars": sidecars, "zero": "Zero is the mean",
     }  # fmt: skip
     assert_tame(filled("subject.html.j2", **poisoned(content)), least=20)
 

@@ -55,7 +55,7 @@ def check_reference(n_echoes: int, reference: str, nuclei: str, where: str) -> N
     if reference == CSF and n_echoes == 1:
         expected = "two echoes or more for combine_echoes.reference csf, which R2* shows (whole_brain needs one)"
         raise IntakeError([Problem(where, expected, "1")])
-    if reference in region_names() and reference != CSF and nuclei == "none":
+    if nuclei == "none" and reference != CSF and reference in region_names():
         raise ValueError(
             f"config combine_echoes.reference: expected whole_brain, csf or none where nothing is located, found "
             f"{reference} with locate_nuclei.method none; --config locate_nuclei='{{method: template}}' locates it"
