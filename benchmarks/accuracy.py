@@ -37,6 +37,11 @@ def referenced(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(mask, values - values[mask].mean(dtype=np.float64), 0)
 
 
+def whole_nrmse_percent(values: np.ndarray, truth: np.ndarray, kept: np.ndarray, whole: np.ndarray) -> float:
+    """Error within `whole`, where what was not kept counts as zero: a method gains nothing by giving voxels up."""
+    return nrmse_percent(referenced(values, kept), referenced(truth, whole), whole)
+
+
 def mask_scores(mask: np.ndarray, brain: np.ndarray) -> Scores:
     """Overlap with the true brain, and volume over its volume."""
     both, found, true = (float(np.count_nonzero(m)) for m in (mask & brain, mask, brain))
@@ -67,10 +72,11 @@ def field_scores(head: Head, field_ppm: np.ndarray, mask: np.ndarray) -> Scores:
 
 
 def local_scores(truth_ppm: np.ndarray, given: np.ndarray, local_ppm: np.ndarray, kept: np.ndarray) -> Scores:
-    """Local field within what the method kept of the mask that it was given."""
+    """Local field within what the method kept of the mask that it was given, and within all of that mask."""
     estimate, truth = referenced(local_ppm, kept), referenced(truth_ppm, kept)
     return {
         "nrmse_percent": nrmse_percent(estimate, truth, kept),
+        "whole_nrmse_percent": whole_nrmse_percent(local_ppm, truth_ppm, kept, given),
         "xsim": xsim(estimate, truth, kept),
         "kept_percent": percent(kept, given),
     }
@@ -99,9 +105,10 @@ def r2star_scores(head: Head, r2star_hz: np.ndarray, mask: np.ndarray) -> Scores
 
 
 def map_scores(head: Head, maps: Maps) -> Scores:
-    """What a chain delivers, within its own final mask."""
+    """What a chain delivers, within its own final mask, and within the whole brain."""
     brain = head["brain"]
     return chi_scores(head, maps.chi_ppm, maps.mask) | {
+        "whole_nrmse_percent": whole_nrmse_percent(maps.chi_ppm, head["chi_ppm"], maps.mask & brain, brain),
         "kept_percent": percent(maps.mask, brain),
         "outside_brain_percent": percent(~brain, maps.mask),
     }
