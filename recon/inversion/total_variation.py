@@ -12,6 +12,7 @@ from recon.inversion.prior import tissue_spectrum
 from recon.maths.boxes import bounding_box
 from recon.maths.contrast import tissue_contrasts
 from recon.maths.differences import differences, differences_adjoint, inner_differences
+from recon.maths.strong_sources import strong_sources
 from recon.needs import NEEDS, PRIORS
 from recon.registry import Method, look_up
 from recon.settings import defaults
@@ -50,6 +51,11 @@ class Splitting:
         self.z, self.z_dual, self.v_dual = (np.zeros(shape, np.float32) for _ in range(3))
         self.y, self.y_dual = (np.zeros((3, *shape), np.float32) for _ in range(2))
         self.price = np.ones(shape, np.float32)
+
+    def start(self, chi: np.ndarray, field: np.ndarray) -> None:
+        """Begin at a map and its field in place of zero."""
+        self.z[...] = field * self.model.inside
+        self.y[...] = differences(chi, self.model.spacing)
 
     def weigh(self, weight: np.ndarray) -> None:
         """Set the precision of the data, from which they pull on z."""
@@ -141,6 +147,7 @@ def admm(
     passes: Sequence[int],
     tolerance: float,
     outside: float,
+    start: np.ndarray | None = None,
     tissue: np.ndarray | None = None,
 ) -> np.ndarray:
     r"""Minimise by alternating directions, in passes between which edges are priced anew.
@@ -150,8 +157,8 @@ def admm(
 
     .. math:: X \leftarrow \frac{\rho D (D X + F r) + \mu F g}{\rho D^2 + \mu (|\nabla|^2 + 1)}
 
-    with g and r of :class:`Splitting`: two transforms each way an iteration. `tissue` [ppm] is what the field no
-    longer holds.
+    with g and r of :class:`Splitting`: two transforms each way an iteration. The first begin at the map `start` [ppm],
+    zero where there is none; `tissue` [ppm] is what the field no longer holds.
 
     Returns
     -------
@@ -162,6 +169,10 @@ def admm(
     splitting = Splitting(field_ppm, weight, model, mu=mu, outside=outside)
     chi, field = np.zeros_like(field_ppm), np.zeros_like(field_ppm)
     X = np.zeros(D.shape, np.complex64)
+    if start is not None:
+        X += transform.forward(start)
+        chi, field = start, transform.inverse(D * X)
+        splitting.start(chi, field)
     for number, steps in enumerate(passes):
         if number:
             splitting.price_edges(chi, tissue)
@@ -250,9 +261,10 @@ def tv(
 
     The field is fitted inside the mask only. lambda is `tv_weight` times the error of the field, which is measured,
     not assumed: noise-free fields are hardly smoothed. The logarithm, solved as total variation whose edges are priced
-    anew between passes, does not lower tall edges; :func:`believed` keeps voxels that hold more than the field of
-    dipoles from making streaks. Sources of background that was left in the field may lie in
-    a margin around the mask, at a penalty of `tv_outside`. With `tv_prior: tissue`, edges that follow the contrasts of
+    anew between passes, does not lower tall edges. The first pass begins at sources far stronger than tissue
+    (:mod:`recon.maths.strong_sources`), which the steps would not reach; :func:`believed` keeps voxels that hold more
+    than the field of dipoles from making streaks. Sources of background that was left in the field may lie in a margin
+    around the mask, at a penalty of `tv_outside`. With `tv_prior: tissue`, edges that follow the contrasts of
     `magnitude` by one rule for the whole brain cost nothing, as far as the field confirms that rule: t is that of
     :func:`recon.inversion.prior.tissue_spectrum`; else t = 0. Then :func:`unexplained` returns the texture to the map.
 
@@ -315,6 +327,7 @@ def _invert(
     steps = independent_steps(field_ppm, known)
     regularisation = solver.weight * field_error(field_ppm, weight, known, steps)
     noise_ppm = field_noise(field_ppm, known, steps=steps)
+    strong_ppm = strong_sources(field_ppm, known, model.D, model.transform, model.voxel_mm3)
 
     def solve(field: np.ndarray, passes: Sequence[int], tissue: np.ndarray | None = None) -> np.ndarray:
         return admm(
@@ -325,6 +338,7 @@ def _invert(
             passes=passes,
             tolerance=solver.tolerance,
             outside=solver.outside,
+            start=strong_ppm,
             tissue=tissue,
         )
 
