@@ -242,6 +242,8 @@ def _refine(
     Outside the cone nothing ever changes, so that only the lines along x that meet it are transformed again, and only
     the planes across x that hold structures are read again.
     """
+    if not iterations:
+        return chi_ppm
     outside = transform.forward(chi_ppm)
     outside *= ~cone
     lines, holding = cone.any(0), M.any((1, 2))
