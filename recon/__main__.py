@@ -124,8 +124,9 @@ def run_field_mapping(source: Folder, out: Path, config: dict) -> None:
 
 
 def run_bfr(source: Folder, out: Path, config: dict) -> None:
-    field = source.volume("totalfield")
-    magnitude = source.echoes("magnitude").data if source.has("magnitude") else None
+    field, magnitude = source.volume("totalfield"), None
+    if "magnitude" in LOCAL_FIELD.needs(config["local_field"]) and source.has("magnitude"):
+        magnitude = source.echoes("magnitude").data
     chosen = LOCAL_FIELD.chosen(config["local_field"])
     local_ppm, eroded = local_field(
         field.data, source.mask(field), source.acquisition().grid, magnitude=magnitude, workers=CORES, **chosen
@@ -137,7 +138,7 @@ def run_bfr(source: Folder, out: Path, config: dict) -> None:
 def run_dipole(source: Folder, out: Path, config: dict) -> None:
     field, acquisition = source.volume("localfield"), source.acquisition()
     mask, precision, magnitude = source.mask(field), None, None
-    if source.has("magnitude"):
+    if DIPOLE_INVERSION.needs(config["dipole_inversion"]) & {"precision", "magnitude"} and source.has("magnitude"):
         magnitude = source.echoes("magnitude").data
         precision = field_precision(magnitude, mask, acquisition.te_s)
     chosen = DIPOLE_INVERSION.chosen(config["dipole_inversion"])

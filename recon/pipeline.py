@@ -15,6 +15,7 @@ from recon.field.stage import field_mapping, field_precision
 from recon.inversion.stage import STAGE as DIPOLE_INVERSION
 from recon.inversion.stage import dipole_inversion
 from recon.mask.trim import reliable_mask
+from recon.maths.boxes import bounding_box
 from recon.maths.finite import silent_where_bad
 from recon.regions.fluid import ventricular_fluid
 from recon.regions.reference import CSF, checked
@@ -80,13 +81,46 @@ def reconstruct(
         reference_voxels(mask, region, reference)  # refused before anything is computed
     elif len(acquisition.te_s) < 2:
         raise ValueError("combine_echoes.reference: csf: expected two echoes or more, whose R2* shows it, found one")
-    chosen = {section: stage.chosen(config[section]) for section, stage in STAGES.items()}
     magnitude, phase_rad = silent_where_bad(magnitude, phase_rad)
-    te_s, grid = np.asarray(acquisition.te_s), acquisition.grid
-
     r2star_hz = None
-    if len(te_s) > 1:
-        r2star_hz = r2star_map(magnitude, mask, te_s, workers=workers, **chosen["r2star_map"])
+    if len(acquisition.te_s) > 1:  # noise may have to be read from the air around the head
+        r2star_hz = r2star_map(
+            magnitude, mask, acquisition.te_s, workers=workers, **STAGES["r2star_map"].chosen(config["r2star_map"])
+        )
+    chi_ppm, known = np.zeros(mask.shape, np.float32), np.zeros(mask.shape, bool)
+    box = _around_brain(mask)
+    chi_ppm[box], known[box] = _susceptibility(
+        phase_rad[box],
+        magnitude[box],
+        mask[box],
+        acquisition,
+        config,
+        r2star_hz=None if r2star_hz is None else r2star_hz[box],
+        region=None if region is None else region[box],
+        workers=workers,
+    )
+    return Maps(chi_ppm=chi_ppm, r2star_hz=r2star_hz, mask=known)
+
+
+def _around_brain(mask: np.ndarray) -> tuple[slice, ...]:
+    """Box of the mask and one voxel beyond it, so that its surface is seen as such; the rest says nothing of χ."""
+    return tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in bounding_box(mask))
+
+
+def _susceptibility(
+    phase_rad: np.ndarray,
+    magnitude: np.ndarray,
+    mask: np.ndarray,
+    acquisition: Acquisition,
+    config: Mapping[str, Any],
+    *,
+    r2star_hz: np.ndarray | None,
+    region: np.ndarray | None,
+    workers: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Referenced susceptibility [ppm] and where it is known; arrays as in :func:`reconstruct`, R2* in [1/s]."""
+    reference, te_s, grid = config["combine_echoes"]["reference"], np.asarray(acquisition.te_s), acquisition.grid
+    chosen = {section: stage.chosen(config[section]) for section, stage in STAGES.items()}
     trimming = taken(reliable_mask, config["unwrap_phase"])
     reliable = reliable_mask(phase_rad, magnitude, mask, te_s, grid, **trimming)
     phase_rad, singular = straightened(phase_rad, magnitude, reliable, te_s, grid.voxel_size_mm)
@@ -95,17 +129,18 @@ def reconstruct(
     )
     weighing = silenced(magnitude, singular)
     field_ppm = field_mapping(unwrapped_rad, weighing, reliable, acquisition, **chosen["field_mapping"])
-    del unwrapped_rad
+    del phase_rad, unwrapped_rad
     local_ppm, eroded = local_field(
         field_ppm, reliable, grid, magnitude=magnitude, workers=workers, **chosen["local_field"]
     )
     del field_ppm
+    weighed = "precision" in DIPOLE_INVERSION.needs(config["dipole_inversion"])
     chi_ppm = dipole_inversion(
         local_ppm,
         eroded,
         grid,
         r2star_hz=r2star_hz,
-        precision=field_precision(weighing, reliable, te_s),
+        precision=field_precision(weighing, reliable, te_s) if weighed else None,
         magnitude=magnitude,
         workers=workers,
         **chosen["dipole_inversion"],
@@ -114,8 +149,4 @@ def reconstruct(
         last_echo = magnitude[..., int(np.argmax(te_s))]
         region = ventricular_fluid(r2star_hz, last_echo, mask, eroded, grid.voxel_size_mm, acquisition.b0_tesla)
         region = checked(region, eroded, reference, grid.voxel_size_mm)
-    return Maps(
-        chi_ppm=combine_echoes(chi_ppm, magnitude, eroded, te_s, region, **config["combine_echoes"]),
-        r2star_hz=r2star_hz,
-        mask=eroded,
-    )
+    return combine_echoes(chi_ppm, magnitude, eroded, te_s, region, **config["combine_echoes"]), eroded

@@ -237,15 +237,26 @@ def _divide(
 def _refine(
     chi_ppm: np.ndarray, M: np.ndarray, cone: np.ndarray, iterations: int, transform: BoxTransform
 ) -> np.ndarray:
-    """Replace the cone by the structures' own spectrum, `iterations` times."""
+    """Replace the cone by the structures' own spectrum, `iterations` times.
+
+    Outside the cone nothing ever changes, so that only the lines along x that meet it are transformed again, and only
+    the planes across x that hold structures are read again.
+    """
+    if not iterations:
+        return chi_ppm
     outside = transform.forward(chi_ppm)
-    outside *= ~cone  # never changes
+    outside *= ~cone
+    lines, holding = cone.any(0), M.any((1, 2))
+    cone, outside_lines = cone[:, lines], outside[:, lines]
+    planes = transform.from_across(outside)
+    M, structures_ppm = M[holding], chi_ppm[holding]
+    X = np.zeros((len(planes), np.count_nonzero(lines)), np.complex64)
     for _ in range(iterations):
-        X = transform.forward(M * chi_ppm)
-        X *= cone
-        X += outside
-        chi_ppm = transform.inverse(X)
-    return chi_ppm
+        X[holding] = transform.planes(M * structures_ppm)[:, lines]
+        replaced = np.where(cone, transform.across(X), outside_lines)
+        planes[:, lines] = transform.from_across(replaced)
+        structures_ppm = transform.from_planes(planes[holding])
+    return transform.from_planes(planes)
 
 
 DIVISION = """The field was inverted by truncated k-space division, threshold {{ threshold | n }}, values inside the

@@ -41,12 +41,15 @@ def signal_voids(magnitude: np.ndarray, mask: np.ndarray, te_s: Times, grid: Gri
         return voids
     box = bounding_box(mask)
     inside = mask[box]
-    dark = _dark(magnitude[box], inside, te_s)
+    labels, parts = ndimage.label(_dark(magnitude[box], inside, te_s))
+    least = LEAST_ML / volume_ml(np.ones(1, bool), grid.voxel_size_mm)
+    if not (np.bincount(labels.ravel())[1:] >= least).any():
+        return voids
     deep = np.pad(inside, 1)
     deep = ndimage.distance_transform_edt(deep, sampling=grid.voxel_size_mm)[1:-1, 1:-1, 1:-1] > DEPTH_MM
-    labels, parts = ndimage.label(dark)
-    in_depth = np.bincount(labels[dark & deep], minlength=parts + 1)
-    large = (in_depth >= LEAST_ML / volume_ml(np.ones(1, bool), grid.voxel_size_mm))[labels] & dark
+    in_depth = np.bincount(labels[deep], minlength=parts + 1)
+    in_depth[0] = 0  # what is not dark
+    large = (in_depth >= least)[labels]
     voids[box] = _closed(large) & inside if large.any() else large
     return voids
 

@@ -38,14 +38,27 @@ class BoxTransform:
 
     def forward(self, volume: np.ndarray) -> np.ndarray:
         """(box) float32 → spectrum of the zero-filled volume in the layout of `scipy.fft.rfftn`."""
-        nx, ny, nz = self.grid
-        spectrum = fft.rfft(volume, nz, axis=2, workers=self.workers)
-        spectrum = fft.fft(spectrum, ny, axis=1, overwrite_x=True, workers=self.workers)
-        return fft.fft(spectrum, nx, axis=0, overwrite_x=True, workers=self.workers)
+        return self.across(self.planes(volume))
 
     def inverse(self, spectrum: np.ndarray) -> np.ndarray:
         """Spectrum, which is overwritten → (box) float32."""
-        bx, by, bz = self.box
-        spectrum = fft.ifft(spectrum, axis=0, overwrite_x=True, workers=self.workers)[:bx]
-        spectrum = fft.ifft(spectrum, axis=1, overwrite_x=True, workers=self.workers)[:, :by]
-        return fft.irfft(spectrum, self.grid[2], axis=2, workers=self.workers)[..., :bz]
+        return self.from_planes(self.from_across(spectrum))
+
+    def planes(self, volume: np.ndarray) -> np.ndarray:
+        """(box) float32 → spectrum of every plane (y, z) of the box."""
+        _, ny, nz = self.grid
+        spectrum = fft.rfft(volume, nz, axis=2, workers=self.workers)
+        return fft.fft(spectrum, ny, axis=1, overwrite_x=True, workers=self.workers)
+
+    def across(self, planes: np.ndarray) -> np.ndarray:
+        """Spectrum along x of what has that of every plane; of all its lines, or of some."""
+        return fft.fft(planes, self.grid[0], axis=0, workers=self.workers)
+
+    def from_across(self, spectrum: np.ndarray) -> np.ndarray:
+        """The way back from :meth:`across`; overwrites."""
+        return fft.ifft(spectrum, axis=0, overwrite_x=True, workers=self.workers)[: self.box[0]]
+
+    def from_planes(self, planes: np.ndarray) -> np.ndarray:
+        """The way back from :meth:`planes`; overwrites."""
+        planes = fft.ifft(planes, axis=1, overwrite_x=True, workers=self.workers)[:, : self.box[1]]
+        return fft.irfft(planes, self.grid[2], axis=2, workers=self.workers)[..., : self.box[2]]

@@ -151,5 +151,5 @@ def common_offset(
     rise = unwrap_volume(second - first, mask, magnitude=signal, cost_of=weighted_cost)
     angle = first - rise * np.float32(te_s[0] / (te_s[1] - te_s[0]))
     sigma = SIGMA_MM / np.asarray(voxel_size_mm)
-    sine, cosine = (ndimage.gaussian_filter(weight * part(angle), sigma) for part in (np.sin, np.cos))
+    sine, cosine = (ndimage.gaussian_filter(weight * part(angle), sigma, mode="constant") for part in (np.sin, np.cos))
     return np.where(mask, np.arctan2(sine, cosine), 0)
