@@ -14,8 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -87,20 +86,18 @@ def differing(one: Path, other: Path) -> list[str]:
 def compared(runs: dict[str, list[pd.DataFrame]]) -> pd.DataFrame:
     """Medians over the runs of both builds, and what is left of CPU seconds, wall seconds and peak memory."""
     before, after = (pd.concat(runs[build]).groupby(level=0, sort=False).median() for build in BUILDS)
-    table = before.join(after, how="outer", lsuffix="_before", rsuffix="_after", sort=False)
+    table = before.add_suffix("_before").join(after.add_suffix("_after"), how="outer")
     for quantity in before.columns:
         table[f"{quantity}_ratio"] = table[f"{quantity}_after"] / table[f"{quantity}_before"]
     return table
 
 
-@contextmanager
-def checkout(commit: str, folder: Path) -> Iterator[Path]:
-    """The files of a commit in a folder, which is removed again."""
-    subprocess.run(["git", "worktree", "add", "--quiet", "--detach", folder, commit], cwd=ROOT, check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["git", "worktree", "remove", "--force", folder], cwd=ROOT, check=True)
+def checkout(commit: str, folder: Path) -> Path:
+    """The files of a commit in a new folder, apart from git's own records."""
+    folder.mkdir()
+    packed = subprocess.run(["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    subprocess.run(["tar", "--extract", "--directory", folder], input=packed, check=True)
+    return folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,7 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     chosen = parser.parse_args(arguments)
     runs: dict[str, list[pd.DataFrame]] = {build: [] for build in BUILDS}
-    with tempfile.TemporaryDirectory() as scratch, checkout(chosen.against, Path(scratch) / "code") as old:
+    with tempfile.TemporaryDirectory() as scratch:
+        old = checkout(chosen.against, Path(scratch) / "code")
         bids = Path(scratch) / "bids"
         write_scan(bids, SCANS[chosen.size])
         for repeat in range(chosen.repeats):
