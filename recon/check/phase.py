@@ -6,6 +6,7 @@ import numpy as np
 
 from recon.check.quality import Quality
 from recon.grid import Times, Vector
+from recon.maths.boxes import bounding_box
 from recon.maths.neighbours import edge_ends
 from recon.maths.wrap import wrap
 from recon.unwrap.straighten import LEAST_RAD, beyond_bipolar
@@ -61,14 +62,20 @@ def neighbour_jumps(unwrapped_rad: np.ndarray, mask: np.ndarray, te_s: Times) ->
     jumps : Jumps
     """
     te_s = np.asarray(te_s, dtype=np.float32)
+    box = bounding_box(mask)
+    mask, unwrapped_rad = mask[box], unwrapped_rad[box]
     jumps, cracks, neighbours = np.zeros(len(te_s), int), np.zeros(len(te_s), int), 0
     for axis in range(3):
         lower, upper = edge_ends(axis)
         both = mask[lower] & mask[upper]
         neighbours += int(both.sum())
-        step = unwrapped_rad[upper][both] - unwrapped_rad[lower][both]  # (pair, echo)
+        apart = np.zeros_like(both)  # pairs that are far apart in an echo: few, the others are not kept
+        for echo in np.moveaxis(unwrapped_rad, -1, 0):
+            with np.errstate(invalid="ignore"):  # outside the mask
+                apart |= np.abs(echo[upper] - echo[lower]) > np.pi
+        apart &= both
+        step = unwrapped_rad[upper][apart] - unwrapped_rad[lower][apart]  # (pair, echo)
         far = np.abs(step) > np.pi
-        step, far = step[far.any(axis=1)], far[far.any(axis=1)]
         field = np.median(step / te_s, axis=1, keepdims=True) * te_s
         jumps += far.sum(axis=0)
         cracks += (far & (np.abs(step - field) > np.pi)).sum(axis=0)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from recon.files.io import Volume
+from recon.maths.boxes import bounding_box
 
 # per plane: normal axis, axes shown across and upwards on the RAS grid, letters at left, right, top, bottom
 PLANES = {
@@ -157,16 +158,16 @@ def mosaic(
 def _bounds(mask: np.ndarray, size_mm: np.ndarray) -> list[tuple[int, int]]:
     """First and last + 1 voxel of `mask` along each axis, with a margin, inside the grid."""
     bounds = []
-    for found, size, count in zip(np.nonzero(mask), size_mm, mask.shape, strict=True):
+    for inside, size, count in zip(bounding_box(mask), size_mm, mask.shape, strict=True):
         margin = int(np.ceil(MARGIN_MM / size))
-        bounds.append((max(found.min() - margin, 0), min(found.max() + 1 + margin, count)))
+        bounds.append((max(inside.start - margin, 0), min(inside.stop + margin, count)))
     return bounds
 
 
 def section(data: np.ndarray, plane: str, index: int, box: list[tuple[int, int]]) -> np.ndarray:
     """Slice (up, across) of a RAS grid within `box`, row 0 at the bottom, in the radiological convention."""
     normal, (across, up), _ = PLANES[plane]
-    flat = np.take(data, index, axis=normal)[slice(*box[across]), slice(*box[up])].T
+    flat = np.moveaxis(data, normal, 0)[index][slice(*box[across]), slice(*box[up])].T  # np.take would copy all slices
     return flat[:, ::-1]  # sagittal: anterior on the left; coronal and axial: right on the left
 
 

@@ -1,10 +1,14 @@
 """Files in and out: NIfTI volumes, masks and JSON. The only place of `recon` that knows nibabel."""
 
+import gzip
+import io
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -45,14 +49,6 @@ class Volume:
         axes = self.affine[:3, :3] / self.voxel_size_mm
         b0_dir = np.linalg.solve(axes, [0.0, 0.0, 1.0])
         return b0_dir / np.linalg.norm(b0_dir)
-
-
-def _nibabel() -> ModuleType:
-    """nibabel, set up. Its import takes half a second, which a plan of the workflow, without any image, never pays."""
-    import nibabel
-
-    nibabel.openers.Opener.default_compresslevel = GZIP_LEVEL
-    return nibabel
 
 
 def read_volume(path: str | Path, volume: int | None = None) -> Volume:
@@ -104,17 +100,43 @@ def write_stored(
     Qform and sform, of the given codes, hold the same affine with perpendicular axes, so that every reader places the
     voxels alike, whichever form it takes.
     """
-    nibabel = _nibabel()
-    image = nibabel.Nifti1Image(np.ascontiguousarray(pixels), None)  # an affine here would set a code of its own
+    header = _header(pixels, affine, slope, intercept, codes)
+    with atomic(path) as temporary, _opened(temporary) as file:
+        file.write(header)
+        for volume in np.moveaxis(pixels.reshape((*pixels.shape[:3], -1), order="F"), -1, 0):
+            # one at a time: an array of another memory order than the file's is never copied whole
+            native = np.asarray(volume, dtype=pixels.dtype.newbyteorder("="), order="F")
+            file.write(native.reshape(-1, order="F").data)
+    if sidecar is not None:
+        write_json(sidecar_path(path), sidecar)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to write, packed where it ends on .gz: with neither name nor time, so that equal images are equal."""
+    with ExitStack() as stack:
+        file: BinaryIO = stack.enter_context(path.open("wb"))
+        if path.suffix == ".gz":
+            packed = gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=GZIP_LEVEL, mtime=0)
+            yield cast(BinaryIO, stack.enter_context(packed))
+        else:
+            yield file
+
+
+def _header(pixels: np.ndarray, affine: np.ndarray, slope: float, intercept: float, codes: tuple[int, int]) -> bytes:
+    """Everything before the voxels of a NIfTI-1 file. nibabel takes half a second to import: a plan never pays it."""
+    import nibabel
+
+    image = nibabel.Nifti1Image(pixels, None)  # an affine here would set a code of its own
     place = orthonormal(affine, pixels.shape)
     image.header.set_qform(place, codes[0])
     image.header.set_sform(place, codes[1])
     image.header.set_xyzt_units("mm", "sec")
     image.header.set_slope_inter(slope, intercept)
-    with atomic(path) as temporary:
-        nibabel.save(image, temporary)
-    if sidecar is not None:
-        write_json(sidecar_path(path), sidecar)
+    image.update_header()
+    start = io.BytesIO()
+    image.header.write_to(start)
+    return start.getvalue().ljust(image.header.get_data_offset(), b"\0")
 
 
 def write_mask(path: str | Path, mask: np.ndarray, like: Volume, sidecar: dict | None = None) -> None:

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from recon.files.nifti_header import DATATYPES
+from recon.maths.finite import finite_part
 from recon.problems import Problem
 
 NEGATIVE = 1e-3  # of the largest magnitude, that rounding or resampling may leave below zero
@@ -29,7 +30,7 @@ def kind_problems(where: str, kind: str) -> list[Problem]:
 
 def value_problems(where: str, part: str, data: np.ndarray) -> list[Problem]:
     """Problems of one (X, Y, Z) image of `part` mag, phase, real or imag."""
-    finite = data[np.isfinite(data)]
+    finite = finite_part(data)
     if not finite.size:
         return [Problem(where, "finite values", f"NaN or infinity in every voxel: {ANEW}")]
     low, high = float(finite.min()), float(finite.max())
@@ -49,7 +50,7 @@ def value_problems(where: str, part: str, data: np.ndarray) -> list[Problem]:
     if part in ("real", "imag") and low >= 0:
         expected = f"values below and above zero ({part} part)"
         return [Problem(where, expected, f"{low:g} to {high:g}: a magnitude, or its zero level is lost; {ANEW}")]
-    if part != "mag" and (levels := len(np.unique(finite[:: max(1, finite.size // SAMPLES)]))) < min(
+    if part != "mag" and (levels := len(np.unique(finite.flat[:: max(1, finite.size // SAMPLES)]))) < min(
         LEAST_LEVELS, finite.size // 2
     ):
         return [

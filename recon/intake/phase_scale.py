@@ -14,6 +14,7 @@ import numpy as np
 from recon.intake.decisions import Decision, PhaseScale
 from recon.intake.facts import shown
 from recon.intake.vendors import MILLIRADIANS, RADIANS, VENDORS, Range, vendor_of
+from recon.maths.finite import finite_part
 from recon.problems import IntakeError, Problem
 
 POSITIVE_RADIANS, POSITIVE_MILLIRADIANS = Range(0, 2 * np.pi), Range(0, 2000 * np.pi)
@@ -88,11 +89,11 @@ def observe(raw: np.ndarray, where: str, phase_range: Sequence[float] | None) ->
     where : file for messages
     phase_range : config `prepare_echoes.phase_range`, looked for beside the known ranges
     """
-    finite = raw[np.isfinite(raw)]
+    finite = finite_part(raw)
     low, high = float(finite.min()), float(finite.max())
     given = () if phase_range is None else (Range(*map(float, phase_range)),)
     turns = [turn for turn in {*KNOWN, *given, Range(low, high)} if _within(low, high, turn)]
-    sample = finite[:: max(1, finite.size // SAMPLES)]
+    sample = finite.flat[:: max(1, finite.size // SAMPLES)]
     return Observed(
         where=where,
         low=low,
@@ -117,10 +118,12 @@ def _wraps(raw: np.ndarray, turns: Iterable[Range]) -> dict[Range, float]:
     counts, pairs = dict.fromkeys(turns, 0), 0
     for axis in range(raw.ndim):
         with np.errstate(invalid="ignore", over="ignore"):  # Inf - Inf
-            jump = np.abs(np.diff(raw, axis=axis))
+            jump = np.diff(raw, axis=axis)
+        np.abs(jump, out=jump)
+        known = np.isfinite(jump)
         pairs += int(np.count_nonzero(jump))
         for turn in counts:
-            counts[turn] += int(np.count_nonzero(np.isfinite(jump) & (jump > 0.75 * turn.span)))
+            counts[turn] += int(np.count_nonzero(known & (jump > 0.75 * turn.span)))
     return {turn: count / max(pairs, 1) for turn, count in counts.items()}
 
 

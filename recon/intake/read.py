@@ -76,8 +76,12 @@ def _images_of_file(path: str) -> Iterator[StoredImage]:
 
 def wrapped(phase_rad: np.ndarray) -> np.ndarray:
     """Phase brought to [-pi, pi): a new float32 array."""
-    turn = np.float32(2 * np.pi)
-    return np.mod(phase_rad + np.float32(np.pi), turn) - np.float32(np.pi)
+    turn, half = np.float32(2 * np.pi), np.float32(np.pi)
+    wrapped_rad = phase_rad + half
+    outside = ~((wrapped_rad >= 0) & (wrapped_rad < turn))  # few; the remainder of the others is themselves
+    wrapped_rad[outside] = np.mod(wrapped_rad[outside], turn)
+    wrapped_rad -= half
+    return wrapped_rad
 
 
 def polar(stored: StoredEcho, scale: PhaseScale | None) -> tuple[np.ndarray, np.ndarray]:

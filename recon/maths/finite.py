@@ -9,3 +9,9 @@ def silent_where_bad(magnitude: np.ndarray, phase_rad: np.ndarray) -> tuple[np.n
     if not bad.any():
         return magnitude, phase_rad
     return np.where(bad[..., None], 0, magnitude), np.where(bad[..., None], 0, phase_rad)
+
+
+def finite_part(data: np.ndarray) -> np.ndarray:
+    """The finite values of an array: itself, uncopied, where all are; else (n,) those that are, in C order."""
+    finite = np.isfinite(data)
+    return data if finite.all() else data[finite]
