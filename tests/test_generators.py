@@ -1,12 +1,14 @@
 """The heads of `benchmarks.generators`: physics that must hold, and the same head for the same seed."""
 
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks.generators import shapes
+from benchmarks.generators import forward, shapes
 from benchmarks.generators.parts import paint_ellipsoid, paint_veins
 from benchmarks.generators.physics import DIPOLES, Solver, acquire, voxel_mean
 from benchmarks.generators.scene import Scan, Scene, Tissue
@@ -111,6 +113,24 @@ def test_the_local_field_is_that_of_the_discrete_dipole_but_for_sub_voxels(dipol
     expected = forward_field(np.where(inside, made["chi_ppm"], 0), np.array([2.0, 2, 2]), np.array([0.0, 0, 1]))
     error = (made["local_ppm"] - expected)[inside]
     assert error.std() < 0.1 * made["local_ppm"][inside].std()
+
+
+@pytest.mark.skipif(not forward.PYTHON.is_file(), reason="qsm-forward is in benchmarks/.venv, which `make bench` builds")
+@pytest.mark.parametrize("finer", [(1, 1, 2), (2, 2, 2)])
+def test_data_of_the_peer_lie_where_their_truth_lies(tmp_path, finer):
+    signal = ndimage.gaussian_filter(ball(12).astype(float), 2)
+    given = {
+        "chi": np.zeros(CUBE), "M0": signal, "R1": np.ones(CUBE), "R2star": np.full(CUBE, 20.0), "mask": ball(16),
+        "te_s": [0.01], "b0_tesla": 3.0, "b0_dir": (0, 0, 1), "spacing_mm": np.ones(3),
+        "voxel_size_mm": np.array(finer, float), "peak_snr": 1e6, "seed": 0,
+    }  # fmt: skip
+    np.savez(tmp_path / "in.npz", **given)
+    script = Path(forward.__file__).with_name("forward_peer.py")
+    subprocess.run([forward.PYTHON, script, tmp_path / "in.npz", tmp_path / "out.npz"], check=True)
+    with np.load(tmp_path / "out.npz") as made:
+        found = ndimage.center_of_mass(made["magnitude"][..., 0])
+    expected = ndimage.center_of_mass(voxel_mean(signal, finer))
+    np.testing.assert_allclose(found, expected, atol=0.02)  # half a sub-voxel is 0.25 of a voxel
 
 
 def test_point_dipoles_refuse_a_lattice_on_which_they_are_no_voxels():
