@@ -115,7 +115,7 @@ def test_the_local_field_is_that_of_the_discrete_dipole_but_for_sub_voxels(dipol
     assert error.std() < 0.1 * made["local_ppm"][inside].std()
 
 
-@pytest.mark.skipif(not forward.PYTHON.is_file(), reason="qsm-forward is in benchmarks/.venv, which `make bench` builds")
+@pytest.mark.skipif(not forward.PYTHON.is_file(), reason="`make bench` builds benchmarks/.venv with qsm-forward")
 @pytest.mark.parametrize("finer", [(1, 1, 2), (2, 2, 2)])
 def test_data_of_the_peer_lie_where_their_truth_lies(tmp_path, finer):
     signal = ndimage.gaussian_filter(ball(12).astype(float), 2)

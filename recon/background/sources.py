@@ -104,7 +104,7 @@ class Coarse:
     inside : (X, Y, Z) bool array
     factor : (3,) voxels in a block
     grid : Grid of the blocks
-    count : float32 array, voxels of the mask in each block
+    count : float32 array, voxels of the mask in each block, which may hold halves of some
     """
 
     inside: np.ndarray
@@ -130,7 +130,7 @@ class Coarse:
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Mean over the voxels of the mask in each block."""
         sums = block_sum(np.where(self.inside, values, 0).astype(np.float32), self.factor, centred=True)
-        return sums / np.maximum(self.count, 1)
+        return np.divide(sums, self.count, out=np.zeros_like(sums), where=self.count > 0)
 
 
 def _sources(
