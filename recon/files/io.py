@@ -4,7 +4,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -101,7 +101,7 @@ def write_stored(
     voxels alike, whichever form it takes.
     """
     header = _header(pixels, affine, slope, intercept, codes)
-    with atomic(path) as temporary, _opened(temporary) as file:
+    with atomic(path) as temporary, temporary.open("wb") as stored, _packed(stored, temporary) as file:
         file.write(header)
         for volume in np.moveaxis(pixels.reshape((*pixels.shape[:3], -1), order="F"), -1, 0):
             # one at a time: an array of another memory order than the file's is never copied whole
@@ -112,15 +112,13 @@ def write_stored(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to write, packed where it ends on .gz: with neither name nor time, so that equal images are equal."""
-    with ExitStack() as stack:
-        file: BinaryIO = stack.enter_context(path.open("wb"))
-        if path.suffix == ".gz":
-            packed = gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=GZIP_LEVEL, mtime=0)
-            yield cast(BinaryIO, stack.enter_context(packed))
-        else:
-            yield file
+def _packed(file: BinaryIO, name: Path) -> Iterator[BinaryIO]:
+    """What to write to: packed where the name ends on .gz, with neither name nor time, so that equal images are equal."""
+    if name.suffix == ".gz":
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=GZIP_LEVEL, mtime=0) as packed:
+            yield cast(BinaryIO, packed)
+    else:
+        yield file
 
 
 def _header(pixels: np.ndarray, affine: np.ndarray, slope: float, intercept: float, codes: tuple[int, int]) -> bytes:
