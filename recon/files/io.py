@@ -113,7 +113,7 @@ def write_stored(
 
 @contextmanager
 def _packed(file: BinaryIO, name: Path) -> Iterator[BinaryIO]:
-    """What to write to: packed where the name ends on .gz, with neither name nor time, so that equal images are equal."""
+    """What to write to: packed where the name ends on .gz, with neither name nor time: equal images are equal."""
     if name.suffix == ".gz":
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=GZIP_LEVEL, mtime=0) as packed:
             yield cast(BinaryIO, packed)
