@@ -45,6 +45,7 @@ rule checklist:
             "workflow/scripts/checklist.py",
             "resources/tripod_ai.tsv",
             "resources/claim.tsv",
+            "resources/probast_ai.tsv",
             "workflow/report/base.html.j2",
             "workflow/report/checklist.html.j2",
         ),
