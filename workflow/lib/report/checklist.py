@@ -1,8 +1,8 @@
 """The checklists TRIPOD+AI, CLAIM and PROBAST+AI as far as a run can know; the rest is left to the authors, by name.
 
 TRIPOD+AI: Collins 2024, 10.1136/bmj-2023-078378. CLAIM, update of 2024: Tejani 2024, 10.1148/ryai.240300. PROBAST+AI:
-Moons 2025, 10.1136/bmj-2024-082505; its judgements are a reader's, not a run's. The items are paraphrased in the files of
-GUIDELINES below resources/; the answers there are sentences with places for facts.
+Moons 2025, 10.1136/bmj-2024-082505; its judgements are a reader's, not a run's. The items are paraphrased in the files
+of GUIDELINES below resources/; the answers there are sentences with places for facts.
 """
 
 from pathlib import Path
