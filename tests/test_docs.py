@@ -201,6 +201,7 @@ NOT_RUN = {  # beginning of the command: why no test of this file runs it
     "cd results/mystudy": "needs a finished run; tests/workflow/test_job.py compares with sha256sum",
     "python -m tests.recon.intake.vendor_table": "takes minutes; tests/recon/intake/test_vendor_table.py",
     "snakemake predict": "needs a trained run: test_what_a_trained_run_does_is_planned",
+    "snakemake repeatability": "needs subjects with several scans; tests/workflow/test_visits.py",
     "snakemake validate": "needs a trained run: test_what_a_trained_run_does_is_planned",
 }
 RULES: dict[str, Callable[[list[str], Path], None]] = {

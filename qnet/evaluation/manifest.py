@@ -9,7 +9,7 @@ intervals in per cent, `bootstrap`, `threshold`).
 
 from dataclasses import dataclass
 
-EVALUATE, VALIDATE = "evaluate", "external_validation"
+EVALUATE, VALIDATE, REPEAT = "evaluate", "external_validation", "repeatability_report"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Table:
     Parameters
     ----------
     made_by : the rule
-    shown_in : of `report`, `model_card`, `checklist` and `validation`; none is for looking up
+    shown_in : of `report`, `model_card`, `checklist`, `validation` and `repeatability`; none is for looking up
     columns : those shown, in order; a page shows all where none are named
     caption : what a reader must know
     needs : what `python -m qnet evaluate` needs for it beyond predictions
@@ -331,6 +331,48 @@ TABLES = {
     ),
     "validation_reliability": Table(made_by=VALIDATE),
     "validation_decision_curve": Table(made_by=VALIDATE),
+    "repeatability": Table(
+        made_by=REPEAT,
+        shown_in=("repeatability",),
+        columns=(
+            Column(name="region", title="Nucleus", form="name"),
+            Column(name="map", title="Map"),
+            Column(name="unit", title="Unit"),
+            Column(name="subjects", title="Subjects", form="number"),
+            Column(name="scans", title="Scans", form="number"),
+            Column(name="mean", title="Mean", form="decimals", digits=1),
+            Column(name="sd_between_subjects", title="SD between subjects", form="decimals", digits=2),
+            Column(name="within_sd", title="SD within a subject", form="decimals", digits=2, interval=True),
+            Column(name="smallest_change", title="Smallest change", form="decimals", digits=2),
+            Column(name="icc_2_1", title="ICC(2,1)", form="decimals", digits=2, interval=True),
+            Column(name="icc_3_1", title="ICC(3,1)", form="decimals", digits=2, interval=True),
+            Column(name="site_sd", title="SD between sites", form="decimals", digits=2, interval=True),
+            Column(name="per_arm", title="Per arm", form="number"),
+        ),
+        caption="Small print: the {level} % interval. SD within a subject: of scans at one site, over all subjects "
+        "with several. Smallest change: 1.96 √2 SDs within a subject, beyond which 5 % of unchanged persons come by "
+        "chance. ICC (Shrout & Fleiss 1979; intervals of McGraw & Wong 1996): share of the variance that lies between "
+        "subjects; (2,1) counts shifts of a whole visit as disagreement, (3,1) does not; from as many scans of each "
+        "subject as all of them have, whatever the site. SD between sites: of the means of a subject at several sites. "
+        "Per arm: subjects of a trial that is to find 5 ppb or 1 1/s (power 80 %, two-sided 5 %), as far as the "
+        "measurement goes.",
+    ),
+    "agreement": Table(
+        made_by=REPEAT,
+        shown_in=("repeatability",),
+        columns=(
+            Column(name="region", title="Nucleus", form="name"),
+            Column(name="map", title="Map"),
+            Column(name="unit", title="Unit"),
+            Column(name="pairs", title="Pairs", form="number"),
+            Column(name="bias", title="Bias", form="signed", digits=2, interval=True),
+            Column(name="lower", title="Lower limit", form="signed", digits=2, interval=True),
+            Column(name="upper", title="Upper limit", form="signed", digits=2, interval=True),
+        ),
+        caption="Second less first scan of each subject; between the limits lie 95 % of differences. Small print: the "
+        "{level} % interval (Bland & Altman 1999).",
+    ),
+    "pairs_of_scans": Table(made_by=REPEAT),
 }
 
 FIGURES = {
@@ -381,6 +423,12 @@ FIGURES = {
         "these subjects. Useful only above both treating everybody and treating nobody.",
         broad=False,
     ),
+    "bland_altman": Figure(
+        made_by=REPEAT,
+        title="Differences of repeated scans",
+        caption="Difference of two scans of a subject, one after the other, against their mean. Dashed: ± 1.96 √2 SDs "
+        "within a subject at one site (root mean square over the nuclei).",
+    ),
     "ablation_forest": Figure(
         title="AUC of the variants against the main run",
         caption="Difference in AUC between each variant and the main run, with its interval; left of zero: worse than "
@@ -429,7 +477,7 @@ def tables_of(rule: str) -> list[str]:
 
 
 def tables_shown_in(place: str) -> list[str]:
-    """Names of the tables that `report`, `model_card`, `checklist` or `validation` shows."""
+    """Names of the tables that `report`, `model_card`, `checklist`, `validation` or `repeatability` shows."""
     return [name for name, table in TABLES.items() if place in table.shown_in]
 
 

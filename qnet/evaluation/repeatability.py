@@ -81,11 +81,11 @@ def icc_2_1(y: np.ndarray, confidence: float) -> Icc:
     level = (1 + confidence) / 2
     lower, upper = f.ppf(level, n - 1, v), f.ppf(level, v, n - 1)
     both = k * visits + (k * n - k - n) * rest
-    return Icc(
-        value=float(icc),
-        low=float(n * (persons - lower * rest) / (lower * both + n * persons)),
-        high=float(n * (upper * persons - rest) / (both + n * upper * persons)),
-    )
+    low = n * (persons - lower * rest) / (lower * both + n * persons)
+    high = n * (upper * persons - rest) / (both + n * upper * persons)
+    if not low <= icc <= high:  # the approximation does not hold for strongly negative estimates of very few
+        low = high = np.nan
+    return Icc(value=float(icc), low=float(low), high=float(high))
 
 
 def icc_3_1(y: np.ndarray, confidence: float) -> Icc:
@@ -239,3 +239,13 @@ def agreement_table(pairs: pd.DataFrame, confidence: float) -> pd.DataFrame:
         first = group.drop_duplicates("subject")["difference"].to_numpy(float)
         rows.append({"region": region, "map": name, "unit": unit} | limits_of_agreement(first, confidence))
     return pd.DataFrame(rows, columns=BLAND_ALTMAN)
+
+
+def overall(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Map → root mean square over regions of the SDs of `repeatability_table`, with unit; NaN where none is known."""
+    found: dict[str, dict] = {}
+    for name, rows in table.groupby("map", sort=False):
+        squares = {key: rows[key].dropna() ** 2 for key in ("within_sd", "site_sd")}
+        means = {key: float(np.sqrt(of.mean())) if len(of) else np.nan for key, of in squares.items()}
+        found[str(name)] = means | {"unit": UNITS[str(name)][0]}
+    return found

@@ -51,6 +51,13 @@ def test_equal_visits_agree_wholly_and_one_visit_or_person_says_nothing(icc):
     assert np.isnan(icc(np.ones((3, 3)), 0.95).value)
 
 
+def test_an_interval_never_lies_beside_its_value():
+    generator = np.random.default_rng(5)
+    for _ in range(500):
+        found = icc_2_1(generator.normal(size=(2, 2)), 0.95)
+        assert np.isnan(found.low) or found.low <= found.value <= found.high
+
+
 @pytest.mark.parametrize(("icc", "truth"), [(icc_2_1, 4 / 5.5), (icc_3_1, 4 / 5)])
 def test_intervals_cover_the_truth(icc, truth):
     """Persons with a variance of 4, the rest of 1, visits of 0.5; for the consistency visits do not count."""

@@ -22,6 +22,7 @@ NOT_IN_A_RUN = {  # rule: why no edit below can touch it
     "simulate": "a target",
     "predict": "a target",
     "validate": "a target",
+    "repeatability": "a target",
     "pretrain": "a target",
     "check": "a target, which tells what was found in a dataset",
     "t1_map": "needs a second flip angle",
@@ -32,6 +33,7 @@ NOT_IN_A_RUN = {  # rule: why no edit below can touch it
     "prediction_page": "needs a trained run",
     "predictions_table": "needs a trained run",
     "external_validation": "needs a trained run",
+    "repeatability_report": "needs subjects with several scans",
 }
 
 

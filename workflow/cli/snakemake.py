@@ -22,7 +22,7 @@ All arguments are Snakemake's own (see `snakemake --help`). The most common ones
   --workflow-profile slurm                run on a SLURM cluster
 
 targets: all (default), maps (stop after the maps; needs no groups), simulate (only write the simulated cohort),
-predict and validate (a trained run on new subjects, model=RUN)
+predict and validate (a trained run on new subjects, model=RUN), repeatability (subjects with several scans)
 """
 
 

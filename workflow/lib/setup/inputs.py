@@ -149,6 +149,22 @@ class Inputs:
 
         return files
 
+    def repeated(self, patterns: Patterns) -> Function:
+        """Input function: the files of all scans of subjects with several."""
+
+        def files(wildcards):
+            if not self.run.repeated:
+                raise WorkflowError("repeatability: expected a subject with several sessions or runs, found none")
+            if not self.run.has_r2star:
+                raise WorkflowError("repeatability: expected at least two echoes (R2* is compared too), found one")
+            if not self.run.has_nuclei:
+                raise WorkflowError(
+                    f"repeatability: {NO_NUCLEI.replace('the diagnosis (they choose the slices)', 'it')}"
+                )
+            return self.files_of(patterns, self.run.repeated)
+
+        return files
+
     def age(self, wildcards: Wildcards) -> float | None:
         """Param function: age of the subject [years], where it is known."""
         return self.run.ages.get(self.scan_of(wildcards).subject)
@@ -189,6 +205,7 @@ def made_last(inputs: Inputs, workflow: Any, rules: Any) -> Function:
         ends = {
             "maps": [],
             "predict": rules.predictions_table.output,
+            "repeatability": [rules.repeatability_report.output.page],
             "validate": [rules.external_validation.output.page],
         }
         last = [path for target in targets(workflow) for path in ends.get(target, rules.report.output)]
