@@ -43,6 +43,9 @@ def test_every_item_is_there(table):
     numbers = {item.rstrip("abcdefg") for item in table.loc["TRIPOD+AI"].index}
     assert numbers == {str(i) for i in range(1, 28)} and len(table.loc["TRIPOD+AI"]) == 52
     assert list(table.loc["CLAIM 2024"].index) == [str(i) for i in range(1, 45)]
+    sizes = {"D": (3, 4, 4, 5), "E": (3, 4, 4, 7)}  # of the domains: 16 questions on development, 18 on evaluation
+    questions = [f"{part}{d}.{i}" for part, of in sizes.items() for d, n in enumerate(of, 1) for i in range(1, n + 1)]
+    assert list(table.loc["PROBAST+AI"].index) == questions
 
 
 def test_every_item_has_somebody_to_answer_it(table):
@@ -64,6 +67,22 @@ def test_the_run_fills_in_its_numbers(table):
 def test_what_was_not_computed_is_said(table):
     assert f"Variants: {ABSENT}. Confounders: {ABSENT}." in table["run"]["CLAIM 2024", "30"]
     assert ABSENT in answers()["run"]["TRIPOD+AI", "23a"]
+
+
+def test_the_size_of_the_smaller_group_is_told_against_what_is_advised(table):
+    assert table["run"]["PROBAST+AI", "E4.2"].startswith("4 in the smaller group; at least 100 are advised")
+
+
+def test_weights_that_every_fold_starts_from_are_not_called_trained_anew():
+    cfg = CFG | {"train_image_model": CFG["train_image_model"] | {"weights": "results/p/encoder_crop.safetensors"}}
+    found = checklist(facts(cfg, PEOPLE, flow_of(None, PEOPLE), NO_TABLES, {}, False)).set_index("item")["run"]
+    assert "but for the given initial weights" in found["E4.6"]
+    assert "but for" not in answers()["run"]["PROBAST+AI", "E4.6"]
+
+
+def test_a_run_never_judges_the_diagnosis_of_its_subjects(table):
+    for item in ("D3.2", "D3.3", "D3.4", "E3.2", "E3.3", "E3.4"):
+        assert table.loc[("PROBAST+AI", item), "filled"] == "authors"
 
 
 def test_ethics_are_never_invented():
@@ -88,4 +107,4 @@ def test_script_writes_table_and_page(tmp_path):
     assert "Research use only" in html and "SYNTHETIC DATA" in html and "<b>study</b>" not in html
     assert not re.findall(r'(?:src|href)="(?!#|[\w.-]+\.html)[^"]*"', html)
     written = pd.read_csv(files["table"], sep="\t", keep_default_na=False)
-    assert len(written) == 52 + 44 and html.count('<td class="item">') == len(written)
+    assert len(written) == 52 + 44 + 34 and html.count('<td class="item">') == len(written)

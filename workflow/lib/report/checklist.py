@@ -1,7 +1,8 @@
-"""The checklists TRIPOD+AI and CLAIM, filled as far as a run can know; the rest is left to the authors, by name.
+"""The checklists TRIPOD+AI, CLAIM and PROBAST+AI as far as a run can know; the rest is left to the authors, by name.
 
-TRIPOD+AI: Collins 2024, 10.1136/bmj-2023-078378. CLAIM, update of 2024: Tejani 2024, 10.1148/ryai.240300. The items are
-paraphrased in resources/tripod_ai.tsv and resources/claim.tsv; the answers there are sentences with places for facts.
+TRIPOD+AI: Collins 2024, 10.1136/bmj-2023-078378. CLAIM, update of 2024: Tejani 2024, 10.1148/ryai.240300. PROBAST+AI:
+Moons 2025, 10.1136/bmj-2024-082505; its judgements are a reader's, not a run's. The items are paraphrased in the files
+of GUIDELINES below resources/; the answers there are sentences with places for facts.
 """
 
 from pathlib import Path
@@ -15,13 +16,13 @@ from workflow.lib.report.report_data import Rows, flags, kind
 from workflow.lib.words import counts, known, number, p_value, percent
 
 RESOURCES = HOME / "resources"
-GUIDELINES = {"TRIPOD+AI": "tripod_ai.tsv", "CLAIM 2024": "claim.tsv"}
+GUIDELINES = {"TRIPOD+AI": "tripod_ai.tsv", "CLAIM 2024": "claim.tsv", "PROBAST+AI": "probast_ai.tsv"}
 ABSENT = "not computed in this run"
 COLUMNS = ["guideline", "item", "section", "asks_for", "filled", "run", "authors"]
 
 
 def checklist(facts: dict[str, str]) -> pd.DataFrame:
-    """All items of both guidelines with their answers.
+    """All items of the guidelines with their answers.
 
     Returns
     -------
@@ -84,6 +85,7 @@ def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> di
         "negative": cfg["participants"]["negative_label"],
         "n": str(len(people)),
         "groups": groups,
+        "smaller_group": str(people["group"].value_counts().min()),
         "demographics": "; ".join(_who(name, part) for name, part in people.groupby("group")) + ".",
         "flow": "; ".join(steps) + ".",
         "folds": f"Cross-validation: {people['fold'].nunique()} folds of whole subjects, stratified by group, age "
@@ -132,6 +134,8 @@ def _of_methods(cfg: dict, people: pd.DataFrame, versions: dict[str, str]) -> di
         "architectures": architectures + ".",
         "models": f"{architectures} (Q-Net; {settings(head)}).",
         "initial": f"Image model: {Path(image['weights']).name}; scan model: random.",
+        "given_weights": "" if image["weights"] in ("none", "imagenet")
+        else ", but for the given initial weights, which all folds share",
         "schedule": f"Image model: {settings(schedule)}. Scan model: {settings(scan)}.",
         "augmentation": f"Augmentation: {augmentation}." if augmentation else "",
         "tuning": "Nothing is chosen by the test folds: fixed settings, last epoch; "

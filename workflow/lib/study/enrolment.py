@@ -47,7 +47,7 @@ def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int) ->
     path : participants.tsv
     subjects : those with usable images, `sub-01`
     settings : config section `participants`
-    folds : number of folds, at most the smaller group's number of subjects
+    folds : number of folds, at most the smaller group's number of subjects; 1 where nothing is trained
     """
     if not path.is_file():
         expected = "a participants table for the diagnosis (target `maps` needs none)"
@@ -200,4 +200,5 @@ def _few(path: Path, usable: pd.DataFrame, groups: tuple[Group, Group], folds: i
     if min(sizes.values()) >= folds:
         return []
     found = ", ".join(f"{name} ({size})" for name, size in sizes.items())
-    return [Problem(str(path), f"at least {folds} usable subjects in each group (folds)", found)]
+    fewest = f"at least {folds} usable subjects in each group" + (" (folds)" if folds > 1 else "")
+    return [Problem(str(path), fewest, found)]

@@ -5,7 +5,7 @@ Every cell is text without the blanks around it. `n/a` and the empty cell are mi
 """
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pandas as pd
 from recon.problems import IntakeError, Problem
 
 MISSING = ("n/a", "")
+SITE = "site"  # column of the centre or scanner, where there is one
 UNKNOWN_AGE = r"[0-9]+\+"  # 89+: BIDS hides ages that would identify
 
 
@@ -186,6 +187,15 @@ def ages_of(participants: str | Path, age_column: str) -> dict[str, float]:
         pd.to_numeric(table[age_column], errors="coerce").to_numpy(float), table["participant_id"]
     ).dropna()
     return {str(subject): float(age) for subject, age in ages[~ages.index.duplicated(keep=False)].items()}
+
+
+def sites_of(participants: str | Path, subjects: Sequence[str]) -> dict[str, list[str]]:
+    """`{"site": […]}`: where each subject was scanned, "" where that is unknown; nothing without such a column."""
+    table = read_participants(participants)
+    if SITE not in table:
+        return {}
+    known = table.set_index("participant_id")[SITE].reindex(subjects)
+    return {SITE: known.fillna("").tolist()}
 
 
 def age_of(participants: str | Path | None, subject: str, age_column: str) -> float | None:

@@ -95,7 +95,8 @@ def own_study(
     taken = checked_size(with_problems(taken, of_run), cfg["local_field"])
     scans, left_out = exclude(taken)
     subjects = sorted({scan.subject for scan in scans.values()})
-    table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], cfg["folds"]["folds"])
+    fewest = 1 if cfg["model"] else cfg["folds"]["folds"]  # a trained run needs no folds
+    table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], fewest)
     table = of_subjects(table, select.takes_subject)
     records = in_study(taken, table, chi_echoes, cfg["on_error"])
     if cfg["locate_nuclei"]["method"] == "none":
