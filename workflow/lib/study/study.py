@@ -95,7 +95,8 @@ def own_study(
     taken = checked_size(with_problems(taken, of_run), cfg["local_field"])
     scans, left_out = exclude(taken)
     subjects = sorted({scan.subject for scan in scans.values()})
-    table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], cfg["folds"]["folds"])
+    dealing = {name: cfg["folds"][name] for name in ("folds", "scheme")}
+    table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], **dealing)
     table = of_subjects(table, select.takes_subject)
     records = in_study(taken, table, chi_echoes, cfg["on_error"])
     if cfg["locate_nuclei"]["method"] == "none":
