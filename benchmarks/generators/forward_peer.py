@@ -11,8 +11,14 @@ from qsm_forward import (
     generate_shimmed_field,
     generate_signal,
 )
+from scipy import ndimage
 
 TR_S, FLIP_ANGLE_DEG = 0.05, 15
+
+
+def in_blocks(signal: np.ndarray, finer: np.ndarray) -> np.ndarray:
+    """The signal moved so that `crop_kspace`, which keeps the middle of a first sub-voxel, keeps that of its block."""
+    return np.fft.ifftn(ndimage.fourier_shift(np.fft.fftn(signal), -(finer - 1) / 2))
 
 
 def main(source: str, target: str) -> None:
@@ -47,7 +53,7 @@ def main(source: str, target: str) -> None:
             R2star=g["R2star"],
             M0=g["M0"],
         )
-        echoes.append(add_noise(crop_kspace(signal, dims), float(g["peak_snr"]), rng))
+        echoes.append(add_noise(crop_kspace(in_blocks(signal, finer), dims), float(g["peak_snr"]), rng))
     signal = np.stack(echoes, -1)
     np.savez(
         target,
