@@ -36,7 +36,7 @@ def validation_tables(
     ----------
     predictions : result of `qnet.predictions.read_predictions`, scans alone
     params : with the threshold of the trained run
-    people : age [years], sex, and `site` where it is known, by participant_id
+    people : age [years], sex, and site where there is such a column, missing where unknown; index participant_id
     unlike : participants whose scan is unlike those of the training
     trained : rows of table 3 of the trained run
     """
@@ -86,7 +86,8 @@ def _number(value: object) -> float:
 def strata_table(scans: list[Cases], people: pd.DataFrame, unlike: set[str], confidence: float) -> pd.DataFrame:
     """AUC and calibration among everybody, by site, sex and age tercile, and among scans like those of training or not.
 
-    A stratum with one group has neither; one whose groups a threshold separates has no slope. `note` says so.
+    Who is of unknown site, sex or age is in no such stratum. A stratum with one group has neither AUC nor calibration;
+    one whose groups a threshold separates has no slope. `note` says so.
     """
     rows = []
     for cases, model, scores in rows_of(scans):
@@ -102,9 +103,6 @@ def members_of(cases: Cases, people: pd.DataFrame, unlike: set[str]) -> list[tup
     """Name and members (n,) of every stratum with somebody in it."""
     names = cases.participants[cases.subjects]
     found = [(ALL, np.ones(len(names), bool))]
-    if "site" in people:
-        sites = people["site"].reindex(names).fillna("").to_numpy(str)
-        found += [(f"site {site or 'unknown'}", sites == site) for site in np.unique(sites)]
     found += [(name, members) for _, name, members in strata(*people_of(cases, people))]
     odd = np.isin(names, list(unlike))
     return found + [(name, part) for name, part in (("like training", ~odd), ("unlike training", odd)) if part.any()]

@@ -215,9 +215,9 @@ TABLES = {
             Column(name="statistic", title="Statistic"),
             Column(name="value", title="Value", form="decimals", interval=True, limits_of=""),
         ),
-        caption="AUC of a diagnosis by age, by sex, by both, and by the image outside the brain: 0.5 is chance, and "
-        "all of them should be near it. A score that reads disease keeps its AUC inside groups of similar age and of "
-        "one sex, and is associated with the group at a given age.",
+        caption="AUC of a diagnosis by site, by age, by sex, by the last two, and by the image outside the brain: 0.5 "
+        "is chance, and all of them should be near it. A score that reads disease keeps its AUC inside groups of "
+        "similar age, of one sex and of one site, and is associated with the group at a given age.",
         needs="--participants",
     ),
     "ablation": Table(

@@ -64,6 +64,18 @@ def test_the_run_fills_in_its_numbers(table):
     assert "Q-Net (crop) against ROI + age (LR) (regions)" in table["run"]["TRIPOD+AI", "4"]
 
 
+def test_centres_are_answered_where_the_table_tells_them(table):
+    assert table["run"]["TRIPOD+AI", "23b"] == "Not examined: participants.tsv tells no sites."
+    people = PEOPLE.assign(site=["A", "B"] * 5)
+    within = NO_TABLES | {"confounds": [{"check": "within site", "flag": None}]}
+    cfg = CFG | {"folds": CONFIG["folds"] | {"scheme": "leave_one_site_out"}}
+    found = facts(cfg, people, flow_of(None, people), within, {}, False)
+    told = checklist(found).set_index(["guideline", "item"])["run"]
+    assert told["TRIPOD+AI", "12d"].startswith("2 sites (5 A, 5 B). AUC of every model within each site")
+    assert "tables/confounds.tsv" in told["TRIPOD+AI", "23b"]
+    assert told.str.contains("2 folds, each of which holds all subjects of one site").any()
+
+
 def test_what_was_not_computed_is_said(table):
     assert f"Variants: {ABSENT}. Confounders: {ABSENT}." in table["run"]["CLAIM 2024", "30"]
     assert ABSENT in answers()["run"]["TRIPOD+AI", "23a"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from qnet.evaluation.names import NETWORKS
+from qnet.folds import SCHEMES
 from workflow.lib.home import HOME
 from workflow.lib.report.cohort import describe
 from workflow.lib.report.report_data import Rows, flags, kind
@@ -88,8 +89,9 @@ def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> di
         "smaller_group": str(people["group"].value_counts().min()),
         "demographics": "; ".join(_who(name, part) for name, part in people.groupby("group")) + ".",
         "flow": "; ".join(steps) + ".",
-        "folds": f"Cross-validation: {people['fold'].nunique()} folds of whole subjects, stratified by group, age "
-        f"tercile and sex (seed {cfg['folds']['seed']}); tested on one fold, trained on the others.",
+        "folds": f"Cross-validation: {people['fold'].nunique()} {SCHEMES[cfg['folds']['scheme']]} "
+        f"(seed {cfg['folds']['seed']}); tested on one fold, trained on the others.",
+        "sites": _sites(people),
         "fold_sizes": f"test folds of {sizes.min()} to {sizes.max()} subjects",
         "source": simulated if synthetic else f"A BIDS dataset of the user, called {cfg['dataset']} here.",
         "persons": "No person took part: the cohort is simulated." if synthetic else "",
@@ -108,6 +110,14 @@ def _who(group: str, members: pd.DataFrame) -> str:
     """`HH: 49 subjects, age 56.1 ± 13.2 (21 to 84), 18 F, 31 M`."""
     about = describe(members)
     return f"{group}: {about['n']} subjects, age {about['age']} years, {about['sex']}"
+
+
+def _sites(people: pd.DataFrame) -> str:
+    """`3 sites (20 A, 30 B, 10 C)`, or that the table tells none."""
+    if "site" not in people:
+        return "Not examined: participants.tsv tells no sites."
+    count = people["site"].nunique()
+    return f"{count} {'site' if count == 1 else 'sites'} ({describe(people)['site']})."
 
 
 def _lost(flow: dict) -> int:
@@ -169,6 +179,7 @@ def _of_results(tables: dict[str, Rows], confidence: float) -> dict[str, str]:
         "comparisons": ", ".join(others) or ABSENT,
         "primary": f"Primary contrast: {'; '.join(map(_difference, primary)) or ABSENT}.",
         "confounds": _confounds(tables["confounds"]),
+        "by_site": _by_site(tables["confounds"]),
         "ablation": ", ".join(variants) or ABSENT,
         "failures": f"Misclassified subjects: {'; '.join(wrong) or ABSENT}. Which ones: qnet/predictions.tsv.",
     }
@@ -194,3 +205,9 @@ def _confounds(confounds: Rows) -> str:
     if not confounds:
         return ABSENT
     return f"tables/confounds.tsv, {len(flags(confounds))} flags"
+
+
+def _by_site(confounds: Rows) -> str:
+    if not any(row["check"] == "within site" for row in confounds):
+        return "Not examined: participants.tsv tells no sites."
+    return "AUC of every model within each site, and of the site alone: tables/confounds.tsv."

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, STRATIFIED, one_site_out_fails
 from recon.problems import IntakeError, Problem
 from workflow.lib.home import HOME
 from workflow.lib.setup.config import validator
@@ -26,10 +27,11 @@ class Enrolment:
     ----------
     problems : what keeps subjects out, by subject, and under "" what is wrong with the table as a whole
     maps_only : why a subject takes part in the maps alone where nothing is wrong: its group does not count
-    notes : what is said of a subject that takes part
+    notes : what is said of a subject that takes part, and under "" of the table as a whole
     labels : label by subject, as the file has it
     has_groups : whether there is a table that says more than who took part, as the one that DICOM conversion begins
         does not
+    has_sites : whether it has a column of sites
     """
 
     problems: Problems
@@ -37,9 +39,10 @@ class Enrolment:
     notes: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     has_groups: bool = True
+    has_sites: bool = False
 
 
-def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int) -> Enrolment:
+def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int, scheme: str = STRATIFIED) -> Enrolment:
     """Look who can be diagnosed.
 
     Parameters
@@ -48,6 +51,7 @@ def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int) ->
     subjects : those with usable images, `sub-01`
     settings : config section `participants`
     folds : number of folds, at most the smaller group's number of subjects; 1 where nothing is trained
+    scheme : `folds.scheme`, which may need a site or family of everybody
     """
     if not path.is_file():
         expected = "a participants table for the diagnosis (target `maps` needs none)"
@@ -60,10 +64,10 @@ def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int) ->
     columns = Participants(**settings)
     table, has_groups = named(raw, columns), list(raw.columns) != ["participant_id"]
     labels = _labels(table)
-    missing = list(_missing_columns(path, raw, columns))
+    missing = list(_missing_columns(path, raw, columns, scheme))
     if missing:
         return Enrolment(problems={"": missing}, labels=labels, has_groups=has_groups)
-    return _of_rows(path, table, subjects, columns, folds, labels)
+    return _of_rows(path, table, subjects, columns, folds, scheme, labels)
 
 
 def of_subjects(enrolment: Enrolment, wanted: Callable[[str], bool]) -> Enrolment:
@@ -79,18 +83,21 @@ def _labels(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(known["participant_id"], known["group"], strict=True))
 
 
-def _missing_columns(path: Path, raw: pd.DataFrame, columns: Participants) -> Iterable[Problem]:
+def _missing_columns(path: Path, raw: pd.DataFrame, columns: Participants, scheme: str) -> Iterable[Problem]:
+    needed = {LEAVE_ONE_SITE_OUT: {"site"}, GROUPED: {"family"}}.get(scheme, set())
     hint = ": tabs between the columns?" if len(raw.columns) == 1 else ""
-    for name, column in columns.columns.items():
+    for name, column in (columns.columns | {name: columns.optional[name] for name in needed}).items():
         if column not in raw:
             setting = "" if name == "participant_id" else f" (participants.{name}_column)"
             setting += ", n/a where it is unknown" if name in ("age", "sex") else ""
+            setting += f", as folds.scheme is {scheme}" if name in needed else ""
             yield Problem(str(path), f"a column `{column}`{setting}", f"{', '.join(raw.columns)}{hint}")
 
 
 def _of_rows(
-    path: Path, table: pd.DataFrame, subjects: Sequence[str], columns: Participants, folds: int, labels: dict[str, str]
-) -> Enrolment:
+    path: Path, table: pd.DataFrame, subjects: Sequence[str], columns: Participants, folds: int, scheme: str,
+    labels: dict[str, str],
+) -> Enrolment:  # fmt: skip
     """The same for a table that has all columns."""
     aside = table["group"].notna() & ~table["group"].isin(columns.sides)
     counted = table[~aside]
@@ -98,22 +105,30 @@ def _of_rows(
         *_presence(path, table, counted, subjects),
         *_duplicates(path, table),
         *_contents(path, counted, columns),
+        *(_without_site(path, counted, columns) if scheme == LEAVE_ONE_SITE_OUT else ()),
     ]
     problems: Problems = {}
     for subject, problem in found:
         problems.setdefault(subject, []).append(problem)
     named_two = columns.lists or all(counted["group"].isin(group.labels).any() for group in columns.groups)
-    wrong = (
-        [_unknown_groups(path, table, columns)]
-        if aside.any() and not named_two
-        else _few(path, counted[~counted["participant_id"].isin(problems)], columns.groups, folds)
-    )
+    usable = counted[~counted["participant_id"].isin(problems)]
+    if aside.any() and not named_two:
+        wrong = [_unknown_groups(path, table, columns)]
+    elif scheme == LEAVE_ONE_SITE_OUT:
+        wrong = _few(path, usable, columns.groups, 1) or _sites(path, usable, columns, folds)
+    else:
+        of_families = [_few_families(path, usable, columns, folds)] if scheme == GROUPED else []
+        wrong = _few(path, usable, columns.groups, folds) or list(filter(None, of_families))
     if wrong:
         problems[""] = problems.get("", []) + wrong
     others = set(table["participant_id"][aside]) - set(problems) if named_two else set()
     sides = "in neither list of labels" if columns.lists else f"neither {' nor '.join(columns.sides)}"
     maps_only = {s: f"group {labels[s]} is {sides}" for s in subjects if s in others}
-    return Enrolment(problems=problems, maps_only=maps_only, notes=_unknown(counted, subjects, columns), labels=labels)
+    taking_part = usable[usable["participant_id"].isin(subjects)]
+    notes = _unknown(counted, subjects, columns) | _of_sites(path, taking_part, columns)
+    return Enrolment(
+        problems=problems, maps_only=maps_only, notes=notes, labels=labels, has_sites="site" in table.columns
+    )
 
 
 def _unknown(counted: pd.DataFrame, subjects: Sequence[str], columns: Participants) -> dict[str, str]:
@@ -128,6 +143,53 @@ def _unknown(counted: pd.DataFrame, subjects: Sequence[str], columns: Participan
         of_sex = "what needs sex (confounding by sex)"
         notes.setdefault(subject, []).append(f"no value in column `{columns.sex_column}` (n/a): {of_sex} {LEFT_OUT}")
     return {subject: "; ".join(of_subject) for subject, of_subject in notes.items()}
+
+
+def _without_site(path: Path, counted: pd.DataFrame, columns: Participants) -> Iterable[tuple[str, Problem]]:
+    """Subjects of unknown site, where each site is a fold."""
+    expected = f"a site in column `{columns.site_column}`, as folds.scheme is {LEAVE_ONE_SITE_OUT}"
+    unknown = counted["participant_id"][counted["site"].isna()].dropna()
+    return ((subject, Problem(f"{path}, {subject}", expected, "no value")) for subject in unknown)
+
+
+def _sites(path: Path, usable: pd.DataFrame, columns: Participants, folds: int) -> list[Problem]:
+    """Why the sites cannot be the folds."""
+    message = one_site_out_fails(usable["site"], usable["group"].map(columns.sides), folds)
+    if not message:
+        return []
+    expected, found = message.removeprefix("expected ").split(", found ", 1)
+    return [Problem(f"{path}, column `{columns.site_column}`", expected, found)]
+
+
+def _few_families(path: Path, usable: pd.DataFrame, columns: Participants, folds: int) -> Problem | None:
+    """Problem of a group whose members belong to fewer families than there are folds."""
+    family = usable["family"].fillna(usable["participant_id"] + " alone")
+    sizes = {group.name: family[usable["group"].isin(group.labels)].nunique() for group in columns.groups}
+    if min(sizes.values()) >= folds:
+        return None
+    found = ", ".join(f"{name} ({size})" for name, size in sizes.items())
+    expected = f"members of at least {folds} families in each group (folds), as folds.scheme is {GROUPED}"
+    return Problem(f"{path}, column `{columns.family_column}`", expected, found)
+
+
+def _of_sites(path: Path, usable: pd.DataFrame, columns: Participants) -> dict[str, str]:
+    """A note of the table as a whole where a site cannot be judged by itself, and what still is."""
+    if "site" not in usable or usable["site"].nunique() < 2:
+        return {}
+    found = []
+    for site, members in usable.dropna(subset=["site"]).groupby("site"):
+        sizes = members["group"].map(columns.sides).value_counts()
+        names = [columns.groups[side].name for side in sizes.index]
+        if len(members) == 1:
+            found.append(f"site {site} has one subject ({names[0]})")
+        elif len(names) == 1:
+            found.append(f"site {site} has {names[0]} alone ({len(members)})")
+    if unknown := int(usable["site"].isna().sum()):
+        found.append(f"{unknown} of unknown site")
+    if not found:
+        return {}
+    still = "their AUC within the site cannot be computed; they are diagnosed and count in all other results"
+    return {"": f"{path.name}, column `{columns.site_column}`: {'; '.join(found)}: {still}"}
 
 
 def _presence(

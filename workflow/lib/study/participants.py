@@ -33,6 +33,7 @@ class Participants:
     Parameters
     ----------
     group_column, age_column, sex_column : names of columns; that of the subjects is `participant_id` (BIDS)
+    site_column, family_column : the same of two that a table need not have: centre or scanner, and who is related
     positive_label, negative_label : label of the patients and of the controls
     positive_labels, negative_labels : labels that count as one group, in place of the single label unless empty
     scan : which scan of a subject is diagnosed, `first` or `last`
@@ -46,6 +47,8 @@ class Participants:
     group_column: str
     age_column: str
     sex_column: str
+    site_column: str
+    family_column: str
     positive_label: str | float
     negative_label: str | float
     positive_labels: list[str | float]
@@ -63,6 +66,11 @@ class Participants:
         """Name in this project → column of the file."""
         own = {"age": self.age_column, "sex": self.sex_column, "group": self.group_column}
         return {"participant_id": "participant_id", **own}
+
+    @property
+    def optional(self) -> dict[str, str]:
+        """The same for the columns that a table need not have."""
+        return {"site": self.site_column, "family": self.family_column}
 
     @property
     def groups(self) -> tuple[Group, Group]:
@@ -135,8 +143,9 @@ def _lines(path: str | Path) -> list[tuple[int, list[str]]]:
 
 
 def named(table: pd.DataFrame, columns: Participants) -> pd.DataFrame:
-    """participant_id, age, sex and group under these names, those that the file has."""
-    return pd.DataFrame({name: table[column] for name, column in columns.columns.items() if column in table})
+    """participant_id, age, sex, group, site and family under these names, those that the file has."""
+    names = columns.columns | columns.optional
+    return pd.DataFrame({name: table[column] for name, column in names.items() if column in table})
 
 
 def to_diagnose(path: str | Path, settings: Mapping, subjects: list[str]) -> pd.DataFrame:
@@ -152,7 +161,7 @@ def to_diagnose(path: str | Path, settings: Mapping, subjects: list[str]) -> pd.
     -------
     DataFrame
         participant_id, label (0 for controls, 1 for patients), group (its name), age and sex (None where they are
-        unknown), in the order of the file.
+        unknown), and site and family where there are such columns, in the order of the file.
 
     Raises
     ------

@@ -95,8 +95,10 @@ def own_study(
     taken = checked_size(with_problems(taken, of_run), cfg["local_field"])
     scans, left_out = exclude(taken)
     subjects = sorted({scan.subject for scan in scans.values()})
-    fewest = 1 if cfg["model"] else cfg["folds"]["folds"]  # a trained run needs no folds
-    table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], fewest)
+    dealing = {name: cfg["folds"][name] for name in ("folds", "scheme")}
+    if cfg["model"]:  # a trained run deals no folds: one subject of each group will do, and no scheme asks for columns
+        dealing = {"folds": 1}
+    table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], **dealing)
     table = of_subjects(table, select.takes_subject)
     records = in_study(taken, table, chi_echoes, cfg["on_error"])
     if cfg["locate_nuclei"]["method"] == "none":
