@@ -119,7 +119,8 @@ def _check_groups(folds: pd.DataFrame, count: int) -> None:
     if held.min() < count:
         name = folds.loc[folds["label"] == held.idxmin(), "group"].iloc[0]
         expected = f"families ({GROUPED}) that give every fold both groups"
-        raise ValueError(f"folds: expected {expected}, found {name} in {held.min()} of {count} folds: set fewer folds")
+        line = f': fewer may do, --config "folds={{folds: {count - 1}}}"' if count > 2 else ""
+        raise ValueError(f"folds: expected {expected}, found {name} in {held.min()} of {count} folds{line}")
 
 
 def _check(table: pd.DataFrame) -> None:
@@ -250,7 +251,7 @@ def inner_folds(folds: pd.DataFrame, fold: int, count: int) -> dict[str, int]:
     Raises
     ------
     ValueError
-        An inner fold would lack a group.
+        An inner fold would lack a group, or families leave one group outside an inner fold.
     """
     rows = folds[folds["fold"] != fold]
     smaller = int(rows["label"].value_counts().min())
@@ -258,6 +259,10 @@ def inner_folds(folds: pd.DataFrame, fold: int, count: int) -> dict[str, int]:
         where = f"the subjects of the smaller group outside fold {fold}"
         raise ValueError(f"inner_folds: expected 2 to {smaller}, {where}, found {count}")
     inner = _deal(rows, count, np.random.default_rng(fold))
+    if (held := pd.Series(inner, rows.index).groupby(rows["label"]).nunique()).min() < 2:
+        name = rows.loc[rows["label"] == held.idxmin(), "group"].iloc[0]
+        where = f"inner folds outside fold {fold}, to learn from both groups outside each"
+        raise ValueError(f"inner_folds: expected members of {name} in at least 2 {where}, found all in one")
     return dict(zip(rows["participant_id"], map(int, inner), strict=True))
 
 

@@ -230,6 +230,13 @@ def test_inner_folds_keep_families_too(tmp_path):
     assert len(inner) and (inner.groupby("family")["inner"].nunique() == 1).all()
 
 
+def test_inner_folds_whose_training_would_lack_a_group_are_refused():
+    folds = make_folds(related(), Folds(scheme="grouped", folds=5, seed=0))
+    one_family = folds.assign(family=folds["family"].mask(folds["label"] == 1, "patients"))
+    with pytest.raises(ValueError, match="members of HH in at least 2 inner folds outside fold 0.*found all in one"):
+        inner_folds(one_family, 0, 3)
+
+
 def test_families_count_in_grouped_folds_alone():
     params = Folds(scheme="stratified", folds=5, seed=0)
     assert make_folds(related(), params).equals(make_folds(cohort(), params))

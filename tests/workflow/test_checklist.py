@@ -65,7 +65,8 @@ def test_the_run_fills_in_its_numbers(table):
 
 
 def test_centres_are_answered_where_the_table_tells_them(table):
-    assert table["run"]["TRIPOD+AI", "23b"] == "Not examined: participants.tsv tells no sites."
+    for item in ("12d", "23b"):
+        assert table["run"]["TRIPOD+AI", item] == "Not examined: participants.tsv tells no sites."
     people = PEOPLE.assign(site=["A", "B"] * 5)
     within = NO_TABLES | {"confounds": [{"check": "within site", "flag": None}]}
     cfg = CFG | {"folds": CONFIG["folds"] | {"scheme": "leave_one_site_out"}}
@@ -73,7 +74,18 @@ def test_centres_are_answered_where_the_table_tells_them(table):
     told = checklist(found).set_index(["guideline", "item"])["run"]
     assert told["TRIPOD+AI", "12d"].startswith("2 sites (5 A, 5 B). AUC of every model within each site")
     assert "tables/confounds.tsv" in told["TRIPOD+AI", "23b"]
-    assert told.str.contains("2 folds, each of which holds all subjects of one site").any()
+    assert told.str.contains("2 folds, each of which holds all subjects of one site; tested on one fold").any()
+    assert "2 sites (5 A, 5 B)" in told["PROBAST+AI", "D2.1"]
+    assert told["TRIPOD+AI", "16"].startswith("The site: each is tested by models of the others.")
+
+
+def test_relatives_are_answered_by_the_scheme_of_the_folds(table):
+    assert "relatives, are not told from each other (folds.scheme is stratified)" in table["run"]["PROBAST+AI", "E4.5"]
+    cfg = CFG | {"folds": CONFIG["folds"] | {"scheme": "grouped"}}
+    found = facts(cfg, PEOPLE, flow_of(None, PEOPLE), NO_TABLES, {}, False)
+    told = checklist(found).set_index(["guideline", "item"])["run"]
+    for item in (("PROBAST+AI", "E4.5"), ("CLAIM 2024", "20")):
+        assert "share a fold where participants.tsv gives them one family" in told[item]
 
 
 def test_what_was_not_computed_is_said(table):

@@ -10,11 +10,13 @@ from tests.workflow.conftest import TINY, snakemake
 from workflow.lib.home import HOME
 from workflow.lib.setup.config import check
 from workflow.lib.setup.labels import with_names
+from workflow.lib.setup.paths import Paths
 from workflow.lib.study.check_facts import scanner
 from workflow.lib.study.check_table import Record
 from workflow.lib.study.enrolment import Enrolment, enrol
 from workflow.lib.study.intake import Intake
 from workflow.lib.study.participants import Participants, label_text, read_participants, to_diagnose
+from workflow.lib.study.study import simulated_study
 from workflow.lib.study.verdict import in_study
 from workflow.scripts import folds as folds_script
 
@@ -441,12 +443,49 @@ def test_what_a_scheme_needs_is_told_before_any_job(path, changes, options, key,
     [
         (("HH\tB", "HH\tC"), "site B has one subject (HC); site C has one subject (HH)"),
         (("HH\tB", "HH\tn/a"), "site B has one subject (HC); 1 of unknown site"),
+        (("B\t", "n/a\t"), "2 of unknown site"),
     ],
 )
 def test_a_site_that_cannot_be_judged_by_itself_is_said_with_what_still_can(path, changes, message):
     enrolment = at_sites(path, changes)
     assert enrolment.problems == {}
     assert f"{message}: their AUC within the site cannot be computed; they are diagnosed" in enrolment.notes[""]
+
+
+def test_a_site_without_controls_is_said_and_still_diagnosed(path):
+    path.write_text(SITES + "sub-05\t50\tM\tHH\tC\tz\nsub-06\t50\tM\tHH\tC\tz\n")
+    for scheme, folds in (("stratified", 2), (LEFT_OUT, 3)):
+        enrolment = enrol(path, [*SUBJECTS, "sub-05", "sub-06"], SETTINGS, folds, scheme)
+        assert enrolment.problems == {}
+        assert "site C has HH alone (2): their AUC within the site cannot be computed" in enrolment.notes[""]
+
+
+def test_an_empty_column_of_sites_is_no_column(path):
+    enrolment = at_sites(path, ("\tA\t", "\tB\t"))
+    assert enrolment.has_sites and enrolment.notes == {}
+    path.write_text(SITES.replace("\tA\t", "\tn/a\t").replace("\tB\t", "\t\t"))
+    enrolment = enrol(path, SUBJECTS, SETTINGS, 2)
+    assert not enrolment.has_sites and enrolment.notes == {} and enrolment.problems == {}
+
+
+def test_families_that_leave_a_fold_without_a_group_are_told_with_the_line_to_type(path):
+    """A family of 40 controls fills a fold, and the three families with a patient share the others."""
+    people = [("HC", "large")] * 40 + [(group, kin) for kin in "xyz" for group in ["HH"] + ["HC"] * 8]
+    names = [f"sub-{number:02d}" for number in range(len(people))]
+    rows = [f"{name}\t50\tM\t{group}\t{kin}\n" for name, (group, kin) in zip(names, people, strict=True)]
+    path.write_text("participant_id\tage\tsex\tgroup\tfamily\n" + "".join(rows))
+    (problem,) = enrol(path, names, SETTINGS, 3, "grouped").problems[""]
+    assert "column `family`: expected families (grouped) that give every fold both groups" in str(problem)
+    assert 'found HH in 2 of 3 folds: fewer may do, --config "folds={folds: 2}"' in str(problem)
+    assert enrol(path, names, SETTINGS, 3).problems == {}
+
+
+@pytest.mark.parametrize("scheme", [LEFT_OUT, "grouped"])
+def test_a_simulated_cohort_has_neither_sites_nor_families(tmp_path, scheme):
+    cfg = CONFIG | {"folds": CONFIG["folds"] | {"scheme": scheme}}
+    with pytest.raises(IntakeError, match=f"folds.scheme: expected stratified.*--config .*found {scheme}"):
+        simulated_study(cfg, Paths("simulated", str(tmp_path)))
+    assert simulated_study(cfg | {"model": "mystudy"}, Paths("simulated", str(tmp_path))).scans
 
 
 def test_sites_of_both_groups_need_no_note(path):

@@ -78,6 +78,15 @@ def test_the_site_of_a_session_comes_before_that_of_the_person(tmp_path):
     (tmp_path / "participants.tsv").write_text("participant_id\tsite\nsub-1\tHome\nsub-2\tAway\n")
     (tmp_path / "sub-1/sub-1_sessions.tsv").write_text("session_id\tsite\nses-1\tOslo\nses-2\tn/a\n")
     scans = map(scan, ("sub-1_ses-1_run-1", "sub-1_ses-2", "sub-2_run-1", "sub-3"))
-    found = sites_of_scans(tmp_path, scans)
+    found = sites_of_scans(tmp_path, scans, "site")
     assert found == {"sub-1_ses-1_run-1": "Oslo", "sub-1_ses-2": "Home", "sub-2_run-1": "Away", "sub-3": ""}
-    assert sites_of_scans(tmp_path / "nowhere", [scan("sub-1")]) == {"sub-1": ""}
+    assert sites_of_scans(tmp_path / "nowhere", [scan("sub-1")], "site") == {"sub-1": ""}
+    assert sites_of_scans(tmp_path, [scan("sub-3")], "centre") == {"sub-3": ""}
+
+
+def test_sites_of_scans_are_read_under_any_name(tmp_path):
+    (tmp_path / "sub-1").mkdir()
+    (tmp_path / "participants.tsv").write_text("participant_id\tsite\tcentre\nsub-1\tWard\tHome\n")
+    (tmp_path / "sub-1/sub-1_sessions.tsv").write_text("session_id\tsite\tcentre\nses-1\tWard\tOslo\n")
+    found = sites_of_scans(tmp_path, map(scan, ("sub-1_ses-1", "sub-1_ses-2")), "centre")
+    assert found == {"sub-1_ses-1": "Oslo", "sub-1_ses-2": "Home"}

@@ -17,11 +17,12 @@ from tests.workflow.small_run import CONFIG, config, train_small_run
 from workflow.lib.report import validation
 from workflow.lib.study.applied import seen, swapped
 from workflow.lib.study.enrolment import enrol
-from workflow.lib.study.participants import sites_of
+from workflow.lib.study.study import dealing
 from workflow.scripts import external_validation
 
-SUBJECTS = 60
-CFG = config() | {"evaluate": CONFIG["evaluate"]}
+SUBJECTS, SITE_COLUMN = 60, "centre"
+PARTICIPANTS = CONFIG["participants"] | {"site_column": SITE_COLUMN}
+CFG = config() | {"evaluate": CONFIG["evaluate"], "participants": PARTICIPANTS}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def write_study(folder: Path, shift: float = 0.0, odd: int = 0) -> dict[str, obj
         people.append(
             [name, 30 + index % 40, "FM"[index // 2 % 2], "HH" if label else "HC", "<b>A" if index < 30 else "B"]
         )
-    table = pd.DataFrame(people, columns=["participant_id", "age", "sex", "group", "site"])
+    table = pd.DataFrame(people, columns=["participant_id", "age", "sex", "group", SITE_COLUMN])
     table.to_csv(folder / "participants.tsv", sep="\t", index=False)
     return files | {"participants": str(folder / "participants.tsv")}
 
@@ -103,6 +104,13 @@ def test_the_page_stands_alone(shifted):
     assert page.count("data:image/png;base64,") == len(figures_of(VALIDATE))
     assert "<script" not in page and "site <b>A" not in page and "site &lt;b&gt;A" in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_sites_are_read_from_the_column_that_the_configuration_names(shifted):
+    page, tables = shifted
+    sizes = tables["validation_strata"].query("model == 'Q-Net'").set_index("stratum")["subjects"]
+    assert sizes[["site <b>A", "site B"]].tolist() == [30, 30]
+    assert page.count("<td>B</td>") == 30  # lines of the subjects
 
 
 def test_every_model_of_the_bundle_is_in_every_table_and_the_deciding_one_first(shifted):
@@ -195,9 +203,13 @@ def test_both_groups_are_needed_but_no_folds(tmp_path):
     assert "at least 1 usable subjects in each group, found HC (0), HH (1)" in str(problem)
 
 
-def test_sites_come_from_the_table_where_it_has_them(tmp_path):
-    path = tmp_path / "participants.tsv"
-    path.write_text("participant_id\tsite\nsub-1\tOslo\nsub-2\tn/a\n")
-    assert sites_of(path, ["sub-2", "sub-1"]) == {"site": ["", "Oslo"]}
-    path.write_text("participant_id\tage\nsub-1\t50\n")
-    assert sites_of(path, ["sub-1"]) == {}
+@pytest.mark.parametrize("scheme", ["leave_one_site_out", "grouped"])
+def test_a_trained_run_deals_no_folds_whatever_the_scheme(tmp_path, scheme):
+    path = tmp_path / "participants.tsv"  # two subjects, no site and no family
+    path.write_text("participant_id\tage\tsex\tgroup\nsub-1\t50\tF\tHH\nsub-2\t60\tM\tHC\n")
+    cfg = config() | {"folds": CONFIG["folds"] | {"scheme": scheme, "folds": 2}}
+    found = [
+        enrol(path, ["sub-1", "sub-2"], cfg["participants"], **dealing(cfg | {"model": model}))
+        for model in ("mystudy", None)
+    ]
+    assert found[0].problems == {} and f"as folds.scheme is {scheme}" in str(found[1].problems[""][0])

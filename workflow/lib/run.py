@@ -197,7 +197,8 @@ class Run:
     @cached_property
     def sites(self) -> dict[str, str]:
         """Scan → site, "" where it is unknown, of the subjects with several scans."""
-        return sites_of_scans(self.bids_dir, [self.scans[name] for name in self.repeated])
+        scans = [self.scans[name] for name in self.repeated]
+        return sites_of_scans(self.bids_dir, scans, self.cfg["participants"]["site_column"])
 
     @cached_property
     def repeated(self) -> list[str]:

@@ -15,7 +15,7 @@ from workflow.lib.jobs.job import job
 from workflow.lib.report import cells, report_data, validation
 from workflow.lib.report.cohort import by_group
 from workflow.lib.report.html import render
-from workflow.lib.study.participants import Participants, sites_of, to_diagnose
+from workflow.lib.study.participants import Participants, to_diagnose
 
 
 def main(
@@ -25,7 +25,7 @@ def main(
     """`outputs`: a path for each table and figure of the manifest; `synthetic`: whether the subjects are simulated."""
     model, found = read_bundle(bundle), read_results(results)
     people = to_diagnose(participants, cfg["participants"], list(found)).set_index("participant_id").sort_index()
-    people = people.assign(age=people["age"].astype(float), **sites_of(participants, list(people.index)))
+    people = people.assign(age=people["age"].astype(float))
     write_predictions(predictions, predictions_of(found, people["label"].to_dict()))
     params = replace(Evaluate(**cfg["evaluate"]), threshold=model["threshold"])
     unlike, scores = unlike_training(found), read_predictions(predictions)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from qnet.evaluation.names import NETWORKS
-from qnet.folds import SCHEMES
+from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, SCHEMES
 from workflow.lib.home import HOME
 from workflow.lib.report.cohort import describe
 from workflow.lib.report.report_data import Rows, flags, kind
@@ -89,8 +89,11 @@ def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> di
         "smaller_group": str(people["group"].value_counts().min()),
         "demographics": "; ".join(_who(name, part) for name, part in people.groupby("group")) + ".",
         "flow": "; ".join(steps) + ".",
-        "folds": f"Cross-validation: {people['fold'].nunique()} {SCHEMES[cfg['folds']['scheme']]} "
-        f"(seed {cfg['folds']['seed']}); tested on one fold, trained on the others.",
+        "folds": f"Cross-validation: {people['fold'].nunique()} {SCHEMES[cfg['folds']['scheme']]}"
+        f"{_seed(cfg['folds'])}; tested on one fold, trained on the others.",
+        "relatives": _relatives(cfg["folds"]["scheme"]),
+        "difference": "The site: each is tested by models of the others. Otherwise none by design: the same cohort."
+        if cfg["folds"]["scheme"] == LEAVE_ONE_SITE_OUT else "None by design: the same cohort.",
         "sites": _sites(people),
         "fold_sizes": f"test folds of {sizes.min()} to {sizes.max()} subjects",
         "source": simulated if synthetic else f"A BIDS dataset of the user, called {cfg['dataset']} here.",
@@ -106,6 +109,18 @@ def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> di
     }  # fmt: skip
 
 
+def _seed(folds: dict) -> str:
+    """` (seed 0)`; nothing where no chance decides."""
+    return "" if folds["scheme"] == LEAVE_ONE_SITE_OUT else f" (seed {folds['seed']})"
+
+
+def _relatives(scheme: str) -> str:
+    """Whether relatives, or several names of one person, can be on both sides of the split."""
+    if scheme == GROUPED:
+        return "Relatives, and several names of one person, share a fold where participants.tsv gives them one family."
+    return f"Two names of one person, or relatives, are not told from each other (folds.scheme is {scheme})."
+
+
 def _who(group: str, members: pd.DataFrame) -> str:
     """`HH: 49 subjects, age 56.1 ± 13.2 (21 to 84), 18 F, 31 M`."""
     about = describe(members)
@@ -113,9 +128,9 @@ def _who(group: str, members: pd.DataFrame) -> str:
 
 
 def _sites(people: pd.DataFrame) -> str:
-    """`3 sites (20 A, 30 B, 10 C)`, or that the table tells none."""
-    if "site" not in people:
-        return "Not examined: participants.tsv tells no sites."
+    """`3 sites (20 A, 30 B, 10 C).`; nothing where the table tells none."""
+    if "site" not in people or people["site"].isna().all():
+        return ""
     count = people["site"].nunique()
     return f"{count} {'site' if count == 1 else 'sites'} ({describe(people)['site']})."
 

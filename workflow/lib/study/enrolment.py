@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, STRATIFIED, one_site_out_fails
+from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, STRATIFIED, Folds, make_folds, one_site_out_fails
 from recon.problems import IntakeError, Problem
 from workflow.lib.home import HOME
 from workflow.lib.setup.config import validator
-from workflow.lib.study.participants import UNKNOWN_AGE, Group, Participants, named, read_participants
+from workflow.lib.study.participants import UNKNOWN_AGE, Group, Participants, labelled, named, read_participants
 
 SCHEMA = HOME / "workflow" / "schemas" / "participants.schema.yaml"
 LEFT_OUT = "leaves the subject out, the diagnosis does not"
@@ -31,7 +31,7 @@ class Enrolment:
     labels : label by subject, as the file has it
     has_groups : whether there is a table that says more than who took part, as the one that DICOM conversion begins
         does not
-    has_sites : whether it has a column of sites
+    has_sites : whether it tells the site of anybody
     """
 
     problems: Problems
@@ -42,7 +42,9 @@ class Enrolment:
     has_sites: bool = False
 
 
-def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int, scheme: str = STRATIFIED) -> Enrolment:
+def enrol(
+    path: Path, subjects: Sequence[str], settings: Mapping, folds: int, scheme: str = STRATIFIED, seed: int = 0
+) -> Enrolment:
     """Look who can be diagnosed.
 
     Parameters
@@ -51,7 +53,8 @@ def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int, sc
     subjects : those with usable images, `sub-01`
     settings : config section `participants`
     folds : number of folds, at most the smaller group's number of subjects; 1 where nothing is trained
-    scheme : `folds.scheme`, which may need a site or family of everybody
+    scheme : `folds.scheme`, which may need a site of everybody, or families
+    seed : `folds.seed`: whether families fill all folds depends on it
     """
     if not path.is_file():
         expected = "a participants table for the diagnosis (target `maps` needs none)"
@@ -67,7 +70,7 @@ def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int, sc
     missing = list(_missing_columns(path, raw, columns, scheme))
     if missing:
         return Enrolment(problems={"": missing}, labels=labels, has_groups=has_groups)
-    return _of_rows(path, table, subjects, columns, folds, scheme, labels)
+    return _of_rows(path, table, subjects, columns, Folds(scheme=scheme, folds=folds, seed=seed), labels)
 
 
 def of_subjects(enrolment: Enrolment, wanted: Callable[[str], bool]) -> Enrolment:
@@ -95,9 +98,13 @@ def _missing_columns(path: Path, raw: pd.DataFrame, columns: Participants, schem
 
 
 def _of_rows(
-    path: Path, table: pd.DataFrame, subjects: Sequence[str], columns: Participants, folds: int, scheme: str,
+    path: Path,
+    table: pd.DataFrame,
+    subjects: Sequence[str],
+    columns: Participants,
+    params: Folds,
     labels: dict[str, str],
-) -> Enrolment:  # fmt: skip
+) -> Enrolment:
     """The same for a table that has all columns."""
     aside = table["group"].notna() & ~table["group"].isin(columns.sides)
     counted = table[~aside]
@@ -105,7 +112,7 @@ def _of_rows(
         *_presence(path, table, counted, subjects),
         *_duplicates(path, table),
         *_contents(path, counted, columns),
-        *(_without_site(path, counted, columns) if scheme == LEAVE_ONE_SITE_OUT else ()),
+        *(_without_site(path, counted, columns) if params.scheme == LEAVE_ONE_SITE_OUT else ()),
     ]
     problems: Problems = {}
     for subject, problem in found:
@@ -114,11 +121,8 @@ def _of_rows(
     usable = counted[~counted["participant_id"].isin(problems)]
     if aside.any() and not named_two:
         wrong = [_unknown_groups(path, table, columns)]
-    elif scheme == LEAVE_ONE_SITE_OUT:
-        wrong = _few(path, usable, columns.groups, 1) or _sites(path, usable, columns, folds)
     else:
-        of_families = [_few_families(path, usable, columns, folds)] if scheme == GROUPED else []
-        wrong = _few(path, usable, columns.groups, folds) or list(filter(None, of_families))
+        wrong = _not_dealt(path, usable, columns, params)
     if wrong:
         problems[""] = problems.get("", []) + wrong
     others = set(table["participant_id"][aside]) - set(problems) if named_two else set()
@@ -126,9 +130,16 @@ def _of_rows(
     maps_only = {s: f"group {labels[s]} is {sides}" for s in subjects if s in others}
     taking_part = usable[usable["participant_id"].isin(subjects)]
     notes = _unknown(counted, subjects, columns) | _of_sites(path, taking_part, columns)
-    return Enrolment(
-        problems=problems, maps_only=maps_only, notes=notes, labels=labels, has_sites="site" in table.columns
-    )
+    has_sites = "site" in table and bool(table["site"].notna().any())
+    return Enrolment(problems=problems, maps_only=maps_only, notes=notes, labels=labels, has_sites=has_sites)
+
+
+def _not_dealt(path: Path, usable: pd.DataFrame, columns: Participants, params: Folds) -> list[Problem]:
+    """Why the subjects without problems cannot be dealt into folds; nothing where they can."""
+    if params.scheme == LEAVE_ONE_SITE_OUT:
+        return _few(path, usable, columns.groups, 1) or _sites(path, usable, columns, params.folds)
+    few = _few(path, usable, columns.groups, params.folds)
+    return few or (_families(path, usable, columns, params) if params.scheme == GROUPED else [])
 
 
 def _unknown(counted: pd.DataFrame, subjects: Sequence[str], columns: Participants) -> dict[str, str]:
@@ -155,26 +166,34 @@ def _without_site(path: Path, counted: pd.DataFrame, columns: Participants) -> I
 def _sites(path: Path, usable: pd.DataFrame, columns: Participants, folds: int) -> list[Problem]:
     """Why the sites cannot be the folds."""
     message = one_site_out_fails(usable["site"], usable["group"].map(columns.sides), folds)
-    if not message:
-        return []
-    expected, found = message.removeprefix("expected ").split(", found ", 1)
-    return [Problem(f"{path}, column `{columns.site_column}`", expected, found)]
+    return [_problem(f"{path}, column `{columns.site_column}`", message)] if message else []
 
 
-def _few_families(path: Path, usable: pd.DataFrame, columns: Participants, folds: int) -> Problem | None:
-    """Problem of a group whose members belong to fewer families than there are folds."""
+def _families(path: Path, usable: pd.DataFrame, columns: Participants, params: Folds) -> list[Problem]:
+    """Why families cannot be dealt: too few have members in a group, or some are too large to leave each fold both."""
+    where = f"{path}, column `{columns.family_column}`"
     family = usable["family"].fillna(usable["participant_id"] + " alone")
     sizes = {group.name: family[usable["group"].isin(group.labels)].nunique() for group in columns.groups}
-    if min(sizes.values()) >= folds:
-        return None
-    found = ", ".join(f"{name} ({size})" for name, size in sizes.items())
-    expected = f"members of at least {folds} families in each group (folds), as folds.scheme is {GROUPED}"
-    return Problem(f"{path}, column `{columns.family_column}`", expected, found)
+    if min(sizes.values()) < params.folds:
+        found = ", ".join(f"{name} ({size})" for name, size in sizes.items())
+        expected = f"members of at least {params.folds} families in each group (folds), as folds.scheme is {GROUPED}"
+        return [Problem(where, expected, found)]
+    try:
+        make_folds(labelled(usable, columns), params)
+    except ValueError as error:
+        return [_problem(where, str(error).removeprefix("folds: "))]
+    return []
+
+
+def _problem(where: str, message: str) -> Problem:
+    """`expected …, found …` as a problem of a place."""
+    expected, found = message.removeprefix("expected ").split(", found ", 1)
+    return Problem(where, expected, found)
 
 
 def _of_sites(path: Path, usable: pd.DataFrame, columns: Participants) -> dict[str, str]:
     """A note of the table as a whole where a site cannot be judged by itself, and what still is."""
-    if "site" not in usable or usable["site"].nunique() < 2:
+    if "site" not in usable or usable["site"].isna().all():
         return {}
     found = []
     for site, members in usable.dropna(subset=["site"]).groupby("site"):

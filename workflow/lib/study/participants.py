@@ -5,7 +5,7 @@ Every cell is text without the blanks around it. `n/a` and the empty cell are mi
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ import pandas as pd
 from recon.problems import IntakeError, Problem
 
 MISSING = ("n/a", "")
-SITE = "site"  # column of the centre or scanner, where there is one
 UNKNOWN_AGE = r"[0-9]+\+"  # 89+: BIDS hides ages that would identify
 
 
@@ -175,10 +174,15 @@ def to_diagnose(path: str | Path, settings: Mapping, subjects: list[str]) -> pd.
     if without := sorted(set(subjects) - set(table["participant_id"])):
         raise ValueError(f"{path}: expected a row for every subject with images, found none for {', '.join(without)}")
     table = table[table["participant_id"].isin(subjects)].reset_index(drop=True)
-    label = table["group"].map(columns.sides)
-    if label.isna().any():
-        found = sorted({str(group) for group in table["group"][label.isna()]})
+    if (unknown := ~table["group"].isin(columns.sides)).any():
+        found = sorted({str(group) for group in table["group"][unknown]})
         raise ValueError(f"{path}: expected {' or '.join(columns.sides)} as group, found {', '.join(found)}")
+    return labelled(table, columns)
+
+
+def labelled(table: pd.DataFrame, columns: Participants) -> pd.DataFrame:
+    """The table of `named` as `to_diagnose` returns it: with label, name of the group, and no age like 89+."""
+    label = table["group"].map(columns.sides)
     names = label.map(dict(enumerate(group.name for group in columns.groups)))
     age = table["age"].where(~table["age"].str.fullmatch(UNKNOWN_AGE, na=False), None)
     return table.assign(label=label.astype(int), group=names, age=age)
@@ -196,15 +200,6 @@ def ages_of(participants: str | Path, age_column: str) -> dict[str, float]:
         pd.to_numeric(table[age_column], errors="coerce").to_numpy(float), table["participant_id"]
     ).dropna()
     return {str(subject): float(age) for subject, age in ages[~ages.index.duplicated(keep=False)].items()}
-
-
-def sites_of(participants: str | Path, subjects: Sequence[str]) -> dict[str, list[str]]:
-    """`{"site": […]}`: where each subject was scanned, "" where that is unknown; nothing without such a column."""
-    table = read_participants(participants)
-    if SITE not in table:
-        return {}
-    known = table.set_index("participant_id")[SITE].reindex(subjects)
-    return {SITE: known.fillna("").tolist()}
 
 
 def age_of(participants: str | Path | None, subject: str, age_column: str) -> float | None:

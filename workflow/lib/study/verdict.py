@@ -88,7 +88,8 @@ def _scanners(records: dict[str, Record], table: Enrolment) -> list[str]:
     if table.has_sites or len(counts) < 2:
         return []
     groups = "; ".join(f"{name}: {counts_of(dict(sorted(of.items())))}" for name, of in sorted(counts.items()))
-    advice = "to have sites examined as a confound and spread over the folds, add a column `site` to participants.tsv"
+    advice = "to have sites examined as a confound and spread over the folds, add a column `site` to participants.tsv "
+    advice += "(under another name: participants.site_column)"
     return [f"{len(counts)} scanners according to the sidecars ({groups}): {advice}"]
 
 
