@@ -107,7 +107,7 @@ def commands() -> list[str]:
 
 
 def write_study(folder: Path) -> None:
-    """As many patients and controls as the paper's folds, with three small echoes each."""
+    """As many patients and controls as the paper's folds, of three sites, with three small echoes each."""
     for subject in range(1, SUBJECTS + 1):
         for echo, te_s in enumerate(TE_S, start=1):
             signal = head(te_s, seed=subject)
@@ -120,6 +120,7 @@ def write_study(folder: Path) -> None:
     (folder / "dataset_description.json").write_text(json.dumps({"Name": "study", "BIDSVersion": "1.10.0"}))
     names = [f"sub-{number:02d}" for number in range(1, SUBJECTS + 1)]
     people = pd.DataFrame({"participant_id": names, "age": 50, "sex": "F", "group": ["HH", "HC"] * (SUBJECTS // 2)})
+    people["site"] = [f"centre {number % 3}" for number in range(SUBJECTS)]
     people.to_csv(folder / "participants.tsv", sep="\t", index=False)
 
 
