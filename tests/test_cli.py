@@ -120,6 +120,7 @@ def test_a_refusal_begins_with_what_was_typed(tmp_path, monkeypatch, capsys, wor
         (["run", "--workflow-profile", "slurm"], [*SNAKEFILE, "--workflow-profile", "slurm"]),
         (["check", "--cores=2"], ["check", *QUIET, *SNAKEFILE, "--cores=2"]),
         (["predict", "--config", "model=m"], ["predict", *SNAKEFILE, "--cores", "all", "--config", "model=m"]),
+        (["validate", "--cores", "2"], ["validate", *SNAKEFILE, "--cores", "2"]),
     ],
 )
 def test_snakemake_gets_the_users_own_words(started, words, expected):

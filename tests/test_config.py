@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
+from qnet.folds import SCHEMES
 from recon.combine import combine_echoes
 from recon.mask import extract_brain, reliable_mask
 from recon.pipeline import STAGES
@@ -144,3 +145,7 @@ def test_unknown_keys_are_caught():
 
 def test_the_page_of_the_configuration_is_up_to_date():
     assert (ROOT / "config/README.md").read_text() == table(), "run make config-readme"
+
+
+def test_the_schemes_of_folds_are_those_of_the_schema():
+    assert list(SCHEMES) == SCHEMA["properties"]["folds"]["properties"]["scheme"]["enum"]

@@ -107,7 +107,7 @@ def commands() -> list[str]:
 
 
 def write_study(folder: Path) -> None:
-    """As many patients and controls as the paper's folds, with three small echoes each."""
+    """As many patients and controls as the paper's folds, of three sites, with three small echoes each."""
     for subject in range(1, SUBJECTS + 1):
         for echo, te_s in enumerate(TE_S, start=1):
             signal = head(te_s, seed=subject)
@@ -120,6 +120,7 @@ def write_study(folder: Path) -> None:
     (folder / "dataset_description.json").write_text(json.dumps({"Name": "study", "BIDSVersion": "1.10.0"}))
     names = [f"sub-{number:02d}" for number in range(1, SUBJECTS + 1)]
     people = pd.DataFrame({"participant_id": names, "age": 50, "sex": "F", "group": ["HH", "HC"] * (SUBJECTS // 2)})
+    people["site"] = [f"centre {number % 3}" for number in range(SUBJECTS)]
     people.to_csv(folder / "participants.tsv", sep="\t", index=False)
 
 
@@ -143,7 +144,8 @@ def place(tmp_path_factory) -> Path:
     """A copy of the project with tiny data under every name that the documentation prints."""
     folder = copied(ROOT, tmp_path_factory.mktemp("docs") / "project")
     write_study(folder / "data/mystudy")
-    shutil.copytree(folder / "data/mystudy", folder / "data/new")
+    for name in ("new", "other"):
+        shutil.copytree(folder / "data/mystudy", folder / f"data/{name}")
     protocol = Protocol(affine=AFFINE)
     write_siemens(folder / "data/dicom/sub-01", np.stack([head(te_s) for te_s in protocol.te_s]), protocol)
     write_stage_folder(folder / "IN")
@@ -199,7 +201,9 @@ NOT_RUN = {  # beginning of the command: why no test of this file runs it
     "q-net prepare --use-conda": "needs conda",
     "cd results/mystudy": "needs a finished run; tests/workflow/test_job.py compares with sha256sum",
     "python -m tests.recon.intake.vendor_table": "takes minutes; tests/recon/intake/test_vendor_table.py",
-    "snakemake predict": "needs a trained run: test_the_prediction_is_planned",
+    "snakemake predict": "needs a trained run: test_what_a_trained_run_does_is_planned",
+    "snakemake repeatability": "needs subjects with several scans; tests/workflow/test_visits.py",
+    "snakemake validate": "needs a trained run: test_what_a_trained_run_does_is_planned",
 }
 RULES: dict[str, Callable[[list[str], Path], None]] = {
     "snakemake ": dry_snakemake,
@@ -229,10 +233,11 @@ def test_a_printed_command_runs(command, place):
     rule(command)(shlex.split(command), place)
 
 
-def test_the_prediction_is_planned(place):
-    printed = next(command for command in commands() if command.startswith("snakemake predict"))
+def test_what_a_trained_run_does_is_planned(place):
     train_small_run(place / "results/mystudy")
-    dry_snakemake([*shlex.split(printed), "preprocessing=quantitative"], place)  # as the small run was trained
+    for target in ("predict", "validate"):
+        printed = next(command for command in commands() if command.startswith(f"snakemake {target}"))
+        dry_snakemake([*shlex.split(printed), "preprocessing=quantitative"], place)  # as the small run was trained
 
 
 @pytest.mark.parametrize(("page", "content"), list(blocks("python")))

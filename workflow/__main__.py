@@ -29,6 +29,7 @@ COMMANDS = {
     "run": Command("workflow.cli.run", "run the workflow from raw echoes to the report, or up to a named target", True),
     "check": Command("workflow.cli.run", "check your data before a run; nothing is computed", True),
     "predict": Command("workflow.cli.run", "apply a trained run to new subjects", True),
+    "validate": Command("workflow.cli.run", "a trained run on labelled subjects that it has not seen", True),
     "recon": Command("recon.__main__", "one stage of the reconstruction on a folder of files", own=True),
     "evaluate": Command("qnet.__main__", "every table and figure from predictions alone", True, True),
     "compare": Command("qnet.__main__", "compare two runs on the same subjects", True, True),

@@ -1,16 +1,17 @@
-"""Could the models read age, sex or the scanner instead of the disease?"""
+"""Could the models read age, sex, the site or the scanner instead of the disease?"""
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, rankdata
+from scipy.stats import chi2_contingency, norm, rankdata
 
 from qnet.evaluation.calibration import rows_of
 from qnet.evaluation.cases import Cases
 from qnet.evaluation.names import AGE_SEX, BACKGROUND
 from qnet.evaluation.statistics import auc_interval
-from qnet.folds import terciles
+from qnet.folds import in_turn, terciles
 
 COLUMNS = ["check", "input", "model", "stratum", "subjects", "statistic", "value", "low", "high", "flag"]
+SITE_FOLDS = 5  # of the check whether the site predicts the group; the run's own may be the sites
 
 
 def partial_correlation(
@@ -31,8 +32,8 @@ def partial_correlation(
     return float(r), float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half))
 
 
-def people_of(cases: Cases, people: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Age [years, NaN where unknown] and sex (n,) [empty where unknown] of the cases.
+def people_of(cases: Cases, people: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Age [years, NaN where unknown], sex and site (n,) [empty where unknown] of the cases.
 
     Parameters
     ----------
@@ -43,7 +44,8 @@ def people_of(cases: Cases, people: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
             f"participants: expected a row for every subject with predictions, found none for {missing[0]}"
         )
     rows = people.loc[cases.participants[cases.subjects]]
-    return rows["age"].to_numpy(float), rows["sex"].fillna("").to_numpy(str)
+    site = rows["site"].fillna("").to_numpy(str) if "site" in rows else np.full(len(rows), "")
+    return rows["age"].to_numpy(float), rows["sex"].fillna("").to_numpy(str), site
 
 
 def auc_row(labels: np.ndarray, scores: np.ndarray, confidence: float) -> dict[str, object]:
@@ -90,6 +92,68 @@ def cohort_rows(cases: Cases, age: np.ndarray, sex: np.ndarray, confidence: floa
     return [by_age, by_sex]
 
 
+def share_by_site(labels: np.ndarray, site: np.ndarray) -> np.ndarray:
+    """Score (n,) of each subject that knows nothing but its site: the share of positives there, in the other folds.
+
+    The share counts one more subject with the share of all other folds, so that a site that occurs in no other fold
+    gets that. Folds are stratified by group: else a fold with more positives would leave fewer to the others, and the
+    share would rank the wrong way (Airola 2010). They are not stratified by site: a mix that a site has by chance would
+    then be that of its training and of its test subjects alike, and pass for a prediction.
+    """
+    chance = np.random.default_rng(0).permutation(len(labels))
+    fold = in_turn([labels], min(SITE_FOLDS, len(labels)), chance)
+    score = np.empty(len(labels))
+    for index in np.unique(fold):
+        other = fold != index
+        prior = labels[other].mean()
+        for name in np.unique(site[~other]):
+            there = labels[other & (site == name)]
+            score[~other & (site == name)] = (there.sum() + prior) / (len(there) + 1)
+    return score
+
+
+def site_rows(labels: np.ndarray, site: np.ndarray, folds: np.ndarray, confidence: float) -> list[dict]:
+    """Does the site, where it is known, tell the groups apart; is it spread over the folds; what can it not tell?
+
+    Parameters
+    ----------
+    labels : (n,) bool
+    site : (n,) text
+    folds : (n,) names of the test folds
+    """
+    labels, site, folds = (values[site != ""] for values in (labels, site, folds))
+    names, number = np.unique(site, return_inverse=True)
+    if len(names) < 2:
+        return []
+    positive, size = np.bincount(number, labels).astype(int), np.bincount(number)
+    alone = {"check": "site alone, cross-validated"} | auc_row(labels, share_by_site(labels, site), confidence)
+    if separates(alone, above_only=True):
+        mix = ", ".join(f"{name} {m} of {n}" for name, m, n in zip(names, positive, size, strict=True))
+        alone["flag"] = (
+            f"The site alone predicts the group of unseen subjects ({told(alone)}; in the positive group: {mix}): "
+            "a model may read the scanner, not disease."
+        )
+    return [alone, _over_folds(number, folds, confidence)]
+
+
+def _over_folds(number: np.ndarray, folds: np.ndarray, confidence: float) -> dict:
+    """Cramér's V between site and test fold: 0 is balanced, 1 where each fold is a site, which is meant then."""
+    counts = pd.crosstab(number, folds).to_numpy()
+    row = {"check": "site over folds", "subjects": len(number), "statistic": "Cramér's V"}
+    if min(counts.shape) < 2:
+        return row
+    test = chi2_contingency(counts, correction=False)
+    row["value"] = float(np.sqrt(test.statistic / (len(number) * (min(counts.shape) - 1))))
+    if counts.shape[0] == counts.shape[1] and ((counts > 0).sum(axis=0) == 1).all():
+        row["stratum"] = "one site left out"
+    elif test.pvalue < 1 - confidence:
+        row["flag"] = (
+            f"Sites are not spread evenly over the test folds (Cramér's V {row['value']:.2f}): folds differ by the "
+            "scanner, and AUCs pooled over folds mix the two."
+        )
+    return row
+
+
 def control_rows(scans: list[Cases], confidence: float) -> list[dict]:
     """Baselines that should be at chance: age and sex, and the background of the images."""
     checks = {
@@ -109,26 +173,27 @@ def control_rows(scans: list[Cases], confidence: float) -> list[dict]:
     return rows
 
 
-def strata(age: np.ndarray, sex: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
-    """Check, name and members (n,) of every age tercile and sex, where they are known."""
+def strata(age: np.ndarray, sex: np.ndarray, site: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
+    """Check, name and members (n,) of every site, age tercile and sex, where they are known."""
     tercile = terciles(age)
     ages = [(f"age {age[members].min():g} to {age[members].max():g}", members)
             for members in (tercile == index for index in range(3)) if members.any()]  # fmt: skip
-    found = [("within age tercile", name, members) for name, members in ages]
+    found = [("within site", f"site {value}", site == value) for value in np.unique(site[site != ""])]
+    found += [("within age tercile", name, members) for name, members in ages]
     return found + [("within sex", f"sex {value}", sex == value) for value in np.unique(sex[sex != ""])]
 
 
 def model_rows(
-    labels: np.ndarray, scores: np.ndarray, age: np.ndarray, sex: np.ndarray, confidence: float
+    labels: np.ndarray, scores: np.ndarray, age: np.ndarray, sex: np.ndarray, site: np.ndarray, confidence: float
 ) -> list[dict]:
-    """One model: AUC among subjects of similar age or equal sex, and how its score correlates with group and with age.
+    """One model: AUC among subjects of similar age, equal sex or one site; how its score correlates with group and age.
 
     Correlations take the rank of the score, so that saturated probabilities do not decide them. What needs the age is
     computed from the subjects of known age; `subjects` counts them.
     """
     rows = [
         {"check": check, "stratum": name} | auc_row(labels[members], scores[members], confidence)
-        for check, name, members in strata(age, sex)
+        for check, name, members in strata(age, sex, site)
     ]
     known = ~np.isnan(age)
     ranks, labels, age = rankdata(scores[known]), labels[known], age[known]
@@ -149,7 +214,9 @@ def confound_table(scans: list[Cases], people: pd.DataFrame | None, confidence: 
     """
     if people is None or not scans:
         return pd.DataFrame(columns=COLUMNS)
-    rows = cohort_rows(scans[0], *people_of(scans[0], people), confidence) + control_rows(scans, confidence)
+    first, (age, sex, site) = scans[0], people_of(scans[0], people)
+    rows = site_rows(first.labels, site, first.folds, confidence) + cohort_rows(first, age, sex, confidence)
+    rows += control_rows(scans, confidence)
     for cases, model, scores in rows_of(scans):
         about = {"input": cases.input, "model": model}
         found = model_rows(cases.labels, scores, *people_of(cases, people), confidence)

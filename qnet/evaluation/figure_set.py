@@ -40,3 +40,27 @@ def draw(
     }
     for name in paths:
         draw_one[name](paths[name], synthetic=synthetic)
+
+
+def draw_validation(
+    paths: Mapping[str, str | Path],
+    predictions: pd.DataFrame,
+    tables: dict[str, pd.DataFrame],
+    params: Evaluate,
+    synthetic: bool,
+) -> None:
+    """Draw the figures of an external validation; parameters as in `draw`, tables of `external.validation_tables`."""
+    draw_one = {
+        "validation_roc": partial(roc_figures.roc, predictions=predictions, level="scan", params=params),
+        "validation_calibration": partial(
+            calibration_figures.reliability, table=tables["validation_reliability"], calibration=tables["validation"]
+        ),
+        "validation_decision": partial(
+            calibration_figures.decision_curve,
+            predictions=predictions,
+            table=tables["validation_decision_curve"],
+            params=params,
+        ),
+    }
+    for name in paths:
+        draw_one[name](paths[name], synthetic=synthetic)

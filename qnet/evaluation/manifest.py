@@ -9,7 +9,7 @@ intervals in per cent, `bootstrap`, `threshold`).
 
 from dataclasses import dataclass
 
-EVALUATE = "evaluate"
+EVALUATE, VALIDATE, REPEAT = "evaluate", "external_validation", "repeatability_report"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Table:
     Parameters
     ----------
     made_by : the rule
-    shown_in : of `report`, `model_card` and `checklist`; none is for looking up
+    shown_in : of `report`, `model_card`, `checklist`, `validation` and `repeatability`; none is for looking up
     columns : those shown, in order; a page shows all where none are named
     caption : what a reader must know
     needs : what `python -m qnet evaluate` needs for it beyond predictions
@@ -79,7 +79,7 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A figure below figures/; every one is shown in the report.
+    """A figure below figures/; every one is shown on a page.
 
     Parameters
     ----------
@@ -215,9 +215,9 @@ TABLES = {
             Column(name="statistic", title="Statistic"),
             Column(name="value", title="Value", form="decimals", interval=True, limits_of=""),
         ),
-        caption="AUC of a diagnosis by age, by sex, by both, and by the image outside the brain: 0.5 is chance, and "
-        "all of them should be near it. A score that reads disease keeps its AUC inside groups of similar age and of "
-        "one sex, and is associated with the group at a given age.",
+        caption="AUC of a diagnosis by site, by age, by sex, by the last two, and by the image outside the brain: 0.5 "
+        "is chance, and all of them should be near it. A score that reads disease keeps its AUC inside groups of "
+        "similar age, of one sex and of one site, and is associated with the group at a given age.",
         needs="--participants",
     ),
     "ablation": Table(
@@ -265,6 +265,114 @@ TABLES = {
         caption="Weight of a slice relative to equal weights, by its height in the template.",
     ),
     "checklist": Table(made_by="checklist"),
+    "validation": Table(
+        made_by=VALIDATE,
+        shown_in=("validation",),
+        columns=(
+            INPUT,
+            MODEL,
+            Column(name="subjects", title="Subjects", form="number"),
+            Column(name="auc", title="AUC", form="decimals", interval=True),
+            Column(name="auc_trained", title="AUC in cross-validation", form="decimals"),
+            Column(name="difference", title="Difference", form="signed", interval=True),
+            Column(name="intercept", title="Calibration in the large", form="signed", digits=2, interval=True),
+            Column(name="slope", title="Slope", form="decimals", digits=2, interval=True),
+            Column(name="brier", title="Brier score", form="decimals", interval=True),
+            Column(name="brier_reference", title="of a constant", form="decimals"),
+            *[
+                Column(name=name, title=title, form="percent", digits=1, interval=True, count=True)
+                for name, title in RATES[1:]
+            ],
+            Column(name="note", title="Note"),
+        ),
+        caption="Small print: the {level} % interval (DeLong for AUC, Wilson for proportions, Wald for calibration), "
+        "numbers of correct decisions at a score of {threshold} or more. Cross-validation: of the subjects of the "
+        "training run, each judged by the networks of one fold; here the mean over all networks judges. Difference: "
+        "here less there, of different subjects (Zou & Donner 2008). Calibration in the large: 0 is ideal, below 0 the "
+        "model predicts {positive} too often. Slope: 1 is ideal, below 1 the model is overconfident.",
+    ),
+    "validation_strata": Table(
+        made_by=VALIDATE,
+        shown_in=("validation",),
+        columns=(
+            INPUT,
+            MODEL,
+            Column(name="stratum", title="Subjects", form="name"),
+            Column(name="subjects", title="Number", form="number"),
+            Column(name="positives", title="Positive", form="number"),
+            Column(name="auc", title="AUC", form="decimals", interval=True),
+            Column(name="mean_score", title="Mean score", form="decimals"),
+            Column(name="observed", title="Observed share", form="decimals"),
+            Column(name="intercept", title="Calibration in the large", form="signed", digits=2, interval=True),
+            Column(name="slope", title="Slope", form="decimals", digits=2, interval=True),
+            Column(name="note", title="Note"),
+        ),
+        caption="Each line is a part of the subjects: by site (the column site of participants.tsv), by sex, by third "
+        "of age, and by whether protocol, images and network features resemble those of the training. Intervals of "
+        "small parts are wide, and nothing is adjusted for their number. No finite slope: too few subjects, or a "
+        "threshold separates the groups.",
+    ),
+    "validation_updates": Table(
+        made_by=VALIDATE,
+        shown_in=("validation",),
+        columns=(
+            INPUT,
+            MODEL,
+            Column(name="update", title="Update", form="name"),
+            Column(name="intercept", title="Intercept a", form="signed", digits=2, interval=True),
+            Column(name="slope", title="Slope b", form="decimals", digits=2, interval=True),
+            Column(name="brier", title="Brier score, held out", form="decimals"),
+            Column(name="p", title="p", form="p"),
+            Column(name="supported", title="Supported"),
+        ),
+        caption="A score s becomes σ(a + b logit s). Held out: each subject judged by an update fitted to the others. "
+        "p: likelihood ratio test against intercept and slope. Supported: the least update that the closed test does "
+        "not reject (Vergouwe 2017); none is marked where scores do not speak for {positive} or separate the groups.",
+    ),
+    "validation_reliability": Table(made_by=VALIDATE),
+    "validation_decision_curve": Table(made_by=VALIDATE),
+    "repeatability": Table(
+        made_by=REPEAT,
+        shown_in=("repeatability",),
+        columns=(
+            Column(name="region", title="Nucleus", form="name"),
+            Column(name="map", title="Map"),
+            Column(name="unit", title="Unit"),
+            Column(name="subjects", title="Subjects", form="number"),
+            Column(name="scans", title="Scans", form="number"),
+            Column(name="mean", title="Mean", form="decimals", digits=1),
+            Column(name="sd_between_subjects", title="SD between subjects", form="decimals", digits=2),
+            Column(name="within_sd", title="SD within a subject", form="decimals", digits=2, interval=True),
+            Column(name="smallest_change", title="Smallest change", form="decimals", digits=2),
+            Column(name="icc_2_1", title="ICC(2,1)", form="decimals", digits=2, interval=True),
+            Column(name="icc_3_1", title="ICC(3,1)", form="decimals", digits=2, interval=True),
+            Column(name="site_sd", title="SD between sites", form="decimals", digits=2, interval=True),
+            Column(name="per_arm", title="Per arm", form="number"),
+        ),
+        caption="Small print: the {level} % interval. SD within a subject: of scans at one site, over all subjects "
+        "with several. Smallest change: 1.96 √2 SDs within a subject, beyond which 5 % of unchanged persons come by "
+        "chance. ICC (Shrout & Fleiss 1979; intervals of McGraw & Wong 1996): share of the variance that lies between "
+        "subjects; (2,1) counts shifts of a whole visit as disagreement, (3,1) does not; from as many scans of each "
+        "subject as all of them have, whatever the site. SD between sites: of the means of a subject at several sites. "
+        "Per arm: subjects of a trial that is to find 5 ppb or 1 1/s (power 80 %, two-sided 5 %), as far as the "
+        "measurement goes.",
+    ),
+    "agreement": Table(
+        made_by=REPEAT,
+        shown_in=("repeatability",),
+        columns=(
+            Column(name="region", title="Nucleus", form="name"),
+            Column(name="map", title="Map"),
+            Column(name="unit", title="Unit"),
+            Column(name="pairs", title="Pairs", form="number"),
+            Column(name="bias", title="Bias", form="signed", digits=2, interval=True),
+            Column(name="lower", title="Lower limit", form="signed", digits=2, interval=True),
+            Column(name="upper", title="Upper limit", form="signed", digits=2, interval=True),
+        ),
+        caption="Second less first scan of each subject; between the limits lie 95 % of differences. Small print: the "
+        "{level} % interval (Bland & Altman 1999).",
+    ),
+    "pairs_of_scans": Table(made_by=REPEAT),
 }
 
 FIGURES = {
@@ -295,6 +403,31 @@ FIGURES = {
         title="Reliability curves",
         caption="Observed share of {positive} against the predicted probability; on the diagonal they agree. Numbers: "
         "subjects in the bin.",
+    ),
+    "validation_roc": Figure(
+        made_by=VALIDATE,
+        title="ROC curves of new subjects",
+        caption="ROC curves of subjects that no network has seen, judged by the mean over all networks.",
+        broad=False,
+    ),
+    "validation_calibration": Figure(
+        made_by=VALIDATE,
+        title="Reliability curves of new subjects",
+        caption="Observed share of {positive} against the predicted probability, before any update; on the diagonal "
+        "they agree. Numbers: subjects in the bin.",
+    ),
+    "validation_decision": Figure(
+        made_by=VALIDATE,
+        title="Decision curves of new subjects",
+        caption="Net benefit of acting on the score as it is, before any update, at the share of {positive} among "
+        "these subjects. Useful only above both treating everybody and treating nobody.",
+        broad=False,
+    ),
+    "bland_altman": Figure(
+        made_by=REPEAT,
+        title="Differences of repeated scans",
+        caption="Difference of two scans of a subject, one after the other, against their mean. Dashed: ± 1.96 √2 SDs "
+        "within a subject at one site (root mean square over the nuclei).",
     ),
     "ablation_forest": Figure(
         title="AUC of the variants against the main run",
@@ -344,7 +477,7 @@ def tables_of(rule: str) -> list[str]:
 
 
 def tables_shown_in(place: str) -> list[str]:
-    """Names of the tables that `report`, `model_card` or `checklist` shows."""
+    """Names of the tables that `report`, `model_card`, `checklist`, `validation` or `repeatability` shows."""
     return [name for name, table in TABLES.items() if place in table.shown_in]
 
 

@@ -1,10 +1,12 @@
 """A confounded cohort is flagged, a matched one is not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from qnet.evaluation.confounds import confound_table, partial_correlation
+from qnet.evaluation.confounds import confound_table, partial_correlation, share_by_site
 from qnet.evaluation.settings import read_people
 from tests.qnet.made_predictions import people, scan_cases
 
@@ -146,3 +148,79 @@ def test_ages_that_nobody_knows_leave_the_checks_of_sex(tmp_path):
     assert table.loc[table["check"] == "age alone", "value"].isna().all()
     assert "within age tercile" not in set(table["check"])
     assert table.loc[table["check"] == "sex alone", "value"].notna().all()
+
+
+# sites
+
+
+def at_sites(site: np.ndarray, folds: np.ndarray | None = None, seed: int = 0) -> pd.DataFrame:
+    """The checks of a model that reads the site and nothing else, or chance where there is one site."""
+    noise = np.random.default_rng(seed).normal(size=SUBJECTS)
+    cases = scan_cases(LABELS, **{"Q-Net": np.unique(site, return_inverse=True)[1] + noise / 10})
+    if folds is not None:
+        cases = replace(cases, folds=folds.astype(str))
+    return confound_table([cases], people(SUBJECTS).assign(site=site), 0.95)
+
+
+def test_a_site_with_most_of_the_patients_is_flagged_first():
+    site = np.where(np.random.default_rng(0).random(SUBJECTS) < np.where(LABELS, 0.8, 0.2), "Oslo", "Rome")
+    table = at_sites(site)
+    row = table.iloc[0]
+    assert row["check"] == "site alone, cross-validated" and row["low"] > 0.5
+    assert "The site alone predicts the group" in row["flag"]
+    assert f"Oslo {LABELS[site == 'Oslo'].sum()} of {(site == 'Oslo').sum()}" in row["flag"]
+
+
+@pytest.mark.parametrize("count", [2, 6])
+def test_sites_of_equal_mix_are_seldom_flagged(count):
+    flagged = 0
+    for seed in range(100):
+        site = np.random.default_rng(seed).integers(0, count, SUBJECTS).astype(str)
+        flagged += isinstance(check(at_sites(site), "site alone, cross-validated")["flag"], str)
+    assert flagged <= 6  # 2.5 % is the most that the interval allows; 6 of 100 has a probability of 3 %
+
+
+def test_a_reader_of_the_site_alone_has_no_skill_within_a_site():
+    site = np.where(np.arange(SUBJECTS) % 8 < 4, "Oslo", "Rome")
+    site[LABELS == 1] = np.where(np.arange(SUBJECTS // 2) % 8 < 6, "Oslo", "Rome")
+    within = (table := at_sites(site))[table["check"] == "within site"]
+    assert set(within["stratum"]) == {"site Oslo", "site Rome"} and within["subjects"].sum() == SUBJECTS
+    assert (within["low"] < 0.5).all() and (within["high"] > 0.5).all()
+
+
+def test_a_site_of_one_group_has_no_value_within_and_the_others_keep_theirs():
+    site = np.where(np.arange(SUBJECTS) % 4 < 2, "Oslo", "Rome").astype(object)
+    site[0] = "Turku"
+    within = at_sites(site).set_index("stratum")["value"]
+    assert np.isnan(within["site Turku"]) and within[["site Oslo", "site Rome"]].notna().all()
+
+
+def test_the_only_subject_of_a_site_gets_the_share_of_all_others():
+    site = np.where(np.arange(SUBJECTS) % 2, "Oslo", "Rome").astype(object)
+    site[7] = "Turku"
+    score = share_by_site(LABELS == 1, site.astype(str))
+    assert score[7] == pytest.approx(0.5, abs=0.02)
+
+
+def test_sites_over_folds():
+    site = np.where(np.arange(SUBJECTS) % 4 < 2, "Oslo", "Rome")
+    spread, lumped = np.arange(SUBJECTS) // 4 % 3, np.where(site == "Oslo", np.arange(SUBJECTS) % 2, 2)
+    row = check(at_sites(site, spread), "site over folds")
+    assert row["value"] == pytest.approx(0) and pd.isna(row["flag"])
+    assert "not spread evenly" in check(at_sites(site, lumped), "site over folds")["flag"]
+    row = check(at_sites(site, (site == "Oslo").astype(int)), "site over folds")
+    assert row["value"] == pytest.approx(1) and row["stratum"] == "one site left out" and pd.isna(row["flag"])
+
+
+def test_one_site_or_none_adds_no_rows():
+    assert not at_sites(np.full(SUBJECTS, "Oslo"))["check"].str.startswith("site").any()
+    assert not confound_table(cohort(0)[0], people(SUBJECTS), 0.95)["check"].str.contains("site").any()
+
+
+def test_only_what_needs_the_site_leaves_out_a_subject_of_unknown_site():
+    site = np.where(np.arange(SUBJECTS) % 4 < 2, "Oslo", "Rome").astype(object)
+    site[3] = None
+    cases = [scan_cases(LABELS, **{"Q-Net": np.random.default_rng(0).random(SUBJECTS)})]
+    table = confound_table(cases, people(SUBJECTS).assign(site=site), 0.95)
+    assert check(table, "site alone, cross-validated")["subjects"] == SUBJECTS - 1
+    assert check(table, "age alone")["subjects"] == SUBJECTS

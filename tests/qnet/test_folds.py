@@ -28,7 +28,7 @@ def cohort(positive=52, negative=47, seed=0) -> pd.DataFrame:
 
 
 def dealt(folds=10, seed=0, **numbers) -> pd.DataFrame:
-    return make_folds(cohort(**numbers), Folds(folds=folds, seed=seed))
+    return make_folds(cohort(**numbers), Folds(scheme="stratified", folds=folds, seed=seed))
 
 
 def test_every_subject_in_one_fold():
@@ -78,7 +78,7 @@ def test_round_trip_through_tsv(tmp_path):
 @pytest.mark.parametrize("names", [("0", "1"), ("NA", "None"), ("01", "1.0")])
 def test_names_of_groups_stay_text_in_the_file(tmp_path, names):
     table = cohort().assign(group=lambda t: t["label"].map(dict(enumerate(names))))
-    make_folds(table, Folds(folds=5, seed=0)).to_csv(tmp_path / "folds.tsv", sep="\t", index=False)
+    make_folds(table, Folds(scheme="stratified", folds=5, seed=0)).to_csv(tmp_path / "folds.tsv", sep="\t", index=False)
     found = read_folds(tmp_path / "folds.tsv")
     assert dict(zip(found["label"], found["group"], strict=True)) == dict(enumerate(names))
 
@@ -95,7 +95,7 @@ def test_names_of_groups_stay_text_in_the_file(tmp_path, names):
 )
 def test_bad_tables_are_refused(spoil, message):
     with pytest.raises(ValueError, match=message):
-        make_folds(spoil(cohort()), Folds(folds=5, seed=0))
+        make_folds(spoil(cohort()), Folds(scheme="stratified", folds=5, seed=0))
 
 
 def test_no_more_folds_than_subjects_of_a_group():
@@ -145,7 +145,7 @@ def test_no_more_inner_folds_than_training_subjects_of_a_group():
 def test_subjects_of_unknown_age_are_spread_over_the_folds():
     table = cohort()
     unknown = table["participant_id"].isin(table["participant_id"][:10])
-    folds = make_folds(table.assign(age=table["age"].where(~unknown)), Folds(folds=5, seed=0))
+    folds = make_folds(table.assign(age=table["age"].where(~unknown)), Folds(scheme="stratified", folds=5, seed=0))
     without = folds[folds["age"].isna()]
     assert len(without) == 10 and without["fold"].value_counts().max() <= 1 + 10 // 5
     assert folds["fold"].value_counts().max() - folds["fold"].value_counts().min() <= 1
@@ -154,3 +154,96 @@ def test_subjects_of_unknown_age_are_spread_over_the_folds():
 def test_unknown_ages_leave_the_deal_of_known_ones_as_it_was():
     assert terciles(np.array([30.0, 40.0, 50.0, np.nan])).tolist() == [0, 1, 2, 3]
     assert terciles(np.array([np.nan])).tolist() == [3]
+
+
+# sites and families
+
+
+def of_sites(sizes: dict[str, int], **numbers) -> pd.DataFrame:
+    """The cohort, its subjects from several sites by chance."""
+    table = cohort(**numbers)
+    share = np.array(list(sizes.values())) / sum(sizes.values())
+    return table.assign(site=np.random.default_rng(3).choice(list(sizes), len(table), p=share))
+
+
+def test_each_site_is_spread_over_the_folds_group_by_group():
+    folds = make_folds(of_sites({"Oslo": 3, "Rome": 1, "Turku": 2}), Folds(scheme="stratified", folds=5, seed=0))
+    assert list(folds.columns) == [*COLUMNS, "site"]
+    for _, members in folds.groupby(["label", "site"]):
+        assert np.ptp(members["fold"].value_counts().reindex(range(5), fill_value=0)) <= 1
+
+
+def test_one_site_changes_no_deal():
+    """Tables of one centre keep the folds that they had without the column."""
+    params = Folds(scheme="stratified", folds=5, seed=0)
+    assert make_folds(cohort().assign(site="Oslo"), params)[COLUMNS].equals(make_folds(cohort(), params))
+
+
+def test_a_site_left_out_is_a_fold():
+    folds = make_folds(of_sites({"B": 1, "A": 1, "C": 1}), Folds(scheme="leave_one_site_out", folds=3, seed=0))
+    assert folds.groupby("fold")["site"].unique().map(list).to_dict() == {0: ["A"], 1: ["B"], 2: ["C"]}
+
+
+def test_a_site_of_one_group_may_be_left_out_but_must_not_be_all_there_is_to_learn_from():
+    params = Folds(scheme="leave_one_site_out", folds=3, seed=0)
+    table = of_sites({"A": 1, "B": 1, "C": 1})
+    table.loc[table["label"] == 0, "site"] = table["site"].replace("C", "B")
+    assert make_folds(table, params)["fold"].nunique() == 3
+    table.loc[table["label"] == 0, "site"] = "B"
+    with pytest.raises(ValueError, match="both groups outside each site.*one group outside B"):
+        make_folds(table, params)
+
+
+@pytest.mark.parametrize(
+    ("site", "count", "message"),
+    [
+        (lambda t: t["site"], 5, r"as many folds as sites, 2 \(A, B\), found 5: --config .*folds: 2"),
+        (lambda t: "A", 1, "at least 2 sites.*found A"),
+        (lambda t: t["site"].where(t["participant_id"] != "sub-03"), 2, "a site of each subject.*sub-03"),
+    ],
+)
+def test_sites_that_cannot_be_folds_are_refused(site, count, message):
+    table = of_sites({"A": 1, "B": 1})
+    with pytest.raises(ValueError, match=message):
+        make_folds(table.assign(site=site(table)), Folds(scheme="leave_one_site_out", folds=count, seed=0))
+
+
+def related(seed: int = 0) -> pd.DataFrame:
+    """Two thirds of the cohort in families of about four, the others without a name of a family."""
+    table, rng = cohort(seed=seed), np.random.default_rng(seed)
+    family = [f"f{number}" if number < 16 else None for number in rng.integers(0, 24, len(table))]
+    return table.assign(family=np.array(family, dtype=object))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_family_shares_a_fold_and_folds_stay_even(seed):
+    folds = make_folds(related(seed), Folds(scheme="grouped", folds=5, seed=seed))
+    assert (folds.dropna(subset=["family"]).groupby("family")["fold"].nunique() == 1).all()
+    assert np.ptp(folds["fold"].value_counts()) <= 3
+    assert np.ptp(pd.crosstab(folds["fold"], folds["label"]), axis=0).max() <= 3
+
+
+def test_inner_folds_keep_families_too(tmp_path):
+    make_folds(related(), Folds(scheme="grouped", folds=5, seed=0)).to_csv(tmp_path / "f.tsv", sep="\t", index=False)
+    folds = read_folds(tmp_path / "f.tsv")
+    inner = folds.assign(inner=folds["participant_id"].map(inner_folds(folds, 0, 3))).dropna(subset=["inner", "family"])
+    assert len(inner) and (inner.groupby("family")["inner"].nunique() == 1).all()
+
+
+def test_inner_folds_whose_training_would_lack_a_group_are_refused():
+    folds = make_folds(related(), Folds(scheme="grouped", folds=5, seed=0))
+    one_family = folds.assign(family=folds["family"].mask(folds["label"] == 1, "patients"))
+    with pytest.raises(ValueError, match="members of HH in at least 2 inner folds outside fold 0.*found all in one"):
+        inner_folds(one_family, 0, 3)
+
+
+def test_families_count_in_grouped_folds_alone():
+    params = Folds(scheme="stratified", folds=5, seed=0)
+    assert make_folds(related(), params).equals(make_folds(cohort(), params))
+
+
+def test_families_that_leave_a_fold_without_a_group_are_refused():
+    table = cohort()
+    table = table.assign(family=table["group"].where(table["group"] == "HH"))
+    with pytest.raises(ValueError, match="both groups, found HH in 1 of 3 folds"):
+        make_folds(table, Folds(scheme="grouped", folds=3, seed=0))

@@ -1,4 +1,4 @@
-"""`snakemake predict`: a trained run judges a scan that comes alone, without a participants table."""
+"""`snakemake predict` and `validate`: a trained run judges a scan that comes alone, and two whose groups are known."""
 
 import json
 import shutil
@@ -54,3 +54,36 @@ def test_an_unknown_run_is_named(alone):
     run = snakemake(alone, "predict", "-n", *OVERLAY[:-1], "model=nowhere", check=False)
     assert run.returncode != 0
     assert "nowhere" in run.stdout
+
+
+@pytest.fixture(scope="module")
+def validated(alone, applied):
+    """The same folder once a subject of the other group and a participants table have joined."""
+    raw = alone / "results/tiny/rawdata"
+    people = pd.read_csv(raw / "participants.tsv", sep="\t", dtype=str).set_index("participant_id")
+    other = people.index[people["group"] != people.loc["sub-02", "group"]][0]
+    shutil.copytree(raw / other, alone / "alone" / other)
+    people.loc[["sub-02", other]].assign(site=["A", "B"]).to_csv(alone / "alone/participants.tsv", sep="\t")
+    snakemake(alone, "validate", *OVERLAY)
+    return applied
+
+
+def test_two_subjects_make_a_validation_that_says_how_little_it_knows(validated):
+    page = (validated / "validation.html").read_text()
+    assert "without an interval" in page and "at least 100 are advised" in page
+    assert page.index("one group only") < page.index("<h1>")
+    strata = pd.read_csv(validated / "tables/validation_strata.tsv", sep="\t")
+    assert {"all", "site A", "site B"} <= set(strata["stratum"])
+
+
+def test_the_score_of_a_validation_is_that_of_the_prediction(validated):
+    predicted = json.loads((validated / "work/sub-02_prediction.json").read_text())["outcomes"]
+    table = pd.read_csv(validated / "qnet/validation.tsv", sep="\t").query("participant_id == 'sub-02'")
+    found = table.set_index(["input", "model"])["score"]
+    assert {(row["input"], row["model"]): row["probability"] for row in predicted} == pytest.approx(found.to_dict())
+
+
+def test_training_with_a_model_named_is_refused(validated, alone):
+    run = snakemake(alone, "-n", *OVERLAY, check=False)
+    assert run.returncode != 0
+    assert "`predict` and `validate` apply it" in run.stdout

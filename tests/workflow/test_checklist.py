@@ -43,6 +43,9 @@ def test_every_item_is_there(table):
     numbers = {item.rstrip("abcdefg") for item in table.loc["TRIPOD+AI"].index}
     assert numbers == {str(i) for i in range(1, 28)} and len(table.loc["TRIPOD+AI"]) == 52
     assert list(table.loc["CLAIM 2024"].index) == [str(i) for i in range(1, 45)]
+    sizes = {"D": (3, 4, 4, 5), "E": (3, 4, 4, 7)}  # of the domains: 16 questions on development, 18 on evaluation
+    questions = [f"{part}{d}.{i}" for part, of in sizes.items() for d, n in enumerate(of, 1) for i in range(1, n + 1)]
+    assert list(table.loc["PROBAST+AI"].index) == questions
 
 
 def test_every_item_has_somebody_to_answer_it(table):
@@ -61,9 +64,49 @@ def test_the_run_fills_in_its_numbers(table):
     assert "Q-Net (crop) against ROI + age (LR) (regions)" in table["run"]["TRIPOD+AI", "4"]
 
 
+def test_centres_are_answered_where_the_table_tells_them(table):
+    for item in ("12d", "23b"):
+        assert table["run"]["TRIPOD+AI", item] == "Not examined: participants.tsv tells no sites."
+    people = PEOPLE.assign(site=["A", "B"] * 5)
+    within = NO_TABLES | {"confounds": [{"check": "within site", "flag": None}]}
+    cfg = CFG | {"folds": CONFIG["folds"] | {"scheme": "leave_one_site_out"}}
+    found = facts(cfg, people, flow_of(None, people), within, {}, False)
+    told = checklist(found).set_index(["guideline", "item"])["run"]
+    assert told["TRIPOD+AI", "12d"].startswith("2 sites (5 A, 5 B). AUC of every model within each site")
+    assert "tables/confounds.tsv" in told["TRIPOD+AI", "23b"]
+    assert told.str.contains("2 folds, each of which holds all subjects of one site; tested on one fold").any()
+    assert "2 sites (5 A, 5 B)" in told["PROBAST+AI", "D2.1"]
+    assert told["TRIPOD+AI", "16"].startswith("The site: each is tested by models of the others.")
+
+
+def test_relatives_are_answered_by_the_scheme_of_the_folds(table):
+    assert "relatives, are not told from each other (folds.scheme is stratified)" in table["run"]["PROBAST+AI", "E4.5"]
+    cfg = CFG | {"folds": CONFIG["folds"] | {"scheme": "grouped"}}
+    found = facts(cfg, PEOPLE, flow_of(None, PEOPLE), NO_TABLES, {}, False)
+    told = checklist(found).set_index(["guideline", "item"])["run"]
+    for item in (("PROBAST+AI", "E4.5"), ("CLAIM 2024", "20")):
+        assert "share a fold where participants.tsv gives them one family" in told[item]
+
+
 def test_what_was_not_computed_is_said(table):
     assert f"Variants: {ABSENT}. Confounders: {ABSENT}." in table["run"]["CLAIM 2024", "30"]
     assert ABSENT in answers()["run"]["TRIPOD+AI", "23a"]
+
+
+def test_the_size_of_the_smaller_group_is_told_against_what_is_advised(table):
+    assert table["run"]["PROBAST+AI", "E4.2"].startswith("4 in the smaller group; at least 100 are advised")
+
+
+def test_weights_that_every_fold_starts_from_are_not_called_trained_anew():
+    cfg = CFG | {"train_image_model": CFG["train_image_model"] | {"weights": "results/p/encoder_crop.safetensors"}}
+    found = checklist(facts(cfg, PEOPLE, flow_of(None, PEOPLE), NO_TABLES, {}, False)).set_index("item")["run"]
+    assert "but for the given initial weights" in found["E4.6"]
+    assert "but for" not in answers()["run"]["PROBAST+AI", "E4.6"]
+
+
+def test_a_run_never_judges_the_diagnosis_of_its_subjects(table):
+    for item in ("D3.2", "D3.3", "D3.4", "E3.2", "E3.3", "E3.4"):
+        assert table.loc[("PROBAST+AI", item), "filled"] == "authors"
 
 
 def test_ethics_are_never_invented():
@@ -88,4 +131,4 @@ def test_script_writes_table_and_page(tmp_path):
     assert "Research use only" in html and "SYNTHETIC DATA" in html and "<b>study</b>" not in html
     assert not re.findall(r'(?:src|href)="(?!#|[\w.-]+\.html)[^"]*"', html)
     written = pd.read_csv(files["table"], sep="\t", keep_default_na=False)
-    assert len(written) == 52 + 44 and html.count('<td class="item">') == len(written)
+    assert len(written) == 52 + 44 + 34 and html.count('<td class="item">') == len(written)

@@ -16,7 +16,7 @@ def test_the_shipped_configuration_is_allowed(config):
 
 
 def test_every_wrong_value_is_named_once(config):
-    wrong = config | {"dataset": "../x", "folds": {"folds": 1, "seed": 0}, "nonsense": 1}
+    wrong = config | {"dataset": "../x", "folds": config["folds"] | {"folds": 1}, "nonsense": 1}
     with pytest.raises(ValueError, match="schema.yaml") as refused:
         check(wrong, wrong)
     told = str(refused.value).splitlines()[1:]

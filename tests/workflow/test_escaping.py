@@ -40,7 +40,15 @@ ATTRIBUTES = {
     "src",
     "style",
 }
-KEPT = {"primary", "Q-Net", "in_sample", "TRIPOD+AI", "CLAIM 2024", *STATUSES}  # what templates compare or look up
+KEPT = {
+    "primary",
+    "Q-Net",
+    "in_sample",
+    "TRIPOD+AI",
+    "CLAIM 2024",
+    "PROBAST+AI",
+    *STATUSES,
+}  # what templates compare or look up
 WORD = re.compile("[a-z][a-z0-9_]*")
 CONFIG = arm(yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text()))
 

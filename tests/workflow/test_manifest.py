@@ -81,7 +81,8 @@ def test_every_row_is_an_output_of_its_rule(kind, rows):
 
 
 def test_the_page_shows_what_the_manifest_says():
-    single = {name for name in tables_shown_in("report") if not TABLES[name].per_input}
+    places = [*tables_shown_in("report"), *tables_shown_in("validation"), *tables_shown_in("repeatability")]
+    single = {name for name in places if not TABLES[name].per_input}
     assert set(re.findall(r"\btables\.(\w+)", PAGES)) == single
     assert set(re.findall(r"\bcaptions\.(\w+)", PAGES)) == single
     assert set(re.findall(r"\bfigures\.(\w+)", PAGES)) == {name for name, row in FIGURES.items() if not row.per_input}

@@ -55,6 +55,13 @@ def test_every_reference_is_cited_and_every_citation_listed():
         assert list(dict.fromkeys(numbers)) == list(range(1, len(listed.strip().splitlines()) + 1))
 
 
+def test_a_run_that_applies_a_model_says_how_it_was_validated_and_trains_nothing():
+    text = write(config() | {"model": "/home/somebody/study"})
+    assert "applied unchanged" in text and "## Classification" not in text and "somebody" not in text
+    assert {"delong1988", "zou2008", "vancalster2019", "vickers2006", "vergouwe2017"} <= set(cited(text))
+    assert "External validation" not in write(config())
+
+
 def test_the_arms_cite_what_they_use_and_nothing_of_the_other():
     paper, consensus = set(cited(write(config("paper")))), set(cited(write(config("consensus"))))
     assert paper - consensus == {"schweser2011", "shmueli2009", "tang2013", "gharabaghi2020"}

@@ -34,6 +34,19 @@ def test_it_tells_the_subjects_by_group_and_fold(run):
     assert "2 folds by subject; seeds 0; inputs crop" in text
 
 
+def test_it_tells_the_sites_where_there_are_some(run):
+    bundle, text = run
+    assert "site" not in text.split("## Training data")[1].split("### Acquisition")[0]
+    about = read_bundle(bundle)
+    for part in ("groups", "folds"):
+        for who in about["data"][part].values():
+            who["site"] = "3 Oslo, 2 Rome"
+    about["learning"]["folds"]["scheme"] = "grouped"
+    told = card_text(about)
+    assert "| age [years] | sex | site |\n| --- | --- | --- | --- | --- |\n| HC | 5 |" in told
+    assert told.count("| 3 Oslo, 2 Rome |") == 5 and "2 folds by subject (grouped);" in told
+
+
 def test_metrics_carry_their_intervals(run):
     _, text = run
     assert "| crop | Q-Net | 10 | 80.0 (49.0 to 94.0) | — | — | — | 0.840 |" in text

@@ -10,8 +10,14 @@ from tests.workflow.conftest import TINY, snakemake
 from workflow.lib.home import HOME
 from workflow.lib.setup.config import check
 from workflow.lib.setup.labels import with_names
+from workflow.lib.setup.paths import Paths
+from workflow.lib.study.check_facts import scanner
+from workflow.lib.study.check_table import Record
 from workflow.lib.study.enrolment import Enrolment, enrol
+from workflow.lib.study.intake import Intake
 from workflow.lib.study.participants import Participants, label_text, read_participants, to_diagnose
+from workflow.lib.study.study import simulated_study
+from workflow.lib.study.verdict import in_study
 from workflow.scripts import folds as folds_script
 
 CONFIG = yaml.safe_load((HOME / "config/config.yaml").read_text())
@@ -47,7 +53,7 @@ def dealt(path, out, **settings) -> dict[str, int]:
     assert enrol(path, SUBJECTS, section, 2) == Enrolment(
         problems={}, labels=dict(zip(SUBJECTS, read_participants(path)["group"], strict=True))
     )
-    cfg = {"folds": {"folds": 2, "seed": 0}, "participants": section, "subjects": SUBJECTS}
+    cfg = {"folds": {"scheme": "stratified", "folds": 2, "seed": 0}, "participants": section, "subjects": SUBJECTS}
     folds_script.main(str(path), str(out / "folds.tsv"), cfg)
     cells = [line.split("\t") for line in (out / "folds.tsv").read_text().splitlines()[1:]]
     return {group: int(label) for _, label, group, *_ in cells}
@@ -273,7 +279,7 @@ def test_an_unknown_age_bars_nobody_from_the_diagnosis(tmp_path, path, age):
     assert result.problems == {} and result.maps_only == {}
     assert result.notes.keys() == {"sub-02"}
     assert f"no number of years in column `age` ({age or 'n/a'}): what needs age" in result.notes["sub-02"]
-    cfg = {"folds": {"folds": 2, "seed": 0}, "participants": SETTINGS, "subjects": SUBJECTS}
+    cfg = {"folds": {"scheme": "stratified", "folds": 2, "seed": 0}, "participants": SETTINGS, "subjects": SUBJECTS}
     folds_script.main(str(path), str(tmp_path / "folds.tsv"), cfg)
     assert "sub-02\t1\tHH\tn/a\tF" in (tmp_path / "folds.tsv").read_text()
     assert read_folds(tmp_path / "folds.tsv")["age"].isna().tolist() == [False, True, False, False]
@@ -287,7 +293,7 @@ def test_an_unknown_sex_bars_nobody_from_the_diagnosis(tmp_path, path, sex):
     assert result.notes.keys() == {"sub-02"}
     assert "no value in column `sex` (n/a): what needs sex" in result.notes["sub-02"]
     assert "no number of years in column `age` (n/a)" in result.notes["sub-02"]
-    cfg = {"folds": {"folds": 2, "seed": 0}, "participants": SETTINGS, "subjects": SUBJECTS}
+    cfg = {"folds": {"scheme": "stratified", "folds": 2, "seed": 0}, "participants": SETTINGS, "subjects": SUBJECTS}
     folds_script.main(str(path), str(tmp_path / "folds.tsv"), cfg)
     assert "sub-02\t1\tHH\tn/a\tn/a" in (tmp_path / "folds.tsv").read_text()
     assert read_folds(tmp_path / "folds.tsv")["sex"].isna().tolist() == [False, True, False, False]
@@ -381,3 +387,136 @@ def test_a_table_of_names_alone_is_no_table_of_groups_yet(tmp_path, content, has
     if content is not None:
         path.write_text(content)
     assert found(path).has_groups is has_groups
+
+
+# sites and families
+
+SITES = "participant_id\tage\tsex\tgroup\tsite\tfamily\n" + "".join(
+    f"sub-0{number}\t50\tM\t{group}\t{site}\t{family}\n"
+    for number, group, site, family in [
+        (1, "HC", "A", "x"), (2, "HH", "A", "x"), (3, "HC", "B", "y"), (4, "HH", "B", "n/a"),
+    ]
+)  # fmt: skip
+LEFT_OUT = "leave_one_site_out"
+
+
+def at_sites(path, changes=("", ""), folds=2, scheme="stratified", **settings) -> Enrolment:
+    path.write_text(SITES.replace(*changes))
+    return enrol(path, SUBJECTS, SETTINGS | settings, folds, scheme)
+
+
+def test_sites_are_read_under_any_name_and_missing_ones_stay_missing(path):
+    path.write_text(SITES.replace("\tsite", "\tcentre").replace("HH\tB", "HH\tn/a"))
+    table = to_diagnose(path, SETTINGS | {"site_column": "centre"}, SUBJECTS)
+    assert table["site"].tolist() == ["A", "A", "B", None]
+    assert "site" not in to_diagnose(path, SETTINGS, SUBJECTS)
+
+
+@pytest.mark.parametrize("scheme", ["stratified", "leave_one_site_out", "grouped"])
+def test_folds_of_every_scheme_are_made_from_the_table(path, tmp_path, scheme):
+    assert at_sites(path, scheme=scheme).problems == {}
+    cfg = {"folds": {"scheme": scheme, "folds": 2, "seed": 0}, "participants": SETTINGS, "subjects": SUBJECTS}
+    folds_script.main(str(path), str(tmp_path / "folds.tsv"), cfg)
+    folds = read_folds(tmp_path / "folds.tsv")
+    assert folds["site"].tolist() == ["A", "A", "B", "B"] and folds["fold"].nunique() == 2
+    assert ("family" in folds) == (scheme == "grouped")
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "key", "message"),
+    [
+        (("\tsite", "\tcentre"), {"scheme": LEFT_OUT}, "", "a column `site` (participants.site_column), as folds.s"),
+        (("\tfamily", "\tkin"), {"scheme": "grouped"}, "", "a column `family` (participants.family_column), as"),
+        (("HH\tB", "HH\tn/a"), {"scheme": LEFT_OUT}, "sub-04", "a site in column `site`, as folds.scheme is"),
+        (("", ""), {"scheme": LEFT_OUT, "folds": 3}, "", 'folds as sites, 2 (A, B), found 3: --config "folds={scheme'),
+        (("\tB", "\tA"), {"scheme": LEFT_OUT}, "", "at least 2 sites to leave one out, found A"),
+        (("n/a", "x"), {"scheme": "grouped"}, "",
+         "at least 2 families in each group (folds), as folds.scheme is grouped, f"),
+    ],
+)  # fmt: skip
+def test_what_a_scheme_needs_is_told_before_any_job(path, changes, options, key, message):
+    assert message in "\n".join(map(str, at_sites(path, changes, **options).problems[key]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (("HH\tB", "HH\tC"), "site B has one subject (HC); site C has one subject (HH)"),
+        (("HH\tB", "HH\tn/a"), "site B has one subject (HC); 1 of unknown site"),
+        (("B\t", "n/a\t"), "2 of unknown site"),
+    ],
+)
+def test_a_site_that_cannot_be_judged_by_itself_is_said_with_what_still_can(path, changes, message):
+    enrolment = at_sites(path, changes)
+    assert enrolment.problems == {}
+    assert f"{message}: their AUC within the site cannot be computed; they are diagnosed" in enrolment.notes[""]
+
+
+def test_a_site_without_controls_is_said_and_still_diagnosed(path):
+    path.write_text(SITES + "sub-05\t50\tM\tHH\tC\tz\nsub-06\t50\tM\tHH\tC\tz\n")
+    for scheme, folds in (("stratified", 2), (LEFT_OUT, 3)):
+        enrolment = enrol(path, [*SUBJECTS, "sub-05", "sub-06"], SETTINGS, folds, scheme)
+        assert enrolment.problems == {}
+        assert "site C has HH alone (2): their AUC within the site cannot be computed" in enrolment.notes[""]
+
+
+def test_an_empty_column_of_sites_is_no_column(path):
+    enrolment = at_sites(path, ("\tA\t", "\tB\t"))
+    assert enrolment.has_sites and enrolment.notes == {}
+    path.write_text(SITES.replace("\tA\t", "\tn/a\t").replace("\tB\t", "\t\t"))
+    enrolment = enrol(path, SUBJECTS, SETTINGS, 2)
+    assert not enrolment.has_sites and enrolment.notes == {} and enrolment.problems == {}
+
+
+def test_families_that_leave_a_fold_without_a_group_are_told_with_the_line_to_type(path):
+    """A family of 40 controls fills a fold, and the three families with a patient share the others."""
+    people = [("HC", "large")] * 40 + [(group, kin) for kin in "xyz" for group in ["HH"] + ["HC"] * 8]
+    names = [f"sub-{number:02d}" for number in range(len(people))]
+    rows = [f"{name}\t50\tM\t{group}\t{kin}\n" for name, (group, kin) in zip(names, people, strict=True)]
+    path.write_text("participant_id\tage\tsex\tgroup\tfamily\n" + "".join(rows))
+    (problem,) = enrol(path, names, SETTINGS, 3, "grouped").problems[""]
+    assert "column `family`: expected families (grouped) that give every fold both groups" in str(problem)
+    assert 'found HH in 2 of 3 folds: fewer may do, --config "folds={folds: 2}"' in str(problem)
+    assert enrol(path, names, SETTINGS, 3).problems == {}
+
+
+@pytest.mark.parametrize("scheme", [LEFT_OUT, "grouped"])
+def test_a_simulated_cohort_has_neither_sites_nor_families(tmp_path, scheme):
+    cfg = CONFIG | {"folds": CONFIG["folds"] | {"scheme": scheme}}
+    with pytest.raises(IntakeError, match=f"folds.scheme: expected stratified.*--config .*found {scheme}"):
+        simulated_study(cfg, Paths("simulated", str(tmp_path)))
+    assert simulated_study(cfg | {"model": "mystudy"}, Paths("simulated", str(tmp_path))).scans
+
+
+def test_sites_of_both_groups_need_no_note(path):
+    enrolment = at_sites(path)
+    assert enrolment.notes == {} and enrolment.has_sites
+
+
+# scanners, where there are no sites
+
+
+def rows_of(scanners: list[str], enrolment: Enrolment) -> list[Record]:
+    facts = {"vendor": "Acme", "echoes": "4"}
+    records = [Record(name=s, facts=facts | {"scanner": of}) for s, of in zip(SUBJECTS, scanners, strict=True)]
+    return in_study(Intake(scans={}, problems={}, records=records), enrolment, lambda _: [1], "stop")
+
+
+def test_scanners_of_sidecars_are_told_by_group(path):
+    whole = rows_of(["P, 3 T", "P, 3 T", "P, 3 T", "Q, 7 T"], found(path))[0]
+    assert (whole.name, whole.status) == ("", "note")
+    assert "2 scanners according to the sidecars (P, 3 T: 2 HC, 1 HH; Q, 7 T: 1 HH)" in whole.notes[0]
+    assert "column `site`" in whole.notes[0]
+
+
+def test_one_scanner_or_known_sites_need_no_word_on_scanners(path):
+    assert all(record.name for record in rows_of(["P"] * 4, found(path)))
+    assert all(record.name for record in rows_of(["P", "Q", "P", "Q"], at_sites(path)))
+
+
+def test_a_scanner_is_told_from_all_that_a_sidecar_says():
+    plain = {"Manufacturer": "Acme", "MagneticFieldStrength": 3}
+    facts = plain | {"ManufacturersModelName": "One", "SoftwareVersions": "E11"}
+    assert scanner(facts) == "Acme, One, 3 T, E11"
+    assert scanner(facts | {"ProtocolName": "qsm"}) != scanner(facts | {"ProtocolName": "qsm2"})
+    assert scanner(plain) == ""

@@ -21,6 +21,8 @@ NOT_IN_A_RUN = {  # rule: why no edit below can touch it
     "maps": "a target",
     "simulate": "a target",
     "predict": "a target",
+    "validate": "a target",
+    "repeatability": "a target",
     "pretrain": "a target",
     "check": "a target, which tells what was found in a dataset",
     "t1_map": "needs a second flip angle",
@@ -30,6 +32,8 @@ NOT_IN_A_RUN = {  # rule: why no edit below can touch it
     "predict_scan": "needs a trained run",
     "prediction_page": "needs a trained run",
     "predictions_table": "needs a trained run",
+    "external_validation": "needs a trained run",
+    "repeatability_report": "needs subjects with several scans",
 }
 
 

@@ -12,7 +12,7 @@ import yaml
 from recon.files.bids import entities
 from recon.files.io import Volume, read_mask, read_volume, write_mask, write_volume
 from tests.workflow.conftest import snakemake
-from tests.workflow.warm import planned_jobs
+from tests.workflow.warm import command, planned_jobs
 
 SCANS = ["sub-01_ses-1_run-1", "sub-01_ses-1_run-2", "sub-01_ses-2", "sub-02_run-1", "sub-02_run-2", "sub-03", "sub-04"]
 VISIT = "sub-01_ses-1_run-2"
@@ -58,6 +58,14 @@ def visits(tiny, raw, tmp_path_factory):
         folders = [label for label in name.split("_") if label.startswith(("sub-", "ses-"))]
         write_volume(bids.joinpath("derivatives/mine", *folders, "anat", f"{name}_T1w.nii.gz"), fine.data, fine)
     return ("--configfile", "tiny.yaml", "--config", "dataset=visits", f"bids_dir={bids}")
+
+
+def test_repeated_scans_are_compared_and_single_ones_left_out(tiny, visits):
+    jobs = planned_jobs(tiny, *visits, "--", "repeatability")
+    assert jobs["repeatability_report"] == 1
+    assert "train_image_model" not in jobs
+    status, text = command(tiny, "snakemake", "--cores", "2", "-n", "repeatability", "--configfile", "tiny.yaml")
+    assert status != 0 and "expected a subject with several sessions or runs" in text
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
-"""`q-net run|check|predict [TARGETS] [ARGUMENTS OF SNAKEMAKE]`: Snakemake itself, from any folder."""
+"""`q-net run|check|predict|validate [TARGETS] [ARGUMENTS OF SNAKEMAKE]`: Snakemake itself, from any folder."""
 
 from collections.abc import Sequence
 
 from workflow.cli.snakemake import ALL_CORES, SNAKEFILE, helped, says_where, start
 
 QUIET = ("--quiet", "rules", "host", "reason", "progress")  # the check prints a table of its own
-FIRST = {"run": (), "check": ("check", *QUIET), "predict": ("predict",)}
+FIRST = {"run": (), "check": ("check", *QUIET), "predict": ("predict",), "validate": ("validate",)}
 
 
 def main(words: Sequence[str]) -> None:

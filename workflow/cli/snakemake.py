@@ -21,7 +21,8 @@ All arguments are Snakemake's own (see `snakemake --help`). The most common ones
   --use-conda                             run every rule in its own conda environment
   --workflow-profile slurm                run on a SLURM cluster
 
-targets: all (default), maps (stop after the maps; needs no groups), simulate (only write the simulated cohort)
+targets: all (default), maps (stop after the maps; needs no groups), simulate (only write the simulated cohort),
+predict and validate (a trained run on new subjects, model=RUN), repeatability (subjects with several scans)
 """
 
 

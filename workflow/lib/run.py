@@ -1,6 +1,7 @@
 """What the rules of a run are made from: its settings, its scans and the paths of its files."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -26,6 +27,7 @@ from workflow.lib.study.scans import (
     files_of,
     number_of_echoes,
 )
+from workflow.lib.study.sites import sites_of_scans
 from workflow.lib.study.study import Study, own_data, simulated_study
 
 
@@ -191,6 +193,18 @@ class Run:
     @cached_property
     def _chosen(self) -> dict[str, str]:
         return diagnosed(self.scans.values(), self.cfg["participants"]["scan"])
+
+    @cached_property
+    def sites(self) -> dict[str, str]:
+        """Scan → site, "" where it is unknown, of the subjects with several scans."""
+        scans = [self.scans[name] for name in self.repeated]
+        return sites_of_scans(self.bids_dir, scans, self.cfg["participants"]["site_column"])
+
+    @cached_property
+    def repeated(self) -> list[str]:
+        """Names of the scans of subjects with several sessions or runs."""
+        count = Counter(scan.subject for scan in self.scans.values())
+        return [name for name, scan in self.scans.items() if count[scan.subject] > 1]
 
     @property
     def boxes(self) -> list[str]:

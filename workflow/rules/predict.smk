@@ -1,4 +1,5 @@
-# A trained run applied to unseen subjects: `snakemake predict --config model=RUN bids_dir=NEW dataset=NAME`.
+# A trained run applied to unseen subjects: `snakemake predict --config model=RUN bids_dir=NEW dataset=NAME`, and judged on
+# them where their groups are known: `snakemake validate …`.
 
 
 rule model_card:
@@ -115,4 +116,51 @@ rule predict:
         rules.maps.input,
         rules.predictions_table.output,
         INPUTS.of_scans(rules.prediction_page.output.page, RUN.applied),
+    localrule: True
+
+
+rule external_validation:
+    input:
+        results=INPUTS.of_scans(rules.prediction_page.output.result, RUN.diagnosed.values()),
+        warnings=INPUTS.of_scans(rules.subject_page.output.warnings, RUN.diagnosed.values()),
+        participants=INPUTS.labelled,
+        bundle=INPUTS.trained("bundle"),
+    output:
+        page=f"{RUN.paths.root}/validation.html",
+        predictions=RUN.paths.learning("validation.tsv"),
+        validation=RUN.paths.table("validation"),
+        validation_strata=RUN.paths.table("validation_strata"),
+        validation_updates=RUN.paths.table("validation_updates"),
+        validation_reliability=RUN.paths.table("validation_reliability"),
+        validation_decision_curve=RUN.paths.table("validation_decision_curve"),
+        validation_roc=RUN.paths.figure("validation_roc"),
+        validation_calibration=RUN.paths.figure("validation_calibration"),
+        validation_decision=RUN.paths.figure("validation_decision"),
+    log:
+        RUN.paths.log("external_validation"),
+    benchmark:
+        RUN.paths.benchmark("external_validation")
+    conda:
+        "../envs/qnet.yaml"
+    resources:
+        mem_mb=INPUTS.memory_mb,
+    params:
+        code=code(
+            "workflow/scripts/external_validation.py",
+            "workflow/report/base.html.j2",
+            "workflow/report/macros.html.j2",
+            "workflow/report/validation.html.j2",
+        ),
+        cfg={section: RUN.cfg[section] for section in ("participants", "evaluate")},
+        synthetic=RUN.simulated,
+        dataset=RUN.cfg["dataset"],
+    script:
+        "../scripts/external_validation.py"
+
+
+rule validate:
+    input:
+        rules.maps.input,
+        rules.external_validation.output,
+        INPUTS.of_scans(rules.prediction_page.output.page, RUN.diagnosed.values()),
     localrule: True

@@ -1,4 +1,5 @@
-# The report: one self-contained page that a reader understands alone, and the checklists beside it.
+# The report: one self-contained page that a reader understands alone, and the checklists beside it. Where subjects have several
+# sessions or runs, `snakemake repeatability --config bids_dir=… dataset=…` says how repeatable the maps are; it needs no groups.
 
 from qnet.evaluation.manifest import tables_shown_in
 
@@ -45,6 +46,7 @@ rule checklist:
             "workflow/scripts/checklist.py",
             "resources/tripod_ai.tsv",
             "resources/claim.tsv",
+            "resources/probast_ai.tsv",
             "workflow/report/base.html.j2",
             "workflow/report/checklist.html.j2",
         ),
@@ -104,3 +106,42 @@ rule report:
         beside=["methods.md", "model_card.md", "checklist.html"],
     script:
         "../scripts/report.py"
+
+
+rule repeatability_report:
+    input:
+        stats=INPUTS.repeated(rules.locate_nuclei.output.stats),
+    output:
+        repeatability=RUN.paths.table("repeatability"),
+        agreement=RUN.paths.table("agreement"),
+        pairs=RUN.paths.table("pairs_of_scans"),
+        figure=RUN.paths.figure("bland_altman"),
+        page=f"{RUN.paths.root}/repeatability.html",
+    log:
+        RUN.paths.log("repeatability_report"),
+    benchmark:
+        RUN.paths.benchmark("repeatability_report")
+    localrule: True
+    conda:
+        "../envs/qnet.yaml"
+    params:
+        code=code(
+            "workflow/scripts/repeatability_report.py",
+            "resources/nuclei.tsv",
+            "resources/repeatability.tsv",
+            "workflow/report/base.html.j2",
+            "workflow/report/macros.html.j2",
+            "workflow/report/repeatability.html.j2",
+        ),
+        cfg={section: RUN.cfg[section] for section in ("dataset", "evaluate", "participants")},
+        sites=lambda wildcards: RUN.sites,
+        synthetic=RUN.simulated,
+    script:
+        "../scripts/repeatability_report.py"
+
+
+rule repeatability:
+    input:
+        rules.maps.input,
+        rules.repeatability_report.output,
+    localrule: True

@@ -1,4 +1,4 @@
-"""Settings, folds, flow and tables of a run → the checklists TRIPOD+AI and CLAIM as a table and a page."""
+"""Settings, folds, flow and tables of a run → the checklists TRIPOD+AI, CLAIM and PROBAST+AI as a table and a page."""
 
 from recon.files.tables import write_table
 from workflow.lib.jobs.given import listed

@@ -11,7 +11,8 @@ from workflow.lib.jobs.listener import Curtain, Screen
 from workflow.lib.jobs.page_warnings import told
 from workflow.lib.jobs.progress import Progress
 
-ABOUT_MAPS = {"subject_page", "maps", "report", "predictions_table"}  # rules of runs that are about the maps
+# rules of runs that are about the maps
+ABOUT_MAPS = {"subject_page", "maps", "report", "predictions_table", "external_validation"}
 
 
 class Watch:

@@ -1,7 +1,8 @@
-"""The checklists TRIPOD+AI and CLAIM, filled as far as a run can know; the rest is left to the authors, by name.
+"""The checklists TRIPOD+AI, CLAIM and PROBAST+AI as far as a run can know; the rest is left to the authors, by name.
 
-TRIPOD+AI: Collins 2024, 10.1136/bmj-2023-078378. CLAIM, update of 2024: Tejani 2024, 10.1148/ryai.240300. The items are
-paraphrased in resources/tripod_ai.tsv and resources/claim.tsv; the answers there are sentences with places for facts.
+TRIPOD+AI: Collins 2024, 10.1136/bmj-2023-078378. CLAIM, update of 2024: Tejani 2024, 10.1148/ryai.240300. PROBAST+AI:
+Moons 2025, 10.1136/bmj-2024-082505; its judgements are a reader's, not a run's. The items are paraphrased in the files
+of GUIDELINES below resources/; the answers there are sentences with places for facts.
 """
 
 from pathlib import Path
@@ -9,19 +10,20 @@ from pathlib import Path
 import pandas as pd
 
 from qnet.evaluation.names import NETWORKS
+from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, SCHEMES
 from workflow.lib.home import HOME
 from workflow.lib.report.cohort import describe
 from workflow.lib.report.report_data import Rows, flags, kind
 from workflow.lib.words import counts, known, number, p_value, percent
 
 RESOURCES = HOME / "resources"
-GUIDELINES = {"TRIPOD+AI": "tripod_ai.tsv", "CLAIM 2024": "claim.tsv"}
+GUIDELINES = {"TRIPOD+AI": "tripod_ai.tsv", "CLAIM 2024": "claim.tsv", "PROBAST+AI": "probast_ai.tsv"}
 ABSENT = "not computed in this run"
 COLUMNS = ["guideline", "item", "section", "asks_for", "filled", "run", "authors"]
 
 
 def checklist(facts: dict[str, str]) -> pd.DataFrame:
-    """All items of both guidelines with their answers.
+    """All items of the guidelines with their answers.
 
     Returns
     -------
@@ -84,10 +86,15 @@ def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> di
         "negative": cfg["participants"]["negative_label"],
         "n": str(len(people)),
         "groups": groups,
+        "smaller_group": str(people["group"].value_counts().min()),
         "demographics": "; ".join(_who(name, part) for name, part in people.groupby("group")) + ".",
         "flow": "; ".join(steps) + ".",
-        "folds": f"Cross-validation: {people['fold'].nunique()} folds of whole subjects, stratified by group, age "
-        f"tercile and sex (seed {cfg['folds']['seed']}); tested on one fold, trained on the others.",
+        "folds": f"Cross-validation: {people['fold'].nunique()} {SCHEMES[cfg['folds']['scheme']]}"
+        f"{_seed(cfg['folds'])}; tested on one fold, trained on the others.",
+        "relatives": _relatives(cfg["folds"]["scheme"]),
+        "difference": "The site: each is tested by models of the others. Otherwise none by design: the same cohort."
+        if cfg["folds"]["scheme"] == LEAVE_ONE_SITE_OUT else "None by design: the same cohort.",
+        "sites": _sites(people),
         "fold_sizes": f"test folds of {sizes.min()} to {sizes.max()} subjects",
         "source": simulated if synthetic else f"A BIDS dataset of the user, called {cfg['dataset']} here.",
         "persons": "No person took part: the cohort is simulated." if synthetic else "",
@@ -102,10 +109,30 @@ def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> di
     }  # fmt: skip
 
 
+def _seed(folds: dict) -> str:
+    """` (seed 0)`; nothing where no chance decides."""
+    return "" if folds["scheme"] == LEAVE_ONE_SITE_OUT else f" (seed {folds['seed']})"
+
+
+def _relatives(scheme: str) -> str:
+    """Whether relatives, or several names of one person, can be on both sides of the split."""
+    if scheme == GROUPED:
+        return "Relatives, and several names of one person, share a fold where participants.tsv gives them one family."
+    return f"Two names of one person, or relatives, are not told from each other (folds.scheme is {scheme})."
+
+
 def _who(group: str, members: pd.DataFrame) -> str:
     """`HH: 49 subjects, age 56.1 ± 13.2 (21 to 84), 18 F, 31 M`."""
     about = describe(members)
     return f"{group}: {about['n']} subjects, age {about['age']} years, {about['sex']}"
+
+
+def _sites(people: pd.DataFrame) -> str:
+    """`3 sites (20 A, 30 B, 10 C).`; nothing where the table tells none."""
+    if "site" not in people or people["site"].isna().all():
+        return ""
+    count = people["site"].nunique()
+    return f"{count} {'site' if count == 1 else 'sites'} ({describe(people)['site']})."
 
 
 def _lost(flow: dict) -> int:
@@ -132,6 +159,8 @@ def _of_methods(cfg: dict, people: pd.DataFrame, versions: dict[str, str]) -> di
         "architectures": architectures + ".",
         "models": f"{architectures} (Q-Net; {settings(head)}).",
         "initial": f"Image model: {Path(image['weights']).name}; scan model: random.",
+        "given_weights": "" if image["weights"] in ("none", "imagenet")
+        else ", but for the given initial weights, which all folds share",
         "schedule": f"Image model: {settings(schedule)}. Scan model: {settings(scan)}.",
         "augmentation": f"Augmentation: {augmentation}." if augmentation else "",
         "tuning": "Nothing is chosen by the test folds: fixed settings, last epoch; "
@@ -165,6 +194,7 @@ def _of_results(tables: dict[str, Rows], confidence: float) -> dict[str, str]:
         "comparisons": ", ".join(others) or ABSENT,
         "primary": f"Primary contrast: {'; '.join(map(_difference, primary)) or ABSENT}.",
         "confounds": _confounds(tables["confounds"]),
+        "by_site": _by_site(tables["confounds"]),
         "ablation": ", ".join(variants) or ABSENT,
         "failures": f"Misclassified subjects: {'; '.join(wrong) or ABSENT}. Which ones: qnet/predictions.tsv.",
     }
@@ -190,3 +220,9 @@ def _confounds(confounds: Rows) -> str:
     if not confounds:
         return ABSENT
     return f"tables/confounds.tsv, {len(flags(confounds))} flags"
+
+
+def _by_site(confounds: Rows) -> str:
+    if not any(row["check"] == "within site" for row in confounds):
+        return "Not examined: participants.tsv tells no sites."
+    return "AUC of every model within each site, and of the site alone: tables/confounds.tsv."

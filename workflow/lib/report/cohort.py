@@ -1,4 +1,4 @@
-"""Who took part: numbers, age and sex per group and per test fold, and who was left out on the way."""
+"""Who took part: numbers, age, sex and site per group and per test fold, and who was left out on the way."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -59,13 +59,15 @@ def flow(
 
 
 def describe(people: pd.DataFrame) -> dict[str, object]:
-    """Number, age and sex of some participants; age and sex only where the table knows them."""
+    """Number, age, sex and site of some participants; but for the number only where the table knows them."""
     about: dict[str, object] = {"n": len(people)}
     if "age" in people:
         age = pd.to_numeric(people["age"], errors="coerce")
         about["age"] = _ages(age)
     if "sex" in people:
         about["sex"] = counts(people["sex"].fillna(UNKNOWN).value_counts().sort_index().to_dict())
+    if "site" in people:
+        about["site"] = counts(people["site"].fillna(UNKNOWN).value_counts().sort_index().to_dict())
     return about
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from qnet.folds import SCHEMES
 from qnet.networks.heads.registry import head_of
 from recon.combine import echo_range
 from recon.pipeline import STAGES
@@ -137,7 +138,7 @@ def methods_text(cfg: dict, acquisitions: list[dict], versions: dict[str, str], 
     text = filled_markdown(
         "methods.md.j2", FILTERS,
         cfg=cfg, data=data, versions=versions, synthetic=synthetic, cite=cite, said=said,
-        head=head_of(cfg["train_scan_model"]["head"]),
+        head=head_of(cfg["train_scan_model"]["head"]), dealing=SCHEMES[cfg["folds"]["scheme"]],
     )  # fmt: skip
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     table = references()

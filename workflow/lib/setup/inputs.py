@@ -16,7 +16,7 @@ from workflow.lib.record.run_record import state
 from workflow.lib.run import Run
 from workflow.lib.setup.config import in_order
 from workflow.lib.setup.paths import bids_uri
-from workflow.lib.study.applied import weight_files
+from workflow.lib.study.applied import seen, swapped, weight_files
 from workflow.lib.study.simulated import least_cohort
 
 Patterns = str | list[str]
@@ -106,6 +106,26 @@ class Inputs:
             )
         if not run.has_nuclei:
             raise WorkflowError(NO_NUCLEI)
+        if run.model:
+            raise WorkflowError(
+                f"expected no trained run for a study of its own, found model {run.cfg['model']}: targets `predict` "
+                "and `validate` apply it; --config model=null trains another"
+            )
+        return self._checked_participants()
+
+    def labelled(self, wildcards: Wildcards) -> str:
+        """Input function: the participants table of labelled subjects that the trained run has not seen."""
+        self.trained("bundle")(wildcards)
+        participants = self._checked_participants()
+        path, bundle = self.run.model
+        scans = [self.run.scans[name] for name in self.run.diagnosed.values()]
+        if found := [*swapped(bundle, self.run.cfg), *seen(path, self.run.cfg, scans)]:
+            raise WorkflowError(str(IntakeError(found)))
+        return participants
+
+    def _checked_participants(self) -> str:
+        """The participants table, unless it has problems that stop the run."""
+        run = self.run
         stops = run.cfg["on_error"] == "stop"
         problems = [problem for name, found in run.study.unfit.items() if stops or not name for problem in found]
         if problems and not run.simulated:
@@ -117,13 +137,31 @@ class Inputs:
 
         def files(wildcards):
             if self.run.model is None:
-                raise WorkflowError("predict: expected a trained run, --config model=RUN, found none")
+                raise WorkflowError("predict, validate: expected a trained run, --config model=RUN, found none")
             if not self.run.has_r2star:
-                raise WorkflowError("predict: expected at least two echoes (R2* is one of three channels), found one")
+                raise WorkflowError(
+                    "predict, validate: expected at least two echoes (R2* is one of three channels), found one"
+                )
             if not self.run.has_nuclei:
-                raise WorkflowError(f"predict: {NO_NUCLEI}")
+                raise WorkflowError(f"predict, validate: {NO_NUCLEI}")
             path, bundle = self.run.model
             return str(path) if part == "bundle" else weight_files(bundle, path)
+
+        return files
+
+    def repeated(self, patterns: Patterns) -> Function:
+        """Input function: the files of all scans of subjects with several."""
+
+        def files(wildcards):
+            if not self.run.repeated:
+                raise WorkflowError("repeatability: expected a subject with several sessions or runs, found none")
+            if not self.run.has_r2star:
+                raise WorkflowError("repeatability: expected at least two echoes (R2* is compared too), found one")
+            if not self.run.has_nuclei:
+                raise WorkflowError(
+                    f"repeatability: {NO_NUCLEI.replace('the diagnosis (they choose the slices)', 'it')}"
+                )
+            return self.files_of(patterns, self.run.repeated)
 
         return files
 
@@ -164,7 +202,12 @@ def made_last(inputs: Inputs, workflow: Any, rules: Any) -> Function:
     """Input function: the last files of the targets; when they exist, all raw inputs have been read."""
 
     def files(wildcards):
-        ends = {"maps": [], "predict": rules.predictions_table.output}
+        ends = {
+            "maps": [],
+            "predict": rules.predictions_table.output,
+            "repeatability": [rules.repeatability_report.output.page],
+            "validate": [rules.external_validation.output.page],
+        }
         last = [path for target in targets(workflow) for path in ends.get(target, rules.report.output)]
         pages = inputs.files_of(rules.subject_page.output.page, inputs.run.scans)
         return list(dict.fromkeys([*pages, *rules.methods.output, *last]))

@@ -1,10 +1,13 @@
 """A trained run that is applied to new subjects: where it lies, and whether their maps are made as its own were."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from recon.intake.scan import Scan
 from recon.problems import IntakeError, Problem
+from workflow.lib.jobs.checksums import sha256
+from workflow.lib.study.participants import Participants
 
 FORMAT = "Q-Net model bundle"
 SECTIONS = (
@@ -110,6 +113,49 @@ def same_dataset(bundle: Mapping, path: Path, dataset: str, root: str | Path) ->
         return []
     expected = f"a name other than {bundle['dataset']!r}, whose subjects the model has seen"
     return [Problem("config, dataset", expected, f"{dataset!r}")]
+
+
+def swapped(bundle: Mapping, cfg: Mapping) -> list[Problem]:
+    """A problem if the positive group of a configuration is the negative one of a model, or the other way round."""
+    negative, positive = (group.name for group in Participants(**cfg["participants"]).groups)
+    classes = bundle["classes"]
+    if positive != classes["negative"] and negative != classes["positive"]:
+        return []
+    expected = f"{classes['positive']} (negative: {classes['negative']}), as the model {bundle['dataset']} was trained"
+    return [Problem("config, participants.positive_label", expected, f"{positive} (negative: {negative})")]
+
+
+def seen(path: Path, cfg: Mapping, scans: Iterable[Scan]) -> list[Problem]:
+    """A problem for each scan that the run of a model has read as well, as far as its run.json tells.
+
+    Parameters
+    ----------
+    path : of the bundle; without run.json in the folder above nothing is known
+    cfg : the whole configuration
+    scans : those to be judged; the first image of each is compared by its bytes
+    """
+    file = path.parent.parent / "run.json"
+    if not file.is_file():
+        return []
+    record = json.loads(file.read_text(encoding="utf-8"))
+    if cfg["bids_dir"] is None and cfg["dicom_dir"] is None:
+        return _same_cohort(record["config"], cfg)
+    known = {found: name for name, found in record["inputs"].items()}
+    sums = {scan.name: sha256(scan.series.files[0]) for scan in scans}
+    return [
+        Problem(name, "a subject that the model has not seen", f"the image {known[found]} of its training run")
+        for name, found in sums.items() if found in known
+    ]  # fmt: skip
+
+
+def _same_cohort(trained: Mapping, cfg: Mapping) -> list[Problem]:
+    """A problem if two simulated cohorts draw the same subjects."""
+    simulated = trained["bids_dir"] is None and trained["dicom_dir"] is None
+    same = all(trained["simulate"][key] == cfg["simulate"][key] for key in ("preset", "seed"))
+    if not (simulated and same):
+        return []
+    expected = "subjects that the model has not seen: another seed, --config simulate='{seed: …}'"
+    return [Problem("config, simulate.seed", expected, str(cfg["simulate"]["seed"]))]
 
 
 def _text(value: object) -> str:

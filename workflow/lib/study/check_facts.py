@@ -24,6 +24,7 @@ def facts_of_files(scan: Scan) -> dict[str, str]:
         "te_ms": numbers([1e3 * te for te in series.te_s]),
         "b0_tesla": numbers([main_field(series.facts).value]),
         "vendor": str(facts.get("Manufacturer") or ""),
+        "scanner": scanner(facts),
         "matrix": "x".join(map(str, header.shape[:3])),
         "voxel_size_mm": numbers(header.voxel_size_mm, " x "),
         "orientation": place.axes,
@@ -35,6 +36,24 @@ def facts_of_files(scan: Scan) -> dict[str, str]:
         "t1w": origin(scan, scan.t1w, "first echo"),
         "b1": origin(scan, scan.b1, "none: nominal flip angles") if scan.low_flip else "",
     }
+
+
+def scanner(facts: dict) -> str:
+    """Manufacturer, model, field strength, software and protocol, as far as a sidecar tells; "" if it tells no model.
+
+    Two systems of one manufacturer and field cannot be told apart without the model, nor can one be told from several.
+    """
+    if not facts.get("ManufacturersModelName"):
+        return ""
+    field = facts.get("MagneticFieldStrength")
+    parts = [
+        facts.get("Manufacturer"),
+        facts["ManufacturersModelName"],
+        f"{field:g} T" if isinstance(field, int | float) else field,
+        facts.get("SoftwareVersions"),
+        facts.get("ProtocolName"),
+    ]
+    return ", ".join(str(part) for part in parts if part)
 
 
 def facts_of_voxels(decisions: Decisions) -> dict[str, str]:

@@ -18,6 +18,7 @@ FACTS = {  # column of the table: its heading
     "te_ms": "TE [ms]",
     "b0_tesla": "B0 [T]",
     "vendor": "vendor",
+    "scanner": "scanner",
     "matrix": "matrix",
     "voxel_size_mm": "voxel [mm]",
     "orientation": "axes",

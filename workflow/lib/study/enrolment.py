@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, STRATIFIED, Folds, make_folds, one_site_out_fails
 from recon.problems import IntakeError, Problem
 from workflow.lib.home import HOME
 from workflow.lib.setup.config import validator
-from workflow.lib.study.participants import UNKNOWN_AGE, Group, Participants, named, read_participants
+from workflow.lib.study.participants import UNKNOWN_AGE, Group, Participants, labelled, named, read_participants
 
 SCHEMA = HOME / "workflow" / "schemas" / "participants.schema.yaml"
 LEFT_OUT = "leaves the subject out, the diagnosis does not"
@@ -26,10 +27,11 @@ class Enrolment:
     ----------
     problems : what keeps subjects out, by subject, and under "" what is wrong with the table as a whole
     maps_only : why a subject takes part in the maps alone where nothing is wrong: its group does not count
-    notes : what is said of a subject that takes part
+    notes : what is said of a subject that takes part, and under "" of the table as a whole
     labels : label by subject, as the file has it
     has_groups : whether there is a table that says more than who took part, as the one that DICOM conversion begins
         does not
+    has_sites : whether it tells the site of anybody
     """
 
     problems: Problems
@@ -37,9 +39,12 @@ class Enrolment:
     notes: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     has_groups: bool = True
+    has_sites: bool = False
 
 
-def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int) -> Enrolment:
+def enrol(
+    path: Path, subjects: Sequence[str], settings: Mapping, folds: int, scheme: str = STRATIFIED, seed: int = 0
+) -> Enrolment:
     """Look who can be diagnosed.
 
     Parameters
@@ -47,7 +52,9 @@ def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int) ->
     path : participants.tsv
     subjects : those with usable images, `sub-01`
     settings : config section `participants`
-    folds : number of folds, at most the smaller group's number of subjects
+    folds : number of folds, at most the smaller group's number of subjects; 1 where nothing is trained
+    scheme : `folds.scheme`, which may need a site of everybody, or families
+    seed : `folds.seed`: whether families fill all folds depends on it
     """
     if not path.is_file():
         expected = "a participants table for the diagnosis (target `maps` needs none)"
@@ -60,10 +67,10 @@ def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int) ->
     columns = Participants(**settings)
     table, has_groups = named(raw, columns), list(raw.columns) != ["participant_id"]
     labels = _labels(table)
-    missing = list(_missing_columns(path, raw, columns))
+    missing = list(_missing_columns(path, raw, columns, scheme))
     if missing:
         return Enrolment(problems={"": missing}, labels=labels, has_groups=has_groups)
-    return _of_rows(path, table, subjects, columns, folds, labels)
+    return _of_rows(path, table, subjects, columns, Folds(scheme=scheme, folds=folds, seed=seed), labels)
 
 
 def of_subjects(enrolment: Enrolment, wanted: Callable[[str], bool]) -> Enrolment:
@@ -79,17 +86,24 @@ def _labels(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(known["participant_id"], known["group"], strict=True))
 
 
-def _missing_columns(path: Path, raw: pd.DataFrame, columns: Participants) -> Iterable[Problem]:
+def _missing_columns(path: Path, raw: pd.DataFrame, columns: Participants, scheme: str) -> Iterable[Problem]:
+    needed = {LEAVE_ONE_SITE_OUT: {"site"}, GROUPED: {"family"}}.get(scheme, set())
     hint = ": tabs between the columns?" if len(raw.columns) == 1 else ""
-    for name, column in columns.columns.items():
+    for name, column in (columns.columns | {name: columns.optional[name] for name in needed}).items():
         if column not in raw:
             setting = "" if name == "participant_id" else f" (participants.{name}_column)"
             setting += ", n/a where it is unknown" if name in ("age", "sex") else ""
+            setting += f", as folds.scheme is {scheme}" if name in needed else ""
             yield Problem(str(path), f"a column `{column}`{setting}", f"{', '.join(raw.columns)}{hint}")
 
 
 def _of_rows(
-    path: Path, table: pd.DataFrame, subjects: Sequence[str], columns: Participants, folds: int, labels: dict[str, str]
+    path: Path,
+    table: pd.DataFrame,
+    subjects: Sequence[str],
+    columns: Participants,
+    params: Folds,
+    labels: dict[str, str],
 ) -> Enrolment:
     """The same for a table that has all columns."""
     aside = table["group"].notna() & ~table["group"].isin(columns.sides)
@@ -98,22 +112,34 @@ def _of_rows(
         *_presence(path, table, counted, subjects),
         *_duplicates(path, table),
         *_contents(path, counted, columns),
+        *(_without_site(path, counted, columns) if params.scheme == LEAVE_ONE_SITE_OUT else ()),
     ]
     problems: Problems = {}
     for subject, problem in found:
         problems.setdefault(subject, []).append(problem)
     named_two = columns.lists or all(counted["group"].isin(group.labels).any() for group in columns.groups)
-    wrong = (
-        [_unknown_groups(path, table, columns)]
-        if aside.any() and not named_two
-        else _few(path, counted[~counted["participant_id"].isin(problems)], columns.groups, folds)
-    )
+    usable = counted[~counted["participant_id"].isin(problems)]
+    if aside.any() and not named_two:
+        wrong = [_unknown_groups(path, table, columns)]
+    else:
+        wrong = _not_dealt(path, usable, columns, params)
     if wrong:
         problems[""] = problems.get("", []) + wrong
     others = set(table["participant_id"][aside]) - set(problems) if named_two else set()
     sides = "in neither list of labels" if columns.lists else f"neither {' nor '.join(columns.sides)}"
     maps_only = {s: f"group {labels[s]} is {sides}" for s in subjects if s in others}
-    return Enrolment(problems=problems, maps_only=maps_only, notes=_unknown(counted, subjects, columns), labels=labels)
+    taking_part = usable[usable["participant_id"].isin(subjects)]
+    notes = _unknown(counted, subjects, columns) | _of_sites(path, taking_part, columns)
+    has_sites = "site" in table and bool(table["site"].notna().any())
+    return Enrolment(problems=problems, maps_only=maps_only, notes=notes, labels=labels, has_sites=has_sites)
+
+
+def _not_dealt(path: Path, usable: pd.DataFrame, columns: Participants, params: Folds) -> list[Problem]:
+    """Why the subjects without problems cannot be dealt into folds; nothing where they can."""
+    if params.scheme == LEAVE_ONE_SITE_OUT:
+        return _few(path, usable, columns.groups, 1) or _sites(path, usable, columns, params.folds)
+    few = _few(path, usable, columns.groups, params.folds)
+    return few or (_families(path, usable, columns, params) if params.scheme == GROUPED else [])
 
 
 def _unknown(counted: pd.DataFrame, subjects: Sequence[str], columns: Participants) -> dict[str, str]:
@@ -128,6 +154,61 @@ def _unknown(counted: pd.DataFrame, subjects: Sequence[str], columns: Participan
         of_sex = "what needs sex (confounding by sex)"
         notes.setdefault(subject, []).append(f"no value in column `{columns.sex_column}` (n/a): {of_sex} {LEFT_OUT}")
     return {subject: "; ".join(of_subject) for subject, of_subject in notes.items()}
+
+
+def _without_site(path: Path, counted: pd.DataFrame, columns: Participants) -> Iterable[tuple[str, Problem]]:
+    """Subjects of unknown site, where each site is a fold."""
+    expected = f"a site in column `{columns.site_column}`, as folds.scheme is {LEAVE_ONE_SITE_OUT}"
+    unknown = counted["participant_id"][counted["site"].isna()].dropna()
+    return ((subject, Problem(f"{path}, {subject}", expected, "no value")) for subject in unknown)
+
+
+def _sites(path: Path, usable: pd.DataFrame, columns: Participants, folds: int) -> list[Problem]:
+    """Why the sites cannot be the folds."""
+    message = one_site_out_fails(usable["site"], usable["group"].map(columns.sides), folds)
+    return [_problem(f"{path}, column `{columns.site_column}`", message)] if message else []
+
+
+def _families(path: Path, usable: pd.DataFrame, columns: Participants, params: Folds) -> list[Problem]:
+    """Why families cannot be dealt: too few have members in a group, or some are too large to leave each fold both."""
+    where = f"{path}, column `{columns.family_column}`"
+    family = usable["family"].fillna(usable["participant_id"] + " alone")
+    sizes = {group.name: family[usable["group"].isin(group.labels)].nunique() for group in columns.groups}
+    if min(sizes.values()) < params.folds:
+        found = ", ".join(f"{name} ({size})" for name, size in sizes.items())
+        expected = f"members of at least {params.folds} families in each group (folds), as folds.scheme is {GROUPED}"
+        return [Problem(where, expected, found)]
+    try:
+        make_folds(labelled(usable, columns), params)
+    except ValueError as error:
+        return [_problem(where, str(error).removeprefix("folds: "))]
+    return []
+
+
+def _problem(where: str, message: str) -> Problem:
+    """`expected …, found …` as a problem of a place."""
+    expected, found = message.removeprefix("expected ").split(", found ", 1)
+    return Problem(where, expected, found)
+
+
+def _of_sites(path: Path, usable: pd.DataFrame, columns: Participants) -> dict[str, str]:
+    """A note of the table as a whole where a site cannot be judged by itself, and what still is."""
+    if "site" not in usable or usable["site"].isna().all():
+        return {}
+    found = []
+    for site, members in usable.dropna(subset=["site"]).groupby("site"):
+        sizes = members["group"].map(columns.sides).value_counts()
+        names = [columns.groups[side].name for side in sizes.index]
+        if len(members) == 1:
+            found.append(f"site {site} has one subject ({names[0]})")
+        elif len(names) == 1:
+            found.append(f"site {site} has {names[0]} alone ({len(members)})")
+    if unknown := int(usable["site"].isna().sum()):
+        found.append(f"{unknown} of unknown site")
+    if not found:
+        return {}
+    still = "their AUC within the site cannot be computed; they are diagnosed and count in all other results"
+    return {"": f"{path.name}, column `{columns.site_column}`: {'; '.join(found)}: {still}"}
 
 
 def _presence(
@@ -200,4 +281,5 @@ def _few(path: Path, usable: pd.DataFrame, groups: tuple[Group, Group], folds: i
     if min(sizes.values()) >= folds:
         return []
     found = ", ".join(f"{name} ({size})" for name, size in sizes.items())
-    return [Problem(str(path), f"at least {folds} usable subjects in each group (folds)", found)]
+    fewest = f"at least {folds} usable subjects in each group" + (" (folds)" if folds > 1 else "")
+    return [Problem(str(path), fewest, found)]

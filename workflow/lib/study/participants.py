@@ -32,6 +32,7 @@ class Participants:
     Parameters
     ----------
     group_column, age_column, sex_column : names of columns; that of the subjects is `participant_id` (BIDS)
+    site_column, family_column : the same of two that a table need not have: centre or scanner, and who is related
     positive_label, negative_label : label of the patients and of the controls
     positive_labels, negative_labels : labels that count as one group, in place of the single label unless empty
     scan : which scan of a subject is diagnosed, `first` or `last`
@@ -45,6 +46,8 @@ class Participants:
     group_column: str
     age_column: str
     sex_column: str
+    site_column: str
+    family_column: str
     positive_label: str | float
     negative_label: str | float
     positive_labels: list[str | float]
@@ -62,6 +65,11 @@ class Participants:
         """Name in this project → column of the file."""
         own = {"age": self.age_column, "sex": self.sex_column, "group": self.group_column}
         return {"participant_id": "participant_id", **own}
+
+    @property
+    def optional(self) -> dict[str, str]:
+        """The same for the columns that a table need not have."""
+        return {"site": self.site_column, "family": self.family_column}
 
     @property
     def groups(self) -> tuple[Group, Group]:
@@ -134,8 +142,9 @@ def _lines(path: str | Path) -> list[tuple[int, list[str]]]:
 
 
 def named(table: pd.DataFrame, columns: Participants) -> pd.DataFrame:
-    """participant_id, age, sex and group under these names, those that the file has."""
-    return pd.DataFrame({name: table[column] for name, column in columns.columns.items() if column in table})
+    """participant_id, age, sex, group, site and family under these names, those that the file has."""
+    names = columns.columns | columns.optional
+    return pd.DataFrame({name: table[column] for name, column in names.items() if column in table})
 
 
 def to_diagnose(path: str | Path, settings: Mapping, subjects: list[str]) -> pd.DataFrame:
@@ -151,7 +160,7 @@ def to_diagnose(path: str | Path, settings: Mapping, subjects: list[str]) -> pd.
     -------
     DataFrame
         participant_id, label (0 for controls, 1 for patients), group (its name), age and sex (None where they are
-        unknown), in the order of the file.
+        unknown), and site and family where there are such columns, in the order of the file.
 
     Raises
     ------
@@ -165,10 +174,15 @@ def to_diagnose(path: str | Path, settings: Mapping, subjects: list[str]) -> pd.
     if without := sorted(set(subjects) - set(table["participant_id"])):
         raise ValueError(f"{path}: expected a row for every subject with images, found none for {', '.join(without)}")
     table = table[table["participant_id"].isin(subjects)].reset_index(drop=True)
-    label = table["group"].map(columns.sides)
-    if label.isna().any():
-        found = sorted({str(group) for group in table["group"][label.isna()]})
+    if (unknown := ~table["group"].isin(columns.sides)).any():
+        found = sorted({str(group) for group in table["group"][unknown]})
         raise ValueError(f"{path}: expected {' or '.join(columns.sides)} as group, found {', '.join(found)}")
+    return labelled(table, columns)
+
+
+def labelled(table: pd.DataFrame, columns: Participants) -> pd.DataFrame:
+    """The table of `named` as `to_diagnose` returns it: with label, name of the group, and no age like 89+."""
+    label = table["group"].map(columns.sides)
     names = label.map(dict(enumerate(group.name for group in columns.groups)))
     age = table["age"].where(~table["age"].str.fullmatch(UNKNOWN_AGE, na=False), None)
     return table.assign(label=label.astype(int), group=names, age=age)

@@ -1,11 +1,12 @@
 """The data of a run as the rules see them: usable scans, who can be diagnosed, what was left out and why."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qnet.folds import STRATIFIED
 from recon.files.io import read_json, write_json
 from recon.intake.decide import PrepareEchoes
 from recon.intake.dicom.source import FOLDER
@@ -55,9 +56,13 @@ class Study:
 
 
 def simulated_study(cfg: dict, paths: Paths) -> Study:
-    """A cohort that is simulated: nothing can be wrong with it."""
+    """A cohort that is simulated: nothing can be wrong with it but what is asked of it."""
     if Select.of(cfg["select"]) != EVERYTHING:
         raise IntakeError([Problem("config, select", "a dataset to select from (bids_dir)", "a simulated cohort")])
+    if (scheme := dealing(cfg).get("scheme", STRATIFIED)) != STRATIFIED:
+        line = f'--config "folds={{scheme: {STRATIFIED}}}"'
+        expected = f"{STRATIFIED}, as a simulated cohort has neither sites nor families: {line}"
+        raise IntakeError([Problem("config, folds.scheme", expected, scheme)])
     return Study(scans=planned_scans(cfg["simulate"], paths), unfit={}, maps_only={}, records=[], flow=None)
 
 
@@ -95,7 +100,7 @@ def own_study(
     taken = checked_size(with_problems(taken, of_run), cfg["local_field"])
     scans, left_out = exclude(taken)
     subjects = sorted({scan.subject for scan in scans.values()})
-    table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], cfg["folds"]["folds"])
+    table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], **dealing(cfg))
     table = of_subjects(table, select.takes_subject)
     records = in_study(taken, table, chi_echoes, cfg["on_error"])
     if cfg["locate_nuclei"]["method"] == "none":
@@ -113,6 +118,11 @@ def own_study(
         records=records,
         flow=flow(_group_names(table, cfg["participants"]), scans, left_out, not_diagnosed(table)),
     )
+
+
+def dealing(cfg: Mapping) -> dict:
+    """Section `folds`, what participants.tsv must allow; of a trained run: a subject of each group."""
+    return {"folds": 1} if cfg["model"] else cfg["folds"]
 
 
 def _group_names(table: Enrolment, settings: dict) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What the check means for the run: which scans take part, which are left out and why, whether anything may start."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from recon.problems import Problem, printable
 from workflow.lib.study.check_table import Record, status
 from workflow.lib.study.enrolment import Enrolment
 from workflow.lib.study.intake import Intake
+from workflow.lib.words import counts as counts_of
 
 
 def in_words(problems: dict[str, list[Problem]]) -> dict[str, list[str]]:
@@ -53,6 +55,9 @@ def in_study(
     records, table_problems = {record.name: record for record in intake.records}, told_problems(table)
     subjects = {name.split("_")[0] for name in records}
     records |= {name: Record(name=name) for name in table_problems if name not in subjects}
+    if of_all := [*filter(None, [table.notes.get("")]), *_scanners(records, table)]:
+        whole = records.get("", Record(name=""))
+        records[""] = replace(whole, notes=(*whole.notes, *of_all))
 
     def completed(record: Record) -> Record:
         subject = record.name.split("_")[0]
@@ -65,13 +70,27 @@ def in_study(
             record,
             group=table.labels.get(subject, ""),
             maps_only=table.maps_only.get(subject, ""),
-            notes=(*record.notes, *filter(None, [table.notes.get(subject)])),
+            notes=(*record.notes, *filter(None, [subject and table.notes.get(subject)])),
             facts=record.facts | echoes,
             table_problems=tuple(table_problems.get(subject, ())),
         )
         return replace(known, status=status(known, on_error))
 
     return [completed(records[name]) for name in sorted(records)]
+
+
+def _scanners(records: dict[str, Record], table: Enrolment) -> list[str]:
+    """A note where sidecars tell of several scanners and the participants table tells no sites."""
+    counts: dict[str, Counter[str]] = {}
+    for record in records.values():
+        if found := record.facts.get("scanner"):
+            counts.setdefault(found, Counter())[table.labels.get(record.name.split("_")[0], "no group")] += 1
+    if table.has_sites or len(counts) < 2:
+        return []
+    groups = "; ".join(f"{name}: {counts_of(dict(sorted(of.items())))}" for name, of in sorted(counts.items()))
+    advice = "to have sites examined as a confound and spread over the folds, add a column `site` to participants.tsv "
+    advice += "(under another name: participants.site_column)"
+    return [f"{len(counts)} scanners according to the sidecars ({groups}): {advice}"]
 
 
 def _span(echoes: Sequence[int]) -> str:
