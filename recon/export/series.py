@@ -6,6 +6,7 @@ DICOM PS3.3 2026: A.4 (MR Image), C.7.6.2 (image plane), C.11.1 (rescale), C.11.
 values), C.8.3.1 (MR image); UCUM for units.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -100,7 +101,7 @@ def images(
     shared = _shared(quantity, slope, window, about, study)
     _add_plane(shared, slices)
     places = [f"{position.tolist()} {references}" for position, references in _each(slices, study)]
-    series = uid(shared.to_json(), *places, np.ascontiguousarray(pixels).tobytes())
+    series = uid(json.dumps(shared.to_json_dict()), *places, np.ascontiguousarray(pixels).tobytes())
     for number, (position, references) in enumerate(_each(slices, study), 1):
         image = Dataset()
         image.update(shared)
