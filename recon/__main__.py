@@ -1,7 +1,8 @@
 """`python -m recon STAGE IN OUT [--set key=value …]`: one stage on a folder of files (`pipeline=consensus`: that arm).
 
 Files: phase.nii.gz [rad, 4-D], magnitude.nii.gz, mask.nii.gz, totalfield.nii.gz, localfield.nii.gz and chimap.nii.gz
-[ppm], params.json with TE [s], B0 [T], B0_dir (unit vector in voxel axes) and voxel_size [mm].
+[ppm], params.json with TE [s], B0 [T], B0_dir (unit vector in voxel axes) and voxel_size [mm]. Stages that work in ppm
+(brain-mask, bfr, dipole) read neither TE nor B0, unless dipole weighs its data by the magnitude of several echoes.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from recon.unwrap.stage import STAGE as UNWRAP_PHASE
 from recon.unwrap.stage import unwrap_phase
 from recon.unwrap.straighten import silenced, straightened
 
+EVERY = ("TE", "B0", "B0_dir", "voxel_size")  # keys of params.json
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -52,16 +54,18 @@ class Folder:
         """Whether the folder holds a volume of that name."""
         return (self.path / f"{name}.nii.gz").exists()
 
-    def echoes(self, name: str) -> Volume:
-        """A 4-D volume; a single 3-D echo becomes one."""
+    def images(self, name: str) -> Volume:
+        """A 4-D volume of whatever echoes; a single 3-D echo becomes one."""
         volume = self.volume(name)
-        data = volume.data if volume.data.ndim == 4 else volume.data[..., None]
-        n_echoes = len(self.acquisition().te_s)
-        if data.shape[-1] != n_echoes:
-            raise ValueError(
-                f"{self.path / name}.nii.gz: expected {n_echoes} echoes (params.json), found {data.shape[-1]}"
-            )
-        return replace(volume, data=data)
+        return volume if volume.data.ndim == 4 else replace(volume, data=volume.data[..., None])
+
+    def echoes(self, name: str) -> Volume:
+        """A 4-D volume with an echo for every echo time."""
+        volume = self.images(name)
+        expected, found = np.size(self._parameters(*EVERY)["TE"]), volume.data.shape[-1]
+        if found != expected:
+            raise ValueError(f"{self.path / name}.nii.gz: expected {expected} echoes (params.json), found {found}")
+        return volume
 
     def mask(self, like: Volume) -> np.ndarray:
         """The mask, on the grid of the volume that it belongs to."""
@@ -71,29 +75,39 @@ class Folder:
             raise ValueError(f"{path}: expected the grid of the images {like.data.shape[:3]}, found {mask.shape}")
         return mask
 
+    def grid(self) -> Grid:
+        """Voxels and the direction of B0; TE and B0, in whose place other programs write 1 s and 3 T, are not read."""
+        content = self._parameters("B0_dir", "voxel_size")
+        b0_dir = np.asarray(content["B0_dir"], float)
+        return Grid(content["voxel_size"], b0_dir / np.linalg.norm(b0_dir))
+
     def acquisition(self) -> Acquisition:
+        """Everything in params.json."""
+        content, grid = self._parameters(*EVERY), self.grid()
+        return Acquisition(
+            te_s=tuple(np.atleast_1d(content["TE"]).astype(float).tolist()),
+            b0_tesla=float(content["B0"]),
+            b0_dir=grid.b0_dir,
+            voxel_size_mm=grid.voxel_size_mm,
+        )
+
+    def _parameters(self, *names: str) -> dict:
+        """The content of params.json; ValueError where one of the names is missing."""
         path = self.path / "params.json"
         content = read_json(path)
-        missing = {"TE", "B0", "B0_dir", "voxel_size"} - content.keys()
-        if missing:
-            raise ValueError(f"{path}: expected TE, B0, B0_dir and voxel_size, found no {', '.join(sorted(missing))}")
-        b0_dir = np.asarray(content["B0_dir"], float)
-        return Acquisition(
-            te_s=tuple(np.atleast_1d(content["TE"]).astype(float)),
-            b0_tesla=float(content["B0"]),
-            b0_dir=tuple(b0_dir / np.linalg.norm(b0_dir)),
-            voxel_size_mm=Grid(content["voxel_size"]).voxel_size_mm,
-        )
+        if missing := sorted(set(names) - content.keys()):
+            raise ValueError(f"{path}: expected {', '.join(names[:-1])} and {names[-1]}, found no {', '.join(missing)}")
+        return content
 
 
 def run_brain_mask(source: Folder, out: Path, config: dict) -> None:
-    magnitude = source.echoes("magnitude")
-    write_mask(out / "mask.nii.gz", find_brain(magnitude.data, source.acquisition(), config), magnitude)
+    magnitude = source.images("magnitude")
+    write_mask(out / "mask.nii.gz", find_brain(magnitude.data, source.grid(), config), magnitude)
 
 
-def find_brain(magnitude: np.ndarray, acquisition: Acquisition, config: dict) -> np.ndarray:
+def find_brain(magnitude: np.ndarray, grid: Grid, config: dict) -> np.ndarray:
     """Brain mask of the configured echo of (X, Y, Z, echo) magnitudes."""
-    return brain_mask(magnitude, acquisition.grid, **config["brain_mask"])
+    return brain_mask(magnitude, grid, **config["brain_mask"])
 
 
 def unwrapped(
@@ -126,31 +140,32 @@ def run_field_mapping(source: Folder, out: Path, config: dict) -> None:
 def run_bfr(source: Folder, out: Path, config: dict) -> None:
     field, magnitude = source.volume("totalfield"), None
     if "magnitude" in LOCAL_FIELD.needs(config["local_field"]) and source.has("magnitude"):
-        magnitude = source.echoes("magnitude").data
+        magnitude = source.images("magnitude").data
     chosen = LOCAL_FIELD.chosen(config["local_field"])
     local_ppm, eroded = local_field(
-        field.data, source.mask(field), source.acquisition().grid, magnitude=magnitude, workers=CORES, **chosen
+        field.data, source.mask(field), source.grid(), magnitude=magnitude, workers=CORES, **chosen
     )
     write_volume(out / "localfield.nii.gz", local_ppm, field)
     write_mask(out / "eroded_mask.nii.gz", eroded, field)
 
 
 def run_dipole(source: Folder, out: Path, config: dict) -> None:
-    field, acquisition = source.volume("localfield"), source.acquisition()
+    field, grid = source.volume("localfield"), source.grid()
     mask, precision, magnitude = source.mask(field), None, None
     if DIPOLE_INVERSION.needs(config["dipole_inversion"]) & {"precision", "magnitude"} and source.has("magnitude"):
         magnitude = source.echoes("magnitude").data
-        precision = field_precision(magnitude, mask, acquisition.te_s)
+        single = magnitude.shape[-1] == 1  # its echo time cancels from the precision, which is relative
+        precision = field_precision(magnitude, mask, (1.0,) if single else source.acquisition().te_s)
     chosen = DIPOLE_INVERSION.chosen(config["dipole_inversion"])
     chi_ppm = dipole_inversion(
-        field.data, mask, acquisition.grid, precision=precision, magnitude=magnitude, workers=CORES, **chosen
+        field.data, mask, grid, precision=precision, magnitude=magnitude, workers=CORES, **chosen
     )
     write_volume(out / "chimap.nii.gz", chi_ppm, field)
 
 
 def run_end_to_end(source: Folder, out: Path, config: dict) -> None:
     phase, magnitude, acquisition = source.echoes("phase"), source.echoes("magnitude"), source.acquisition()
-    mask = source.mask(phase) if source.has("mask") else find_brain(magnitude.data, acquisition, config)
+    mask = source.mask(phase) if source.has("mask") else find_brain(magnitude.data, acquisition.grid, config)
     maps = reconstruct(phase.data, magnitude.data, mask, acquisition, config, workers=CORES)
     write_volume(out / "chimap.nii.gz", maps.chi_ppm, phase)
     write_mask(out / "eroded_mask.nii.gz", maps.mask, phase)

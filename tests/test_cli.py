@@ -54,7 +54,7 @@ def test_help_lists_every_command_in_a_line_and_the_groups_of_options(capsys):
         main(["--help"])
     text = capsys.readouterr().out
     assert stop.value.code == 0
-    assert re.findall(r"^  (\w+) +\S", text.split("commands")[1].split("\n\n")[0], re.M) == list(COMMANDS)
+    assert re.findall(r"^  ([\w-]+) +\S", text.split("commands")[1].split("\n\n")[0], re.M) == list(COMMANDS)
     assert re.findall(r"^(\w.*):$", text, re.M)[1:] == [
         "positional arguments", "options for filtering BIDS queries", "options to handle performance",
         "workflow configuration", "other options", "examples",

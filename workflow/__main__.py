@@ -33,6 +33,7 @@ COMMANDS = {
     "recon": Command("recon.__main__", "one stage of the reconstruction on a folder of files", own=True),
     "evaluate": Command("qnet.__main__", "every table and figure from predictions alone", True, True),
     "compare": Command("qnet.__main__", "compare two runs on the same subjects", True, True),
+    "export-dicom": Command("workflow.cli.export_dicom", "the maps of finished scans as derived DICOM series"),
     "why": Command("workflow.cli.why", "what a run would do and why, in words; nothing runs"),
     "plan": Command("workflow.cli.plan", "jobs, core-hours, memory and disk that a run would need; nothing runs"),
     "stale": Command("workflow.cli.stale", "files of scans that are no longer part of a run, one per line"),

@@ -157,11 +157,12 @@ def test_rule_and_scan_of_a_benchmark_file(name, expected):
     assert rule_and_scan(name, rules) == expected
 
 
-def test_finished_jobs_are_read_with_their_size(tmp_path):
+@pytest.mark.parametrize("key", ["EchoTime", "EchoTimes"], ids=["BIDS", "runs of version 0.1"])
+def test_finished_jobs_are_read_with_their_size(tmp_path, key):
     anat = tmp_path / "derivatives" / "qnet" / "sub-01" / "anat"
     mask = np.ones((100, 100, 50), bool)
     write_mask(anat / "sub-01_desc-brain_mask.nii.gz", mask, Volume(data=mask, affine=np.eye(4)))
-    (anat / "sub-01_R2starmap.json").write_text(json.dumps({"EchoTimes": [0.005, 0.01, 0.015]}))
+    (anat / "sub-01_R2starmap.json").write_text(json.dumps({key: [0.005, 0.01, 0.015]}))
     (anat / "sub-01_desc-echo2_Chimap.nii.gz").touch()
     folder = tmp_path / "benchmarks" / "sub-01"
     folder.mkdir(parents=True)

@@ -67,6 +67,20 @@ def test_fluid_is_found_and_becomes_zero(files):
     assert "Note" not in about
 
 
+def test_sidecars_tell_protocol_and_method_as_bids_calls_them(files):
+    decay(files, t2star_and_s0=True)
+    combine_echoes.main(
+        **given(files, "chi_echoes", "magnitude", "eroded", "acquisition", "chi"),
+        echo_chi=[], cfg=defaults("combine_echoes"), inversion=defaults("dipole_inversion"),
+    )  # fmt: skip
+    for name, algorithm in (("r2star", "irls"), ("misfit", "irls"), ("t2star", "irls"), ("chi", "iterative_tkd")):
+        about = sidecar(files[name])
+        assert about["EchoTime"] == list(TE_S) and "EchoTimes" not in about
+        assert (about["MagneticFieldStrength"], about["EstimationAlgorithm"]) == (3.0, algorithm)
+        assert "RepetitionTimeExcitation" not in about  # the source did not tell it
+    assert "doi:10.1002/mrm.22135" in sidecar(files["chi"])["EstimationReference"]
+
+
 def test_an_uncertain_reference_is_noted(files):
     chi = read_volume(files["chi_echoes"]).data + 0.05 * (np.indices(SHAPE)[0] > 30)  # the sides differ
     write_volume(files["chi_echoes"], chi, LIKE)

@@ -125,7 +125,7 @@ def test_stage_by_stage_equals_the_chain_in_memory(tiny, results, consensus, pip
 
 def test_the_consensus_arm_combines_the_echoes_first(consensus):
     anat = consensus / "derivatives/qnet/sub-02/anat"
-    assert len(json.loads((anat / "sub-02_Chimap.json").read_text())["EchoTimes"]) == 3
+    assert len(json.loads((anat / "sub-02_Chimap.json").read_text())["EchoTime"]) == 3
     assert not list(anat.glob("*desc-echo*"))
     assert read_volume(consensus / "work/sub-02/sub-02_desc-local_fieldmap.nii").data.ndim == 3
 

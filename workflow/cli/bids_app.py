@@ -55,7 +55,7 @@ def main(words: Sequence[str], commands: Mapping[str, str]) -> None:
 
 def parser(commands: Mapping[str, str]) -> argparse.ArgumentParser:
     """All options, in groups."""
-    listed = "\n".join(f"  {name:<11}{text}" for name, text in commands.items())
+    listed = "\n".join(f"  {name:<14}{text}" for name, text in commands.items())
     about = DESCRIPTION.format(research_use=RESEARCH_USE, commands=listed)
     top = argparse.ArgumentParser(
         prog="q-net", usage=USAGE, description=about, epilog=EPILOG, add_help=False,

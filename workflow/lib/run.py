@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from recon.combine import NONE, WHOLE_BRAIN, echo_range
+from recon.files.io import read_json
 from recon.intake.scan import Scan
+from recon.problems import ProblemError
 from recon.registry import taken
 from recon.settings import arm
+from workflow.lib.record.derivative import SIMULATED_LICENCE
 from workflow.lib.setup.config import check, in_order
 from workflow.lib.setup.labels import with_names
 from workflow.lib.setup.paths import Paths, user_datasets
@@ -220,6 +223,17 @@ class Run:
         if any(scan.mask or scan.nuclei or scan.t1w or scan.b1 for scan in self.scans.values()):
             found |= {name: Path(folder).resolve().as_uri() for name, folder in self.user_datasets.items()}
         return found
+
+    @cached_property
+    def licence(self) -> str | None:
+        """Licence of the raw dataset, which maps are given too; None where it names none."""
+        if self.simulated:
+            return SIMULATED_LICENCE
+        try:
+            named = read_json(Path(self.bids_dir) / "dataset_description.json").get("License")
+        except ProblemError:  # it is no part of the images, and other programs look at it
+            return None
+        return named if isinstance(named, str) and named.strip() else None
 
 
 def paths_of(cfg: Mapping[str, Any]) -> Paths:

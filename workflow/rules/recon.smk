@@ -255,6 +255,7 @@ rule combine_echoes:
     params:
         code=code("workflow/scripts/combine_echoes.py"),
         cfg=RUN.cfg["combine_echoes"],
+        inversion=RUN.cfg["dipole_inversion"],
     script:
         "../scripts/combine_echoes.py"
 
@@ -335,6 +336,7 @@ rule derivative_description:
         code=code("workflow/scripts/derivative_description.py"),
         links=RUN.links,
         simulated=RUN.simulated,
+        licence=RUN.licence,
     script:
         "../scripts/derivative_description.py"
 

@@ -12,18 +12,20 @@ from workflow.lib.record.derivative import ABOUT, IGNORED, LABELS, README, SIDEC
 from workflow.lib.record.versions import project_version
 
 
-def main(description: str, links: dict[str, str], simulated: bool) -> None:
-    """`links`: where the datasets `raw` and, if any, `user` of the sidecars' Sources lie."""
+def main(description: str, links: dict[str, str], simulated: bool, licence: str | None = None) -> None:
+    """`links`: where the datasets `raw` and, if any, `user` of the sidecars' Sources lie; `licence`: of `raw`."""
     name = name_of(simulated)
     content = {
         "Name": name,
-        "BIDSVersion": "1.10.0",
+        "BIDSVersion": "1.11.1",
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "Q-Net", "Version": project_version(), "Description": ABOUT}],
         "SourceDatasets": [{"URL": link} for link in links.values()],
         "DatasetLinks": links,  # what bids:raw: stands for in Sources
         "HowToAcknowledge": "Cite the references in methods.md (beside the folder derivatives), which fit this run.",
     }
+    if licence:
+        content["License"] = licence
     folder = Path(description).parent
     for suffix, meaning in SIDECARS.items():
         write_json(folder / f"{suffix}.json", meaning)
@@ -36,4 +38,6 @@ def main(description: str, links: dict[str, str], simulated: bool) -> None:
 
 if __name__ == "__main__":
     with job(snakemake):
-        main(snakemake.output.description, links=snakemake.params.links, simulated=snakemake.params.simulated)
+        params = snakemake.params
+        links, licence = params.links, params.licence
+        main(snakemake.output.description, links=links, simulated=params.simulated, licence=licence)

@@ -2,9 +2,11 @@
 
 from recon.acquisition import Acquisition
 from recon.files.io import read_mask, read_volume, write_volume
+from recon.files.sidecars import protocol
 from recon.registry import taken
 from recon.relaxation.stage import STAGE, arlo_difference, decay_maps, r2star_fit
 from workflow.lib.jobs.job import job
+from workflow.lib.record.references import estimation, estimation_of
 
 SAID = {  # of the further maps, by suffix
     "T2starmap": {"Description": "effective transverse relaxation time T2*, zero where R2* is zero", "Units": "s"},
@@ -19,8 +21,8 @@ def main(
     echoes, facts, brain = read_volume(magnitude), Acquisition.read(acquisition), read_mask(mask)
     fit = r2star_fit(echoes.data, brain, facts.te_s, workers=threads, **STAGE.chosen(cfg))
     two = len(facts.te_s) == 2
-    about = {"SkullStripped": True, "Sources": facts.sources, "EchoTimes": facts.te_s}
-    about["Method"] = "two-point formula" if two else cfg["method"]
+    method = estimation("two-point formula") if two else estimation_of(STAGE, cfg)
+    about = {"SkullStripped": True, "Sources": facts.sources, **protocol(facts, facts.te_s), **method}
     cross_check = arlo_difference(echoes.data, brain, facts.te_s, fit.r2star_hz)
     checks = {"NoiseLevel": float(fit.noise)}
     if fit.coils != 1:

@@ -5,10 +5,12 @@ import numpy as np
 from recon.acquisition import Acquisition
 from recon.files.bids import raw_uri
 from recon.files.io import Volume, read_mask, read_volume, write_volume
+from recon.files.sidecars import protocol
 from recon.intake.read import first_magnitude
 from recon.intake.series import series_of
 from recon.relaxation.t1 import t1_map
 from workflow.lib.jobs.job import job
+from workflow.lib.record.references import estimation
 
 
 def _b1(path: str | None, echoes: Volume) -> np.ndarray | float:
@@ -43,7 +45,7 @@ def main(
     fit = t1_map(low, high, brain, r2star_hz=r2star_hz, flips_deg=flips_deg, **timing, b1=factor)
     sources = (*map(raw_uri, series.files), *facts.sources, *filter(None, [user]))
     about = {"SkullStripped": True, "Sources": sources, "B1Corrected": bool(b1)}
-    about["FlipAngle"] = list(flips_deg)
+    about |= protocol(facts, facts.te_s[:1]) | {"FlipAngle": list(flips_deg)} | estimation("DESPOT1", ["deoni2003"])
     write_volume(t1, fit.t1_s, echoes, {"Description": "longitudinal relaxation time T1", "Units": "s", **about})
     note = {} if r2star else {"Note": "weighted by the R2* decay until the echo: a single echo gives no R2*"}
     density = {"Description": "proton density times receive sensitivity", "Units": "arbitrary"}

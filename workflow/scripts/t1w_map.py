@@ -5,6 +5,7 @@ import numpy as np
 from recon.acquisition import Acquisition
 from recon.files.io import Volume, read_mask, read_volume, write_volume
 from recon.files.nifti_header import read_header
+from recon.files.sidecars import protocol
 from recon.relaxation.t1 import t1_weighted
 from workflow.lib.jobs.job import job
 
@@ -17,13 +18,12 @@ def from_first_echo(
     image = t1_weighted(echoes.data[..., 0], brain, r2star_hz=r2star_hz, te1_s=facts.te_s[0], **cfg)
     sidecar = {
         "Sources": facts.sources,
-        "EchoTime": facts.te_s[0],
-        "FlipAngle": facts.flip_angle_deg,
+        **protocol(facts, facts.te_s[:1]),
         "R2starDecayRemoved": cfg["remove_r2star_decay"] and r2star_hz is not None,
     }
     if r2star_hz is None:
         sidecar["Note"] = "R2* decay of the echo not removed: a single echo gives no R2*"
-    return image, {key: value for key, value in sidecar.items() if value is not None}
+    return image, sidecar
 
 
 def main(

@@ -81,7 +81,8 @@ def scan_size(maps: Path, scan: str) -> Size | None:
     if folder is None:
         return None
     decay, anat = folder.with_name(f"{scan}_R2starmap.json"), folder.parent
-    echoes = len(json.loads(decay.read_text(encoding="utf-8"))["EchoTimes"]) if decay.is_file() else 1
+    about = json.loads(decay.read_text(encoding="utf-8")) if decay.is_file() else {"EchoTime": [0]}
+    echoes = len(about["EchoTime"] if "EchoTime" in about else about["EchoTimes"])  # the latter before version 0.2
     return Size(
         voxels=prod(read_header(folder).shape[:3]) / 1e6,
         echoes=echoes,

@@ -24,6 +24,7 @@ All maps are on the grid of the echo images and zero outside the brain. Every si
     + RESEARCH_USE
     + "\n"
 )
+SIMULATED_LICENCE = "CC0"  # `recon.phantom.bids` has the same, and a test keeps them equal
 ON_THE_GRID = {"SpatialReference": "orig"}
 SIDECARS = {  # at the root, where every image of the suffix inherits them; only of maps that every scan has
     "Chimap": {"Description": "Magnetic susceptibility, positive where paramagnetic"},

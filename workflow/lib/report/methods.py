@@ -11,12 +11,12 @@ from recon.combine import echo_range
 from recon.pipeline import STAGES
 from recon.regions.fluid import largest_r2star_hz
 from recon.registry import taken
+from workflow.lib.record.references import entries, reference
 from workflow.lib.report.acquisition_table import milliseconds, obliquity_deg, reasons, voxel
-from workflow.lib.report.html import TEMPLATES, filled_markdown, markdown_fragment
+from workflow.lib.report.html import filled_markdown, markdown_fragment
 from workflow.lib.report.reference import region_name
 from workflow.lib.words import plain
 
-REFERENCES = TEMPLATES.parents[1] / "resources" / "references.tsv"
 MOST = 4  # different values that a sentence lists
 FILTERS = {"n": lambda value: plain([value], 6)[0]}
 USER_MAPS = ("desc-brain_mask", "desc-stage_T1w", "desc-nuclei_dseg")
@@ -24,7 +24,7 @@ USER_MAPS = ("desc-brain_mask", "desc-stage_T1w", "desc-nuclei_dseg")
 
 def references() -> pd.DataFrame:
     """Authors, year, title, journal, volume, pages and DOI by key."""
-    return pd.read_csv(REFERENCES, sep="\t", dtype=str, na_values=["n/a"]).set_index("key").fillna("")
+    return pd.DataFrame.from_dict(entries(), orient="index")
 
 
 def distinct(values: Iterable[str]) -> str:
@@ -142,15 +142,8 @@ def methods_text(cfg: dict, acquisitions: list[dict], versions: dict[str, str], 
     )  # fmt: skip
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     table = references()
-    listed = [f"{number}. {reference(table.loc[key])}" for key, number in cited.items()]
+    listed = [f"{number}. {reference(table.loc[key].to_dict())}" for key, number in cited.items()]
     return "\n\n".join([*filter(None, paragraphs), "## References", "\n".join(listed)]) + "\n"
-
-
-def reference(entry: pd.Series) -> str:
-    """One line of the list of references."""
-    place = f"{entry.volume}:{entry.pages}" if entry.volume else entry.pages
-    authors, end = entry.authors.replace(";", ",").removesuffix("."), "" if entry.title.endswith("?") else "."
-    return f"{authors}. {entry.title}{end} {entry.journal} {entry.year};{place}. doi:{entry.doi}"
 
 
 def bibtex(text: str) -> str:
