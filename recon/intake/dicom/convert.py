@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from recon.files.io import sidecar_path, write_json, write_text
 from recon.intake.dicom.clean import copy_without_texts, phase_units, sidecar
+from recon.intake.dicom.coils import single_coils
 from recon.intake.dicom.converter import find_converter, run_converter
 from recon.intake.dicom.folders import subject_folders, visits
 from recon.intake.dicom.images import Pair, read_images
@@ -259,10 +260,14 @@ def _convert_visit(visit: Path, raw: Path, made: Path, name: str, converter: str
     run_converter(converter, raw / READY, raw)
     images, uneven = read_images(raw)
     images = with_own_times(images, staged)
+    coils = single_coils(images, staged.frames)
     remarks = [Skipped(NO_SERIES, remark) for remark in staged.remarks]
     faults = {uid: Skipped(staged.numbers[uid], reason) for uid, reason in staged.faults.items()}
+    apart = [Skipped(staged.numbers[uid], reason) for uid, reason in coils.items()]
     gaps = [Skipped(number, "unevenly spaced slices") for number in sorted(uneven)]
-    pairs, skipped, problems = choose(images, where, [*faults.values(), *gaps, *remarks])
+    combined = [image for image in images if image.uid not in coils]
+    pairs, skipped, problems = choose(combined, where, [*apart, *faults.values(), *gaps, *remarks])
+    skipped += apart
     problems = (problems and scattered(staged, where)) or problems
     used = {image.uid for pair in pairs for stack in pair for image in stack.images}
     skipped += [fault for uid, fault in faults.items() if uid not in used]

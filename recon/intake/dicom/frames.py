@@ -22,17 +22,23 @@ PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 LOSSY = tuple(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "81", "91", "93", "203"))
 TAIL_BYTES = 2**20
 PIXELS = (0x7FE0, 0x0010)
-COIL_OF_SIEMENS, PART_OF_GE = (0x0051, 0x100F), (0x0043, 0x102F)
+PART_OF_GE = (0x0043, 0x102F)
+# Siemens: name of the coil, and the indices of the reconstruction's loops, of which the first is the coil's or X
+# (rordenlab/dcm2niix issue 631); the sequence that holds those of a frame
+COIL_OF_SIEMENS, LOOPS_OF_SIEMENS, OWN_OF_SIEMENS = (0x0051, 0x100F), (0x0021, 0x1106), (0x0021, 0x11FE)
+COIL_SOURCES = "name of Siemens", "loop of Siemens", "ReceiveCoilName", "elements used", "SeriesDescription"
+COIL_IN_TEXT = re.compile(r"(?:^|[^a-z])(?:coil|channel|chan|ch|element)s?[ _#:-]*(\d+)(?!\d)", re.IGNORECASE)
+SINGLE_COILS = "images of single coils, which are not combined (export the combined images)"
 SCALE_OF_PHILIPS, OWN_OF_PHILIPS = (0x2005, 0x100E), (0x2005, 0x140F)  # the latter holds the former of each frame
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 WORDS = """
 SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Manufacturer Modality
 ImageType ComplexImageComponent EchoTime EchoNumbers FlipAngle MRAcquisitionType SequenceName PulseSequenceName
-AcquisitionTime AcquisitionDateTime AcquisitionNumber TemporalPositionIdentifier ReceiveCoilName ImagePositionPatient
-ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept
+AcquisitionTime AcquisitionDateTime AcquisitionNumber TemporalPositionIdentifier ReceiveCoilName SeriesDescription
+ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept
 Rows Columns SamplesPerPixel BitsAllocated NumberOfFrames LossyImageCompression
 """
-TAGS: list[Any] = [*WORDS.split(), *GROUPS, COIL_OF_SIEMENS, PART_OF_GE, SCALE_OF_PHILIPS]
+TAGS: list[Any] = [*WORDS.split(), *GROUPS, COIL_OF_SIEMENS, LOOPS_OF_SIEMENS, PART_OF_GE, SCALE_OF_PHILIPS]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,7 +53,7 @@ class Frame:
     flip_deg : flip angle [degree]
     place : ImagePositionPatient and the steps along a row and along a column [mm], (3, 3); None where it is not told
     acquisition : what repetitions differ in: number, temporal position and time of the acquisition
-    coil : name of the receive coil
+    coil : what each of COIL_SOURCES tells of the receive coil
     rescale : slope and intercept by which stored values become those that are meant; None where it is not told
     scale_slope : of Philips, which makes true values of them
     file, index : the file that holds it, and its place in there
@@ -59,7 +65,7 @@ class Frame:
     flip_deg: float | None
     place: np.ndarray | None
     acquisition: tuple[str, str, str]
-    coil: str
+    coil: tuple[str, ...]
     rescale: tuple[float, float] | None
     scale_slope: float | None
     file: "File"
@@ -216,11 +222,30 @@ def _classic_frame(content: Dataset, file: File) -> Frame:
             str(content.get("TemporalPositionIdentifier") or ""),
             _digits(content.get("AcquisitionTime")) or _time_of(content.get("AcquisitionDateTime")),
         ),
-        coil=_text(content, COIL_OF_SIEMENS) or str(content.get("ReceiveCoilName") or ""),
+        coil=_coil(content, content, content),
         rescale=_rescale(content),
         scale_slope=_scale_slope(content),
         file=file,
         index=0,
+    )
+
+
+def _coil(content: Dataset, coil: Dataset, own: Dataset) -> tuple[str, ...]:
+    """What tells the receive coil, by COIL_SOURCES; of the description of a series only the number of a coil in it.
+
+    Parameters
+    ----------
+    content, coil, own : data sets with what all frames share, with the coil, and with Siemens' private tags of a frame
+    """
+    elements = coil.get("MultiCoilDefinitionSequence") or ()
+    used = [str(e.get("MultiCoilElementName")) for e in elements if e.get("MultiCoilElementUsed") == "YES"]
+    described = COIL_IN_TEXT.search(str(content.get("SeriesDescription") or ""))
+    return (
+        _text(content, COIL_OF_SIEMENS),
+        _text(own, LOOPS_OF_SIEMENS).partition("_")[0],
+        str(coil.get("ReceiveCoilName") or ""),
+        ";".join(used),
+        described[1] if described else "",
     )
 
 
@@ -257,7 +282,7 @@ def _enhanced_frames(content: Dataset, file: File) -> Iterable[Frame]:
                 str(frame_content.get("TemporalPositionIndex") or ""),
                 _time_of(frame_content.get("FrameAcquisitionDateTime") or content.get("AcquisitionDateTime")),
             ),
-            coil=str(groups.of("MRReceiveCoilSequence").get("ReceiveCoilName") or ""),
+            coil=_coil(content, groups.of("MRReceiveCoilSequence"), groups.of(OWN_OF_SIEMENS)),
             rescale=_rescale(groups.of("PixelValueTransformationSequence")),
             scale_slope=_scale_slope(groups.of(OWN_OF_PHILIPS)),
             file=file,

@@ -4,9 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from recon.intake.dicom.frames import Frame
+from recon.intake.dicom.frames import COIL_SOURCES, SINGLE_COILS, Frame
 
-COILS = "images of single coils, which are not combined (export the combined images)"
 UNTOLD = "{most} images of one echo, part and place, which no header tells apart"
 PARTLY = "several images of one echo, part and place, but not at all places: a stray or a lost file"
 MIXED = "slices of several acquisitions in one image"
@@ -64,8 +63,9 @@ def _parted(places: dict[tuple, list[Frame]]) -> tuple[list[list[Frame]], str | 
     everything = [[frame for group in places.values() for frame in group]]
     several = [group for group in places.values() if len(group) > 1]
     most = max(map(len, several))
-    if all(_differ([frame.coil for frame in group]) for group in several):
-        return everything, COILS
+    for source in range(len(COIL_SOURCES)):
+        if all(_differ([frame.coil[source] for frame in group]) for group in several):
+            return everything, SINGLE_COILS
     for field_ in range(3):  # number, temporal position, time of the acquisition
         if all(_differ([frame.acquisition[field_] for frame in group]) for group in several):
             if any(len(group) != most for group in places.values()):

@@ -17,9 +17,7 @@ def without_copies(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, 
     alike: defaultdict[tuple, list[Pair]] = defaultdict(list)
     for pair in pairs:
         first = pair.first
-        alike[
-            pair.parts, first.te_s, first.protocol, first.grid, first.first.study, acquisition_time_s(first.first.facts)
-        ].append(pair)
+        alike[pair.parts, first.te_s, first.protocol, first.grid, first.first.study].append(pair)
     kept, copies = [], []
     for group in alike.values():
         for i, pair in enumerate(group):
@@ -32,16 +30,19 @@ def without_copies(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, 
 
 
 def _equal(one: Pair, other: Pair) -> bool:
-    return all(equal(*stacks) for stacks in zip(one, other, strict=True))
+    """Whether two pairs are copies; an image of another time is none, were it equal."""
+    times = [acquisition_time_s(pair.first.first.facts) for pair in (one, other)]
+    apart = None not in times and times[0] != times[1]
+    return not apart and all(equal(*stacks) for stacks in zip(one, other, strict=True))
 
 
 def equal(one: Stack, other: Stack) -> bool:
     """Whether all images of two stacks are equal; an image of one value equals none."""
-    digests = [(_digest(a), _digest(b)) for a, b in zip(one.images, other.images, strict=False)]
+    digests = [(digest(a), digest(b)) for a, b in zip(one.images, other.images, strict=False)]
     return len(one.images) == len(other.images) and all(a is not None and a == b for a, b in digests)
 
 
-def _digest(image: Raw) -> bytes | None:
+def digest(image: Raw) -> bytes | None:
     """Of the voxels in the order of the scanner's axes, whichever way they are stored; None of an empty image."""
     volume = read_volume(image.path)
     if volume.data.min() == volume.data.max():

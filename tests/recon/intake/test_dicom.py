@@ -274,8 +274,12 @@ def test_two_flip_angles_are_told_apart(tmp_path):
 
 
 def test_repeated_series_are_runs_each_with_its_own_phase(tmp_path):
-    write_siemens(tmp_path / "dicom", SMALL, PROTOCOL)
     write_siemens(tmp_path / "dicom", SMALL.conj(), PROTOCOL.later(2))
+    for path in (tmp_path / "dicom").iterdir():
+        content = pydicom.dcmread(path)
+        content.AcquisitionTime = "151500.000000"  # two runs at one time are none: single coils
+        content.save_as(path)
+    write_siemens(tmp_path / "dicom", SMALL, PROTOCOL)
     found = one(tmp_path / "dicom", tmp_path).series
     assert [(s.name, s.numbers) for s in found] == [("sub-01_run-1", (5, 6)), ("sub-01_run-2", (7, 8))]
     first, second = (p for p in images(tmp_path / "bids") if "echo-3_part-phase" in p.name)

@@ -263,6 +263,96 @@ def test_images_of_single_coils_are_refused_by_that_name(tmp_path, subject):
     assert "images of single coils, which are not combined" in one(tmp_path).problems[0].found
 
 
+def write_repeated(
+    folder: Path, change: Callable[[pydicom.Dataset, int], None], write: Callable = write_siemens
+) -> None:
+    """Three scans of one place that differ by a complex factor, each in series of its own."""
+    for number, factor in enumerate((1, 0.4 * np.exp(1j), 0.7 * np.exp(-2j)), 1):
+        write(folder / str(number), ECHOES * factor, PROTOCOL.later(10 * number))
+        for path in sorted((folder / str(number)).iterdir()):
+            content = pydicom.dcmread(path)
+            content.AcquisitionTime = f"10{number:02d}00.000000"
+            change(content, number)
+            content.save_as(path)
+
+
+def siemens_coil(content: pydicom.Dataset, name: str) -> None:
+    content.private_block(0x51, "SIEMENS MR HEADER", create=True).add_new(0x0F, "LO", name)
+
+
+def siemens_loops(content: pydicom.Dataset, number: int) -> None:
+    content.private_block(0x21, "SIEMENS MR SDS 01", create=True)  # takes (0021,10xx)
+    content.private_block(0x21, "SIEMENS MR SDI 02", create=True).add_new(0x06, "LO", f"{number}_1_1_1_1_1_160")
+
+
+def elements_of_coil(content: pydicom.Dataset, number: int) -> None:
+    coil = pydicom.Dataset()
+    coil.ReceiveCoilName, coil.MultiCoilDefinitionSequence = "Head", []
+    for element in (1, 2, 3):
+        coil.MultiCoilDefinitionSequence.append(pydicom.Dataset())
+        coil.MultiCoilDefinitionSequence[-1].MultiCoilElementName = f"E{element}"
+        coil.MultiCoilDefinitionSequence[-1].MultiCoilElementUsed = "YES" if element == number else "NO"
+    content.SharedFunctionalGroupsSequence[0].MRReceiveCoilSequence = [coil]
+
+
+COILS = {
+    "name of Siemens": (write_siemens, lambda content, number: siemens_coil(content, f"H{number}")),
+    "loop of Siemens": (write_siemens, siemens_loops),
+    "ReceiveCoilName": (write_ge, lambda content, number: setattr(content, "ReceiveCoilName", f"Head {number}")),
+    "elements used": (write_philips_enhanced, elements_of_coil),
+    "SeriesDescription": (
+        write_philips, lambda content, number: setattr(content, "SeriesDescription", f"ME-GRE_ch{number:02d}"),
+    ),
+    "one time": (write_siemens, lambda content, _: setattr(content, "AcquisitionTime", "101500.000000")),
+    "one time, enhanced": (
+        write_siemens_enhanced, lambda content, _: setattr(content, "AcquisitionDateTime", "20200102101500.000000"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("told_by", COILS)
+def test_single_coils_of_a_series_each_are_no_runs(tmp_path, told_by):
+    write, change = COILS[told_by]
+    write_repeated(tmp_path / "dicom" / "p1", change, write)
+    (problem,) = one(tmp_path).problems
+    assert "single coils, which are not combined (export the combined images)" in problem.found
+
+
+def test_a_lost_part_does_not_pair_two_coils(tmp_path):
+    write_repeated(tmp_path / "dicom" / "p1", COILS["name of Siemens"][1])
+    for number, part in ((1, "M"), (2, "P"), (3, "M"), (3, "P")):
+        for path in of_part(tmp_path / "dicom" / "p1" / str(number), part):
+            path.unlink()
+    assert "single coils" in one(tmp_path).problems[0].found
+
+
+def test_combined_images_beside_their_single_coils_are_read(tmp_path, subject):
+    for path in sorted((subject / "scan").iterdir()):
+        content = pydicom.dcmread(path)
+        siemens_coil(content, "HEA;HEP")
+        content.save_as(path)
+    write_repeated(subject, COILS["name of Siemens"][1])
+    edit(sorted(subject.rglob("*.dcm")), AcquisitionTime="101500.000000")
+    done = one(tmp_path)
+    assert [series.numbers for series in done.series] == [(5, 6)]
+    assert {number for number, reason in done.skipped if "single coils" in reason} == {15, 16, 25, 26, 35, 36}
+    assert_signal(tmp_path, ECHOES, "siemens")
+
+
+def test_runs_with_other_elements_switched_on_are_runs(tmp_path):
+    def change(content: pydicom.Dataset, number: int) -> None:
+        siemens_coil(content, ("HE1-4", "HE1-3", "HE1-3;NE1")[number - 1])
+        content.SeriesDescription = f"32ch QSM run {number}"
+
+    write_repeated(tmp_path / "dicom" / "p1", change)
+    assert [series.numbers for series in one(tmp_path).series] == [(15, 16), (25, 26), (35, 36)]
+
+
+def test_classic_and_enhanced_copies_count_once(tmp_path, subject):
+    write_siemens_enhanced(subject / "enhanced", ECHOES, PROTOCOL.later(20))
+    assert [series.numbers for series in one(tmp_path).series] == [(5, 6)]
+
+
 def test_equal_files_are_taken_once(tmp_path, subject):
     for path in sorted(subject.rglob("*.dcm")):
         path.with_name(f"copy_{path.name}").write_bytes(path.read_bytes())
