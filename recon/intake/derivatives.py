@@ -18,18 +18,33 @@ KINDS: dict[str, Callable[[dict[str, str]], bool]] = {  # field of Scan: whether
     "nuclei": lambda names: names["suffix"] == "dseg" and names.get("desc") == "nuclei",
     "t1w": lambda names: names["suffix"] == "T1w",
     "b1": lambda names: names["suffix"] == "TB1map",
+    "regions": lambda names: (
+        (names["suffix"] == "dseg" and names.get("desc") != "nuclei")
+        or (names["suffix"] == "mask" and _of_a_lesion(names))
+    ),
 }
 
 
+def _of_a_lesion(names: dict[str, str]) -> bool:
+    """Whether a mask's name says so: `label-L` (the abbreviation of BIDS), `label-lesion…`, `desc-lesion…`."""
+    said = names.get("label", ""), names.get("desc", "")
+    return said[0] == "L" or any(label.casefold().startswith("lesion") for label in said)
+
+
 class Derivatives(NamedTuple):
-    """Datasets with the user's own files, and the name of the pipeline by each dataset that is left aside."""
+    """Datasets with the user's own files, and the name of the pipeline by each dataset of another one.
+
+    `aside` are those that are left aside, `made` those that are taken as the user named them.
+    """
 
     taken: tuple[Path, ...] = ()
     aside: Mapping[Path, str] = MappingProxyType({})
+    made: Mapping[Path, str] = MappingProxyType({})
 
     def and_more(self, other: "Derivatives") -> "Derivatives":
         """Both, each dataset once."""
-        return Derivatives(tuple(dict.fromkeys(self.taken + other.taken)), {**self.aside, **other.aside})
+        taken = tuple(dict.fromkeys(self.taken + other.taken))
+        return Derivatives(taken, {**self.aside, **other.aside}, {**self.made, **other.made})
 
 
 def derivatives_in(folder: Path, named: bool) -> Derivatives:
@@ -41,12 +56,14 @@ def derivatives_in(folder: Path, named: bool) -> Derivatives:
     candidates = [folder, *sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("sub-"))]
     makers = {dataset: _makers(dataset) for dataset in candidates if any(dataset.glob("sub-*"))}
     makers = {dataset: names for dataset, names in makers.items() if not OWN & set(names)}
-    aside = {
+    made = {
         dataset: others[0]
         for dataset, names in makers.items()
-        if (others := [name for name in names if name.casefold() != MANUAL]) and not (named and dataset == folder)
+        if (others := [name for name in names if name.casefold() != MANUAL])
     }
-    return Derivatives(tuple(dataset for dataset in makers if dataset not in aside), aside)
+    aside = {dataset: maker for dataset, maker in made.items() if not (named and dataset == folder)}
+    taken = tuple(dataset for dataset in makers if dataset not in aside)
+    return Derivatives(taken, aside, {dataset: made[dataset] for dataset in taken if dataset in made})
 
 
 def _makers(dataset: Path) -> list[str]:

@@ -38,6 +38,21 @@ class Series:
         return tuple(dict.fromkeys(image.path for part in self.images for image in part))
 
 
+class OwnRegions(NamedTuple):
+    """Regions that the user drew: a label image with the table of its names, or a mask, which needs none.
+
+    Parameters
+    ----------
+    key : what the file's name says beyond the scan's, `desc-atlas_dseg` or `label-lesion_mask`
+    image : path
+    names : path of `…_dseg.tsv`; None of a mask
+    """
+
+    key: str
+    image: str
+    names: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scan:
     """One visit of a subject: everything that is reconstructed together.
@@ -49,6 +64,7 @@ class Scan:
     low_flip : the series at the lower flip angle
     mask, nuclei, t1w : the user's own brain mask, labels of nuclei and T1-weighted image, which nothing replaces
     b1 : the user's own map of the transmit field, for T1
+    regions : the user's own labels of other regions and masks of lesions, by key
     notes : what names and headers tell that a user must see
     """
 
@@ -59,6 +75,7 @@ class Scan:
     nuclei: str | None = None
     t1w: str | None = None
     b1: str | None = None
+    regions: tuple[OwnRegions, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

@@ -9,7 +9,13 @@ from recon.intake.derivatives import IMAGES, KINDS, Offered, in_subject_folder, 
 
 MOST = 3  # files that are listed
 PLAIN = re.compile(r"[\w./+:, -]+")  # what a shell and YAML take as it is
-NAMES = {"mask": "desc-brain_mask", "nuclei": "desc-nuclei_dseg", "t1w": "T1w", "b1": "TB1map"}  # by field of Scan
+NAMES = {  # by field of Scan
+    "mask": "desc-brain_mask",
+    "nuclei": "desc-nuclei_dseg",
+    "t1w": "T1w",
+    "b1": "TB1map",
+    "regions": "label-lesion_mask",
+}
 
 
 def left_aside(scan: dict[str, str | None], offered: Offered) -> Iterator[str]:
@@ -36,6 +42,7 @@ def unused(
         "nuclei": _of_kind("nuclei", offered.files),
         "t1w": _of_kind("t1w", offered.files),
         "b1": _of_kind("b1", offered.files),
+        "regions": _of_kind("regions", offered.files),
     }
     for kind in (kind for kind in found if kind not in files):
         reasons = {file: _why_not(file, scan, kind, in_raw=file in raw) for file in found[kind]}

@@ -1,17 +1,21 @@
-"""A user's own brain mask, labels of nuclei, T1-weighted image and B1 map of a scan: taken as they are, or refused."""
+"""A user's own brain mask, labels, masks of lesions, T1-weighted image and B1 map of a scan: taken, or refused."""
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
-from recon.files.bids import entities
+from recon.files.bids import applicable_sidecars, entities
 from recon.files.nifti_header import Header
 from recon.intake.derivatives import KINDS, Offered, of_visit
 from recon.intake.headers import checked_header, form_notes, grid_problems
-from recon.intake.scan import Series
+from recon.intake.scan import OwnRegions, Series
 from recon.intake.unused import left_aside, unused
 from recon.problems import IntakeError, Problem
 
+OF_THE_SCAN = ("sub", "ses", "run", "acq")  # entities that say whose a file is, not what it shows
 
-def user_files(name: str, series: Series, offered: Offered) -> tuple[dict[str, str], tuple[str, ...], list[Problem]]:
+
+def user_files(name: str, series: Series, offered: Offered) -> tuple[dict[str, Any], tuple[str, ...], list[Problem]]:
     """Choose what belongs to a scan.
 
     A file belongs to the scan where its name has the same subject and session, the same run or none, and the same acq
@@ -27,9 +31,11 @@ def user_files(name: str, series: Series, offered: Offered) -> tuple[dict[str, s
 
     Returns
     -------
-    files : for each of `mask`, `nuclei`, `t1w` and `b1` that there is, its file
+    files : for each of `mask`, `nuclei`, `t1w` and `b1` that there is, its file; for `regions` that there are, each an
+        `OwnRegions`
     notes : what lies there and is not used, and why; by which form a file is placed whose two forms differ
-    problems : several candidates, unreadable headers, masks and labels on another grid than the echoes
+    problems : several candidates, unreadable headers, masks and labels on another grid than the echoes, labels that no
+        table names
     """
     scan = dict(label.split("-", 1) for label in name.split("_")) | {"acq": entities(series.files[0]).get("acq")}
     matching = {
@@ -38,12 +44,69 @@ def user_files(name: str, series: Series, offered: Offered) -> tuple[dict[str, s
         "t1w": _of_the_visit("t1w", scan, offered.files),
         "b1": _of_the_visit("b1", scan, offered.files),
     }
-    files = {kind: found[0] for kind, found in matching.items() if len(found) == 1}
+    files: dict[str, Any] = {kind: found[0] for kind, found in matching.items() if len(found) == 1}
     problems = [_several(kind, found) for kind, found in matching.items() if len(found) > 1]
     fitted = [_fit(kind, file, series.files[0]) for kind, file in files.items()]
+    regions, of_regions = _regions(scan, offered, series.files[0])
+    files |= {"regions": regions} if regions else {}
     notes = [*left_aside(scan, offered), *unused(name, scan, offered, series.files[0], files)]
-    notes += [note for more, _ in fitted for note in more]
-    return files, tuple(notes), problems + [problem for _, unfit in fitted for problem in unfit]
+    notes += [note for more, _ in (*fitted, *of_regions) for note in more]
+    return files, tuple(notes), problems + [problem for _, unfit in (*fitted, *of_regions) for problem in unfit]
+
+
+Told = tuple[list[str], list[Problem]]  # notes and problems
+
+
+def _regions(scan: dict[str, str | None], offered: Offered, echo: str) -> tuple[tuple[OwnRegions, ...], list[Told]]:
+    """The label images and masks of a scan, one of each key, and what there is to say of them.
+
+    What does not fit in a dataset that another pipeline made, and that the user named for other images, is left aside.
+    """
+    by_key: dict[str, list[str]] = {}
+    for file in offered.files:
+        if _belongs(file, scan, "regions", ("run", "acq")):
+            by_key.setdefault(_key(file), []).append(file)
+    regions: list[OwnRegions] = []
+    told: list[Told] = [([], [_several("regions", files)]) for files in by_key.values() if len(files) > 1]
+    for key, (image, *others) in sorted(by_key.items()):
+        if others:
+            continue
+        region = OwnRegions(key, image, _names_of(image, offered.datasets.taken))
+        notes, problems = _fit("regions", image, echo)
+        problems += _nameless(region)
+        maker = next((made for dataset, made in offered.datasets.made.items() if dataset in Path(image).parents), None)
+        if maker and problems:
+            told.append(([f"not used, as {maker} made it and not for these echoes: {problems[0]}"], []))
+            continue
+        regions.append(region)
+        told.append((notes, problems))
+    return tuple(regions), told
+
+
+def _nameless(region: OwnRegions) -> list[Problem]:
+    """Problem of a label image without a table of names."""
+    if region.names or not region.key.endswith("dseg"):
+        return []
+    table = f"{Path(region.image).name.split('.')[0]}.tsv"
+    expected = f"a table of the names of its labels beside it, {table}, with the columns index and name"
+    return [Problem(region.image, expected, "none")]
+
+
+def _key(file: str) -> str:
+    """What a file's name says of its content: `desc-atlas_dseg`."""
+    named = entities(file)
+    said = (f"{key}-{label}" for key, label in named.items() if key not in (*OF_THE_SCAN, "suffix"))
+    return "_".join([*said, named["suffix"]])
+
+
+def _names_of(image: str, datasets: Iterable[Path]) -> str | None:
+    """The table that names the labels of an image, of several that apply (BIDS) the most specific."""
+    if entities(image)["suffix"] != "dseg":
+        return None
+    root = next(dataset for dataset in datasets if dataset in Path(image).parents)
+    folders = [folder for folder in Path(image).parents if folder == root or root in folder.parents]
+    tables = applicable_sidecars(image, [table for folder in folders for table in folder.glob("*dseg.tsv")])
+    return str(tables[-1]) if tables else None
 
 
 def _belongs(file: str, scan: dict[str, str | None], kind: str, where_said: tuple[str, ...]) -> bool:
@@ -60,7 +123,13 @@ def _of_the_visit(kind: str, scan: dict[str, str | None], offered: Iterable[str]
 
 
 def _several(kind: str, found: list[str]) -> Problem:
-    what = {"mask": "brain mask", "nuclei": "image of labels (desc-nuclei_dseg)", "t1w": "T1w image", "b1": "B1 map"}
+    what = {
+        "mask": "brain mask",
+        "nuclei": "image of labels (desc-nuclei_dseg)",
+        "t1w": "T1w image",
+        "b1": "B1 map",
+        "regions": f"image {_key(found[0])}",
+    }
     return Problem(found[0], f"one {what[kind]} of the scan", f"also {', '.join(found[1:])}: leave one")
 
 

@@ -1,7 +1,11 @@
-"""The user's own brain mask, labels of nuclei, T1-weighted image and B1 map, as maps on the grid of the echoes."""
+"""The user's own brain mask, labels, lesions, T1-weighted image and B1 map, as maps on the grid of the echoes."""
+
+import csv
+from pathlib import Path
 
 import numpy as np
 
+from recon.files.bids import entities
 from recon.files.io import Volume, read_volume
 from recon.problems import IntakeError, Problem
 from recon.regions.nuclei import nucleus_labels
@@ -27,6 +31,71 @@ def user_labels(path: str, grid: Volume) -> np.ndarray:
         wrong = ", ".join(f"{label:g}" for label in (unknown if len(unknown) else found)[:8])
         raise IntakeError([Problem(path, f"labels {known[0]} to {known[-1]} of resources/nuclei.tsv", wrong)])
     return labels.astype(np.uint8)
+
+
+def user_regions(path: str, grid: Volume, names: str | None) -> tuple[np.ndarray, dict[int, str]]:
+    """Regions that the user drew, as they are: a label image, or the mask of a lesion.
+
+    Parameters
+    ----------
+    path : NIfTI file
+    grid : Volume, the echoes
+    names : table of the labels' names, `…_dseg.tsv` (BIDS: columns `index` and `name`); None for a mask, whose name is
+        its own: that of `label-` or `desc-`
+
+    Returns
+    -------
+    labels : (X, Y, Z) int32, zero outside every region
+    names : name of each label that occurs
+
+    Raises
+    ------
+    IntakeError
+        The grid is not that of the echoes, nothing is selected, a value is no label, or a label has no name.
+    """
+    data = on_grid(path, grid).data
+    if names is None:
+        said = entities(path)
+        inside = np.nan_to_num(data) > 0.5
+        if not inside.any():
+            raise IntakeError([Problem(path, "a mask of a lesion that is not empty", "no voxel above 0.5")])
+        return inside.astype(np.int32), {1: said.get("label", said.get("desc", "lesion"))}
+    found = np.unique(data)
+    if not np.all((found >= 0) & (found == np.rint(found)) & (found < 2**24)):  # float32 tells whole numbers to there
+        odd = ", ".join(f"{value:g}" for value in found if not (value >= 0 and value == np.rint(value)))
+        raise IntakeError([Problem(path, "labels that are whole numbers from 0 on", odd or f"{found.max():g}")])
+    present = [int(label) for label in found if label]
+    if not present:
+        raise IntakeError([Problem(path, "labels above 0", "an image that is zero everywhere")])
+    known = label_names(names)
+    if nameless := [label for label in present if label not in known]:
+        listed = ", ".join(map(str, nameless[:8])) + (f" and {len(nameless) - 8} more" if len(nameless) > 8 else "")
+        raise IntakeError([Problem(path, f"labels that {names} names", listed)])
+    return data.astype(np.int32), {label: known[label] for label in present}
+
+
+def label_names(path: str) -> dict[int, str]:
+    """Label → name of a `…_dseg.tsv`; IntakeError unless it has the columns index and name, and each of both once."""
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except (OSError, ValueError, csv.Error) as error:
+        raise IntakeError([Problem(path, "a tab-separated table in UTF-8", str(error))]) from None
+    if not rows or not {"index", "name"} <= rows[0].keys():
+        found = ", ".join(map(str, rows[0])) if rows else "no rows"
+        raise IntakeError([Problem(path, "the columns index and name", found)])
+    names: dict[int, str] = {}
+    for number, row in enumerate(rows, start=2):
+        index, name = (str(row[column] or "").strip() for column in ("index", "name"))
+        if not index.isdecimal() or name in ("", "n/a"):
+            raise IntakeError(
+                [Problem(path, "a whole number and a name in each line", f"line {number}: {index} {name}")]
+            )
+        if int(index) in names or name in names.values():
+            expected = "each index and each name once"
+            raise IntakeError([Problem(path, expected, f"line {number}: {index} {name} again")])
+        names[int(index)] = name
+    return names
 
 
 def user_t1w(path: str, grid: Volume, brain: np.ndarray) -> tuple[np.ndarray, bool]:

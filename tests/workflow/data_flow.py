@@ -1,19 +1,22 @@
 """Which stage reads what another one writes, written down a second time, and how many jobs a stage has."""
 
 FEEDS = {  # rule: rules that read its outputs, in a run of target `all`
-    "simulate_cohort": "folds evaluate",
+    "simulate_cohort": "folds evaluate study_table",
     "simulate_subject": "prepare_echoes map_accuracy",
     "prepare_echoes": "brain_mask unwrap_phase field_mapping local_field r2star_map dipole_inversion combine_echoes "
     "t1w_map slice_stack subject_page methods model_card",
-    "brain_mask": "unwrap_phase r2star_map t1w_map locate_nuclei slice_stack subject_page methods",
+    "brain_mask": "unwrap_phase r2star_map t1w_map locate_nuclei scan_statistics slice_stack subject_page methods",
     "unwrap_phase": "field_mapping local_field subject_page",
     "field_mapping": "local_field",
     "local_field": "dipole_inversion combine_echoes map_accuracy subject_page",
-    "r2star_map": "dipole_inversion t1w_map locate_nuclei slice_stack region_features map_accuracy subject_page",
+    "r2star_map": "dipole_inversion t1w_map locate_nuclei scan_statistics slice_stack region_features "
+    "map_accuracy subject_page",
     "dipole_inversion": "combine_echoes",
-    "combine_echoes": "locate_nuclei slice_stack region_features map_accuracy subject_page",
-    "t1w_map": "locate_nuclei slice_stack region_features subject_page methods",
-    "locate_nuclei": "slice_stack region_features subject_page methods model_card",
+    "combine_echoes": "locate_nuclei scan_statistics slice_stack region_features map_accuracy subject_page",
+    "t1w_map": "locate_nuclei scan_statistics slice_stack region_features subject_page methods",
+    "locate_nuclei": "scan_statistics slice_stack region_features subject_page methods model_card",
+    "scan_statistics": "study_table",
+    "study_table": "run_record",
     "subject_page": "report run_record",
     "map_accuracy": "report",
     "methods": "run_record",
@@ -42,7 +45,7 @@ FEEDS = {  # rule: rules that read its outputs, in a run of target `all`
 OF_A_SCAN = {
     *("simulate_subject", "prepare_echoes", "brain_mask", "unwrap_phase", "field_mapping", "local_field", "r2star_map"),
     *("dipole_inversion", "combine_echoes", "t1w_map", "locate_nuclei", "subject_page", "slice_stack"),
-    "region_features",
+    *("region_features", "scan_statistics"),
 }
 OF_A_FOLD = {"train_image_model", "embed_slices", "train_scan_model", "predict_fold"}
 OF_AN_INPUT = {"class_activation", "slice_importance"}

@@ -220,7 +220,7 @@ class Run:
         """Where the datasets of the sidecars' Sources lie: `raw` and, if their files are used, the user's."""
         own = Path(self.bids_dir).resolve().as_uri()
         found = {"raw": own if self.cfg["bids_dir"] else f"../../{Path(self.bids_dir).name}"}
-        if any(scan.mask or scan.nuclei or scan.t1w or scan.b1 for scan in self.scans.values()):
+        if any(s.mask or s.nuclei or s.t1w or s.b1 or s.regions for s in self.scans.values()):
             found |= {name: Path(folder).resolve().as_uri() for name, folder in self.user_datasets.items()}
         return found
 

@@ -300,6 +300,7 @@ rule locate_nuclei:
         user_nuclei=INPUTS.user_file("nuclei"),
     output:
         dseg=RUN.paths.map("desc-nuclei_dseg.nii.gz"),
+        white=RUN.paths.map("label-WM_mask.nii.gz"),
         box=RUN.paths.map("label-BG_mask.nii.gz"),
         stats=RUN.paths.map("desc-nuclei_stats.tsv"),
     log:
@@ -319,6 +320,63 @@ rule locate_nuclei:
 
 
 NUCLEI = rules.locate_nuclei.output if RUN.has_nuclei else None  # None where there are none to locate
+
+rule scan_statistics:
+    input:
+        mask=rules.brain_mask.output.mask,
+        chi=rules.combine_echoes.output.chi,
+        echo_chi=rules.combine_echoes.output.echo_chi,
+        r2star=R2STAR,
+        t2star=T2STAR,
+        s0=S0,
+        t1w=rules.t1w_map.output.t1w,
+        t1=INPUTS.of_two_flips(rules.t1_map.output.t1),
+        pd=INPUTS.of_two_flips(rules.t1_map.output.pd),
+        dseg=NUCLEI.dseg if NUCLEI else [],
+        white=NUCLEI.white if NUCLEI else [],
+        own_files=INPUTS.own_regions,
+    output:
+        statistics=RUN.paths.map("desc-regions_stats.tsv"),
+    log:
+        RUN.paths.scan_log("scan_statistics"),
+    benchmark:
+        RUN.paths.scan_benchmark("scan_statistics")
+    conda:
+        "../envs/recon.yaml"
+    resources:
+        mem_mb=INPUTS.memory_mb,
+    params:
+        code=code("workflow/scripts/scan_statistics.py", "resources/nuclei.tsv"),
+        own=INPUTS.own_region_files,
+        echoes=RUN.chi_echoes,
+        reference=REFERENCE,
+    script:
+        "../scripts/scan_statistics.py"
+
+
+rule study_table:
+    input:
+        statistics=INPUTS.of_scans(rules.scan_statistics.output.statistics, RUN.scans),
+        participants=RUN.known_participants,
+    output:
+        long=RUN.paths.derivative("desc-nuclei_stats.tsv"),
+        long_dictionary=RUN.paths.derivative("desc-nuclei_stats.json"),
+        wide=RUN.paths.derivative("desc-nucleiWide_stats.tsv"),
+        wide_dictionary=RUN.paths.derivative("desc-nucleiWide_stats.json"),
+    log:
+        RUN.paths.log("study_table"),
+    benchmark:
+        RUN.paths.benchmark("study_table")
+    localrule: True
+    conda:
+        "../envs/recon.yaml"
+    params:
+        code=code("workflow/scripts/study_table.py"),
+        columns=RUN.cfg["participants"],
+        norms={name: RUN.cfg["model_card"][name] for name in NORMS},
+        diagnosed=list(RUN.diagnosed.values()),
+    script:
+        "../scripts/study_table.py"
 
 
 rule derivative_description:
@@ -431,5 +489,7 @@ rule maps:
         INPUTS.of_scans(REGION, RUN.scans),
         INPUTS.of_scans(NUCLEI or [], RUN.scans),
         INPUTS.of_scans(rules.t1_map.output, RUN.two_flips),
+        INPUTS.of_scans(rules.scan_statistics.output, RUN.scans),
+        rules.study_table.output,
         INPUTS.of_scans(rules.subject_page.output, RUN.scans),
     localrule: True

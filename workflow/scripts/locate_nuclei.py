@@ -28,9 +28,9 @@ NO_BRAIN = (
 def main(
     t1w: str, mask: str, chi: str, dseg: str, box: str, stats: str, scan: str, cfg: dict,
     r2star: str | None = None, t2star: str | None = None, s0: str | None = None, region: str | None = None,
-    user_nuclei: str | None = None, user: str | None = None,
+    user_nuclei: str | None = None, user: str | None = None, white: str | None = None,
 ) -> None:  # fmt: skip
-    """`user`: BIDS URI of `user_nuclei`; the registration still finds white matter. `region`: mask of the reference."""
+    """`user`: BIDS URI of `user_nuclei`; the registration still finds `white` matter. `region`: of the reference."""
     params, image, brain = LocateNuclei(**cfg), read_volume(t1w), read_mask(mask)
     fit = register(image.data, image.affine, brain)
     about = {"SkullStripped": True, "Sources": [derivative_uri(t1w)], "Registration": fit.summary()}
@@ -38,10 +38,12 @@ def main(
         alike = f"correlation {fit.correlation:.2f}, mutual information {fit.mutual_information:.2f} nats"
         found = f"{alike}, volume ratio {fit.determinant:.2f}"
         about |= {"Note": NO_BRAIN.format(found=found)}
-    white, labels = np.zeros(brain.shape, bool), np.zeros(brain.shape, np.uint8)
+    core, labels = np.zeros(brain.shape, bool), np.zeros(brain.shape, np.uint8)
     if fit.plausible:
-        white = white_matter(brain, image.affine, fit.subject_to_mni)
+        core = white_matter(brain, image.affine, fit.subject_to_mni)
         labels = subject_labels(brain, image.affine, fit.subject_to_mni)
+    if white:
+        write_mask(white, core, image, {"Type": "ROI", "Description": "Core of white matter", **about})
     if user_nuclei:
         labels = user_labels(user_nuclei, image)
         about |= {"Tool": "user", "Sources": [user]}
@@ -57,7 +59,7 @@ def main(
     maps = {quantity: read_volume(path).data * factor for quantity, (path, factor) in files.items() if path}
     covered_mm = coverage_mm(brain, image.affine)
     reference = read_mask(region) if region else None
-    write_table(stats, region_statistics(labels, white, maps, image.voxel_size_mm, covered_mm, reference))
+    write_table(stats, region_statistics(labels, core, maps, image.voxel_size_mm, covered_mm, reference))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def test_files_in_a_derivative_dataset(dataset, name, field):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["desc-gm_mask", "label-WM_mask", "space-MNI152_desc-brain_mask", "desc-aseg_dseg"])
+@pytest.mark.parametrize("name", ["desc-gm_mask", "label-WM_mask", "space-MNI152_desc-brain_mask", "space-T1w_dseg"])
 def test_other_files_are_left_aside(dataset, name):
     add(dataset, f"{MINE}_{name}.nii.gz", shape=(9, 9, 9))
     scans, problems = index(dataset)

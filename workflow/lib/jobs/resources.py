@@ -28,6 +28,7 @@ IMAGES = {
     "t1w_map": (16, 2),
     "t1_map": (30, 2),
     "locate_nuclei": (30, 0),
+    "scan_statistics": (90, 4),
     "slice_stack": (104, 0),
     "region_features": (40, 0),
     "subject_page": (30, 24),

@@ -96,6 +96,8 @@ DRIVER_OF = {
     "t1w_map": "voxels",
     "t1_map": "voxels",
     "locate_nuclei": "voxels",
+    "scan_statistics": "samples",
+    "study_table": "scans",
     "slice_stack": "voxels",
     "region_features": "voxels",
     "subject_page": "samples",

@@ -15,7 +15,10 @@ Made by Q-Net {version} from raw multi-echo gradient echo images.
 - `label-reference_mask`, the region of zero susceptibility where that is not the whole brain.
 - `desc-stage_T1w` [arbitrary units]; `T1map` [s] and `PDmap` [arbitrary units] where two flip angles were acquired.
 - `desc-brain_mask`; `desc-nuclei_dseg`, deep grey nuclei named in `desc-nuclei_dseg.tsv`; `label-BG_mask`, the box
-  around the basal ganglia; `desc-nuclei_stats.tsv`, statistics of every nucleus and of white matter.
+  around the basal ganglia; `label-WM_mask`, the core of white matter; `desc-nuclei_stats.tsv`, statistics of every
+  nucleus and of white matter; `desc-regions_stats.tsv`, of every map in every region, also the user's own.
+- `desc-nuclei_stats.tsv` beside this file: all of that of all scans, a row a number; `desc-nucleiWide_stats.tsv`: a row
+  a scan. The JSON files of the same names say what their columns hold.
 
 All maps are on the grid of the echo images and zero outside the brain. Every sidecar names its `Sources`; that of
 `Chimap` also says what was decided about the scanner's phase values and why.
@@ -33,7 +36,7 @@ SIDECARS = {  # at the root, where every image of the suffix inherits them; only
     "desc-nuclei_dseg": {"Description": "Deep grey nuclei", **ON_THE_GRID},
     "label-BG_mask": {"Description": "Box around the basal ganglia and thalamus", **ON_THE_GRID},
 }
-IGNORED = "*_stats.tsv\n"  # statistics have no name in BIDS
+IGNORED = "*_stats.tsv\n*_stats.json\n"  # statistics have no name in BIDS
 LABELS = "desc-nuclei_dseg.tsv"
 BESIDE = ("README", ".bidsignore", LABELS, *(f"{suffix}.json" for suffix in SIDECARS))
 

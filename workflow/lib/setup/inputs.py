@@ -96,6 +96,21 @@ class Inputs:
 
         return link
 
+    def own_regions(self, wildcards: Wildcards) -> list[str]:
+        """Input function: the user's own label images and masks of lesions, and the tables that name the labels."""
+        regions = self.scan_of(wildcards).regions
+        return [file for region in regions for file in (region.image, region.names) if file]
+
+    def own_region_files(self, wildcards: Wildcards) -> list[dict[str, str | None]]:
+        """Param function: key, image and table of names of each of them."""
+        return [region._asdict() for region in self.scan_of(wildcards).regions]
+
+    def of_two_flips(self, patterns: Patterns) -> Function:
+        """Input function: files of a scan with a second flip angle; none of any other."""
+        return lambda wildcards: (
+            self.files_of(patterns, [wildcards.scan]) if wildcards.scan in self.run.two_flips else []
+        )
+
     def participants(self, wildcards: Wildcards) -> str:
         """Input function: the participants table; what makes a diagnosis impossible is reported before any job."""
         run = self.run
@@ -210,7 +225,7 @@ def made_last(inputs: Inputs, workflow: Any, rules: Any) -> Function:
         }
         last = [path for target in targets(workflow) for path in ends.get(target, rules.report.output)]
         pages = inputs.files_of(rules.subject_page.output.page, inputs.run.scans)
-        return list(dict.fromkeys([*pages, *rules.methods.output, *last]))
+        return list(dict.fromkeys([*pages, *rules.methods.output, *rules.study_table.output, *last]))
 
     return files
 

@@ -35,6 +35,7 @@ FACTS = {  # column of the table: its heading
     "nuclei": "nuclei",
     "t1w": "T1w",
     "b1": "B1 map",
+    "regions": "other regions",
 }
 REASONS = {  # decision: the column that it explains
     "MainField": "b0_tesla",

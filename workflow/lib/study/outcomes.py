@@ -6,6 +6,7 @@ A file is true as long as its key is: a hash of the scan's files with size and t
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,16 +71,19 @@ def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
 
 
 def _user_problems(scan: Scan) -> list[Problem]:
-    """What is wrong with the voxels of the user's own mask, labels and B1 map."""
+    """What is wrong with the voxels of the user's own mask, labels, lesions and B1 map."""
     from recon.regions.user_maps import (  # SciPy, which a dataset that was checked before does not need
         user_b1,
         user_labels,
         user_mask,
+        user_regions,
     )
 
     problems: list[Problem] = []
     b1 = scan.b1 if scan.low_flip else None  # nothing else reads it
-    for read, path in ((user_mask, scan.mask), (user_labels, scan.nuclei), (user_b1, b1)):
+    files = [(user_mask, scan.mask), (user_labels, scan.nuclei), (user_b1, b1)]
+    files += [(partial(user_regions, names=region.names), region.image) for region in scan.regions]
+    for read, path in files:
         try:
             if path:
                 read(path, _grid(scan.series.files[0]))

@@ -14,7 +14,8 @@ def files_of(scan: Scan) -> list[str]:
     """Every file that a scan is made from: images, sidecars and what the user added."""
     series = [part for part in (scan.series, scan.low_flip) if part]
     of_series = [file for part in series for file in (*part.files, *part.sidecars)]
-    return [*of_series, *filter(None, (scan.mask, scan.nuclei, scan.t1w, scan.b1))]
+    regions = [file for region in scan.regions for file in (region.image, region.names)]
+    return [*of_series, *filter(None, (scan.mask, scan.nuclei, scan.t1w, scan.b1, *regions))]
 
 
 def number_of_echoes(scans: Collection[Scan], where: str) -> int:

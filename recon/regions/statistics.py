@@ -1,0 +1,170 @@
+"""Statistics of every map in every region of one scan, one row a number: what the table of the study joins.
+
+What counts: a voxel of the region that is finite and not zero in the map; zero means that it was not measured.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from recon.grid import Vector
+from recon.regions.nuclei import nucleus_labels, nucleus_names
+
+COLUMNS = [
+    "nucleus", "hemisphere", "map", "statistic", "value", "unit", "voxels", "reference", "segmentation", "flag",
+]  # fmt: skip
+NUCLEI, BOTH = "nuclei", "both"  # the segmentation of Q-Net's own regions; both sides of a nucleus together
+PERCENTILES = {"median": 50, "p5": 5, "p25": 25, "p75": 75, "p95": 95}
+DIGITS = 6  # that carry meaning
+
+
+class Quantity(NamedTuple):
+    """What a map holds: unit, meaning, and width of a bin of its histogram, None where the unit is arbitrary.
+
+    With these widths the values of a brain fill 30 to 130 bins, for which entropy was found repeatable (Tixier 2012,
+    doi:10.2967/jnumed.111.099127).
+    """
+
+    unit: str
+    meaning: str
+    bin_width: float | None = None
+
+
+QUANTITIES = {
+    "chi": Quantity("ppm", "magnetic susceptibility", 0.01),
+    "r2star": Quantity("1/s", "effective transverse relaxation rate R2*", 1.0),
+    "t2star": Quantity("ms", "effective transverse relaxation time T2*", 1.0),
+    "s0": Quantity("arbitrary", "signal at TE = 0"),
+    "t1w": Quantity("arbitrary", "T1-weighted image"),
+    "t1": Quantity("s", "longitudinal relaxation time T1", 0.025),
+    "pd": Quantity("arbitrary", "proton density"),
+}
+STATISTICS = {  # name: what it is; the first are of every region, the last of those that the user drew
+    "mean": "mean of the voxels",
+    "median": "median of the voxels",
+    "sd": "standard deviation of the voxels (n - 1)",
+    "p5": "5th percentile of the voxels",
+    "p25": "25th percentile of the voxels",
+    "p75": "75th percentile of the voxels",
+    "p95": "95th percentile of the voxels",
+    "skewness": "third central moment over the 3/2 power of the second",
+    "kurtosis": "fourth central moment over the square of the second, less 3",
+    "energy": "sum of the squares of the voxels",
+    "entropy": "entropy of the histogram with bins of fixed width [bit]",
+}
+UNITLESS = ("skewness", "kurtosis")
+
+
+class Region(NamedTuple):
+    """A region of a scan: its names, where it is (X, Y, Z) bool, and whether the user drew it."""
+
+    segmentation: str
+    nucleus: str
+    hemisphere: str | None
+    where: np.ndarray
+    own: bool = False
+
+
+def quantity_of(map_name: str) -> Quantity:
+    """What a map holds; `chi_echo3` is susceptibility of one echo."""
+    return QUANTITIES[map_name.split("_")[0]]
+
+
+def nuclei_regions(labels: np.ndarray, white: np.ndarray) -> Iterator[Region]:
+    """Each side of each nucleus of (X, Y, Z) uint8 labels, both sides together, and white matter outside of them."""
+    sides = {label: labels == label for label in nucleus_labels()}
+    for label, (name, hemisphere) in nucleus_labels().items():
+        yield Region(NUCLEI, name, hemisphere, sides[label])
+    for name in nucleus_names():
+        of_name = [sides[label] for label, (other, _) in nucleus_labels().items() if other == name]
+        yield Region(NUCLEI, name, BOTH, np.logical_or.reduce(of_name))
+    yield Region(NUCLEI, "white_matter", None, white & (labels == 0))
+
+
+def own_regions(key: str, labels: np.ndarray, names: Mapping[int, str]) -> Iterator[Region]:
+    """The regions of one of the user's images, see :func:`recon.regions.user_maps.user_regions`."""
+    for label, name in names.items():
+        yield Region(key, name, None, labels == label, own=True)
+
+
+def statistics_table(
+    regions: Iterable[Region],
+    maps: Mapping[str, np.ndarray],
+    voxel_size_mm: Vector,
+    reference: str,
+    flag: str | None = None,
+) -> pd.DataFrame:
+    """Volume of each region and statistics of each map in it.
+
+    Parameters
+    ----------
+    regions : of one scan, also those that hold no voxel
+    maps : name, a key of `QUANTITIES` or `chi_echoN` → (X, Y, Z) array in the unit of `QUANTITIES`
+    voxel_size_mm : (3,) edge lengths of a voxel
+    reference : whose mean is zero in the map `chi`; maps of single echoes have none
+    flag : said of every row
+
+    Returns
+    -------
+    DataFrame
+        The columns `COLUMNS`; `voxels` are those that the number is made from, `value` is text with six digits that
+        carry meaning, missing where nothing was measured.
+    """
+    rows: list[tuple] = []
+    for region in regions:
+        place = region.segmentation, flag
+        names = region.nucleus, region.hemisphere
+        voxels = int(np.count_nonzero(region.where))
+        volume_mm3 = voxels * float(np.prod(voxel_size_mm))
+        rows.append((*names, None, "volume", f"{volume_mm3:.{DIGITS}g}", "mm3", voxels, None, *place))
+        for name, data in maps.items():
+            values = data[region.where].astype(np.float64)
+            values = values[np.isfinite(values) & (values != 0)]
+            zero = {"chi": reference}.get(name, "none" if name.startswith("chi") else None)
+            quantity = quantity_of(name)
+            for statistic, value in summary(values, quantity.bin_width, more=region.own).items():
+                text = f"{value:.{DIGITS}g}" if np.isfinite(value) else None
+                rows.append(
+                    (*names, name, statistic, text, unit_of(statistic, quantity.unit), values.size, zero, *place)
+                )
+    return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
+
+
+def unit_of(statistic: str, unit: str) -> str:
+    """Unit of a statistic of a map."""
+    of_statistic = {**dict.fromkeys(UNITLESS, "1"), "entropy": "bit", "energy": f"({unit})^2"}
+    return of_statistic.get(statistic, unit)
+
+
+def summary(values: np.ndarray, bin_width: float | None, more: bool) -> dict[str, float]:
+    r"""Statistics of (n,) values, not a number where there are too few; keys in the order of `STATISTICS`.
+
+    Parameters
+    ----------
+    values : (n,) finite numbers
+    bin_width : of the histogram, whose bins begin at multiples of it; None leaves the entropy out
+    more : whether to add the first-order features of radiomics: with central moments :math:`m_k` skewness
+        :math:`m_3 / m_2^{3/2}` and excess kurtosis :math:`m_4 / m_2^2 - 3` (both zero where all values agree), energy
+        :math:`\sum x^2` and entropy :math:`-\sum p \log_2 p` (IBSI: Zwanenburg 2020, doi:10.1148/radiol.2020191145)
+    """
+    n = values.size
+    percentiles = np.percentile(values, [*PERCENTILES.values()]) if n else np.full(len(PERCENTILES), np.nan)
+    of = dict(zip(PERCENTILES, percentiles.tolist(), strict=True))
+    found = {"mean": float(values.mean()) if n else np.nan, "median": of.pop("median")}
+    found |= {"sd": float(values.std(ddof=1)) if n > 1 else np.nan, **of}
+    if not more:
+        return found
+    found |= dict.fromkeys(("skewness", "kurtosis", "energy"), np.nan)
+    if n:
+        deviation = values - values.mean()
+        spread = float(np.sqrt(np.mean(deviation**2)))
+        scaled = deviation / spread if spread else deviation
+        found["skewness"] = float(np.mean(scaled**3))
+        found["kurtosis"] = float(np.mean(scaled**4)) - 3 if spread else 0.0
+        found["energy"] = float(np.sum(values**2))
+    if bin_width is not None:
+        share = np.unique(np.floor(values / bin_width), return_counts=True)[1] / max(n, 1)
+        found["entropy"] = float(-np.sum(share * np.log2(share))) + 0.0 if n else np.nan
+    return found

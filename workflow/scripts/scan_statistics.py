@@ -1,0 +1,39 @@
+"""Maps, nuclei and the user's own regions of one scan → statistics of every map in every region."""
+
+import numpy as np
+
+from recon.files.io import read_mask, read_volume
+from recon.files.tables import write_table
+from recon.regions.localize import THIN_MM, THIN_SLAB, coverage_mm
+from recon.regions.statistics import nuclei_regions, own_regions, statistics_table
+from recon.regions.user_maps import user_regions
+from workflow.lib.jobs.job import job
+
+MS = {"t2star": 1000}  # of a map in seconds; the others are in the units of the table
+
+
+def main(
+    mask: str, statistics: str, own: list[dict], echoes: list[int], reference: str, chi: str, t1w: str,
+    echo_chi: list[str] = (), dseg: str | None = None, white: str | None = None, r2star: str | None = None,
+    t2star: str | None = None, s0: str | None = None, t1: str | None = None, pd: str | None = None,
+    own_files: list[str] = (),
+) -> None:  # fmt: skip
+    """`own`: key, image and names of the user's regions, whose files `own_files` lists; `echoes`: of `echo_chi`."""
+    files = {"chi": chi, **{f"chi_echo{echo}": path for echo, path in zip(echoes, echo_chi, strict=True)}}
+    files |= {"r2star": r2star, "t2star": t2star, "s0": s0, "t1w": t1w, "t1": t1, "pd": pd}
+    maps = {name: read_volume(path).data * MS.get(name, 1) for name, path in files.items() if path}
+    image, brain = read_volume(chi), read_mask(mask)
+    regions = []
+    if dseg and white:
+        regions += nuclei_regions(read_volume(dseg).data.astype(np.uint8), read_volume(white).data > 0.5)
+    for region in own:
+        labels, names = user_regions(region["image"], image, region["names"])
+        regions += own_regions(region["key"], labels, names)
+    flag = THIN_SLAB if coverage_mm(brain, image.affine) < THIN_MM else None
+    write_table(statistics, statistics_table(regions, maps, image.voxel_size_mm, reference, flag))
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        params = snakemake.params
+        main(**snakemake.input, **snakemake.output, own=params.own, echoes=params.echoes, reference=params.reference)
