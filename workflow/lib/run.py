@@ -190,7 +190,7 @@ class Run:
 
     @cached_property
     def _chosen(self) -> dict[str, str]:
-        return diagnosed(self.scans.values(), self.cfg["participants"]["scan"])
+        return diagnosed(self.study.fit, self.cfg["participants"]["scan"])
 
     @property
     def boxes(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Checks of participants.tsv before any job: every diagnosed subject has a row and one of two groups."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -39,7 +39,9 @@ class Enrolment:
     has_groups: bool = True
 
 
-def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int) -> Enrolment:
+def enrol(
+    path: Path, subjects: Sequence[str], settings: Mapping, folds: int, rated_out: Collection[str] = ()
+) -> Enrolment:
     """Look who can be diagnosed.
 
     Parameters
@@ -48,6 +50,7 @@ def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int) ->
     subjects : those with usable images, `sub-01`
     settings : config section `participants`
     folds : number of folds, at most the smaller group's number of subjects
+    rated_out : subjects that take no part because somebody has rated their scans: their rows are not judged
     """
     if not path.is_file():
         expected = "a participants table for the diagnosis (target `maps` needs none)"
@@ -63,7 +66,8 @@ def enrol(path: Path, subjects: Sequence[str], settings: Mapping, folds: int) ->
     missing = list(_missing_columns(path, raw, columns))
     if missing:
         return Enrolment(problems={"": missing}, labels=labels, has_groups=has_groups)
-    return _of_rows(path, table, subjects, columns, folds, labels)
+    subjects = [subject for subject in subjects if subject not in rated_out]
+    return _of_rows(path, table, subjects, columns, folds, labels, rated_out)
 
 
 def of_subjects(enrolment: Enrolment, wanted: Callable[[str], bool]) -> Enrolment:
@@ -89,11 +93,18 @@ def _missing_columns(path: Path, raw: pd.DataFrame, columns: Participants) -> It
 
 
 def _of_rows(
-    path: Path, table: pd.DataFrame, subjects: Sequence[str], columns: Participants, folds: int, labels: dict[str, str]
+    path: Path,
+    table: pd.DataFrame,
+    subjects: Sequence[str],
+    columns: Participants,
+    folds: int,
+    labels: dict[str, str],
+    rated_out: Collection[str],
 ) -> Enrolment:
     """The same for a table that has all columns."""
     aside = table["group"].notna() & ~table["group"].isin(columns.sides)
-    counted = table[~aside]
+    named_two = columns.lists or all(table["group"].isin(group.labels).any() for group in columns.groups)
+    counted = table[~aside & ~table["participant_id"].isin(rated_out)]
     found = [
         *_presence(path, table, counted, subjects),
         *_duplicates(path, table),
@@ -102,7 +113,6 @@ def _of_rows(
     problems: Problems = {}
     for subject, problem in found:
         problems.setdefault(subject, []).append(problem)
-    named_two = columns.lists or all(counted["group"].isin(group.labels).any() for group in columns.groups)
     wrong = (
         [_unknown_groups(path, table, columns)]
         if aside.any() and not named_two
