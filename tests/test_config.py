@@ -47,7 +47,8 @@ KEYWORDS = {  # section: functions whose keyword-only parameters are its setting
 }
 SECTIONS = set(DATACLASSES) | set(KEYWORDS) | set(STAGES)
 CHOICES = {
-    "dataset", "bids_dir", "dicom_dir", "derivatives", "output_dir", "on_error", "pipeline", "preprocessing", "model",
+    "dataset", "bids_dir", "dicom_dir", "derivatives", "output_dir", "on_error", "ratings", "pipeline", "preprocessing",
+    "model",
 }  # fmt: skip
 NOT_A_STAGE = CHOICES | {"consensus", "runs", "quantitative", "pretrain", "variants"}
 

@@ -17,10 +17,12 @@ from jinja2 import nodes
 from recon.problems import Problem
 from recon.settings import arm
 from tests.workflow.test_methods import acquisition
-from workflow.lib.report.html import TEMPLATES, filled, filled_markdown
+from workflow.lib.report.group import MEASURES, group_of
+from workflow.lib.report.html import TEMPLATES, filled, filled_markdown, script
 from workflow.lib.report.methods import methods_text
 from workflow.lib.report.model_card import card_text
 from workflow.lib.study.check_table import FACTS, REASONS, STATUSES, Record, write_html
+from workflow.lib.study.ratings import WORDS
 from workflow.scripts import checklist, report
 
 NASTY = """<script>alert("x")</script>' onerror="alert(1)" &lt;b> `c` a|b [x](javascript:y)"""
@@ -39,6 +41,23 @@ ATTRIBUTES = {
     "role",
     "src",
     "style",
+}
+OF_THE_STUDY = {  # of forms, sorted tables and drawings
+    *(
+        "aria-label",
+        "aria-sort",
+        "autocomplete",
+        "for",
+        "label",
+        "placeholder",
+        "scope",
+        "selected",
+        "size",
+        "tabindex",
+    ),
+    *("data-participant", "data-run", "data-session", "data-sort", "data-text", "type", "value"),
+    *("cx", "cy", "fill", "fill-opacity", "height", "r", "stroke", "stroke-width", "transform", "viewbox", "width"),
+    *("x", "x1", "x2", "y", "y1", "y2"),
 }
 KEPT = {
     "primary",
@@ -67,13 +86,13 @@ class Markup(HTMLParser):
         self.links += [value for name, value in attrs if name in ("href", "src")]
 
 
-def assert_tame(html: str, least: int) -> None:
+def assert_tame(html: str, least: int, attributes: set[str] = ATTRIBUTES) -> None:
     """The hostile text stands on the page, `least` times at least, and none of it is markup."""
     assert html.count("&lt;script&gt;") >= least
     assert NASTY not in html and "<script" not in html
     page = Markup(html)
     assert "script" not in page.elements
-    assert page.attributes <= ATTRIBUTES
+    assert page.attributes <= attributes
     assert not any(link.lower().startswith("javascript:") for link in page.links)
 
 
@@ -193,6 +212,20 @@ def test_the_page_of_a_prediction_escapes(about):
     content = {"scan": "sub-01", "synthetic": False, "model": model, "judged": judged, "maps": ["m"]}
     pictures = {"scores": b"", "evidence": b"", "z": b""}
     assert_tame(filled("prediction.html.j2", **poisoned(content), pictures=pictures), least=20)
+
+
+def test_the_page_of_the_study_escapes():
+    """The one page with a script: that of the project, word for word, and no other."""
+    pages = [
+        {"scan": f"sub-{number}{NASTY}", "warnings": [NASTY], "broken": number == 1,
+         "facts": {measure.fact: 1000.0 * (number == 1) for measure in MEASURES if measure.fact}}
+        for number in range(9)
+    ]  # fmt: skip
+    given = {page["scan"]: {"rating": "fail", "reason": NASTY} for page in pages}
+    about = {"limit": 3.5, "least_scans": 8, "words": WORDS, "dataset": NASTY, "synthetic": False}
+    html = filled("group.html.j2", group=group_of(pages), ratings=given, **about)
+    assert html.count(str(script("group.js"))) == 1
+    assert_tame(html.replace(str(script("group.js")), ""), least=100, attributes=ATTRIBUTES | OF_THE_STUDY)
 
 
 def test_the_check_escapes(tmp_path):

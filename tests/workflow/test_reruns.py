@@ -187,7 +187,8 @@ TEXT = {  # file: rules that read it
     "resources/nuclei.tsv": ["simulate_cohort", "simulate_subject"],
     "resources/references.tsv": ["methods"],
     "resources/paper_results.tsv": ["evaluate"],
-    "workflow/report/base.html.j2": ["subject_page", "checklist", "report"],
+    "workflow/report/base.html.j2": ["subject_page", "group_page", "checklist", "report"],
+    "workflow/report/group.js": ["group_page"],
     "workflow/report/results.html.j2": ["report"],
 }
 # a rule that no row names: its script, and a number of the section of its name
@@ -202,7 +203,8 @@ LOST = {  # file that is deleted: jobs
     "benchmarks/evaluate.tsv": {},
     "work/sub-01/sub-01_stack.npz": {},  # whoever needs it has read it
     "qnet/full/seed-0/fold-0/image_model.safetensors": {},
-    "sub-02.html": {"subject_page": 1, "report": 1, "run_record": 1},
+    "sub-02.html": {"subject_page": 1, "group_page": 1, "report": 1, "run_record": 1},
+    "group.html": {"group_page": 1},
     "tables/table3.tsv": jobs(after("evaluate"), SCANS),
     "derivatives/qnet/sub-03/anat/sub-03_R2starmap.nii.gz": jobs(after("r2star_map") - OF_THE_FIRST_SCAN, 1),
 }

@@ -97,7 +97,10 @@ def test_nothing_runs_again(tiny, run):
 
 @pytest.mark.parametrize(
     ("edit", "pages"),
-    [(replaced("41\tF\tHH", "41\tF\tHC"), {}), (replaced("41\tF\tHH", "51\tF\tHH"), {"subject_page": 1})],
+    [
+        (replaced("41\tF\tHH", "41\tF\tHC"), {}),
+        (replaced("41\tF\tHH", "51\tF\tHH"), {"subject_page": 1, "group_page": 1}),
+    ],
     ids=["group", "age"],
 )
 def test_a_subjects_group_or_age_reruns_the_learning_only(tiny, bids, run, edit, pages):
@@ -134,7 +137,7 @@ def one_less(bids, run):
 
 
 def test_a_removed_subject_reruns_the_learning_only(tiny, one_less):
-    assert planned_jobs(tiny, *one_less) == jobs(after("folds", "methods"), 5)
+    assert planned_jobs(tiny, *one_less) == jobs(after("folds", "methods", "group_page"), 5)
 
 
 def test_nothing_reads_a_file_of_a_removed_subject(tiny, one_less):

@@ -195,7 +195,7 @@ class Run:
 
     @cached_property
     def _chosen(self) -> dict[str, str]:
-        return diagnosed(self.scans.values(), self.cfg["participants"]["scan"])
+        return diagnosed(self.study.fit, self.cfg["participants"]["scan"])
 
     @cached_property
     def sites(self) -> dict[str, str]:

@@ -147,6 +147,7 @@ rule r2star_map:
 
 
 R2STAR = rules.r2star_map.output.r2star if RUN.has_r2star else []  # a single echo has none
+MISFIT = rules.r2star_map.output.misfit if RUN.has_r2star else []
 T2STAR = rules.r2star_map.output.t2star if RUN.has_r2star else []
 S0 = rules.r2star_map.output.s0 if RUN.has_r2star else []
 
@@ -413,6 +414,7 @@ rule subject_page:
                 local_field=rules.local_field.output.local,
                 chi=rules.combine_echoes.output.chi,
                 r2star=R2STAR,
+                misfit=MISFIT,
                 t2star=T2STAR,
                 s0=S0,
                 region=REGION,
@@ -443,6 +445,34 @@ rule subject_page:
         age_years=INPUTS.age,
     script:
         "../scripts/subject_page.py"
+
+
+rule group_page:
+    input:
+        facts=INPUTS.of_scans(rules.subject_page.output.warnings, RUN.scans),
+    output:
+        page=f"{RUN.paths.root}/group.html",
+        table=f"{RUN.paths.root}/group.tsv",
+        dictionary=f"{RUN.paths.root}/group.json",
+    log:
+        RUN.paths.log("group_page"),
+    benchmark:
+        RUN.paths.benchmark("group_page")
+    localrule: True
+    conda:
+        "../envs/recon.yaml"
+    params:
+        code=code(
+            "workflow/scripts/group_page.py",
+            "workflow/report/base.html.j2",
+            "workflow/report/group.html.j2",
+            "workflow/report/group.js",
+        ),
+        dataset=RUN.cfg["dataset"],
+        synthetic=RUN.simulated,
+        ratings=RUN.study.ratings,
+    script:
+        "../scripts/group_page.py"
 
 
 onsuccess:
@@ -492,4 +522,5 @@ rule maps:
         INPUTS.of_scans(rules.scan_statistics.output, RUN.scans),
         rules.study_table.output,
         INPUTS.of_scans(rules.subject_page.output, RUN.scans),
+        rules.group_page.output,
     localrule: True

@@ -103,7 +103,7 @@ rule report:
         cfg=RUN.cfg,
         synthetic=RUN.simulated,
         flow=RUN.study.flow,
-        beside=["methods.md", "model_card.md", "checklist.html"],
+        beside=["methods.md", "model_card.md", "checklist.html", "group.html"],
     script:
         "../scripts/report.py"
 

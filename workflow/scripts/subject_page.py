@@ -3,6 +3,7 @@
 import numpy as np
 
 from recon.acquisition import Acquisition
+from recon.check.measures import REGISTRATION, image_measures
 from recon.check.overview import (
     decay_pictures,
     deep_pictures,
@@ -30,6 +31,7 @@ def main(
     scan: str, synthetic: bool, maximum_hz: float, age_years: float | None = None,
     r2star: str | None = None, r2star_picture: str | None = None, t2star: str | None = None, s0: str | None = None,
     region: str | None = None, dseg: str | None = None, box: str | None = None, stats: str | None = None,
+    misfit: str | None = None,
 ) -> None:  # fmt: skip
     """`maximum_hz`: ceiling of R2*; `region`: mask of the reference; without `dseg`, `box` and `stats` nuclei were
     not to be located."""
@@ -63,6 +65,8 @@ def main(
     masks = read_mask(reliable), read_volume(singular).data > 0  # there may be no singular voxel
     of_phase = phase_quality(phase_rad, unwrapped_rad, signal, *masks, series.te_s, series.voxel_size_mm)
     measured, found, broken, notes = of_phase.before(of_maps)
+    measured |= image_measures(signal[..., 0], brain, chi_map.data, read_volume(misfit).data if misfit else None)
+    measured |= {REGISTRATION: sidecars.get("Nuclei", {}).get("Registration", {}).get("Correlation", np.nan)}
     found += facts.get("decisions", {}).get("Notes", [])
     found += [f"{name}: {sidecar['Note']}" for name, sidecar in sidecars.items() if "Note" in sidecar]
     numbers = {name: value if np.isfinite(value).all() else None for name, value in measured.items()}

@@ -113,6 +113,7 @@ DRIVER_OF = {
     "evaluate": "trainings",
     "model_card": "scans",
     "report": "scans",
+    "group_page": "scans",
 }  # of any other rule: voxels where it works on one scan, else the same whatever it works on
 OF_ONE_FIELD = {"local_field": "voxels", "dipole_inversion": "voxels"}  # where it is made from all echoes
 MAPS_OF_ONE_FIELD = {"field_mapping": "voxels", "combine_echoes": "voxels", **OF_ONE_FIELD}

@@ -22,6 +22,7 @@ def flow(
     scans: Iterable[str],
     by_images: dict[str, list[str]],
     by_table: dict[str, list[str]],
+    by_ratings: dict[str, list[str]] | None = None,
 ) -> dict:
     """How many subjects came, were left out and were diagnosed: the participants flow of a report (STARD, item 19).
 
@@ -31,6 +32,7 @@ def flow(
     scans : names of the usable scans; a subject stays while it has one of them
     by_images : reasons by name of a scan or a subject that was left out because of its images
     by_table : reasons by subject that was left out of the diagnosis because of the participants table
+    by_ratings : reasons by name of a usable scan that somebody has rated fail; a subject stays while it has another
 
     Returns
     -------
@@ -40,12 +42,15 @@ def flow(
     refused = {name.split("_")[0] for name in by_images if name}
     named = refused | {name for name in by_table if name}
     lost, unfit = named - usable, usable & by_table.keys()
+    good = {name.split("_")[0] for name in scans if name not in (by_ratings or {})}
+    bad = usable - unfit - good
     without = {name: by_table[name] for name in sorted(lost - refused)}
     steps = [
         ("Found (images or participants table)", usable | named, {}),
         ("Left out because of the images", lost, by_images | without),
         ("Left out because of the participants table", unfit, {name: by_table[name] for name in sorted(unfit)}),
-        ("Diagnosed", usable - unfit, {}),
+        *([("Left out because of their ratings", bad, by_ratings)] if by_ratings else []),
+        ("Diagnosed", usable - unfit - bad, {}),
     ]
     members = {name: Counter(groups.get(subject, NO_GROUP) for subject in who) for name, who, _ in steps}
     present = sorted(members[steps[0][0]], key=lambda group: (group == NO_GROUP, group))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jinja2
+import markupsafe
 
 from qnet.labels import RESEARCH_USE, SYNTHETIC
 from recon.files.atomic import atomic
@@ -22,6 +23,11 @@ def data_uri(picture: str | Path | bytes) -> str:
     """A PNG file (or its bytes) as text that an <img> can show."""
     content = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
     return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
+def script(name: str) -> markupsafe.Markup:
+    """A file of this project with JavaScript as an element of a page."""
+    return markupsafe.Markup(f"<script>\n{(TEMPLATES / name).read_text(encoding='utf-8')}</script>")
 
 
 def render(template: str, page: str | Path, **content: object) -> None:
@@ -66,6 +72,6 @@ def _environment(**options: object) -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(TEMPLATES)
     strict = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     environment = jinja2.Environment(loader=loader, **strict, **options)
-    environment.globals |= {"SYNTHETIC": SYNTHETIC, "RESEARCH_USE": RESEARCH_USE}
+    environment.globals |= {"SYNTHETIC": SYNTHETIC, "RESEARCH_USE": RESEARCH_USE, "script": script}
     environment.filters |= {"data_uri": data_uri, "number": number, "percent": percent, "p_value": p_value}
     return environment

@@ -1,7 +1,7 @@
 """Checks of participants.tsv before any job: every diagnosed subject has a row and one of two groups."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -43,7 +43,14 @@ class Enrolment:
 
 
 def enrol(
-    path: Path, subjects: Sequence[str], settings: Mapping, folds: int, scheme: str = STRATIFIED, seed: int = 0
+    path: Path,
+    subjects: Sequence[str],
+    settings: Mapping,
+    folds: int,
+    scheme: str = STRATIFIED,
+    seed: int = 0,
+    *,
+    rated_out: Collection[str] = (),
 ) -> Enrolment:
     """Look who can be diagnosed.
 
@@ -55,6 +62,7 @@ def enrol(
     folds : number of folds, at most the smaller group's number of subjects; 1 where nothing is trained
     scheme : `folds.scheme`, which may need a site of everybody, or families
     seed : `folds.seed`: whether families fill all folds depends on it
+    rated_out : subjects that take no part because somebody has rated their scans: their rows are not judged
     """
     if not path.is_file():
         expected = "a participants table for the diagnosis (target `maps` needs none)"
@@ -70,7 +78,9 @@ def enrol(
     missing = list(_missing_columns(path, raw, columns, scheme))
     if missing:
         return Enrolment(problems={"": missing}, labels=labels, has_groups=has_groups)
-    return _of_rows(path, table, subjects, columns, Folds(scheme=scheme, folds=folds, seed=seed), labels)
+    subjects = [subject for subject in subjects if subject not in rated_out]
+    params = Folds(scheme=scheme, folds=folds, seed=seed)
+    return _of_rows(path, table, subjects, columns, params, labels, rated_out)
 
 
 def of_subjects(enrolment: Enrolment, wanted: Callable[[str], bool]) -> Enrolment:
@@ -104,10 +114,12 @@ def _of_rows(
     columns: Participants,
     params: Folds,
     labels: dict[str, str],
+    rated_out: Collection[str],
 ) -> Enrolment:
     """The same for a table that has all columns."""
     aside = table["group"].notna() & ~table["group"].isin(columns.sides)
-    counted = table[~aside]
+    named_two = columns.lists or all(table["group"].isin(group.labels).any() for group in columns.groups)
+    counted = table[~aside & ~table["participant_id"].isin(rated_out)]
     found = [
         *_presence(path, table, counted, subjects),
         *_duplicates(path, table),
@@ -117,7 +129,6 @@ def _of_rows(
     problems: Problems = {}
     for subject, problem in found:
         problems.setdefault(subject, []).append(problem)
-    named_two = columns.lists or all(counted["group"].isin(group.labels).any() for group in columns.groups)
     usable = counted[~counted["participant_id"].isin(problems)]
     if aside.any() and not named_two:
         wrong = [_unknown_groups(path, table, columns)]

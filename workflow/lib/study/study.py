@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from workflow.lib.study.enrolment import Enrolment, enrol, of_subjects
 from workflow.lib.study.head_size import checked_size
 from workflow.lib.study.intake import take_in, with_problems
 from workflow.lib.study.participants import Participants
+from workflow.lib.study.ratings import Ratings, failed, rated_out, read_ratings
 from workflow.lib.study.simulated import planned_scans
 from workflow.lib.study.verdict import exclude, in_study, must_stop, not_diagnosed
 
@@ -46,6 +47,7 @@ class Study:
     maps_only : why subjects without problems are not diagnosed, by subject
     records : rows of the check table
     flow : subjects found, left out and diagnosed, see `cohort.flow`
+    ratings : of scans that somebody has looked at
     """
 
     scans: dict[str, Scan]
@@ -53,6 +55,12 @@ class Study:
     maps_only: dict[str, str]
     records: list[Record]
     flow: dict | None
+    ratings: Ratings = field(default_factory=dict)
+
+    @property
+    def fit(self) -> list[Scan]:
+        """The scans that nobody has rated fail."""
+        return [scan for name, scan in self.scans.items() if name not in failed(self.ratings)]
 
 
 def simulated_study(cfg: dict, paths: Paths) -> Study:
@@ -63,6 +71,8 @@ def simulated_study(cfg: dict, paths: Paths) -> Study:
         line = f'--config "folds={{scheme: {STRATIFIED}}}"'
         expected = f"{STRATIFIED}, as a simulated cohort has neither sites nor families: {line}"
         raise IntakeError([Problem("config, folds.scheme", expected, scheme)])
+    if cfg["ratings"]:
+        raise IntakeError([Problem("config, ratings", "a dataset of persons (bids_dir)", "a simulated cohort")])
     return Study(scans=planned_scans(cfg["simulate"], paths), unfit={}, maps_only={}, records=[], flow=None)
 
 
@@ -99,10 +109,14 @@ def own_study(
     of_run = {name: found for name, found in refused.items() if not name or select.takes_subject(name)}
     taken = checked_size(with_problems(taken, of_run), cfg["local_field"])
     scans, left_out = exclude(taken)
+    ratings = read_ratings(cfg["ratings"], {*scans, *left_out}, select)
+    bad = {name: why for name, why in failed(ratings).items() if name in scans}
+    out = rated_out(scans, bad)
     subjects = sorted({scan.subject for scan in scans.values()})
-    table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], **dealing(cfg))
+    table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], **dealing(cfg), rated_out=out)
     table = of_subjects(table, select.takes_subject)
-    records = in_study(taken, table, chi_echoes, cfg["on_error"])
+    told = replace(table, maps_only=table.maps_only | out)
+    records = in_study(taken, told, chi_echoes, cfg["on_error"])
     if cfg["locate_nuclei"]["method"] == "none":
         records = [replace(one, facts=one.facts | {"nuclei": "none"}) if one.facts else one for one in records]
     if first_look:
@@ -116,7 +130,8 @@ def own_study(
         unfit=table.problems,
         maps_only=table.maps_only,
         records=records,
-        flow=flow(_group_names(table, cfg["participants"]), scans, left_out, not_diagnosed(table)),
+        flow=flow(_group_names(table, cfg["participants"]), scans, left_out, not_diagnosed(table), bad),
+        ratings=ratings,
     )
 
 
