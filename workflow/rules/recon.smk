@@ -322,6 +322,7 @@ rule locate_nuclei:
 
 NUCLEI = rules.locate_nuclei.output if RUN.has_nuclei else None  # None where there are none to locate
 
+
 rule scan_statistics:
     input:
         mask=rules.brain_mask.output.mask,
