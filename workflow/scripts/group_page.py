@@ -19,7 +19,8 @@ def main(
     write_table(table, table_of(group).round(6))
     write_json(dictionary, dictionary_of())
     about = {"limit": LIMIT, "least_scans": LEAST_SCANS, "words": WORDS, "dataset": dataset, "synthetic": synthetic}
-    render("group.html.j2", page, group=group, ratings=ratings, **about)
+    shown = {row.scan: ratings[row.scan] for row in group.rows if row.scan in ratings}
+    render("group.html.j2", page, group=group, ratings=shown, **about)
 
 
 if __name__ == "__main__":
