@@ -91,8 +91,11 @@ def fit_normative(
     u, prior = (ages - ages.mean()) / AGE_UNIT_YEARS, precision(params)
     known = {key: np.isfinite(y) for key, y in values.items()}
 
-    evidence = [_log_evidence(u[known[key]], y[known[key]], SPREAD_SLOPES, prior) for key, y in values.items()]
-    log_posterior = np.mean(evidence, axis=0) - (SPREAD_SLOPES / params.spread_slope_sd) ** 2 / 2
+    together: dict[bytes, list[np.ndarray]] = {}  # regions of the same controls differ in y alone
+    for key, y in values.items():
+        together.setdefault(known[key].tobytes(), []).append(y)
+    evidence = [_log_evidence(u, np.stack(group, axis=-1), SPREAD_SLOPES, prior) for group in together.values()]
+    log_posterior = np.mean(np.hstack(evidence), axis=1) - (SPREAD_SLOPES / params.spread_slope_sd) ** 2 / 2
     g = float(SPREAD_SLOPES[np.argmax(log_posterior)])
     regions = [_describe(*key, u[known[key]], y[known[key]], g, prior) for key, y in values.items()]
     about = {"centre": float(ages.mean()), "low": float(ages.min()), "high": float(ages.max())}
@@ -126,14 +129,21 @@ def _regress(u: np.ndarray, y: np.ndarray, g: float, prior: np.ndarray) -> dict:
 
 
 def _log_evidence(u: np.ndarray, y: np.ndarray, growths: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """log p(y | g) up to a constant for each of (k,) g, with the terms of `_regress`, all g at once."""
+    """log p(y | g) up to a constant, (k, r), for each of (k,) g and r columns of (n, r) y; terms as in `_regress`.
+
+    Controls without a value have none in any column.
+    """
+    here = np.isfinite(y[:, 0])
+    u, y = u[here], y[here]
     phi, weights, dof = _basis(u), np.exp(-2 * np.multiply.outer(growths, u)), len(y) - 1  # weights (k, n)
-    total = (phi.T * weights[:, None]) @ phi + prior  # (k, 3, 3)
-    mean = np.linalg.solve(total, (weights * y @ phi)[..., None])[..., 0]
-    residual = y - mean @ phi.T
-    square = np.sum(weights * residual**2, axis=1) + np.sum(mean @ prior * mean, axis=1)
+    weighted = phi.T * weights[:, None]  # (k, 3, n)
+    total = weighted @ phi + prior
+    mean = np.linalg.solve(total, weighted @ y)  # (k, 3, r)
+    residual = y - phi @ mean
+    square = np.einsum("kn,knr->kr", weights, residual**2) + np.sum(mean * (prior @ mean), axis=1)
     floor = np.finfo(float).eps * np.maximum(weights @ y**2, np.finfo(float).tiny)
-    return (np.log(weights).sum(1) - np.linalg.slogdet(total)[1] - dof * np.log(np.maximum(square, floor))) / 2
+    scale = np.log(weights).sum(1) - np.linalg.slogdet(total)[1]
+    return (scale[:, None] - dof * np.log(np.maximum(square, floor))) / 2
 
 
 def _describe(name: str, region: str, u: np.ndarray, y: np.ndarray, g: float, prior: np.ndarray) -> dict:

@@ -35,7 +35,7 @@ def facts_of_files(scan: Scan) -> dict[str, str]:
         "nuclei": origin(scan, scan.nuclei, "registered template"),
         "t1w": origin(scan, scan.t1w, "first echo"),
         "b1": origin(scan, scan.b1, "none: nominal flip angles") if scan.low_flip else "",
-        "regions": ", ".join(f"own {region.key}" for region in scan.regions),
+        "regions": ", ".join(f"own {region.key}" for region in scan.regions) or "none",
     }
 
 
