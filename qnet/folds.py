@@ -102,11 +102,13 @@ def one_site_out_fails(site: pd.Series, label: pd.Series, folds: int) -> str:
     folds : the setting
     """
     sites = sorted(site.unique())
+    pooled = f'--config "folds={{scheme: {STRATIFIED}}}" pools them'
     if len(sites) < 2:
-        return f"expected at least 2 sites to leave one out, found {', '.join(sites)}"
+        return f"expected at least 2 sites to leave one out, found {', '.join(sites)}: {pooled}"
     for left_out in sites:
         if label[site != left_out].nunique() < 2:
-            return f"expected both groups outside each site to learn from, found one group outside {left_out}"
+            found = f"found one group outside {left_out}: {pooled}"
+            return f"expected both groups outside each site to learn from, {found}"
     if folds != len(sites):
         line = f'--config "folds={{scheme: {LEAVE_ONE_SITE_OUT}, folds: {len(sites)}}}"'
         return f"expected as many folds as sites, {len(sites)} ({', '.join(sites)}), found {folds}: {line}"

@@ -198,7 +198,7 @@ def test_a_site_of_one_group_may_be_left_out_but_must_not_be_all_there_is_to_lea
     ("site", "count", "message"),
     [
         (lambda t: t["site"], 5, r"as many folds as sites, 2 \(A, B\), found 5: --config .*folds: 2"),
-        (lambda t: "A", 1, "at least 2 sites.*found A"),
+        (lambda t: "A", 1, "at least 2 sites.*found A: --config.*stratified"),
         (lambda t: t["site"].where(t["participant_id"] != "sub-03"), 2, "a site of each subject.*sub-03"),
     ],
 )
