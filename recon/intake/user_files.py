@@ -73,23 +73,24 @@ def _regions(scan: dict[str, str | None], offered: Offered, echo: str) -> tuple[
             continue
         region = OwnRegions(key, image, _names_of(image, offered.datasets.taken))
         notes, problems = _fit("regions", image, echo)
-        problems += _nameless(region)
         maker = next((made for dataset, made in offered.datasets.made.items() if dataset in Path(image).parents), None)
         if maker and problems:
             told.append(([f"not used, as {maker} made it and not for these echoes: {problems[0]}"], []))
+            continue
+        if nameless := _nameless(region):
+            told.append(([nameless], []))
             continue
         regions.append(region)
         told.append((notes, problems))
     return tuple(regions), told
 
 
-def _nameless(region: OwnRegions) -> list[Problem]:
-    """Problem of a label image without a table of names."""
+def _nameless(region: OwnRegions) -> str:
+    """Why a label image without a table of names is left aside; empty where it has one."""
     if region.names or not region.key.endswith("dseg"):
-        return []
+        return ""
     table = f"{Path(region.image).name.split('.')[0]}.tsv"
-    expected = f"a table of the names of its labels beside it, {table}, with the columns index and name"
-    return [Problem(region.image, expected, "none")]
+    return f"not used: {Path(region.image).name} (no {table} beside it, with the columns index and name of its labels)"
 
 
 def _key(file: str) -> str:

@@ -101,8 +101,8 @@ def test_who_failed_needs_no_row_and_fills_no_group(tmp_path):
     path = tmp_path / "participants.tsv"
     path.write_text(TABLE.replace("sub-02\t60\tF\tHH\n", ""))
     assert set(enrol(path, SUBJECTS, SETTINGS, 1).problems) == {"sub-02"}
-    assert enrol(path, SUBJECTS, SETTINGS, 1, ["sub-02"]).problems == {}
-    told = str(enrol(path, SUBJECTS, SETTINGS, 1, ["sub-02", "sub-04"]).problems[""][0])
+    assert enrol(path, SUBJECTS, SETTINGS, 1, rated_out=["sub-02"]).problems == {}
+    told = str(enrol(path, SUBJECTS, SETTINGS, 1, rated_out=["sub-02", "sub-04"]).problems[""][0])
     assert told.endswith("found HC (2), HH (0)")
 
 
@@ -123,6 +123,6 @@ def test_a_run_deals_folds_without_who_failed_and_refuses_ratings_of_another_stu
 
 
 def test_a_simulated_cohort_has_no_ratings():
-    cfg = {"select": {"participants": [], "sessions": [], "filters": {}}, "ratings": "ratings.tsv"}
+    cfg = {"select": {"participants": [], "sessions": [], "filters": {}}, "ratings": "ratings.tsv", "model": "trained"}
     with pytest.raises(IntakeError, match="config, ratings: expected a dataset .* found a simulated cohort"):
         simulated_study(cfg, None)

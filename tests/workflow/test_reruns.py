@@ -168,7 +168,7 @@ CODE = {  # file: rules that run it
     "recon/check/metrics.py": ["map_accuracy"],
     "workflow/scripts/slice_stack.py": ["slice_stack"],
     "qnet/baselines/glcm.py": ["region_features", "baselines"],
-    "qnet/folds.py": ["folds"],
+    "qnet/folds.py": ["folds", "methods"],  # which names the scheme
     "qnet/explanation/samples.py": ["augmentation_samples"],
     "qnet/images/augment_batch.py": ["train_image_model"],
     "qnet/networks/features.py": ["embed_slices"],

@@ -15,7 +15,8 @@ from workflow.scripts import study_table
 
 NORMS = {"age_slope_sd": 1.0, "age_curvature_sd": 0.25, "spread_slope_sd": 0.2}
 SETTINGS = {
-    "group_column": "group", "age_column": "age", "sex_column": "sex", "positive_label": "HH", "negative_label": "HC",
+    "group_column": "group", "age_column": "age", "sex_column": "sex", "site_column": "site", "family_column": "family",
+    "positive_label": "HH", "negative_label": "HC",
     "positive_labels": [], "negative_labels": [], "scan": "first",
 }  # fmt: skip
 

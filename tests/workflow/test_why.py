@@ -8,7 +8,7 @@ from tests.workflow.test_reruns import deleted, edited, more_code, overlay, repl
 from tests.workflow.warm import command
 
 LEARNING_RATE = """\
-27 of 89 jobs would run.
+27 of 95 jobs would run.
 
 setting train_image_model.learning_rate changed (0.0003 → 0.0005)
     methods 1, train_image_model 4
@@ -71,7 +71,9 @@ def test_a_file_that_is_gone_or_newer_is_named(tiny):
     with deleted(tiny / "results/tiny/sub-02.html"), edited(participants, replaced("\n", "\n\n")):
         text = why(tiny)
     assert "output missing: results/tiny/sub-02.html\n    subject_page 1\n" in text
-    assert "newer than the files made from it: results/tiny/rawdata/participants.tsv\n    folds 1\n" in text
+    assert (
+        "newer than the files made from it: results/tiny/rawdata/participants.tsv\n    folds 1, study_table 1\n" in text
+    )
 
 
 def test_what_an_interrupted_run_left_and_what_is_forced_are_told(tiny):

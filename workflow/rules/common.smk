@@ -14,7 +14,6 @@ from workflow.lib.planning.stale import tell_stale
 from workflow.lib.record.derivative import BESIDE
 from workflow.lib.record.provenance import code
 from workflow.lib.report.model_card import NEEDED
-from workflow.lib.report.study_table import NORMS
 from workflow.lib.run import Run
 from workflow.lib.setup.inputs import Inputs, joined, made_from, made_last
 from workflow.lib.setup.learning_inputs import LearningInputs, only_simulated

@@ -375,7 +375,7 @@ rule study_table:
     params:
         code=code("workflow/scripts/study_table.py"),
         columns=RUN.cfg["participants"],
-        norms={name: RUN.cfg["model_card"][name] for name in NORMS},
+        norms={name: RUN.cfg["model_card"][name] for name in ("age_slope_sd", "age_curvature_sd", "spread_slope_sd")},
         diagnosed=list(RUN.diagnosed.values()),
     script:
         "../scripts/study_table.py"

@@ -58,11 +58,12 @@ def test_masks_of_lesions_need_no_table(dataset, name):
     assert scan.mask is None and scan.notes == ()
 
 
-def test_labels_without_names_are_refused(dataset):
-    image = add(dataset, f"{MINE}_desc-atlas_dseg.nii.gz")
-    assert f"{image}: expected a table of the names of its labels beside it, sub-01_desc-atlas_dseg.tsv" in told(
-        dataset
-    )
+def test_labels_without_names_are_left_aside_with_a_note(dataset):
+    add(dataset, f"{MINE}_desc-atlas_dseg.nii.gz")
+    scan = index(dataset)[0]["sub-01"]
+    (note,) = scan.notes
+    assert not scan.regions
+    assert note.startswith("not used: sub-01_desc-atlas_dseg.nii.gz (no sub-01_desc-atlas_dseg.tsv beside it")
 
 
 @pytest.mark.parametrize("name", ["desc-atlas_dseg", "label-lesion_mask"])

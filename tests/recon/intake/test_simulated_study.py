@@ -37,8 +37,9 @@ def test_the_echoes_are_read_with_notes(study):
     scans, problems = index(study)
     assert problems == {}
     scan = scans["sub-1_run-1"]
-    (note,) = scan.notes
-    assert note.startswith("not used: sub-1_acq-low_run-1_mask.nii (neither desc-brain_mask nor label-brain_mask")
+    mask, labels = sorted(scan.notes, reverse=True)
+    assert labels.startswith("not used: sub-1_acq-low_run-1_dseg.nii (no sub-1_acq-low_run-1_dseg.tsv beside it")
+    assert mask.startswith("not used: sub-1_acq-low_run-1_mask.nii (neither desc-brain_mask nor label-brain_mask")
     magnitude, phase_rad, acquisition, _ = prepare_echoes(scan.series, ef.AUTO)
     np.testing.assert_allclose(acquisition.b0_dir, B0_DIR, atol=1e-6)
     notes = acquisition.decisions["Notes"]

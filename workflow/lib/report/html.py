@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jinja2
-import markupsafe
+from jinja2.utils import markupsafe
 
 from qnet.labels import RESEARCH_USE, SYNTHETIC
 from recon.files.atomic import atomic

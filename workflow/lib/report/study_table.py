@@ -5,7 +5,6 @@ The numbers are those of the scans, as text; only the z-scores for age are compu
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +24,6 @@ SCAN_COLUMNS = ["participant_id", "session_id", "run_id"]
 NORMED = {"chi": "chi_ppm", "r2star": "r2star_hz"}  # map → its name in qnet.application.normative
 GROUPS = ({"L"}, {"R"}, {BOTH, MISSING})  # hemispheres that are fitted together; the last as for a prediction
 Z = "z-score of the mean for age, from the controls of this study; a control against the other controls"
-NORMS = [field.name for field in fields(Normative)]  # settings of the section model_card
 MEANINGS = {**STATISTICS, "volume": "volume", "z": Z}
 Values = dict[str, dict[str, float]]  # map of qnet.application.normative → region → mean
 

@@ -40,9 +40,10 @@ def facts_of_files(scan: Scan) -> dict[str, str]:
 
 
 def scanner(facts: dict) -> str:
-    """Manufacturer, model, field strength, software and protocol, as far as a sidecar tells; "" if it tells no model.
+    """Manufacturer, model, field strength and software, as far as a sidecar tells; "" if it tells no model.
 
     Two systems of one manufacturer and field cannot be told apart without the model, nor can one be told from several.
+    A name of a protocol may name a person or a place.
     """
     if not facts.get("ManufacturersModelName"):
         return ""
@@ -52,7 +53,6 @@ def scanner(facts: dict) -> str:
         facts["ManufacturersModelName"],
         f"{field:g} T" if isinstance(field, int | float) else field,
         facts.get("SoftwareVersions"),
-        facts.get("ProtocolName"),
     ]
     return ", ".join(str(part) for part in parts if part)
 
