@@ -514,9 +514,10 @@ def test_one_scanner_or_known_sites_need_no_word_on_scanners(path):
     assert all(record.name for record in rows_of(["P", "Q", "P", "Q"], at_sites(path)))
 
 
-def test_a_scanner_is_told_from_all_that_a_sidecar_says():
+def test_a_scanner_is_told_from_what_names_no_person():
     plain = {"Manufacturer": "Acme", "MagneticFieldStrength": 3}
     facts = plain | {"ManufacturersModelName": "One", "SoftwareVersions": "E11"}
     assert scanner(facts) == "Acme, One, 3 T, E11"
-    assert scanner(facts | {"ProtocolName": "qsm"}) != scanner(facts | {"ProtocolName": "qsm2"})
+    assert scanner(facts | {"SoftwareVersions": "XA30"}) != scanner(facts)
+    assert scanner(facts | {"ProtocolName": "a person"}) == scanner(facts)
     assert scanner(plain) == ""
