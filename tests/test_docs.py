@@ -199,6 +199,7 @@ NOT_RUN = {  # beginning of the command: why no test of this file runs it
     "source .venv/bin/activate": "the shell of the user",
     "pip install .": "tests of the wheel install it",
     "q-net prepare --use-conda": "needs conda",
+    "python -m benchmarks --size paper": "takes minutes; tests/test_bench.py",
     "cd results/mystudy": "needs a finished run; tests/workflow/test_job.py compares with sha256sum",
     "python -m tests.recon.intake.vendor_table": "takes minutes; tests/recon/intake/test_vendor_table.py",
     "q-net export-dicom": "needs a finished run; tests/recon/test_export_dicom.py",
