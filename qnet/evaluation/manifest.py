@@ -55,6 +55,13 @@ class Column:
         return f"{start}low", f"{start}high"
 
 
+MEASURED = (  # what was measured where
+    Column(name="region", title="Nucleus", form="name"),
+    Column(name="map", title="Map"),
+    Column(name="unit", title="Unit"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """A table below tables/.
@@ -335,9 +342,7 @@ TABLES = {
         made_by=REPEAT,
         shown_in=("repeatability",),
         columns=(
-            Column(name="region", title="Nucleus", form="name"),
-            Column(name="map", title="Map"),
-            Column(name="unit", title="Unit"),
+            *MEASURED,
             Column(name="subjects", title="Subjects", form="number"),
             Column(name="scans", title="Scans", form="number"),
             Column(name="mean", title="Mean", form="decimals", digits=1),
@@ -361,9 +366,7 @@ TABLES = {
         made_by=REPEAT,
         shown_in=("repeatability",),
         columns=(
-            Column(name="region", title="Nucleus", form="name"),
-            Column(name="map", title="Map"),
-            Column(name="unit", title="Unit"),
+            *MEASURED,
             Column(name="pairs", title="Pairs", form="number"),
             Column(name="bias", title="Bias", form="signed", digits=2, interval=True),
             Column(name="lower", title="Lower limit", form="signed", digits=2, interval=True),
