@@ -36,7 +36,7 @@ from recon.settings import arm, shipped
 ROOT = Path(__file__).resolve().parents[1]
 NOISE = 100  # stream of the random numbers of the field's noise
 SHIPPED = "shipped"
-STAGES = ("background alone", "inversion alone", "chain, true mask", "chain, own mask")
+STAGES = ("background alone", "background, no magnitude", "inversion alone", "chain, true mask", "chain, own mask")
 VARIANTS = {
     SHIPPED: (),
     "no prior": ("dipole_inversion.tv_prior=none",),
@@ -75,11 +75,12 @@ def noisy_local(head: Head) -> np.ndarray:
     return np.where(brain, head["local_ppm"] + noise_ppm, 0)
 
 
-def background_alone(head: Head, config: dict) -> Scores:
-    """Background removal of the true total field in the true brain."""
+def background_alone(head: Head, config: dict, *, shown: bool = True) -> Scores:
+    """Background removal of the true total field in the true brain, with the magnitude shown to it or not."""
     chosen = LOCAL_FIELD.chosen(config["local_field"])
     brain, grid = head["brain"], head.acquisition.grid
-    local, kept = local_field(head["total_ppm"], brain, grid, magnitude=head["magnitude"], **chosen)
+    magnitude = head["magnitude"] if shown else None
+    local, kept = local_field(head["total_ppm"], brain, grid, magnitude=magnitude, **chosen)
     return map_scores(local, kept, head["local_ppm"], brain)
 
 
@@ -118,6 +119,7 @@ def stages(head: Head, variants: dict[str, Sequence[str]]) -> Iterator[tuple[str
     configs = {"paper": shipped() | {"pipeline": "paper"}} | {name: varied(made) for name, made in variants.items()}
     for stage, section, score in (
         ("background alone", "local_field", background_alone),
+        ("background, no magnitude", "local_field", partial(background_alone, shown=False)),
         ("inversion alone", "dipole_inversion", inversion_alone),
     ):
         calls = {

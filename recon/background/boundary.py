@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from recon.background.echoes import Box, Removal, remove_from_echoes
 from recon.background.harmonic import harmonic_extension
-from recon.background.rim import STEEP_PPM, continuable
+from recon.background.rim import STEEP_PPM, continuable, plausible
 from recon.background.sources import background_remainder, factors_of_field
 from recon.grid import Grid, Vector
 from recon.maths.boxes import bounding_box
@@ -61,7 +61,8 @@ def lbv_sources(
 
     Parameters
     ----------
-    magnitude : (X, Y, Z, echo) float array, optional
+    magnitude : (X, Y, Z, echo) float array, optional; without it, voxels at the rim whose field is not
+        :func:`recon.background.rim.plausible` are left out
     workers : threads of the transforms
     """
     box = bounding_box(mask)
@@ -70,7 +71,12 @@ def lbv_sources(
     if magnitude is not None:
         remove = _beside_tissue(remove, inside, grid, magnitude[box], workers)
     remove = _beside_strong(remove, inside, grid, workers)
-    return remove_from_echoes(field_ppm, inside, grid, box=box, kept=inside, remove=remove)
+    local_ppm, kept = remove_from_echoes(field_ppm, inside, grid, box=box, kept=inside, remove=remove)
+    if magnitude is None:
+        one = local_ppm if local_ppm.ndim == 3 else local_ppm.mean(-1)
+        kept[box] = plausible(one[box], kept[box], grid.voxel_size_mm)
+        local_ppm[~kept] = 0
+    return local_ppm, kept
 
 
 def _told_by_sources(inside: np.ndarray, grid: Grid, workers: int) -> Removal:
@@ -101,15 +107,14 @@ def _beside_tissue(removed: Removal, inside: np.ndarray, grid: Grid, magnitude: 
 
 def _beside_strong(removed: Removal, inside: np.ndarray, grid: Grid, workers: int) -> Removal:
     """A removal of the field less that of strong sources, which is added again; as it is where there are none."""
-    voxel_mm3 = float(np.prod(grid.voxel_size_mm))
 
     def remove(field_ppm: np.ndarray) -> np.ndarray:
         local_ppm = np.where(inside, removed(field_ppm), 0)
-        transform = BoxTransform.padded(inside.shape, grid.voxel_size_mm, workers)
-        D = dipole_kernel(transform.grid, grid)
-        strong_ppm = strong_sources(local_ppm, inside, D, transform, voxel_mm3)
+        strong_ppm = strong_sources(local_ppm, inside, grid, workers=workers)
         if strong_ppm is None:
             return local_ppm
+        transform = BoxTransform.padded(inside.shape, grid.voxel_size_mm, workers)
+        D = dipole_kernel(transform.grid, grid)
         own_ppm = field_of(strong_ppm, D, transform)
         return removed(np.where(inside, field_ppm - own_ppm, 0)) + own_ppm
 

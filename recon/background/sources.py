@@ -1,14 +1,11 @@
 """Tell the brain's own slow field from the background by the sources that each would need."""
 
-from dataclasses import dataclass
-from typing import Self
-
 import numpy as np
 from scipy import fft, ndimage
 
 from recon.background.harmonic import harmonic_extension
 from recon.grid import Grid, Vector
-from recon.maths.blocks import block_sum, coarser, expand
+from recon.maths.blocks import Coarse, expand
 from recon.maths.boxes import bounding_box, padded_shape
 from recon.maths.kernels import dipole_kernel
 from recon.maths.solve import conjugate_gradients
@@ -20,7 +17,6 @@ CHI_OUTSIDE_PPM = 0.5  # spread of the equivalent sources that a slow remainder 
 NOISE_PPM = 0.0005  # of a field fitted to several echoes, averaged over a coarse voxel
 SHELL_MM = 30.0  # of exterior that may hold sources, beyond which none can be told from nearer ones
 ITERATIONS = 25
-LARGEST_BLOCK_MM = 3.0  # a rim of wider blocks shows too little of what lies just inside and outside
 WHOLE = 0.99  # share from which a coarse voxel counts as one of the inside
 
 
@@ -93,44 +89,6 @@ def factors_of_field(
     factors_ppm = tissue_factors(chi_ppm, coarse, whole)
     found = evidence(chi_ppm, np.tensordot(factors_ppm, coarse, 1), whole, blocks.grid.voxel_size_mm)
     return np.float32(found.trust) * factors_ppm
-
-
-@dataclass(frozen=True, kw_only=True)
-class Coarse:
-    """A nearly isotropic grid of blocks of the mask's voxels, centred, so that a turned head has the same.
-
-    Parameters
-    ----------
-    inside : (X, Y, Z) bool array
-    factor : (3,) voxels in a block
-    grid : Grid of the blocks
-    count : float32 array, voxels of the mask in each block, which may hold halves of some
-    """
-
-    inside: np.ndarray
-    factor: np.ndarray
-    grid: Grid
-    count: np.ndarray
-
-    @classmethod
-    def of(cls, inside: np.ndarray, grid: Grid) -> Self:
-        """Blocks for the voxels of a mask."""
-        voxel_size_mm = np.asarray(grid.voxel_size_mm)
-        most = np.maximum((LARGEST_BLOCK_MM / voxel_size_mm + 1e-3).astype(int), 1)
-        factor = np.minimum(coarser(voxel_size_mm), most)
-        count = block_sum(inside.astype(np.float32), factor, centred=True)
-        blocks = Grid(voxel_size_mm * factor, grid.b0_dir)
-        return cls(inside=inside, factor=factor, grid=blocks, count=count)
-
-    @property
-    def measured(self) -> np.ndarray:
-        """Share of each block that lies in the mask."""
-        return self.count / np.float32(np.prod(self.factor))
-
-    def mean(self, values: np.ndarray) -> np.ndarray:
-        """Mean over the voxels of the mask in each block."""
-        sums = block_sum(np.where(self.inside, values, 0).astype(np.float32), self.factor, centred=True)
-        return np.divide(sums, self.count, out=np.zeros_like(sums), where=self.count > 0)
 
 
 def _sources(

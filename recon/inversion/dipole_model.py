@@ -33,14 +33,14 @@ class Model:
     ----------
     inside : (X, Y, Z) bool array, box of the mask
     spacing : (3,) voxel size over its geometric mean, so that one weight serves all resolutions
-    voxel_mm3 : volume of a voxel
+    grid : Grid of the voxels
     D, laplacian, k : kernels in rfft layout; k in 1/mm
     transform : BoxTransform
     """
 
     inside: np.ndarray
     spacing: np.ndarray
-    voxel_mm3: float
+    grid: Grid
     D: np.ndarray
     laplacian: np.ndarray
     k: np.ndarray
@@ -55,7 +55,7 @@ class Model:
         return cls(
             inside=inside,
             spacing=spacing,
-            voxel_mm3=float(voxel_size_mm.prod()),
+            grid=grid,
             D=dipole_kernel(transform.grid, grid),
             laplacian=laplacian_kernel(transform.grid, spacing),
             k=wave_number(transform.grid, voxel_size_mm),

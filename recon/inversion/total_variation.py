@@ -327,7 +327,7 @@ def _invert(
     steps = independent_steps(field_ppm, known)
     regularisation = solver.weight * field_error(field_ppm, weight, known, steps)
     noise_ppm = field_noise(field_ppm, known, steps=steps)
-    strong_ppm = strong_sources(field_ppm, known, model.D, model.transform, model.voxel_mm3)
+    strong_ppm = strong_sources(field_ppm, known, model.grid, workers=model.transform.workers)
 
     def solve(field: np.ndarray, passes: Sequence[int], tissue: np.ndarray | None = None) -> np.ndarray:
         return admm(

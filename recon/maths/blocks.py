@@ -1,10 +1,14 @@
 """Smooth maps on a coarser grid: sums over blocks of voxels, and the way back."""
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 
-from recon.grid import Vector
+from recon.grid import Grid, Vector
 
 Sizes = tuple[int, ...] | np.ndarray  # of a block along each axis [voxels]
+LARGEST_BLOCK_MM = 3.0  # a rim of wider blocks shows too little of what lies just inside and outside
 
 
 def block_sum(volume: np.ndarray, size: Sizes, *, centred: bool = False) -> np.ndarray:
@@ -62,3 +66,41 @@ def coarser(voxel_size_mm: Vector) -> np.ndarray:
     """(3,) voxels to join along each axis: to a nearly isotropic grid first, then in twos."""
     factor = np.round(np.max(voxel_size_mm) / np.asarray(voxel_size_mm)).astype(int)
     return factor if factor.max() > 1 else np.full(3, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coarse:
+    """A nearly isotropic grid of blocks of the mask's voxels, centred, so that a turned head has the same.
+
+    Parameters
+    ----------
+    inside : (X, Y, Z) bool array
+    factor : (3,) voxels in a block
+    grid : Grid of the blocks
+    count : float32 array, voxels of the mask in each block, which may hold halves of some
+    """
+
+    inside: np.ndarray
+    factor: np.ndarray
+    grid: Grid
+    count: np.ndarray
+
+    @classmethod
+    def of(cls, inside: np.ndarray, grid: Grid) -> Self:
+        """Blocks for the voxels of a mask."""
+        voxel_size_mm = np.asarray(grid.voxel_size_mm)
+        most = np.maximum((LARGEST_BLOCK_MM / voxel_size_mm + 1e-3).astype(int), 1)
+        factor = np.minimum(coarser(voxel_size_mm), most)
+        count = block_sum(inside.astype(np.float32), factor, centred=True)
+        blocks = Grid(voxel_size_mm * factor, grid.b0_dir)
+        return cls(inside=inside, factor=factor, grid=blocks, count=count)
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Share of each block that lies in the mask."""
+        return self.count / np.float32(np.prod(self.factor))
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Mean over the voxels of the mask in each block."""
+        sums = block_sum(np.where(self.inside, values, 0).astype(np.float32), self.factor, centred=True)
+        return np.divide(sums, self.count, out=np.zeros_like(sums), where=self.count > 0)

@@ -10,6 +10,9 @@ begins at the source.
 import numpy as np
 from scipy import ndimage
 
+from recon.grid import Grid
+from recon.maths.blocks import Coarse, expand
+from recon.maths.kernels import dipole_kernel
 from recon.maths.neighbours import CROSS
 from recon.maths.parts import large_parts
 from recon.maths.solve import conjugate_gradients
@@ -21,40 +24,55 @@ BESIDE = 0.1  # least share of LEAST_MM3 whose field is that beside a strong bal
 FIRST_ITERATIONS, ITERATIONS = 5, 10  # of the map that shows where they lie, and of the fit there; 30 fit no better
 
 
-def strong_sources(
-    field_ppm: np.ndarray, inside: np.ndarray, D: np.ndarray, transform: BoxTransform, voxel_mm3: float
-) -> np.ndarray | None:
+def strong_sources(field_ppm: np.ndarray, inside: np.ndarray, grid: Grid, *, workers: int = 1) -> np.ndarray | None:
     r"""Susceptibility of the strong sources in a mask; None where there are none.
 
-    An early iterate of conjugate gradients for :math:`\min_\chi \|m (D \ast \chi - f)\|^2` shows them; then the
-    same is minimised over the voxels of these parts and those that touch them alone.
+    An early iterate of conjugate gradients for :math:`\min_\chi \|m (D \ast \chi - f)\|^2` on a grid of blocks shows
+    them, as they are many blocks large; then the same is minimised over the voxels of these parts and those that touch
+    them alone.
 
     Parameters
     ----------
     field_ppm : (X, Y, Z) float32 array [ppm], local or nearly so, zero outside `inside`
     inside : (X, Y, Z) bool array, m
-    D : dipole kernel on the grid of `transform`
-    transform : BoxTransform
-    voxel_mm3 : volume of a voxel
+    grid : Grid
+    workers : threads of the transforms
 
     Returns
     -------
     chi_ppm : (X, Y, Z) float32 [ppm], zero elsewhere
     """
-    if np.count_nonzero(np.abs(field_ppm) > STRONG_PPM / 3) * voxel_mm3 < BESIDE * LEAST_MM3:
+    if np.count_nonzero(np.abs(field_ppm) > STRONG_PPM / 3) * np.prod(grid.voxel_size_mm) < BESIDE * LEAST_MM3:
         return None
+    blocks = Coarse.of(inside, grid)
+    early_ppm = _fitted(blocks.mean(field_ppm), blocks.measured, blocks.grid, FIRST_ITERATIONS, workers)
+    strong = large_parts(np.abs(early_ppm) > STRONG_PPM, LEAST_MM3 / float(np.prod(blocks.grid.voxel_size_mm)))
+    if not strong.any():
+        return None
+    near = ndimage.binary_dilation(expand(strong, blocks.factor, inside.shape, centred=True) > 0.5, CROSS) & inside
+    return _fitted(field_ppm, inside, grid, ITERATIONS, workers, near)
 
-    def fitted(region: np.ndarray, iterations: int) -> np.ndarray:
-        def adjoint(field: np.ndarray) -> np.ndarray:
-            return region * transform.inverse(D * transform.forward(field))
 
-        def normal(chi: np.ndarray) -> np.ndarray:
-            return adjoint(inside * field_of(chi, D, transform))
+def _fitted(
+    field_ppm: np.ndarray,
+    measured: np.ndarray,
+    grid: Grid,
+    iterations: int,
+    workers: int,
+    region: np.ndarray | None = None,
+) -> np.ndarray:
+    """Susceptibility [ppm] in a region, or wherever the field was measured, after so many conjugate gradients."""
+    region = measured if region is None else region
+    transform = BoxTransform.padded(field_ppm.shape, grid.voxel_size_mm, workers)
+    D = dipole_kernel(transform.grid, grid)
 
-        return conjugate_gradients(normal, adjoint(field_ppm), np.zeros_like(field_ppm), iterations=iterations)
+    def adjoint(field: np.ndarray) -> np.ndarray:
+        return region * field_of(measured * field, D, transform)
 
-    strong = large_parts(np.abs(fitted(inside, FIRST_ITERATIONS)) > STRONG_PPM, LEAST_MM3 / voxel_mm3)
-    return fitted(ndimage.binary_dilation(strong, CROSS) & inside, ITERATIONS) if strong.any() else None
+    def normal(chi: np.ndarray) -> np.ndarray:
+        return adjoint(field_of(chi, D, transform))
+
+    return conjugate_gradients(normal, adjoint(field_ppm), np.zeros_like(field_ppm), iterations=iterations)
 
 
 def field_of(chi_ppm: np.ndarray, D: np.ndarray, transform: BoxTransform) -> np.ndarray:

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from recon.background.rim import continuable
-from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, grid_mm
+from recon.background import local_field
+from recon.background.rim import continuable, plausible
+from tests.recon.physics import GRID, SHAPE, VOXEL_SIZE_MM, ball, field_of, grid_mm
 
 BRAIN = ball(36)
 OUTER = field_of(9.4 * ball(6, (0, 52, -20)).astype(np.float32))
@@ -75,3 +76,36 @@ def test_a_hole_of_the_mask_stays_a_hole():
     kept = peeled(noisy(OUTER + field_of(0.4 * SINUS.astype(np.float32))), hollow)
     assert (hollow & ~kept).any()
     assert not (kept & ~hollow).any()
+
+
+RIM = BRAIN & ~ndimage.binary_erosion(BRAIN)
+TISSUE = field_of(0.1 * ball(8, (10, 0, 0)).astype(np.float32))
+
+
+def test_tissue_and_its_noise_cost_no_voxel_at_the_rim():
+    np.testing.assert_array_equal(plausible(noisy(TISSUE), BRAIN, VOXEL_SIZE_MM), BRAIN)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_field_stronger_than_tissue_goes_at_the_rim_and_stays_in_the_depth(sign):
+    wrong = np.zeros(SHAPE, bool)
+    wrong[tuple(np.argwhere(RIM)[[0, 500, 1000]].T)] = True
+    deep = ball(4, (-10, 0, 0))
+    kept = plausible(noisy(TISSUE + sign * 0.2 * (wrong | deep)), BRAIN, VOXEL_SIZE_MM)
+    np.testing.assert_array_equal(kept, BRAIN & ~wrong)
+
+
+def test_what_counts_as_strong_at_the_rim_grows_with_noise():
+    kept = plausible(noisy(TISSUE, 0.03), BRAIN, VOXEL_SIZE_MM)
+    assert kept.sum() > 0.999 * BRAIN.sum()
+
+
+def test_without_magnitude_a_stretch_of_rim_measured_wrongly_is_left_out_and_no_other():
+    field = noisy(OUTER + TISSUE + 0.3 * (RIM & within_mm((0, 0, 36), 8)))
+    shown = np.ones((*SHAPE, 2), np.float32)
+    local_ppm, alone = local_field(field, BRAIN, GRID, method="lbv_sources")
+    _, told = local_field(field, BRAIN, GRID, method="lbv_sources", magnitude=shown)
+    dropped = told & ~alone
+    assert dropped.any()
+    assert not (dropped & ~within_mm((0, 0, 36), 12)).any()
+    assert not local_ppm[~alone].any()
