@@ -246,7 +246,7 @@ def test_a_killed_run_resumes_without_a_job_twice(cluster, small):
 
 @pytest.fixture(scope="module")
 def clustered(cluster, finished_run, tmp_path_factory):
-    """The tiny cohort without one scan, the end of another and all that follows, finished by the cluster; with its jobs."""
+    """The tiny cohort less a scan, the end of another and all that follows, finished by the cluster; with its jobs."""
     project, before = tmp_path_factory.mktemp("clustered") / "project", cluster.jobs()
     shutil.copytree(finished_run, project, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     results = project / "results/tiny"
