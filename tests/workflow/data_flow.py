@@ -18,6 +18,7 @@ FEEDS = {  # rule: rules that read its outputs, in a run of target `all`
     "scan_statistics": "study_table",
     "study_table": "run_record",
     "subject_page": "group_page report run_record",
+    "viewer": "",
     "group_page": "",
     "map_accuracy": "report",
     "methods": "run_record",

@@ -428,6 +428,7 @@ rule subject_page:
     output:
         page=RUN.paths.page(),
         warnings=RUN.paths.page_warnings(),
+        images=RUN.paths.viewer(),
         chi_picture=RUN.paths.figure("{scan}_Chimap"),
         r2star_picture=RUN.paths.figure("{scan}_R2starmap") if RUN.has_r2star else [],
         t1w_picture=RUN.paths.figure("{scan}_T1w"),
@@ -440,12 +441,35 @@ rule subject_page:
     resources:
         mem_mb=INPUTS.memory_mb,
     params:
-        code=code("workflow/scripts/subject_page.py", "workflow/report/base.html.j2", "workflow/report/subject.html.j2"),
+        code=code(
+            "workflow/scripts/subject_page.py",
+            "resources/nuclei.tsv",
+            "workflow/report/base.html.j2",
+            "workflow/report/subject.html.j2",
+            "workflow/report/viewer.js",
+        ),
         synthetic=RUN.simulated,
         maximum_hz=RUN.cfg["r2star_map"]["maximum_hz"],
         age_years=INPUTS.age,
     script:
         "../scripts/subject_page.py"
+
+
+rule viewer:
+    output:
+        program=RUN.paths.viewer("niivue.js"),
+        licence=RUN.paths.viewer("LICENSE"),
+    log:
+        RUN.paths.log("viewer"),
+    benchmark:
+        RUN.paths.benchmark("viewer")
+    localrule: True
+    conda:
+        "../envs/recon.yaml"
+    params:
+        code=code("workflow/scripts/viewer.py", "resources/viewer/niivue.js", "resources/viewer/LICENSE"),
+    script:
+        "../scripts/viewer.py"
 
 
 rule group_page:
@@ -523,5 +547,6 @@ rule maps:
         INPUTS.of_scans(rules.scan_statistics.output, RUN.scans),
         rules.study_table.output,
         INPUTS.of_scans(rules.subject_page.output, RUN.scans),
+        rules.viewer.output,
         rules.group_page.output,
     localrule: True

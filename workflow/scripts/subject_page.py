@@ -1,19 +1,14 @@
-"""Maps and intermediate images of a scan → a self-contained HTML page, its warnings, pictures for the report."""
+"""Maps and intermediate images of a scan → its page, images for the viewer, warnings, pictures for the report."""
 
 import numpy as np
 
 from recon.acquisition import Acquisition
 from recon.check.measures import REGISTRATION, image_measures
-from recon.check.overview import (
-    decay_pictures,
-    deep_pictures,
-    echo_pictures,
-    map_pictures,
-    reference_picture,
-)
+from recon.check.overview import decay_images, deep_pictures, echo_images, map_images, reference_picture
 from recon.check.phase import phase_quality
 from recon.check.quality import Voids, quality
 from recon.check.residual import field_residual
+from recon.check.viewer import views
 from recon.files.atomic import atomic
 from recon.files.io import read_json, read_mask, read_volume, sidecar_path, write_json
 from recon.files.tables import read_table
@@ -22,12 +17,13 @@ from workflow.lib.jobs.job import job
 from workflow.lib.report.acquisition_table import acquisition_table
 from workflow.lib.report.html import render
 from workflow.lib.report.reference import zero_text
+from workflow.lib.report.viewer import images_script
 
 
 def main(
     magnitude: str, phase: str, unwrapped: str, reliable: str, singular: str, local_field: str,
     acquisition: str, mask: str, chi: str, t1w: str,
-    page: str, warnings: str, chi_picture: str, t1w_picture: str,
+    page: str, warnings: str, images: str, chi_picture: str, t1w_picture: str,
     scan: str, synthetic: bool, maximum_hz: float, age_years: float | None = None,
     r2star: str | None = None, r2star_picture: str | None = None, t2star: str | None = None, s0: str | None = None,
     region: str | None = None, dseg: str | None = None, box: str | None = None, stats: str | None = None,
@@ -38,19 +34,29 @@ def main(
     brain, chi_map, decay = read_mask(mask), read_volume(chi), read_volume(r2star) if r2star else None
     facts, series = read_json(acquisition), Acquisition.read(acquisition)
     table = read_table(stats) if stats else None
-    maps = map_pictures(chi_map, decay, read_volume(t1w), brain)
-    for path, picture in zip(filter(None, (chi_picture, r2star_picture, t1w_picture)), maps, strict=True):
+    maps = map_images(chi_map, decay, read_volume(t1w), brain)
+    pictures = [image.picture(brain) for image in maps]
+    for path, picture in zip(filter(None, (chi_picture, r2star_picture, t1w_picture)), pictures, strict=True):
         with atomic(path) as part:
             part.write_bytes(picture.png)
-    decays = decay_pictures(read_volume(t2star), read_volume(s0), brain) if t2star and s0 else []
+    decays = decay_images(read_volume(t2star), read_volume(s0), brain) if t2star and s0 else []
     echoes = [read_volume(path) for path in (magnitude, phase, unwrapped, local_field)]
+    made_from = echo_images(*echoes, series.te_s, series.b0_tesla, brain)
     nuclei = read_volume(dseg).data.astype(int) if dseg else np.zeros(brain.shape, int)
-    deep = deep_pictures(chi_map, nuclei, read_mask(box), brain) if nuclei.any() else []
+    regions = {"Brain mask": brain, "Nuclei": nuclei} | ({"Box": read_mask(box)} if nuclei.any() else {})
+    pictures += [image.picture(brain) for image in decays]
     made = {"Brain mask": mask, "Chimap": chi, "R2starmap": r2star, "T2starmap": t2star, "S0map": s0, "T1w": t1w}
     made |= {"Nuclei": dseg, "Reference": region}
     sidecars = {name: read_json(file) for name, path in made.items() if path and (file := sidecar_path(path)).exists()}
     zero = zero_text(sidecars.get("Chimap", {}))
-    decays += [reference_picture(chi_map, read_mask(region), zero, brain)] if region else []
+    if region:
+        regions["Reference"] = read_mask(region)
+        pictures.append(reference_picture(chi_map, regions["Reference"], zero, brain))
+    pictures += deep_pictures(chi_map, nuclei, regions["Box"], brain) if nuclei.any() else []
+    pictures += [image.picture(brain) for image in made_from]
+    pictures += [image.lightbox(brain) for image in maps]
+    with atomic(images) as part:
+        part.write_text(images_script(views([*maps, *decays, *made_from], brain, regions)), encoding="utf-8")
     signal, phase_rad, unwrapped_rad, local_ppm = (echo.data for echo in echoes)
     voids = Voids.of(signal_voids(signal, brain, series.te_s, series.grid), decay and decay.data, maximum_hz)
     of_maps = quality(
@@ -78,7 +84,7 @@ def main(
         synthetic=synthetic,
         broken=broken,
         warnings=found[len(broken) :],
-        pictures=[*maps, *decays, *deep, *echo_pictures(*echoes, facts["te_s"], brain)],
+        pictures=pictures,
         zero=zero,
         stats=table,
         facts=measured,
