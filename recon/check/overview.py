@@ -100,6 +100,15 @@ def decay_images(t2star: Volume, s0: Volume, brain: np.ndarray) -> list[Shown]:
     ]
 
 
+def swi_images(swi: Volume, min_ip: Volume, brain: np.ndarray) -> list[Shown]:
+    """The susceptibility-weighted image and its minimum intensity projection."""
+    projected = "Arbitrary units; the darkest voxel of a slab about each slice."
+    return [
+        _arbitrary("Susceptibility-weighted", "Arbitrary units.", swi, brain),
+        _arbitrary("Minimum intensity projection", projected, min_ip, brain),
+    ]
+
+
 def reference_picture(chi: Volume, region: np.ndarray, about: str, brain: np.ndarray) -> Picture:
     """The region of zero susceptibility (X, Y, Z), outlined in three planes through its middle; `about`: caption."""
     planes = orthogonal_views(region, chi.affine)

@@ -229,6 +229,10 @@ def test_report_opens_with_what_was_skipped_and_counts_it(evaluated, tmp_path):
 
 @pytest.fixture
 def subject_files(tmp_path) -> dict[str, str]:
+    return scan_files(tmp_path)
+
+
+def scan_files(tmp_path: Path) -> dict[str, str]:
     """A ball for a brain, 1.2 litres, with one bright nucleus; every file that the subject page reads."""
     shape, size_mm = (40, 40, 40), 4.0
     like = Volume(data=np.zeros(shape, np.float32), affine=np.diag([size_mm] * 3 + [1.0]))

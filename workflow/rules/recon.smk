@@ -202,6 +202,31 @@ rule t1w_map:
         "../scripts/t1w_map.py"
 
 
+rule swi_map:
+    input:
+        magnitude=rules.prepare_echoes.output.magnitude_4d,
+        phase=rules.prepare_echoes.output.phase_4d,
+        mask=rules.brain_mask.output.mask,
+        acquisition=rules.prepare_echoes.output.acquisition,
+    output:
+        swi=RUN.paths.map("swi.nii.gz"),
+        min_ip=RUN.paths.map("minIP.nii.gz"),
+    log:
+        RUN.paths.scan_log("swi_map"),
+    benchmark:
+        RUN.paths.scan_benchmark("swi_map")
+    conda:
+        "../envs/recon.yaml"
+    resources:
+        mem_mb=INPUTS.memory_mb,
+    params:
+        code=code("workflow/scripts/swi_map.py"),
+        cfg=RUN.cfg["swi_map"],
+    script:
+        "../scripts/swi_map.py"
+
+
+SWI = rules.swi_map.output if RUN.cfg["swi_map"]["make"] else None
 REFERENCE = RUN.cfg["combine_echoes"]["reference"]
 
 
@@ -418,6 +443,8 @@ rule subject_page:
                 misfit=MISFIT,
                 t2star=T2STAR,
                 s0=S0,
+                swi=SWI.swi if SWI else [],
+                min_ip=SWI.min_ip if SWI else [],
                 region=REGION,
                 t1w=rules.t1w_map.output.t1w,
                 dseg=NUCLEI.dseg if NUCLEI else [],
@@ -541,6 +568,7 @@ rule maps:
         INPUTS.of_scans(R2STAR and rules.r2star_map.output, RUN.scans),
         INPUTS.of_scans(rules.t1w_map.output, RUN.scans),
         INPUTS.of_scans(rules.combine_echoes.output, RUN.scans),
+        INPUTS.of_scans(SWI or [], RUN.scans),
         INPUTS.of_scans(REGION, RUN.scans),
         INPUTS.of_scans(NUCLEI or [], RUN.scans),
         INPUTS.of_scans(rules.t1_map.output, RUN.two_flips),

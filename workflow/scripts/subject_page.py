@@ -4,7 +4,7 @@ import numpy as np
 
 from recon.acquisition import Acquisition
 from recon.check.measures import REGISTRATION, image_measures
-from recon.check.overview import decay_images, deep_pictures, echo_images, map_images, reference_picture
+from recon.check.overview import decay_images, deep_pictures, echo_images, map_images, reference_picture, swi_images
 from recon.check.phase import phase_quality
 from recon.check.quality import Voids, quality
 from recon.check.residual import field_residual
@@ -27,7 +27,7 @@ def main(
     scan: str, synthetic: bool, maximum_hz: float, age_years: float | None = None,
     r2star: str | None = None, r2star_picture: str | None = None, t2star: str | None = None, s0: str | None = None,
     region: str | None = None, dseg: str | None = None, box: str | None = None, stats: str | None = None,
-    misfit: str | None = None,
+    misfit: str | None = None, swi: str | None = None, min_ip: str | None = None,
 ) -> None:  # fmt: skip
     """`maximum_hz`: ceiling of R2*; `region`: mask of the reference; without `dseg`, `box` and `stats` nuclei were
     not to be located."""
@@ -39,14 +39,15 @@ def main(
     for path, picture in zip(filter(None, (chi_picture, r2star_picture, t1w_picture)), pictures, strict=True):
         with atomic(path) as part:
             part.write_bytes(picture.png)
-    decays = decay_images(read_volume(t2star), read_volume(s0), brain) if t2star and s0 else []
+    further = decay_images(read_volume(t2star), read_volume(s0), brain) if t2star and s0 else []
+    further += swi_images(read_volume(swi), read_volume(min_ip), brain) if swi and min_ip else []
     echoes = [read_volume(path) for path in (magnitude, phase, unwrapped, local_field)]
     made_from = echo_images(*echoes, series.te_s, series.b0_tesla, brain)
     nuclei = read_volume(dseg).data.astype(int) if dseg else np.zeros(brain.shape, int)
     regions = {"Brain mask": brain, "Nuclei": nuclei} | ({"Box": read_mask(box)} if nuclei.any() else {})
-    pictures += [image.picture(brain) for image in decays]
+    pictures += [image.picture(brain) for image in further]
     made = {"Brain mask": mask, "Chimap": chi, "R2starmap": r2star, "T2starmap": t2star, "S0map": s0, "T1w": t1w}
-    made |= {"Nuclei": dseg, "Reference": region}
+    made |= {"SWI": swi, "Nuclei": dseg, "Reference": region}
     sidecars = {name: read_json(file) for name, path in made.items() if path and (file := sidecar_path(path)).exists()}
     zero = zero_text(sidecars.get("Chimap", {}))
     if region:
@@ -56,7 +57,7 @@ def main(
     pictures += [image.picture(brain) for image in made_from]
     pictures += [image.lightbox(brain) for image in maps]
     with atomic(images) as part:
-        part.write_text(images_script(views([*maps, *decays, *made_from], brain, regions)), encoding="utf-8")
+        part.write_text(images_script(views([*maps, *further, *made_from], brain, regions)), encoding="utf-8")
     signal, phase_rad, unwrapped_rad, local_ppm = (echo.data for echo in echoes)
     voids = Voids.of(signal_voids(signal, brain, series.te_s, series.grid), decay and decay.data, maximum_hz)
     of_maps = quality(
