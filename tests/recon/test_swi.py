@@ -70,7 +70,11 @@ def test_the_projection_takes_the_least_of_the_slab_and_nothing_outside_the_brai
 
 def test_the_slices_are_found_whichever_way_the_image_is_stored():
     rng = np.random.default_rng(0)
-    magnitude, phase_rad, mask = rng.uniform(1, 2, (6, 40, 36)), rng.normal(size=(6, 40, 36)), np.ones((6, 40, 36), bool)
+    magnitude, phase_rad, mask = (
+        rng.uniform(1, 2, (6, 40, 36)),
+        rng.normal(size=(6, 40, 36)),
+        np.ones((6, 40, 36), bool),
+    )
     first = swi_maps(magnitude, phase_rad, mask, Grid((2.0, 0.6, 0.7), (1.0, 0.0, 0.0)), SETTINGS)
     turned = (x.transpose(2, 1, 0) for x in (magnitude, phase_rad, mask))
     last = swi_maps(*turned, Grid((0.7, 0.6, 2.0), (0.0, 0.0, 1.0)), SETTINGS)
@@ -86,5 +90,7 @@ def test_the_echo_is_that_of_the_usual_echo_time(b0_tesla, expected_s):
 
 
 def test_a_filter_that_would_leave_nothing_is_refused():
-    with pytest.raises(ValueError, match=r"swi_map.filter_mm: expected more than the voxels' 0.6 mm, found 0.5; set --config"):
+    with pytest.raises(
+        ValueError, match=r"swi_map.filter_mm: expected more than the voxels' 0.6 mm, found 0.5; set --config"
+    ):
         high_pass(1000.0 * BRAIN, phase_of(0.45), SIZE_MM, 0.5, 2)

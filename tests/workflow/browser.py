@@ -20,7 +20,9 @@ def told(page: Path, steps: str, *options: str) -> list:
     steps : its result is a list
     options : of the browser
     """
-    code = f"(async () => {{{steps}}})().catch(e => [String(e.stack)]).then(a => {{document.title = JSON.stringify(a);}});"
+    code = (
+        f"(async () => {{{steps}}})().catch(e => [String(e.stack)]).then(a => {{document.title = JSON.stringify(a);}});"
+    )
     copy = page.with_name(f"steps_{page.name}")
     copy.write_text(page.read_text("utf-8").replace("</main>", f"</main><script>{code}</script>"), "utf-8")
     common = ["--headless", "--no-sandbox", "--virtual-time-budget=20000", "--dump-dom"]

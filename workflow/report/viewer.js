@@ -126,7 +126,7 @@ class Pane {
     const hz = layer.hz_per_unit ? ` = ${written(layer.hz_per_unit * layer.step, "Hz")}` : "";
     this.find("value").textContent = stored === NO_VALUE ? "no value here" : written(layer.step, layer.unit) + hz;
     const at = voxel.map((index, axis) => index + images.first_voxel[axis]);
-    this.find("place").textContent = `${name ? name + " · " : ""}voxel ${at.join(", ")} · x, y, z ${mm.map(x => signed(x.toFixed(1))).join(", ")} mm`;
+    this.find("place").textContent = `${name ? name + " · " : ""}voxel ${at.join(", ")} · x, y, z ${mm.map(x => signed((Math.round(10 * x) / 10 + 0).toFixed(1))).join(", ")} mm`;
   }
 
   key(event) {

@@ -54,8 +54,11 @@ def main(
         regions["Reference"] = read_mask(region)
         pictures.append(reference_picture(chi_map, regions["Reference"], zero, brain))
     pictures += deep_pictures(chi_map, nuclei, regions["Box"], brain) if nuclei.any() else []
-    pictures += [image.picture(brain) for image in made_from]
-    pictures += [image.lightbox(brain) for image in maps]
+    groups = {
+        "Maps": pictures,
+        "Echoes, before and after unwrapping": [image.picture(brain) for image in made_from],
+        "Slice by slice": [image.lightbox(brain) for image in maps],
+    }
     with atomic(images) as part:
         part.write_text(images_script(views([*maps, *further, *made_from], brain, regions)), encoding="utf-8")
     signal, phase_rad, unwrapped_rad, local_ppm = (echo.data for echo in echoes)
@@ -85,7 +88,7 @@ def main(
         synthetic=synthetic,
         broken=broken,
         warnings=found[len(broken) :],
-        pictures=pictures,
+        pictures=groups,
         zero=zero,
         stats=table,
         facts=measured,
