@@ -41,8 +41,8 @@ def swi_maps(
 ) -> dict[str, np.ndarray]:
     r"""Magnitude times a mask of the high-pass filtered phase :math:`\varphi`, and its minimum over a slab.
 
-    The complex image over its low-resolution copy has the phase of what is small: the phase of the coils, and field from
-    afar, which is smooth, cancel, with their wraps. Paramagnetic sources advance the phase, as the intake hands it on
+    The complex image over its low-resolution copy has the phase of what is small: the phase of the coils and the field
+    of distant sources, which are smooth, cancel, with their wraps. Paramagnetic sources advance the phase, as the intake hands it on
     (the paper's systems delay it, and its mask has the other sign), so that
 
     .. math:: S \left(1 - \max(\varphi, 0) / \pi\right)^n

@@ -19,7 +19,7 @@ AROUND = (np.hypot(X - 3, Y + 2) > 6) & ((X / 22) ** 2 + (Y / 18) ** 2 < 1)
 
 
 def phase_of(chi_ppm: float) -> np.ndarray:
-    """Of a vein along the field: within a long cylinder it is larger by χ/3 (Lorentz sphere), around it nothing changes."""
+    """Of a vein along the field: larger by χ/3 within the cylinder (Lorentz sphere), the same around it."""
     return 2 * np.pi * GAMMA_HZ_PER_T * 1e-6 * B0_TESLA * TE_S * chi_ppm / 3 * VEIN
 
 
@@ -44,7 +44,7 @@ def test_the_darkening_follows_the_mask_of_the_phase():
 
 
 def test_what_delays_the_phase_is_not_darkened():
-    """The intake hands on a phase that paramagnetic sources advance; calcium, or a phase of the wrong sign, stays bright."""
+    """The intake hands on a phase that paramagnetic sources advance: calcium, or a wrong sign, stays bright."""
     assert made(phase_of(-0.45))[VEIN].min() > 0.99
 
 

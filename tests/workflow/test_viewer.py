@@ -121,7 +121,7 @@ canvas.scrollIntoView(); canvas.focus();
 canvas.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowLeft", bubbles: true}));
 places.push(...told("place"));
 const box = canvas.getBoundingClientRect();
-const at = {clientX: box.left + 0.3 * box.width, clientY: box.top + 0.25 * box.height, button: 0, buttons: 1, bubbles: true};
+const at = {clientX: box.left + 0.3 * box.width, clientY: box.top + 0.25 * box.height, buttons: 1, bubbles: true};
 canvas.dispatchEvent(new MouseEvent("mousedown", at)); canvas.dispatchEvent(new MouseEvent("mouseup", at));
 await new Promise(done => setTimeout(done, 300));
 places.push(...told("place"));
@@ -172,8 +172,8 @@ def test_in_a_browser_the_crosshair_tells_what_the_files_hold(webgl, page):
     places_mm = [(OBLIQUE @ [*voxel, 1])[:3].tolist() for voxel in voxels]
     found, places, said = told(html, READ.replace("VOXELS", json.dumps(places_mm)), *SOFTWARE_WEBGL)
     assert said.startswith("The viewer is open")
-    maps = {"Susceptibility χ": "chi", "R2*": "r2star", "T1-weighted": "t1w", "Local field": "local_field", "Magnitude": "magnitude",
-            "Phase as acquired": "phase", "Unwrapped phase": "unwrapped"}  # fmt: skip
+    maps = {"Susceptibility χ": "chi", "R2*": "r2star", "T1-weighted": "t1w", "Local field": "local_field"}
+    maps |= {"Magnitude": "magnitude", "Phase as acquired": "phase", "Unwrapped phase": "unwrapped"}
     units = {"Susceptibility χ": "ppm", "R2*": "1/s", "T1-weighted": "a.u.", "Local field": "Hz", "Magnitude": "a.u."}
     assert {title for title, *_ in found} == set(maps)
     echo = {"Magnitude": 1, "Local field": 2}
