@@ -42,8 +42,8 @@ def swi_maps(
     r"""Magnitude times a mask of the high-pass filtered phase :math:`\varphi`, and its minimum over a slab.
 
     The complex image over its low-resolution copy has the phase of what is small: the phase of the coils and the field
-    of distant sources, which are smooth, cancel, with their wraps. Paramagnetic sources advance the phase, as the intake hands it on
-    (the paper's systems delay it, and its mask has the other sign), so that
+    of distant sources, which are smooth, cancel, with their wraps. Paramagnetic sources advance the phase, as the
+    intake hands it on (the paper's systems delay it, and its mask has the other sign), so that
 
     .. math:: S \left(1 - \max(\varphi, 0) / \pi\right)^n
 

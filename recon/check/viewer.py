@@ -52,6 +52,16 @@ class Overlay:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Heat:
+    """An overlay of values about zero, which is clear, up to `largest` [unit] in either direction."""
+
+    title: str
+    unit: str
+    largest: float
+    nifti: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class Views:
     """All that the viewer shows; `first_voxel`: where the box begins on the grid of the maps."""
 
@@ -84,6 +94,14 @@ def views(images: Sequence[Shown], brain: np.ndarray, regions: Mapping[str, np.n
         layers=[_layer(image, brain[box], box, affine) for image in images],
         overlays=[_overlay(title, labels[box], affine) for title, labels in regions.items() if labels[box].any()],
     )
+
+
+def heat(title: str, unit: str, values: np.ndarray, affine: np.ndarray, brain: np.ndarray) -> Heat:
+    """Values (X, Y, Z) float, NaN where there are none, in the box of the brain (X, Y, Z) bool, as `views` cuts it."""
+    box = bounding_box(brain)
+    inside = np.nan_to_num(values[box]).astype(np.float32)
+    largest = float(np.percentile(np.abs(inside[inside != 0]), 99)) if inside.any() else 1.0
+    return Heat(title=title, unit=unit, largest=largest, nifti=packed_image(inside, of_box(affine, box), 1.0))
 
 
 def _layer(image: Shown, brain: np.ndarray, box: tuple[slice, ...], affine: np.ndarray) -> Layer:

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from recon.check.overview import Shown
-from recon.check.viewer import NO_VALUE, views
-from recon.files.io import Volume, packed_image, read_volume, write_volume
+from recon.check.viewer import NO_VALUE, heat, views
+from recon.files.io import Volume, packed_image, read_mask, read_volume, write_volume
 from recon.maths.affine import orthonormal
 from tests.workflow.browser import CHROMIUM, NO_WEBGL, SOFTWARE_WEBGL, told
 from tests.workflow.test_report import assert_self_contained, make_page, scan_files
 from workflow.lib.home import HOME
 from workflow.lib.report.html import script
-from workflow.lib.report.viewer import images_script
+from workflow.lib.report.viewer import images_script, overlay_script
 from workflow.scripts import viewer
 
 NIIVUE_SHA256 = "47b896b77ec4a5be3ef1949c33ad393b6f45629921f326c279000bcf51bdb4af"  # dist/niivue.umd.js of 0.69.0
@@ -79,6 +79,17 @@ def test_regions_are_named_and_empty_ones_left_out():
     ]
 
 
+def test_an_overlay_of_values_keeps_them_and_is_clear_where_there_are_none(tmp_path):
+    values = np.random.default_rng(0).normal(size=SHAPE)
+    values[3, 2, 2] = np.nan
+    made = heat("Class activation", "logit", values, OBLIQUE, BRAIN)
+    image = stored(made.nifti, tmp_path)
+    np.testing.assert_allclose(image.data, np.nan_to_num(values)[2:6, 1:4, 1:5], rtol=1e-6)
+    np.testing.assert_allclose(image.affine @ [0, 0, 0, 1], OBLIQUE @ [2, 1, 1, 1], atol=1e-4)
+    assert image.data[1, 1, 1] == 0 and 0 < made.largest <= np.abs(image.data).max()
+    assert overlay_script(made).startswith('showOverlay({"title": "Class activation", "unit": "logit"')
+
+
 def test_equal_images_are_equal_files():
     made = [packed_image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), OBLIQUE, 0.5) for _ in range(2)]
     assert made[0] == made[1] and len(gzip.decompress(made[0])) == 352 + 48
@@ -114,6 +125,8 @@ for (const index of images.layers.keys()) {
     found.push([images.layers[index].title, images.layers[index].step, told("value")[0], told("place")[0]]);
   }
 }
+overlays.value = 4; await Promise.all(panes.map(pane => pane.show())); panes[0].goTo(panes[0].nv.mm2frac(VOXELS[1]));
+found.push([overlays.selectedOptions[0].text, 0, told("value")[0], told("place")[0]]);
 overlays.value = 2; await Promise.all(panes.map(pane => pane.show()));
 for (const pane of panes) pane.goTo(pane.nv.mm2frac(VOXELS[0]));
 const places = [told("place")[0]], canvas = panes[0].canvas;
@@ -128,6 +141,9 @@ places.push(...told("place"));
 return [found, places, viewer.querySelector("#told").textContent];
 """
 )
+
+
+OBLIQUE_INDEX = np.arange(40.0**3).reshape(40, 40, 40) % 97  # differs between neighbours along every axis
 
 
 def numbers(text: str) -> list[float]:
@@ -152,6 +168,8 @@ def page(tmp_path_factory) -> tuple[Path, dict[str, str]]:
     turned(files)
     make_page(files, folder)
     viewer.main(str(folder / "viewer" / "niivue.js"), str(folder / "viewer" / "LICENSE"))
+    overlay = overlay_script(heat("Class activation", "logit", 0.1 * OBLIQUE_INDEX, OBLIQUE, read_mask(files["mask"])))
+    (folder / "viewer" / "sub-01_class-activation-crop.js").write_text(overlay)
     return folder / "sub-01.html", files
 
 
@@ -172,6 +190,9 @@ def test_in_a_browser_the_crosshair_tells_what_the_files_hold(webgl, page):
     places_mm = [(OBLIQUE @ [*voxel, 1])[:3].tolist() for voxel in voxels]
     found, places, said = told(html, READ.replace("VOXELS", json.dumps(places_mm)), *SOFTWARE_WEBGL)
     assert said.startswith("The viewer is open")
+    title, _, _, place = found.pop()
+    evidence = 0.1 * OBLIQUE_INDEX[tuple(voxels[1])]
+    assert title == "Class activation" and place.startswith(f"Class activation {evidence:.3f} logit")
     maps = {"Susceptibility χ": "chi", "R2*": "r2star", "T1-weighted": "t1w", "Local field": "local_field"}
     maps |= {"Magnitude": "magnitude", "Phase as acquired": "phase", "Unwrapped phase": "unwrapped"}
     units = {"Susceptibility χ": "ppm", "R2*": "1/s", "T1-weighted": "a.u.", "Local field": "Hz", "Magnitude": "a.u."}

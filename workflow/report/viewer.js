@@ -5,7 +5,9 @@ const viewer = document.querySelector("#viewer"), tell = text => { viewer.queryS
 const panes = [], overlays = viewer.querySelector("#overlay"), opacity = viewer.querySelector("#opacity"), planes = viewer.querySelector("#planes");
 const NO_VALUE = -32768, YELLOW = [1, 0.83, 0, 0.9];  // the first as recon/check/viewer.py has it
 let images = null;
+const further = [];  // overlays of files that a run may lack
 function showImages(found) { images = found; }
+function showOverlay(found) { further.push(found); }
 
 const hasWebGL2 = () => Boolean(document.createElement("canvas").getContext("webgl2"));
 const load = name => new Promise((done, failed) => {
@@ -47,8 +49,24 @@ function coloured(overlay) {  // 0 is clear
   return table;
 }
 
-async function image(layer, further) {
-  return niivue.NVImage.loadFromBase64({base64: layer.nifti, name: "image.nii.gz", ...further});
+async function image(layer, shown) {
+  return niivue.NVImage.loadFromBase64({base64: layer.nifti, name: "image.nii.gz", ...shown});
+}
+async function over(overlay) {
+  const shown = {opacity: Number(opacity.value), colorbarVisible: false}, {largest} = overlay;
+  if (overlay.names) {
+    const labels = await image(overlay, shown);
+    labels.setColormapLabel(coloured(overlay));
+    return labels;
+  }
+  const least = largest / 10;  // about zero it is clear
+  const values = await image(overlay, {...shown, colormap: "warm", colormapNegative: "winter", cal_min: least, cal_max: largest});
+  [values.cal_min, values.cal_max, values.cal_minNeg, values.cal_maxNeg] = [least, largest, -largest, -least];
+  return values;
+}
+function underCrosshair(overlay, value) {
+  if (overlay.names) return overlay.names[value];
+  return value ? `${overlay.title} ${signed(value.toFixed(3))} ${overlay.unit}` : "";
 }
 
 class Pane {
@@ -82,11 +100,10 @@ class Pane {
   async show() {
     const {layer, nv} = this, [low, high] = layer.window, place = nv.volumes.length ? [...nv.scene.crosshairPos] : [0.5, 0.5, 0.5];
     const main = await image(layer, {cal_min: low, cal_max: high, trustCalMinMax: false});
-    const overlay = images.overlays[overlays.value - 1], over = overlay && await image(overlay, {opacity: Number(opacity.value), colorbarVisible: false});
-    if (layer !== this.layer) return;  // another was chosen meanwhile
-    if (over) over.setColormapLabel(coloured(overlay));
+    const overlay = images.overlays[overlays.value - 1], above = overlay && await over(overlay);
+    if (layer !== this.layer || overlay !== images.overlays[overlays.value - 1]) return;  // another was chosen meanwhile
     nv.volumes = [];
-    for (const volume of [main, over]) if (volume) nv.addVolume(volume);
+    for (const volume of [main, above]) if (volume) nv.addVolume(volume);
     [main.cal_min, main.cal_max] = layer.window;
     nv.updateGLVolume();
     this.goTo(place);
@@ -118,10 +135,11 @@ class Pane {
   }
 
   read() {  // the value under the crosshair, as the file has it
-    const {layer, nv} = this, [main, over] = nv.volumes;
+    const {layer, nv} = this, [main, above] = nv.volumes;
     if (!main) return;
     const mm = this.place(), voxel = voxelAt(main.hdr, mm);
-    const stored = pixel(main, voxel), name = over && images.overlays[overlays.value - 1].names[pixel(over, voxel)];
+    const stored = pixel(main, voxel), overlay = images.overlays[overlays.value - 1];
+    const name = above && overlay && underCrosshair(overlay, pixel(above, voxel));
     const written = (step, unit) => `${signed((step * stored).toFixed(decimals(step)))} ${unit}`;
     const hz = layer.hz_per_unit ? ` = ${written(layer.hz_per_unit * layer.step, "Hz")}` : "";
     this.find("value").textContent = stored === NO_VALUE ? "no value here" : written(layer.step, layer.unit) + hz;
@@ -146,6 +164,8 @@ async function open() {
   try {
     await Promise.all([load(viewer.dataset.images), window.niivue || load(viewer.dataset.program)]);
     if (!images) throw new Error(`${viewer.dataset.images} holds no images`);
+    await Promise.all(viewer.dataset.further.split(" ").map(name => load(name).catch(() => {})));
+    images.overlays.push(...further.sort((a, b) => a.title.localeCompare(b.title)));
     options(overlays, ["nothing", ...images.overlays.map(overlay => overlay.title)]);
     viewer.querySelector("#inside").hidden = false;
     for (const [index, figure] of viewer.querySelectorAll("figure").entries()) {

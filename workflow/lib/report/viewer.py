@@ -8,12 +8,17 @@ import base64
 import json
 from dataclasses import asdict
 
-from recon.check.viewer import Views
+from recon.check.viewer import Heat, Views
 
 
 def images_script(views: Views) -> str:
     """A script that hands the images to the page that loads it."""
     return f"showImages({json.dumps(asdict(views), default=_text)});\n"
+
+
+def overlay_script(heat: Heat) -> str:
+    """A script that hands a further overlay to the page that loads it."""
+    return f"showOverlay({json.dumps(asdict(heat), default=_text)});\n"
 
 
 def _text(content: bytes) -> str:
