@@ -3,27 +3,15 @@
 from qnet.explanation.cam_figures import montage, template_figure
 from qnet.explanation.enrichment import enrichment
 from qnet.explanation.evidence import explain_fold
-from qnet.explanation.template import Evidence, average, on_scan
+from qnet.explanation.template import average
 from qnet.folds import held_out_labels, read_folds
-from qnet.images.data import participant_of, read_registration
+from qnet.images.data import participant_of
 from qnet.networks.model import prepare_torch
 from qnet.networks.weights import read_image_model
 from qnet.tables import write_table
-from recon.check.viewer import heat
-from recon.files.atomic import atomic
-from recon.files.io import read_mask, read_volume
 from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
-from workflow.lib.report.viewer import overlay_script
-
-
-def write_overlay(path: str, case: Evidence, nuclei: str, mask: str, groups: tuple[str, str]) -> None:
-    """Evidence on the grid of the scan, for the viewer of its page; `nuclei`: beside it lies the registration."""
-    grid, brain = read_volume(nuclei), read_mask(mask)
-    values = on_scan(case, read_registration(nuclei) @ grid.affine, brain.shape)
-    title = f"Class activation, {case.input} input, positive: {groups[1]}"
-    with atomic(path) as part:
-        part.write_text(overlay_script(heat(title, "logit", values, grid.affine, brain)), encoding="utf-8")
+from workflow.lib.report.activation import write_overlay
 
 
 def main(folds: str, stacks: list[str], nuclei: list[str], masks: list[str], swa_weights: list[str], figure: str,
@@ -44,7 +32,7 @@ def main(folds: str, stacks: list[str], nuclei: list[str], masks: list[str], swa
     template_figure(template, average(cases), cases, groups, f"{title}, mean", cfg["synthetic"])
     of_stack = {case.stack: case for case in cases}
     for stack, label_image, mask, path in zip(stacks, nuclei, masks, overlays, strict=True):
-        write_overlay(path, of_stack[stack], label_image, mask, groups)
+        write_overlay(path, of_stack[stack], label_image, mask, groups[1])
     write_table(table, enrichment(cases, cfg["bootstrap"]), digits=6)
 
 
