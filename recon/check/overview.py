@@ -133,8 +133,8 @@ def echo_images(
     separate = local_field.data.ndim == 4
     field, about = (echo(local_field, last), f"{te_ms[last]}, last echo.") if separate else (local_field, "All echoes.")
     window, hz = robust_window(field.data, brain, symmetric=True), 1e-6 * GAMMA_HZ_PER_T * b0_tesla
-    about_field = {"title": "Local field", "caption": about, "window": window}
-    images.append(Shown(**about_field, volume=field, unit="ppm", hz_per_unit=hz))
+    title = "Local field"
+    images.append(Shown(title=title, caption=about, volume=field, window=window, unit="ppm", hz_per_unit=hz))
     for index in dict.fromkeys((0, last)):
         wrapped, smooth = echo(phase, index), echo(unwrapped, index)
         window, about = robust_window(smooth.data, brain, symmetric=True), f"{te_ms[index]}."

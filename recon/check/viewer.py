@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.colors import to_hex
 
 from recon.check.overview import Shown
 from recon.check.pictures import CONTOUR_COLOURS, REGION_COLOURS
@@ -122,5 +123,5 @@ def _overlay(title: str, labels: np.ndarray, affine: np.ndarray) -> Overlay:
     else:
         known = {label: " ".join(name) for label, name in nucleus_labels().items()}
         names = {label: known[label] for label in found}
-        colours = {label: REGION_COLOURS.colors[(label - 1) % REGION_COLOURS.N] for label in found}
+        colours = {label: to_hex(REGION_COLOURS((label - 1) % REGION_COLOURS.N)) for label in found}
     return Overlay(title=title, names=names, colours=colours, nifti=packed_image(labels.astype(np.uint8), affine, 1.0))
