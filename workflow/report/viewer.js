@@ -86,7 +86,7 @@ class Pane {
   async start() {
     this.nv = new niivue.Niivue({
       isRadiologicalConvention: true, sagittalNoseLeft: true, isNearestInterpolation: true, isForceMouseClickToVoxelCenters: true, multiplanarShowRender: 0,
-      isColorbar: true, fontColor: YELLOW, showAllOrientationMarkers: true, crosshairColor: YELLOW, crosshairGap: 4, loadingText: "",
+      isColorbar: true, fontColor: YELLOW, showAllOrientationMarkers: true, crosshairColor: YELLOW, crosshairWidthUnit: "mm", crosshairWidth: 0.7, crosshairGap: 4, loadingText: "",
       logLevel: "error", dragAndDropEnabled: false, clipPlaneHotKey: "", cycleClipPlaneHotKey: "", viewModeHotKey: ""});
     await this.nv.attachToCanvas(this.canvas);
     this.nv.setSliceType(Number(planes.value));
