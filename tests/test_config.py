@@ -27,6 +27,7 @@ DATACLASSES = {
     "participants": "workflow.lib.study.participants.Participants",
     "simulate": "recon.phantom.cohort.Simulate",
     "prepare_echoes": "recon.intake.echoes.PrepareEchoes",
+    "swi_map": "recon.swi.SwiMap",
     "locate_nuclei": "recon.regions.localize.LocateNuclei",
     "slice_stack": "qnet.images.data.SliceStack",
     "region_features": "qnet.baselines.regions.RegionFeatures",

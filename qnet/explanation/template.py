@@ -116,10 +116,18 @@ def locate(to_mni: np.ndarray, slices: np.ndarray, grid: Grid) -> np.ndarray:
         Increasing.
     grid : Grid
     """
-    from_mni = np.linalg.inv(np.vstack([to_mni[0], [0, 0, 0, 1]]))
-    axes = (grid.axis_mm(axis)[index] for axis, index in enumerate(np.ogrid[tuple(map(slice, grid.shape))]))
-    x, y, z = np.broadcast_arrays(*axes)
-    column, row, above = (matrix[0] * x + matrix[1] * y + matrix[2] * z + matrix[3] for matrix in from_mni[:3])
+    grid_to_mni = np.diag([VOXEL_MM, VOXEL_MM, VOXEL_MM, 1.0])
+    grid_to_mni[:3, 3] = grid.low_mm
+    return locate_voxels(to_mni, slices, grid_to_mni, grid.shape)
+
+
+def locate_voxels(
+    to_mni: np.ndarray, slices: np.ndarray, grid_to_mni: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    """The same for any grid of voxels (X, Y, Z); `grid_to_mni` (4, 4): their indices → MNI mm."""
+    from_voxel = np.linalg.inv(np.vstack([to_mni[0], [0, 0, 0, 1]])) @ grid_to_mni
+    x, y, z = np.ogrid[tuple(map(slice, shape))]
+    column, row, above = (matrix[0] * x + matrix[1] * y + matrix[2] * z + matrix[3] for matrix in from_voxel[:3])
     centre = slices - slices[0]
     reach = np.diff(centre).mean() / 2 if len(centre) > 1 else 0.5
     nearest = np.searchsorted((centre[1:] + centre[:-1]) / 2, above)
@@ -136,6 +144,19 @@ def sample(values: np.ndarray, places: np.ndarray, order: int = 1) -> np.ndarray
     from scipy.ndimage import map_coordinates
 
     return map_coordinates(values.astype(np.float32), places, order=order, mode="constant", cval=np.nan)
+
+
+def on_scan(case: Evidence, scan_to_mni: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Evidence [logit] of a subject on the grid of the scan, (X, Y, Z) float32; NaN where the network saw nothing.
+
+    Parameters
+    ----------
+    case : Evidence
+    scan_to_mni : (4, 4)
+        Voxel indices of the scan → MNI mm.
+    shape : (X, Y, Z)
+    """
+    return sample(evidence_pixels(case), locate_voxels(case.array("to_mni"), case.slices(), scan_to_mni, shape))
 
 
 class Mean:

@@ -1,4 +1,4 @@
-"""The pictures that show one subject from the echoes to the maps."""
+"""What people look at of one subject, from the echoes to the maps, and its pictures."""
 
 import io
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from recon.acquisition import GAMMA_HZ_PER_T
 from recon.check.pictures import axial_views, mosaic, orthogonal_views, robust_window
 from recon.files.io import Volume
 
@@ -15,6 +16,7 @@ R2STAR_WINDOW_HZ = (0.0, 60.0)
 T2STAR_WINDOW_MS = (0.0, 100.0)
 WRAPPED_RAD = (-np.pi, np.pi)
 AXIAL_SLICES = 3
+LIGHTBOX_SLICES, LIGHTBOX_COLUMNS = 9, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,42 @@ class Picture:
     title: str
     caption: str
     png: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """An image as people look at it, in a picture or in the viewer.
+
+    Parameters
+    ----------
+    title, caption : in words
+    volume : 3-D
+    window : values shown as the first and last colour
+    unit : of the values
+    outlined : whether its picture has the brain's outline and the whole field of view, or the brain alone
+    hz_per_unit : factor to a frequency [Hz], of fields
+    """
+
+    title: str
+    caption: str
+    volume: Volume
+    window: tuple[float, float]
+    unit: str
+    outlined: bool = False
+    hz_per_unit: float | None = None
+
+    def picture(self, brain: np.ndarray) -> Picture:
+        """Three planes through the middle of the brain (X, Y, Z)."""
+        planes = orthogonal_views(brain, self.volume.affine)
+        overlays: dict[str, Any] = {"contours": (brain,)} if self.outlined else {"frame": brain}
+        return draw(self.title, self.caption, self.volume, planes, self.window, self.unit, **overlays)
+
+    def lightbox(self, brain: np.ndarray) -> Picture:
+        """Nine axial slices with the outline of the brain (X, Y, Z)."""
+        slices = axial_views(brain, self.volume.affine, LIGHTBOX_SLICES)
+        caption = f"{self.caption} Nine axial slices from inferior to superior; outline: brain mask."
+        overlays = {"contours": (brain,), "frame": brain, "columns": LIGHTBOX_COLUMNS}
+        return draw(f"{self.title}, slice by slice", caption, self.volume, slices, self.window, self.unit, **overlays)
 
 
 def draw(title: str, caption: str, *arguments: Any, **overlays: Any) -> Picture:
@@ -38,24 +76,36 @@ def echo(volume: Volume, index: int) -> Volume:
     return replace(volume, data=volume.data[..., index])
 
 
-def map_pictures(chi: Volume, r2star: Volume | None, t1w: Volume, brain: np.ndarray) -> list[Picture]:
-    """Susceptibility [ppm], R2* [1/s] if any and T1-weighted image, three planes through the middle of the brain."""
-    planes = orthogonal_views(brain, chi.affine)
-    bright = (0.0, robust_window(t1w.data, brain)[1])
-    pictures = [draw("Susceptibility χ", "Fixed scale, ±0.15 ppm.", chi, planes, CHI_WINDOW_PPM, "ppm", frame=brain)]
+def _arbitrary(title: str, caption: str, volume: Volume, brain: np.ndarray, **further: Any) -> Shown:
+    """An image in arbitrary units, from zero to what is bright in the brain."""
+    window = (0.0, robust_window(volume.data, brain)[1])
+    return Shown(title=title, caption=caption, volume=volume, window=window, unit="a.u.", **further)
+
+
+def map_images(chi: Volume, r2star: Volume | None, t1w: Volume, brain: np.ndarray) -> list[Shown]:
+    """Susceptibility [ppm], R2* [1/s] if any and T1-weighted image."""
+    fixed, rate = "Fixed scale, ±0.15 ppm.", "Fixed scale, 0 to 60 1/s."
+    images = [Shown(title="Susceptibility χ", caption=fixed, volume=chi, window=CHI_WINDOW_PPM, unit="ppm")]
     if r2star is not None:
-        pictures.append(draw("R2*", "Fixed scale, 0 to 60 1/s.", r2star, planes, R2STAR_WINDOW_HZ, "1/s", frame=brain))
-    return [*pictures, draw("T1-weighted", "Arbitrary units.", t1w, planes, bright, "a.u.", frame=brain)]
+        images.append(Shown(title="R2*", caption=rate, volume=r2star, window=R2STAR_WINDOW_HZ, unit="1/s"))
+    return [*images, _arbitrary("T1-weighted", "Arbitrary units.", t1w, brain)]
 
 
-def decay_pictures(t2star: Volume, s0: Volume, brain: np.ndarray) -> list[Picture]:
-    """T2* [s], shown in ms, and the signal at TE = 0, three planes through the middle of the brain."""
-    planes = orthogonal_views(brain, s0.affine)
-    t2star_ms = replace(t2star, data=1000 * t2star.data)
-    bright = (0.0, robust_window(s0.data, brain)[1])
+def decay_images(t2star: Volume, s0: Volume, brain: np.ndarray) -> list[Shown]:
+    """T2* [s], shown in ms, and the signal at TE = 0."""
+    t2star_ms, about = replace(t2star, data=1000 * t2star.data), "Fixed scale, 0 to 100 ms."
     return [
-        draw("T2*", "Fixed scale, 0 to 100 ms.", t2star_ms, planes, T2STAR_WINDOW_MS, "ms", frame=brain),
-        draw("Signal at TE = 0", "Arbitrary units.", s0, planes, bright, "a.u.", frame=brain),
+        Shown(title="T2*", caption=about, volume=t2star_ms, window=T2STAR_WINDOW_MS, unit="ms"),
+        _arbitrary("Signal at TE = 0", "Arbitrary units.", s0, brain),
+    ]
+
+
+def swi_images(swi: Volume, min_ip: Volume, brain: np.ndarray) -> list[Shown]:
+    """The susceptibility-weighted image and its minimum intensity projection."""
+    projected = "Arbitrary units; the darkest voxel of a slab about each slice."
+    return [
+        _arbitrary("Susceptibility-weighted", "Arbitrary units.", swi, brain),
+        _arbitrary("Minimum intensity projection", projected, min_ip, brain),
     ]
 
 
@@ -65,42 +115,35 @@ def reference_picture(chi: Volume, region: np.ndarray, about: str, brain: np.nda
     return draw("Reference", about, chi, planes, CHI_WINDOW_PPM, "ppm", contours=(region,), frame=brain)
 
 
-def echo_pictures(
+def echo_images(
     magnitude: Volume,
     phase: Volume,
     unwrapped: Volume,
     local_field: Volume,
     te_s: Sequence[float],
+    b0_tesla: float,
     brain: np.ndarray,
-) -> list[Picture]:
-    """Magnitude with the brain mask, phase before and after unwrapping [rad], local field [ppm]."""
-    planes = orthogonal_views(brain, magnitude.affine)
+) -> list[Shown]:
+    """Magnitude, local field [ppm], phase of the first and the last echo before and after unwrapping [rad]."""
     last = len(te_s) - 1
     te_ms = [f"TE {1000 * te:.1f} ms" for te in te_s]
-    strong = echo(magnitude, min(1, last))
-    window = (0.0, robust_window(strong.data, brain)[1])
-    about = f"{te_ms[min(1, last)]}, outline: brain mask."
-    pictures = [draw("Magnitude", about, strong, planes, window, "a.u.", contours=(brain,))]
+    strong = min(1, last)
+    about = f"{te_ms[strong]}, outline: brain mask."
+    images = [_arbitrary("Magnitude", about, echo(magnitude, strong), brain, outlined=True)]
     separate = local_field.data.ndim == 4
     field, about = (echo(local_field, last), f"{te_ms[last]}, last echo.") if separate else (local_field, "All echoes.")
-    window = robust_window(field.data, brain, symmetric=True)
-    pictures.append(draw("Local field", about, field, planes, window, "ppm", frame=brain))
+    window, hz = robust_window(field.data, brain, symmetric=True), 1e-6 * GAMMA_HZ_PER_T * b0_tesla
+    title = "Local field"
+    images.append(Shown(title=title, caption=about, volume=field, window=window, unit="ppm", hz_per_unit=hz))
     for index in dict.fromkeys((0, last)):
         wrapped, smooth = echo(phase, index), echo(unwrapped, index)
-        window = robust_window(smooth.data, brain, symmetric=True)
-        pictures += [
-            draw(
-                "Phase as acquired",
-                f"{te_ms[index]}. Fixed scale, ±π.",
-                wrapped,
-                planes,
-                WRAPPED_RAD,
-                "rad",
-                frame=brain,
-            ),
-            draw("Unwrapped phase", f"{te_ms[index]}.", smooth, planes, window, "rad", frame=brain),
+        window, about = robust_window(smooth.data, brain, symmetric=True), f"{te_ms[index]}."
+        scale = f"{about} Fixed scale, ±π."
+        images += [
+            Shown(title="Phase as acquired", caption=scale, volume=wrapped, window=WRAPPED_RAD, unit="rad"),
+            Shown(title="Unwrapped phase", caption=about, volume=smooth, window=window, unit="rad"),
         ]
-    return pictures
+    return images
 
 
 def deep_pictures(chi: Volume, nuclei: np.ndarray, box: np.ndarray, brain: np.ndarray) -> list[Picture]:

@@ -87,6 +87,7 @@ def mosaic(
     regions: np.ndarray | None = None,
     frame: np.ndarray | None = None,
     cmap: str = "gray",
+    columns: int | None = None,
 ) -> None:
     """Write a PNG of slices side by side.
 
@@ -100,6 +101,7 @@ def mosaic(
     contours : (X, Y, Z) bool each, outlined
     regions : (X, Y, Z) integer labels, filled with colours; 0 is clear
     frame : (X, Y, Z) bool; only its bounding box and a margin are shown; None shows everything
+    columns : slices in a row; None shows all of them in one
 
     Raises
     ------
@@ -119,35 +121,42 @@ def mosaic(
     if frame is not None:
         box = _bounds(canonical(frame, volume.affine)[0], size_mm)
     spans_mm = [size * np.subtract(stop, start) for size, (start, stop) in zip(size_mm, box, strict=True)]
-    extents_mm = [[spans_mm[axis] for axis in PLANES[plane][1]] for plane, _ in views]
-    scale = min(MM_PER_INCH, sum(width for width, _ in extents_mm) / LEAST_INCHES)  # mm per inch
-    widths = [width / scale for width, _ in extents_mm]
-    height = max(up for _, up in extents_mm) / scale
-    total = sum(widths) + GAP_INCHES * len(views) + BAR_INCHES
+    columns = columns or len(views)
+    rows = [views[first : first + columns] for first in range(0, len(views), columns)]
+    extents_mm = [[[spans_mm[axis] for axis in PLANES[plane][1]] for plane, _ in row] for row in rows]
+    widest_mm = max(sum(across for across, _ in row) for row in extents_mm)
+    scale = min(MM_PER_INCH, widest_mm / LEAST_INCHES)  # mm per inch
+    heights = [max(up for _, up in row) / scale for row in extents_mm]
+    total = widest_mm / scale + GAP_INCHES * columns + BAR_INCHES
+    height = sum(heights) + GAP_INCHES * (len(rows) - 1)
     figure = Figure(figsize=(total, height), dpi=DPI, facecolor="white")
-    left = 0.0
-    for (plane, index), width, (across_mm, up_mm) in zip(views, widths, extents_mm, strict=True):
-        ax = figure.add_axes((left / total, 0, width / total, up_mm / scale / height))
-        extent = (0, across_mm, 0, up_mm)
-        image = ax.imshow(
-            section(data, plane, index, box),
-            cmap=cmap,
-            vmin=window[0],
-            vmax=window[1],
-            extent=extent,
-            origin="lower",
-        )
-        for colour, outline in zip(CONTOUR_COLOURS, outlines, strict=False):
-            outlined = section(outline, plane, index, box)
-            if outlined.any() and not outlined.all():
-                ax.contour(outlined, [0.5], colors=colour, linewidths=0.9, extent=extent, origin="lower")
-        if filled is not None:
-            labels = section(filled, plane, index, box)
-            coloured = np.ma.masked_where(labels == 0, (labels.astype(int) - 1) % REGION_COLOURS.N)
-            top = REGION_COLOURS.N - 1
-            ax.imshow(coloured, cmap=REGION_COLOURS, vmin=0, vmax=top, extent=extent, origin="lower", alpha=0.6)
-        _mark(ax, PLANES[plane][2])
-        left += width + GAP_INCHES
+    bottom = height + GAP_INCHES
+    for row, row_mm, row_height in zip(rows, extents_mm, heights, strict=True):
+        bottom, left = bottom - row_height - GAP_INCHES, 0.0
+        for (plane, index), (across_mm, up_mm) in zip(row, row_mm, strict=True):
+            width = across_mm / scale
+            ax = figure.add_axes((left / total, bottom / height, width / total, up_mm / scale / height))
+            extent = (0, across_mm, 0, up_mm)
+            image = ax.imshow(
+                section(data, plane, index, box),
+                cmap=cmap,
+                vmin=window[0],
+                vmax=window[1],
+                extent=extent,
+                origin="lower",
+            )
+            for colour, outline in zip(CONTOUR_COLOURS, outlines, strict=False):
+                outlined = section(outline, plane, index, box)
+                if outlined.any() and not outlined.all():
+                    ax.contour(outlined, [0.5], colors=colour, linewidths=0.9, extent=extent, origin="lower")
+            if filled is not None:
+                labels = section(filled, plane, index, box)
+                coloured = np.ma.masked_where(labels == 0, (labels.astype(int) - 1) % REGION_COLOURS.N)
+                top = REGION_COLOURS.N - 1
+                ax.imshow(coloured, cmap=REGION_COLOURS, vmin=0, vmax=top, extent=extent, origin="lower", alpha=0.6)
+            _mark(ax, PLANES[plane][2])
+            left += width + GAP_INCHES
+    left = widest_mm / scale + GAP_INCHES * columns
     bar_axes = figure.add_axes(((left + 0.06) / total, 0.1, 0.1 / total, 0.8))
     bar = figure.colorbar(image, cax=bar_axes)
     bar.set_label(unit, fontsize=9)

@@ -102,13 +102,25 @@ def write_stored(
     """
     header = _header(pixels, affine, slope, intercept, codes)
     with atomic(path) as temporary, temporary.open("wb") as stored, _packed(stored, temporary) as file:
-        file.write(header)
-        for volume in np.moveaxis(pixels.reshape((*pixels.shape[:3], -1), order="F"), -1, 0):
-            # one at a time: an array of another memory order than the file's is never copied whole
-            native = np.asarray(volume, dtype=pixels.dtype.newbyteorder("="), order="F")
-            file.write(native.reshape(-1, order="F").data)
+        _write_image(file, header, pixels)
     if sidecar is not None:
         write_json(sidecar_path(path), sidecar)
+
+
+def packed_image(pixels: np.ndarray, affine: np.ndarray, slope: float) -> bytes:
+    """The .nii.gz file of (X, Y, Z) pixels, in memory; a reader sees ``slope * pixels``."""
+    stream = io.BytesIO()
+    with _packed(stream, Path("image.gz")) as file:
+        _write_image(file, _header(pixels, affine, slope, 0.0, SCANNER), pixels)
+    return stream.getvalue()
+
+
+def _write_image(file: BinaryIO, header: bytes, pixels: np.ndarray) -> None:
+    file.write(header)
+    for volume in np.moveaxis(pixels.reshape((*pixels.shape[:3], -1), order="F"), -1, 0):
+        # one at a time: an array of another memory order than the file's is never copied whole
+        native = np.asarray(volume, dtype=pixels.dtype.newbyteorder("="), order="F")
+        file.write(native.reshape(-1, order="F").data)
 
 
 @contextmanager

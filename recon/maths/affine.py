@@ -21,6 +21,13 @@ def corner_gap(shape: tuple[int, ...], one: np.ndarray, other: np.ndarray) -> fl
     return float(np.linalg.norm(corners @ (one - other)[:3].T, axis=1).max() / edge_mm)
 
 
+def of_box(affine: np.ndarray, box: tuple[slice, ...]) -> np.ndarray:
+    """The affine of a box of voxels, which places them where that of the whole grid does."""
+    moved = affine.copy()
+    moved[:3, 3] += affine[:3, :3] @ [side.start for side in box]
+    return moved
+
+
 def orthonormal(affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The nearest affine with perpendicular axes: the same edges of voxels, the same centre of the (X, Y, Z) grid.
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from runpy import run_path
 
 import nibabel
@@ -164,7 +165,13 @@ def test_figures_are_written(run, folder, stacks, folds, trained):
     shown = {"folds": folds, "stacks": stacks, "input_name": "crop", "cfg": {"synthetic": True, "bootstrap": 10}}
     outputs = {name: str(folder / f"cam_{name}.png") for name in ("figure", "template")}
     outputs["table"] = str(folder / "cam.tsv")
-    run("class_activation", **shown, swa_weights=[x["swa_weights"] for x in f], **outputs, threads=1)
+    regions = {
+        name: [stack.replace("stack.npz", f"{image}.nii.gz") for stack in stacks]
+        for name, image in {"nuclei": "nuclei", "masks": "mask"}.items()
+    }
+    outputs["overlays"] = [stack.replace("stack.npz", "overlay.js") for stack in stacks]
+    run("class_activation", **shown, **regions, swa_weights=[x["swa_weights"] for x in f], **outputs, threads=1)
+    assert all(Path(path).read_text().startswith("showOverlay(") for path in outputs["overlays"])
     outputs = {"figure": str(folder / "importance.png"), "table": str(folder / "importance.tsv")}
     run("slice_importance", **shown, slice_weights=[x["slice_weights"] for x in f], **outputs)
     assert all(path.stat().st_size > 10_000 for path in folder.glob("*.png"))

@@ -14,7 +14,9 @@ from qnet.explanation.template import (
     Grid,
     Mean,
     average,
+    evidence_pixels,
     locate,
+    on_scan,
     sample,
     seen,
     to_pixels,
@@ -76,6 +78,20 @@ def test_cells_are_interpolated_from_their_own_pixels():
 
 def test_a_constant_map_stays_constant():
     np.testing.assert_allclose(to_pixels(np.full((2, 7, 7), 3.0), 196), 3)
+
+
+def test_evidence_lies_on_the_scan_where_the_network_saw_it(tmp_path):
+    """The scan is stored from front to back and from left to right, and stands displaced in MNI space."""
+    case = subject(tmp_path, 1, shift_mm=(4.0, -6.0, 0.0))
+    middle = (SIZE - 1) / 2 * PIXEL_MM
+    scan_to_mni = np.array([[0, 1.5, 0, 4 - middle], [-1.5, 0, 0, middle - 6], [0, 0, 3, -9], [0, 0, 0, 1]])
+    found = on_scan(case, scan_to_mni, (SIZE, SIZE, 10))
+    pixels = evidence_pixels(case)  # rows from front to back, columns from right to left
+    for slice_, z in enumerate((3, 5, 7)):
+        inner = slice(6, 74)  # of the pixels that the network saw the outermost may have no value
+        expected = pixels[slice_][:, ::-1][inner, inner]
+        np.testing.assert_allclose(found[inner, inner, z], expected, rtol=1e-4, atol=1e-5)
+    assert np.isnan(found[:, :, [0, 1, 9]]).all()
 
 
 def test_pixels_are_found_at_their_place_in_mni_space():

@@ -5,7 +5,8 @@ FEEDS = {  # rule: rules that read its outputs, in a run of target `all`
     "simulate_subject": "prepare_echoes map_accuracy",
     "prepare_echoes": "brain_mask unwrap_phase field_mapping local_field r2star_map dipole_inversion combine_echoes "
     "t1w_map slice_stack subject_page methods model_card",
-    "brain_mask": "unwrap_phase r2star_map t1w_map locate_nuclei scan_statistics slice_stack subject_page methods",
+    "brain_mask": "unwrap_phase r2star_map t1w_map locate_nuclei scan_statistics slice_stack subject_page methods "
+    "class_activation",
     "unwrap_phase": "field_mapping local_field subject_page",
     "field_mapping": "local_field",
     "local_field": "dipole_inversion combine_echoes map_accuracy subject_page",
@@ -14,10 +15,11 @@ FEEDS = {  # rule: rules that read its outputs, in a run of target `all`
     "dipole_inversion": "combine_echoes",
     "combine_echoes": "locate_nuclei scan_statistics slice_stack region_features map_accuracy subject_page",
     "t1w_map": "locate_nuclei scan_statistics slice_stack region_features subject_page methods",
-    "locate_nuclei": "scan_statistics slice_stack region_features subject_page methods model_card",
+    "locate_nuclei": "scan_statistics slice_stack region_features subject_page methods model_card class_activation",
     "scan_statistics": "study_table",
     "study_table": "run_record",
     "subject_page": "group_page report run_record",
+    "viewer": "",
     "group_page": "",
     "map_accuracy": "report",
     "methods": "run_record",

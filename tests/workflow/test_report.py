@@ -229,6 +229,10 @@ def test_report_opens_with_what_was_skipped_and_counts_it(evaluated, tmp_path):
 
 @pytest.fixture
 def subject_files(tmp_path) -> dict[str, str]:
+    return scan_files(tmp_path)
+
+
+def scan_files(tmp_path: Path) -> dict[str, str]:
     """A ball for a brain, 1.2 litres, with one bright nucleus; every file that the subject page reads."""
     shape, size_mm = (40, 40, 40), 4.0
     like = Volume(data=np.zeros(shape, np.float32), affine=np.diag([size_mm] * 3 + [1.0]))
@@ -265,15 +269,16 @@ def make_page(files: dict[str, str], folder: Path) -> str:
     pictures = {f"{name}_picture": str(folder / f"{name}.png") for name in ("chi", "r2star", "t1w")}
     page, warnings = str(folder / "sub-01.html"), str(folder / "sub-01_warnings.json")
     subject_page.main(
-        **files, page=page, warnings=warnings, **pictures, scan="sub-01", synthetic=True, maximum_hz=200.0
-    )
+        **files, page=page, warnings=warnings, images=str(folder / "viewer" / "sub-01.js"), **pictures, scan="sub-01",
+        synthetic=True, maximum_hz=200.0,
+    )  # fmt: skip
     return Path(page).read_text(encoding="utf-8")
 
 
 def test_subject_page_is_complete(subject_files, tmp_path):
     html = make_page(subject_files, tmp_path)
     assert_self_contained(html)
-    assert html.count("<img") == 11
+    assert html.count("<img") == 14
     assert "SYNTHETIC DATA" in html and "Research use only" in html
     assert "No automatic check raised a warning" in html
     assert "<i>caudate</i>" not in html and "&lt;ppm&gt;" in html
@@ -289,7 +294,7 @@ def test_subject_page_shows_the_further_maps_and_what_is_zero(subject_files, tmp
              "ReferenceAboveWholeBrain": 0.0234, "ReferenceVolumeML": 7.25}  # fmt: skip
     write_json(tmp_path / "chi.json", about)
     html = make_page(subject_files | further, tmp_path)
-    assert html.count("<img") == 14
+    assert html.count("<img") == 17
     assert (
         "Zero of χ: the mean over the fluid of the ventricles; 7.2 ml; +12.3 ± 1.1 (standard error) ppb before it was "
         "subtracted; +23.4 ppb against the mean of the whole brain." in html

@@ -110,11 +110,16 @@ rule class_activation:
     input:
         folds=rules.folds.output.folds,
         stacks=STACKS,
+        nuclei=INPUTS.of_scans(rules.locate_nuclei.output.dseg, RUN.diagnosed.values()),
+        masks=INPUTS.of_scans(rules.brain_mask.output.mask, RUN.diagnosed.values()),
         swa_weights=LEARNING.first_seed(rules.train_image_model.output.swa_weights),
     output:
         figure=RUN.paths.figure("class_activation_{input}"),
         template=RUN.paths.figure("class_activation_template_{input}"),
         table=RUN.paths.table("class_activation_{input}"),
+        overlays=expand(
+            RUN.paths.viewer("{scan}_class-activation-{input}.js"), scan=RUN.diagnosed.values(), allow_missing=True
+        ),
     log:
         RUN.paths.log("class_activation", "input"),
     benchmark:

@@ -202,6 +202,31 @@ rule t1w_map:
         "../scripts/t1w_map.py"
 
 
+rule swi_map:
+    input:
+        magnitude=rules.prepare_echoes.output.magnitude_4d,
+        phase=rules.prepare_echoes.output.phase_4d,
+        mask=rules.brain_mask.output.mask,
+        acquisition=rules.prepare_echoes.output.acquisition,
+    output:
+        swi=RUN.paths.map("swi.nii.gz"),
+        min_ip=RUN.paths.map("minIP.nii.gz"),
+    log:
+        RUN.paths.scan_log("swi_map"),
+    benchmark:
+        RUN.paths.scan_benchmark("swi_map")
+    conda:
+        "../envs/recon.yaml"
+    resources:
+        mem_mb=INPUTS.memory_mb,
+    params:
+        code=code("workflow/scripts/swi_map.py"),
+        cfg=RUN.cfg["swi_map"],
+    script:
+        "../scripts/swi_map.py"
+
+
+SWI = rules.swi_map.output if RUN.cfg["swi_map"]["make"] else None
 REFERENCE = RUN.cfg["combine_echoes"]["reference"]
 
 
@@ -418,6 +443,8 @@ rule subject_page:
                 misfit=MISFIT,
                 t2star=T2STAR,
                 s0=S0,
+                swi=SWI.swi if SWI else [],
+                min_ip=SWI.min_ip if SWI else [],
                 region=REGION,
                 t1w=rules.t1w_map.output.t1w,
                 dseg=NUCLEI.dseg if NUCLEI else [],
@@ -428,6 +455,7 @@ rule subject_page:
     output:
         page=RUN.paths.page(),
         warnings=RUN.paths.page_warnings(),
+        images=RUN.paths.viewer(),
         chi_picture=RUN.paths.figure("{scan}_Chimap"),
         r2star_picture=RUN.paths.figure("{scan}_R2starmap") if RUN.has_r2star else [],
         t1w_picture=RUN.paths.figure("{scan}_T1w"),
@@ -440,12 +468,35 @@ rule subject_page:
     resources:
         mem_mb=INPUTS.memory_mb,
     params:
-        code=code("workflow/scripts/subject_page.py", "workflow/report/base.html.j2", "workflow/report/subject.html.j2"),
+        code=code(
+            "workflow/scripts/subject_page.py",
+            "resources/nuclei.tsv",
+            "workflow/report/base.html.j2",
+            "workflow/report/subject.html.j2",
+            "workflow/report/viewer.js",
+        ),
         synthetic=RUN.simulated,
         maximum_hz=RUN.cfg["r2star_map"]["maximum_hz"],
         age_years=INPUTS.age,
     script:
         "../scripts/subject_page.py"
+
+
+rule viewer:
+    output:
+        program=RUN.paths.viewer("niivue.js"),
+        licence=RUN.paths.viewer("LICENSE"),
+    log:
+        RUN.paths.log("viewer"),
+    benchmark:
+        RUN.paths.benchmark("viewer")
+    localrule: True
+    conda:
+        "../envs/recon.yaml"
+    params:
+        code=code("workflow/scripts/viewer.py", "resources/viewer/niivue.js", "resources/viewer/LICENSE"),
+    script:
+        "../scripts/viewer.py"
 
 
 rule group_page:
@@ -517,11 +568,13 @@ rule maps:
         INPUTS.of_scans(R2STAR and rules.r2star_map.output, RUN.scans),
         INPUTS.of_scans(rules.t1w_map.output, RUN.scans),
         INPUTS.of_scans(rules.combine_echoes.output, RUN.scans),
+        INPUTS.of_scans(SWI or [], RUN.scans),
         INPUTS.of_scans(REGION, RUN.scans),
         INPUTS.of_scans(NUCLEI or [], RUN.scans),
         INPUTS.of_scans(rules.t1_map.output, RUN.two_flips),
         INPUTS.of_scans(rules.scan_statistics.output, RUN.scans),
         rules.study_table.output,
         INPUTS.of_scans(rules.subject_page.output, RUN.scans),
+        rules.viewer.output,
         rules.group_page.output,
     localrule: True

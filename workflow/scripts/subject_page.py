@@ -1,66 +1,89 @@
-"""Maps and intermediate images of a scan → a self-contained HTML page, its warnings, pictures for the report."""
+"""Maps and intermediate images of a scan → its page, images for the viewer, warnings, pictures for the report."""
 
 import numpy as np
 
 from recon.acquisition import Acquisition
 from recon.check.measures import REGISTRATION, image_measures
 from recon.check.overview import (
-    decay_pictures,
+    Shown,
+    decay_images,
     deep_pictures,
-    echo_pictures,
-    map_pictures,
+    echo_images,
+    map_images,
     reference_picture,
+    swi_images,
 )
 from recon.check.phase import phase_quality
 from recon.check.quality import Voids, quality
 from recon.check.residual import field_residual
+from recon.check.viewer import views
 from recon.files.atomic import atomic
-from recon.files.io import read_json, read_mask, read_volume, sidecar_path, write_json
+from recon.files.io import read_json, read_mask, read_volume, sidecar_path, write_json, write_text
 from recon.files.tables import read_table
 from recon.mask.voids import signal_voids
 from workflow.lib.jobs.job import job
 from workflow.lib.report.acquisition_table import acquisition_table
 from workflow.lib.report.html import render
 from workflow.lib.report.reference import zero_text
+from workflow.lib.report.viewer import images_script
+
+
+def further_images(
+    brain: np.ndarray, t2star: str | None, s0: str | None, swi: str | None, min_ip: str | None
+) -> list[Shown]:
+    """Of maps that a run makes if it is told to."""
+    images = decay_images(read_volume(t2star), read_volume(s0), brain) if t2star and s0 else []
+    return images + (swi_images(read_volume(swi), read_volume(min_ip), brain) if swi and min_ip else [])
+
+
+def sidecars_of(images: dict[str, str | None]) -> dict[str, dict]:
+    """What the files beside images say, by the name of the image."""
+    return {name: read_json(file) for name, path in images.items() if path and (file := sidecar_path(path)).exists()}
 
 
 def main(
     magnitude: str, phase: str, unwrapped: str, reliable: str, singular: str, local_field: str,
     acquisition: str, mask: str, chi: str, t1w: str,
-    page: str, warnings: str, chi_picture: str, t1w_picture: str,
+    page: str, warnings: str, images: str, chi_picture: str, t1w_picture: str,
     scan: str, synthetic: bool, maximum_hz: float, age_years: float | None = None,
     r2star: str | None = None, r2star_picture: str | None = None, t2star: str | None = None, s0: str | None = None,
     region: str | None = None, dseg: str | None = None, box: str | None = None, stats: str | None = None,
-    misfit: str | None = None,
+    misfit: str | None = None, swi: str | None = None, min_ip: str | None = None,
 ) -> None:  # fmt: skip
     """`maximum_hz`: ceiling of R2*; `region`: mask of the reference; without `dseg`, `box` and `stats` nuclei were
     not to be located."""
     brain, chi_map, decay = read_mask(mask), read_volume(chi), read_volume(r2star) if r2star else None
     facts, series = read_json(acquisition), Acquisition.read(acquisition)
     table = read_table(stats) if stats else None
-    maps = map_pictures(chi_map, decay, read_volume(t1w), brain)
-    for path, picture in zip(filter(None, (chi_picture, r2star_picture, t1w_picture)), maps, strict=True):
+    maps = map_images(chi_map, decay, read_volume(t1w), brain)
+    pictures = [image.picture(brain) for image in maps]
+    for path, picture in zip(filter(None, (chi_picture, r2star_picture, t1w_picture)), pictures, strict=True):
         with atomic(path) as part:
             part.write_bytes(picture.png)
-    decays = decay_pictures(read_volume(t2star), read_volume(s0), brain) if t2star and s0 else []
+    further = further_images(brain, t2star, s0, swi, min_ip)
     echoes = [read_volume(path) for path in (magnitude, phase, unwrapped, local_field)]
+    made_from = echo_images(*echoes, series.te_s, series.b0_tesla, brain)
     nuclei = read_volume(dseg).data.astype(int) if dseg else np.zeros(brain.shape, int)
-    deep = deep_pictures(chi_map, nuclei, read_mask(box), brain) if nuclei.any() else []
+    regions = {"Brain mask": brain, "Nuclei": nuclei} | ({"Box": read_mask(box)} if nuclei.any() else {})
+    pictures += [image.picture(brain) for image in further]
     made = {"Brain mask": mask, "Chimap": chi, "R2starmap": r2star, "T2starmap": t2star, "S0map": s0, "T1w": t1w}
-    made |= {"Nuclei": dseg, "Reference": region}
-    sidecars = {name: read_json(file) for name, path in made.items() if path and (file := sidecar_path(path)).exists()}
+    sidecars = sidecars_of({**made, "SWI": swi, "Nuclei": dseg, "Reference": region})
     zero = zero_text(sidecars.get("Chimap", {}))
-    decays += [reference_picture(chi_map, read_mask(region), zero, brain)] if region else []
+    if region:
+        regions["Reference"] = read_mask(region)
+        pictures.append(reference_picture(chi_map, regions["Reference"], zero, brain))
+    pictures += deep_pictures(chi_map, nuclei, regions["Box"], brain) if nuclei.any() else []
+    groups = {
+        "Maps": pictures,
+        "Echoes, before and after unwrapping": [image.picture(brain) for image in made_from],
+        "Slice by slice": [image.lightbox(brain) for image in maps],
+    }
+    write_text(images, images_script(views([*maps, *further, *made_from], brain, regions)))
     signal, phase_rad, unwrapped_rad, local_ppm = (echo.data for echo in echoes)
     voids = Voids.of(signal_voids(signal, brain, series.te_s, series.grid), decay and decay.data, maximum_hz)
+    residual = field_residual(local_ppm, chi_map.data, signal, series)
     of_maps = quality(
-        brain,
-        series.voxel_size_mm,
-        chi_map.data,
-        table,
-        voids=voids,
-        residual_ppm=field_residual(local_ppm, chi_map.data, signal, series),
-        age_years=age_years,
+        brain, series.voxel_size_mm, chi_map.data, table, voids=voids, residual_ppm=residual, age_years=age_years
     )
     masks = read_mask(reliable), read_volume(singular).data > 0  # there may be no singular voxel
     of_phase = phase_quality(phase_rad, unwrapped_rad, signal, *masks, series.te_s, series.voxel_size_mm)
@@ -78,7 +101,7 @@ def main(
         synthetic=synthetic,
         broken=broken,
         warnings=found[len(broken) :],
-        pictures=[*maps, *decays, *deep, *echo_pictures(*echoes, facts["te_s"], brain)],
+        pictures=groups,
         zero=zero,
         stats=table,
         facts=measured,

@@ -26,6 +26,7 @@ IMAGES = {
     "dipole_inversion": (60, 6),
     "combine_echoes": (16, 6),
     "t1w_map": (16, 2),
+    "swi_map": (60, 4),
     "t1_map": (30, 2),
     "locate_nuclei": (30, 0),
     "scan_statistics": (90, 4),

@@ -95,6 +95,7 @@ DRIVER_OF = {
     "combine_echoes": "samples",
     "t1w_map": "voxels",
     "t1_map": "voxels",
+    "swi_map": "voxels",
     "locate_nuclei": "voxels",
     "scan_statistics": "samples",
     "study_table": "scans",

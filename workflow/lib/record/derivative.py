@@ -12,6 +12,7 @@ Made by Q-Net {version} from raw multi-echo gradient echo images.
   is zero. `desc-echoN_Chimap`: that of echo N alone, without reference.
 - `R2starmap` [1/s] and `desc-misfit_R2starmap`, how well one exponential describes the decay.
 - `T2starmap` [s] and `S0map` [arbitrary units], the signal at TE = 0, where `r2star_map.t2star_and_s0` is set.
+- `swi` and `minIP` [arbitrary units], susceptibility-weighted, where `swi_map.make` is set.
 - `label-reference_mask`, the region of zero susceptibility where that is not the whole brain.
 - `desc-stage_T1w` [arbitrary units]; `T1map` [s] and `PDmap` [arbitrary units] where two flip angles were acquired.
 - `desc-brain_mask`; `desc-nuclei_dseg`, deep grey nuclei named in `desc-nuclei_dseg.tsv`; `label-BG_mask`, the box
@@ -36,7 +37,7 @@ SIDECARS = {  # at the root, where every image of the suffix inherits them; only
     "desc-nuclei_dseg": {"Description": "Deep grey nuclei", **ON_THE_GRID},
     "label-BG_mask": {"Description": "Box around the basal ganglia and thalamus", **ON_THE_GRID},
 }
-IGNORED = "*_stats.tsv\n*_stats.json\n"  # statistics have no name in BIDS
+IGNORED = "*_stats.tsv\n*_stats.json\n*_swi.*\n*_minIP.*\n"  # have no name in BIDS
 LABELS = "desc-nuclei_dseg.tsv"
 BESIDE = ("README", ".bidsignore", LABELS, *(f"{suffix}.json" for suffix in SIDECARS))
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+VIEWER = "viewer"  # folder beside the pages
+
 
 def anat(name: str) -> str:
     """A scan's anatomical file inside any BIDS dataset: `sub-01/ses-02/anat/sub-01_ses-02_…`."""
@@ -69,6 +71,10 @@ class Paths:
     def page(self) -> str:
         """The page of a scan."""
         return f"{self.root}/{{scan}}.html"
+
+    def viewer(self, name: str = "{scan}.js") -> str:
+        """A file of the viewer, by default the images of a scan."""
+        return f"{self.root}/{VIEWER}/{name}"
 
     def page_warnings(self) -> str:
         """What that page warns of, for the report."""
