@@ -1,5 +1,7 @@
 """participants.tsv: one reader, labels of any coding, and problems that are told before any job."""
 
+from functools import reduce
+
 import pytest
 import yaml
 
@@ -11,6 +13,7 @@ from workflow.lib.home import HOME
 from workflow.lib.setup.config import check
 from workflow.lib.setup.labels import with_names
 from workflow.lib.setup.paths import Paths
+from workflow.lib.setup.variants import merged
 from workflow.lib.study.check_facts import scanner
 from workflow.lib.study.check_table import Record
 from workflow.lib.study.enrolment import Enrolment, enrol
@@ -486,6 +489,24 @@ def test_a_simulated_cohort_has_neither_sites_nor_families(tmp_path, scheme):
     with pytest.raises(IntakeError, match=f"folds.scheme: expected stratified.*--config .*found {scheme}"):
         simulated_study(cfg, Paths("simulated", str(tmp_path)))
     assert simulated_study(cfg | {"model": "mystudy"}, Paths("simulated", str(tmp_path))).scans
+
+
+def with_sites(overlays: list[str], folds: dict) -> dict:
+    """The shipped configuration with simulated sites and these folds."""
+    laid = [yaml.safe_load((HOME / f"config/{name}.yaml").read_text()) for name in overlays]
+    return reduce(merged, [*laid, {"folds": folds}], CONFIG)
+
+
+def test_a_simulated_cohort_with_sites_can_leave_one_out(tmp_path):
+    cfg = with_sites(["sites"], {"scheme": LEFT_OUT, "folds": 4})
+    assert len(simulated_study(cfg, Paths("sites", str(tmp_path))).scans) == 48
+    with pytest.raises(IntakeError, match="simulate.sites: expected as many folds as sites, 4 .* found 3"):
+        simulated_study(with_sites(["sites"], {"scheme": LEFT_OUT, "folds": 3}), Paths("sites", str(tmp_path)))
+
+
+def test_a_simulated_cohort_with_sites_has_no_families(tmp_path):
+    with pytest.raises(IntakeError, match="folds.scheme: expected stratified, .* has no families: .* found grouped"):
+        simulated_study(with_sites(["sites"], {"scheme": "grouped"}), Paths("sites", str(tmp_path)))
 
 
 def test_sites_of_both_groups_need_no_note(path):

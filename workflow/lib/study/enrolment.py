@@ -177,7 +177,7 @@ def _without_site(path: Path, counted: pd.DataFrame, columns: Participants) -> I
 def _sites(path: Path, usable: pd.DataFrame, columns: Participants, folds: int) -> list[Problem]:
     """Why the sites cannot be the folds."""
     message = one_site_out_fails(usable["site"], usable["group"].map(columns.sides), folds)
-    return [_problem(f"{path}, column `{columns.site_column}`", message)] if message else []
+    return [of_message(f"{path}, column `{columns.site_column}`", message)] if message else []
 
 
 def _families(path: Path, usable: pd.DataFrame, columns: Participants, params: Folds) -> list[Problem]:
@@ -192,11 +192,11 @@ def _families(path: Path, usable: pd.DataFrame, columns: Participants, params: F
     try:
         make_folds(labelled(usable, columns), params)
     except ValueError as error:
-        return [_problem(where, str(error).removeprefix("folds: "))]
+        return [of_message(where, str(error).removeprefix("folds: "))]
     return []
 
 
-def _problem(where: str, message: str) -> Problem:
+def of_message(where: str, message: str) -> Problem:
     """`expected …, found …` as a problem of a place."""
     expected, found = message.removeprefix("expected ").split(", found ", 1)
     return Problem(where, expected, found)

@@ -6,18 +6,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qnet.folds import STRATIFIED
+from qnet.folds import LEAVE_ONE_SITE_OUT, STRATIFIED, one_site_out_fails
 from recon.files.io import read_json, write_json
 from recon.intake.decide import PrepareEchoes
 from recon.intake.dicom.source import FOLDER
 from recon.intake.scan import Scan
 from recon.intake.select import EVERYTHING, Select
+from recon.phantom.bids import participants
+from recon.phantom.cohort import Simulate, cohort
 from recon.problems import IntakeError, Problem
 from workflow.lib.record.provenance import code, digest
 from workflow.lib.report.cohort import flow
 from workflow.lib.setup.paths import Paths, user_datasets
 from workflow.lib.study.check_table import Record, text, write_all
-from workflow.lib.study.enrolment import Enrolment, enrol, of_subjects
+from workflow.lib.study.enrolment import Enrolment, enrol, of_message, of_subjects
 from workflow.lib.study.head_size import checked_size
 from workflow.lib.study.intake import take_in, with_problems
 from workflow.lib.study.participants import Participants
@@ -67,13 +69,26 @@ def simulated_study(cfg: dict, paths: Paths) -> Study:
     """A cohort that is simulated: nothing can be wrong with it but what is asked of it."""
     if Select.of(cfg["select"]) != EVERYTHING:
         raise IntakeError([Problem("config, select", "a dataset to select from (bids_dir)", "a simulated cohort")])
-    if (scheme := dealing(cfg).get("scheme", STRATIFIED)) != STRATIFIED:
-        line = f'--config "folds={{scheme: {STRATIFIED}}}"'
-        expected = f"{STRATIFIED}, as a simulated cohort has neither sites nor families: {line}"
-        raise IntakeError([Problem("config, folds.scheme", expected, scheme)])
+    if problem := _not_simulated(cfg):
+        raise IntakeError([problem])
     if cfg["ratings"]:
         raise IntakeError([Problem("config, ratings", "a dataset of persons (bids_dir)", "a simulated cohort")])
     return Study(scans=planned_scans(cfg["simulate"], paths), unfit={}, maps_only={}, records=[], flow=None)
+
+
+def _not_simulated(cfg: dict) -> Problem | None:
+    """Why a simulated cohort cannot be dealt into the folds that are asked for: its sites do not allow it."""
+    folds = dealing(cfg)
+    scheme, sites = folds.get("scheme", STRATIFIED), cfg["simulate"]["sites"]
+    if scheme == LEAVE_ONE_SITE_OUT and sites:
+        people = participants(cohort(Simulate(**cfg["simulate"])))
+        message = one_site_out_fails(people["site"], people["group"], folds["folds"])
+        return of_message("config, simulate.sites", message) if message else None
+    if scheme != STRATIFIED:
+        line = f'--config "folds={{scheme: {STRATIFIED}}}"'
+        lacking = "no families" if sites else "neither sites (simulate.sites) nor families"
+        return Problem("config, folds.scheme", f"{STRATIFIED}, as this simulated cohort has {lacking}: {line}", scheme)
+    return None
 
 
 def own_study(
