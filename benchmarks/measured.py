@@ -1,0 +1,141 @@
+"""How the scanner of a simulated site measures nuclei, learnt from reconstructed heads, and people measured so.
+
+A cohort of a hundred heads at each of several seeds costs hours. What a classifier of regional means sees of a site is
+cheaper: for nucleus v and map q (χ or R2*),
+
+    measured = offset[v, q] + scale[q] true + error
+
+Offset, scale and error come from heads of that site that were simulated as its scanner acquires them and reconstructed
+by the whole chain. People drawn by `recon.phantom.cohort` are then measured so, none of them one of those heads.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.learning import look
+from qnet.images.data import read_array, read_stack
+from qnet.images.normalise import Normalise, normalise
+from recon.regions.nuclei import nucleus_labels, nucleus_names
+
+MAPS = {"chi": ("chi_ppb", 1e-3), "r2star": ("r2star_hz", 1.0)}  # map → column of the truth, factor to the map's unit
+CHANNEL = {"chi": 0, "r2star": 1}  # of the networks' images
+READINGS = ("maps", "window", "stretch")
+FEWEST = 3  # heads of a site
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """How one site measures the p means (both maps of all nuclei).
+
+    Parameters
+    ----------
+    offset, scale : (p,)
+    errors : (h, p) of its heads, scaled so that their mean square is the error's variance
+    """
+
+    offset: np.ndarray
+    scale: np.ndarray
+    errors: np.ndarray
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Of the error, (p, p)."""
+        return self.errors.T @ self.errors / len(self.errors)
+
+    def of(self, true: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Measured means of people with these true values, both (n, p)."""
+        weights = rng.standard_normal((len(true), len(self.errors))) / np.sqrt(len(self.errors))
+        return self.offset + self.scale * true + weights @ self.errors
+
+
+def columns() -> list[str]:
+    """The p means, as `qnet.baselines.regions` calls them."""
+    return [f"{quantity}_mean_{nucleus}_both" for quantity in MAPS for nucleus in nucleus_names()]
+
+
+def about() -> pd.DataFrame:
+    """What the p means are, as `qnet.baselines.regions.read_features` tells it."""
+    rows = [(quantity, "mean", nucleus, "both") for quantity in MAPS for nucleus in nucleus_names()]
+    return pd.DataFrame(rows, index=columns(), columns=["map", "kind", "region", "side"])
+
+
+def true_means(truth: pd.DataFrame) -> np.ndarray:
+    """(n, p) χ [ppm] and R2* [1/s] from the table cohort.tsv."""
+    return np.stack([factor * truth[f"{nucleus}_{column}"].to_numpy(float)
+                     for column, factor in MAPS.values() for nucleus in nucleus_names()], axis=1)  # fmt: skip
+
+
+def fit(measured: np.ndarray, true: np.ndarray) -> Measurement:
+    """Least squares for the heads of one site, both (h, p): an offset for each mean, one scale for each map.
+
+    A mean that no head has (a nucleus outside the images) has no offset: it stays missing.
+    """
+    half = len(nucleus_names())
+    centred, known = measured - _mean(measured), true - _mean(true)
+    scale, errors = np.empty(measured.shape[1]), np.empty_like(measured)
+    for own in (slice(0, half), slice(half, 2 * half)):
+        scale[own] = np.nansum(known[:, own] * centred[:, own]) / np.nansum(known[:, own] ** 2)
+        rest = centred[:, own] - scale[own] * known[:, own]
+        count = np.isfinite(rest).sum()
+        freedom = count - np.isfinite(rest).any(0).sum() - 1  # less offsets and scale
+        errors[:, own] = np.nan_to_num(rest) * np.sqrt(count / freedom)
+    return Measurement(offset=_mean(measured) - scale * _mean(true), scale=scale, errors=errors)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over heads (p,), NaN where no head has a value."""
+    count = np.isfinite(values).sum(0)
+    return np.divide(np.nansum(values, 0), count, out=np.full(values.shape[1], np.nan), where=count > 0)
+
+
+def read_heads(cohort: Path, arm: str, out: Path, config: Mapping) -> dict[str, dict[str, Measurement]]:
+    """Reading → site → its measurement, from the heads that `python -m benchmarks.cohorts` has reconstructed so far.
+
+    Readings: `maps`, means of the maps in physical units; `window` and `stretch`, means in the images that networks
+    see after either normalisation, in 0 to 1.
+
+    Parameters
+    ----------
+    cohort : its folder, with cohort.tsv
+    arm : of the reconstruction
+    out : folder for stacks and features
+    config : whole configuration; sections `slice_stack`, `normalise` and `region_features` count
+
+    Raises
+    ------
+    ValueError
+        A site has too few heads.
+    """
+    truth = pd.read_csv(cohort / "cohort.tsv", sep="\t", dtype={"participant_id": str})
+    done = [scan for scan in truth["participant_id"] if (cohort / arm / f"{scan}_stats.tsv").exists()]
+    heads = truth.set_index("participant_id").loc[done]
+    if (few := heads["site"].value_counts().reindex(truth["site"].unique(), fill_value=0)).min() < FEWEST:
+        raise ValueError(f"{cohort / arm}: expected at least {FEWEST} heads of every site, found {few.to_dict()}")
+    out.mkdir(parents=True, exist_ok=True)
+    for scan in done:
+        look(scan, cohort / arm, out, dict(config))
+    means = {reading: np.stack([_read(scan, out, reading, config) for scan in done]) for reading in READINGS}
+    true, site = true_means(heads), heads["site"].to_numpy(str)
+    return {
+        reading: {name: fit(values[site == name], true[site == name]) for name in np.unique(site)}
+        for reading, values in means.items()
+    }
+
+
+def _read(scan: str, folder: Path, reading: str, config: Mapping) -> np.ndarray:
+    """The p means of one head."""
+    if reading == "maps":
+        features = pd.read_csv(folder / f"{scan}_features.tsv", sep="\t", na_values=["n/a"]).set_index("name")["value"]
+        return features.loc[columns()].to_numpy(float)
+    stack = folder / f"{scan}_stack.npz"
+    window = Normalise(**config["normalise"] | {"method": reading})
+    images, labels = normalise(read_stack(stack, "crop")[0], window), read_array(stack, "crop_nuclei")
+    pixels: dict[str, np.ndarray] = {nucleus: np.zeros(labels.shape, bool) for nucleus in nucleus_names()}
+    for number, (nucleus, _) in nucleus_labels().items():
+        pixels[nucleus] |= labels == number
+    return np.array([images[:, channel][pixels[nucleus]].mean() if pixels[nucleus].any() else np.nan
+                     for channel in CHANNEL.values() for nucleus in nucleus_names()])  # fmt: skip
