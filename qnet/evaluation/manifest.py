@@ -251,6 +251,28 @@ TABLES = {
         needs="--participants with the groups HH and HC, and inputs and models named as in the paper",
     ),
     "permutation": Table(made_by="baselines"),
+    "harmonisation": Table(
+        made_by="baselines",
+        shown_in=("report",),
+        columns=(
+            Column(name="fold", title="Fold", form="number"),
+            Column(name="site", title="Site", form="name"),
+            Column(name="training", title="In training", form="number"),
+            Column(name="tested", title="Tested", form="number"),
+            Column(name="controls", title="Controls tested", form="number"),
+            Column(name="estimate", title="Estimated from"),
+            Column(name="shift_chi_ppb", title="Shift of χ [ppb]", form="signed", digits=1),
+            Column(name="shift_r2star_hz", title="Shift of R2* [1/s]", form="signed", digits=2),
+            Column(name="scale", title="Scale", form="decimals", digits=2),
+            Column(name="kept", title="Kept"),
+            Column(name="note", title="Note"),
+        ),
+        caption="What was taken off the regional features of each site in each fold, by ComBat (Johnson 2007, Fortin "
+        "2018): mean over the means of the nuclei. Training: estimated from the training subjects of the fold, "
+        "against their common mean or the reference site. Its controls: a site that the training of the fold lacks, "
+        "brought to the controls of the training, each of its controls by the others. Kept: what of age and sex can be "
+        "told from the sites. The networks read the maps as they are.",
+    ),
     "map_accuracy": Table(
         made_by="map_accuracy",
         shown_in=("report",),

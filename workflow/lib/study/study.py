@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qnet.folds import STRATIFIED
+from qnet.harmonise import COMBAT, NONE
 from recon.files.io import read_json, write_json
 from recon.intake.decide import PrepareEchoes
 from recon.intake.dicom.source import FOLDER
@@ -71,6 +72,9 @@ def simulated_study(cfg: dict, paths: Paths) -> Study:
         line = f'--config "folds={{scheme: {STRATIFIED}}}"'
         expected = f"{STRATIFIED}, as a simulated cohort has neither sites nor families: {line}"
         raise IntakeError([Problem("config, folds.scheme", expected, scheme)])
+    if dealing(cfg).get("combat"):
+        expected = f"{NONE}, as a simulated cohort has no sites: --config harmonisation={NONE}"
+        raise IntakeError([Problem("config, harmonisation", expected, COMBAT)])
     if cfg["ratings"]:
         raise IntakeError([Problem("config, ratings", "a dataset of persons (bids_dir)", "a simulated cohort")])
     return Study(scans=planned_scans(cfg["simulate"], paths), unfit={}, maps_only={}, records=[], flow=None)
@@ -136,8 +140,13 @@ def own_study(
 
 
 def dealing(cfg: Mapping) -> dict:
-    """Section `folds`, what participants.tsv must allow; of a trained run: a subject of each group."""
-    return {"folds": 1} if cfg["model"] else cfg["folds"]
+    """Section `folds` and `combat`, what participants.tsv must allow; of a trained run: a subject of each group."""
+    return {"folds": 1} if cfg["model"] else cfg["folds"] | {"combat": harmonised(cfg)}
+
+
+def harmonised(cfg: Mapping) -> dict | None:
+    """Section `combat` where it counts."""
+    return cfg["combat"] if cfg["harmonisation"] == COMBAT else None
 
 
 def _group_names(table: Enrolment, settings: dict) -> dict[str, str]:
