@@ -9,7 +9,7 @@ from resampled subjects) and centres_scanners.tsv (how each site measures). Peop
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -18,12 +18,13 @@ import pandas as pd
 
 from benchmarks.learning import settings
 from benchmarks.measured import MAPS, READINGS, Measurement, about, columns, read_heads, true_means
-from qnet.baselines.models import Baselines, models, score_fold
+from qnet.baselines.models import Baselines, features_by_fold, models, score_fold
 from qnet.evaluation.confounds import site_rows
 from qnet.evaluation.statistics import auc_interval, pair_wins, resample_subjects, weighted_auc
 from qnet.folds import Folds, make_folds
+from qnet.harmonise import COMBAT, CONTROLS, NONE, Combat
 from recon.phantom import bids
-from recon.phantom.cohort import Simulate, age_mean, age_spread, at_site, cohort, group_shift, mixing
+from recon.phantom.cohort import ILL, Simulate, age_mean, age_spread, at_site, cohort, group_shift, mixing
 from recon.phantom.tissue import TABLE_TESLA, r2star_at
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,24 +36,15 @@ SCHEMES = {"pooled": "stratified", "site left out": "leave_one_site_out"}
 LEARNT = ("ROI + age (LR)", "ROI + age (SVM)")  # of `qnet.baselines.models`; of the images the first alone
 ORACLE, READER = "oracle (true χ and R2*, age)", "reader of the means who knows every scanner"
 KEYS = ["design", "reading", "model", "scheme", "harmonisation"]
-NONE = "none"
 DRAWS, CONFIDENCE = 2000, 0.95
-ByFold = dict[int, pd.DataFrame]
-
-
-def unharmonised(folds: pd.DataFrame, means: pd.DataFrame) -> ByFold:
-    """The same means for every fold."""
-    return dict.fromkeys(sorted(folds["fold"].unique()), means)
-
-
-# how the means of each fold are harmonised by its training subjects
-HARMONISATIONS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], ByFold]] = {NONE: unharmonised}
+# how the means of each fold are harmonised; a site that is left out is brought to the controls by its own controls
+HARMONISATIONS = {NONE: None, COMBAT: Combat(reference_site=None, unseen_site=CONTROLS)}
 
 
 def people_of(cfg: Simulate) -> pd.DataFrame:
     """Truth of a cohort with what `make_folds` reads: label and group."""
     table = bids.latents(cohort(cfg), cfg)
-    return table.assign(label=(table["group"] == "HH").astype(int))
+    return table.assign(label=(table["group"] == ILL).astype(int))
 
 
 def measured_means(people: pd.DataFrame, scanners: Mapping[str, Measurement], rng: np.random.Generator) -> pd.DataFrame:
@@ -95,7 +87,7 @@ def learnt_scores(
     folds: pd.DataFrame, means: pd.DataFrame, names: Sequence[str], harmonisation: str, params: Baselines
 ) -> dict[str, pd.Series]:
     """Model → cross-validated P(HH) by participant, as `qnet.baselines.models` makes it."""
-    by_fold = HARMONISATIONS[harmonisation](folds, means)
+    by_fold, _ = features_by_fold(folds, means, about(), HARMONISATIONS[harmonisation])
     nothing = pd.DataFrame(index=means.index)
     rows = []
     for fold, values in by_fold.items():

@@ -21,6 +21,7 @@ from recon.intake.vendors import VENDORS
 from recon.phantom.sites import Site, check_sites, site_auc, site_of
 from recon.regions.nuclei import nucleus_names
 
+ILL, WELL = "HH", "HC"  # labels of hereditary haemochromatosis and of healthy controls
 AGE_MEAN, AGE_SD, AGE_RANGE = 55.0, 14.0, (20, 85)  # years
 MALE_SHARE = 2 / 3
 REFERENCE_AGE = 50.0  # years, at which REGIONS hold
@@ -181,7 +182,7 @@ def subject(cfg: Simulate, index: int) -> Subject:
         label=f"{index + 1:02d}",
         age=age,
         sex=sex,
-        group="HH" if ill else "HC",
+        group=ILL if ill else WELL,
         preset=cfg.preset,
         site=site,
         chi_ppb=tuple(chi.tolist()),
@@ -220,7 +221,7 @@ def oracle_score(person: Subject) -> float:
 
 def oracle_auc(people: list[Subject]) -> float:
     """Area under the ROC curve of `oracle_score` in this very sample: no honest model should pass it by much."""
-    ill, well = (np.array([oracle_score(p) for p in people if p.group == group]) for group in ("HH", "HC"))
+    ill, well = (np.array([oracle_score(p) for p in people if p.group == group]) for group in (ILL, WELL))
     above = ill[:, None] - well[None, :]
     return float(np.mean((above > 0) + 0.5 * (above == 0)))
 

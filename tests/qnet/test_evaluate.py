@@ -68,7 +68,9 @@ def test_command_rebuilds_everything_from_the_required_columns(tmp_path, capsys)
     path = save(tmp_path, cohort().drop(columns=["input", "seed", "fold"]))
     main(["evaluate", str(path), str(tmp_path / "out"), "--set", "bootstrap=50"])
     skipped = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in skipped] == ["contrasts", "confounds", "ablation", "paper_comparison"]
+    assert [line.split(":")[0] for line in skipped] == [
+            "contrasts", "confounds", "subgroups", "ablation", "paper_comparison",
+        ]  # fmt: skip
     expected = [f"{name}.tsv" for name in ALWAYS] + [f"{name}.png" for name in (*FIGURES, "roc_scan_inputs")]
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == sorted(expected)
     delong = pd.read_csv(tmp_path / "out" / "delong.tsv", sep="\t")

@@ -504,6 +504,15 @@ def test_a_simulated_cohort_with_sites_can_leave_one_out(tmp_path):
         simulated_study(with_sites(["sites"], {"scheme": LEFT_OUT, "folds": 3}), Paths("sites", str(tmp_path)))
 
 
+def test_a_simulated_cohort_is_harmonised_where_it_has_sites(tmp_path):
+    paths, combat = Paths("sites", str(tmp_path)), {"harmonisation": "combat"}
+    with pytest.raises(IntakeError, match="harmonisation: expected none, .* no sites .*, found combat"):
+        simulated_study(CONFIG | combat, paths)
+    assert simulated_study(with_sites(["sites"], {}) | combat, paths).scans
+    with pytest.raises(IntakeError, match="simulate.sites: expected each site in the training .* found east"):
+        simulated_study(with_sites(["sites"], {"scheme": LEFT_OUT, "folds": 4}) | combat, paths)
+
+
 def test_a_simulated_cohort_with_sites_has_no_families(tmp_path):
     with pytest.raises(IntakeError, match="folds.scheme: expected stratified, .* has no families: .* found grouped"):
         simulated_study(with_sites(["sites"], {"scheme": "grouped"}), Paths("sites", str(tmp_path)))
