@@ -33,7 +33,8 @@ DESIGNS = {
     "sites_confounded": ["config/sites.yaml", "config/sites_confounded.yaml"],
 }
 SCHEMES = {"pooled": "stratified", "site left out": "leave_one_site_out"}
-LEARNT = ("ROI + age (LR)", "ROI + age (SVM)")  # of `qnet.baselines.models`; of the images the first alone
+FIRST = "ROI + age (LR)"  # of `qnet.baselines.models`; the one that also learns from the means of images
+LEARNT = (FIRST, "ROI + age (SVM)")
 ORACLE, READER = "oracle (true χ and R2*, age)", "reader of the means who knows every scanner"
 KEYS = ["design", "reading", "model", "scheme", "harmonisation"]
 DRAWS, CONFIDENCE = 2000, 0.95
@@ -114,7 +115,7 @@ def study(
         of_site = scanners[reading]
         means = measured_means(people, of_site, np.random.default_rng([cfg.seed, number]))
         add(reader_scores(people, means, of_site, cfg), reading, READER, NONE, NONE)
-        names = LEARNT if reading == "maps" else LEARNT[:1]
+        names = LEARNT if reading == "maps" else (FIRST,)
         kinds = HARMONISATIONS if reading == "maps" else [NONE]
         for (scheme, dealt), kind in product(SCHEMES.items(), kinds):
             folds = make_folds(people, Folds(scheme=dealt, folds=len(cfg.sites), seed=0))

@@ -75,6 +75,7 @@ def fit(measured: np.ndarray, true: np.ndarray) -> Measurement:
     A mean that no head has (a nucleus outside the images) has no offset: it stays missing.
     """
     half = len(nucleus_names())
+    true = np.where(np.isfinite(measured), true, np.nan)
     centred, known = measured - _mean(measured), true - _mean(true)
     scale, errors = np.empty(measured.shape[1]), np.empty_like(measured)
     for own in (slice(0, half), slice(half, 2 * half)):
