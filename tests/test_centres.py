@@ -103,7 +103,9 @@ def test_nobody_reads_more_than_the_oracle_from_a_poor_scanner():
 
 def test_every_scheme_and_harmonisation_has_a_row_and_the_oracle_is_the_measure(scanners):
     same = dict.fromkeys(READINGS, scanners)
-    scores = pd.concat(study("sites", replace(CFG, seed=seed, subjects=32), same, QUICK).assign(cohort=seed) for seed in (1, 2))
+    scores = pd.concat(
+        study("sites", replace(CFG, seed=seed, subjects=32), same, QUICK).assign(cohort=seed) for seed in (1, 2)
+    )
     means = over_cohorts(scores).set_index(KEYS)
     assert len(means) == 1 + len(READINGS) + 2 * 2 * 2 + 2 * 2  # oracle, readers, models of maps, of images
     assert set(means["cohorts"]) == {2}
