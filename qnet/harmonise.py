@@ -53,7 +53,7 @@ def plan(folds: pd.DataFrame, params: Combat) -> pd.DataFrame:
     DataFrame
         A row for each fold and site: `fold`, `site`, subjects in `training` and `tested` in this fold, `controls`
         among the latter, `estimate` (training; training, shift alone; reference; its controls; none) and `note`, what
-        cannot be computed and what still is, None where there is nothing to say.
+        cannot be computed and what still is, missing where there is nothing to say.
 
     Raises
     ------

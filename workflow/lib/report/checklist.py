@@ -173,8 +173,8 @@ def _of_methods(cfg: dict, people: pd.DataFrame, versions: dict[str, str]) -> di
         "statistics": f"{percent(evaluate['confidence'], 0)} % intervals: Wilson, DeLong, {evaluate['bootstrap']} "
         "resamples of whole subjects; DeLong test clustered by subject, exact McNemar test, Holm adjustment; corrected "
         "resampled t-test over the folds.",
-        "harmonisation": "Regional features were harmonised over sites by ComBat, in each fold by its training subjects: "
-        "tables/harmonisation.tsv; the maps were not." if cfg["harmonisation"] == COMBAT else "",
+        "harmonisation": "Regional features, not the maps, were harmonised over sites by ComBat, in each fold by its "
+        "training subjects: tables/harmonisation.tsv." if cfg["harmonisation"] == COMBAT else "",
         "primary_names": _primary_names(evaluate.get("primary", [])),
         "software": ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
     }  # fmt: skip
