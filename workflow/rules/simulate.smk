@@ -40,15 +40,15 @@ TRUTH = {
 
 rule simulate_subject:
     output:
+        **TRUTH,
         images=planned_images(RUN.cfg["simulate"], PARTS, RUN.paths),
         sidecars=planned_sidecars(RUN.cfg["simulate"], PARTS, RUN.paths),
-        **TRUTH,
-    wildcard_constraints:
-        scan="|".join(OF_PARTS) if OTHER_PARTS else SCAN,
     log:
         RUN.paths.scan_log("simulate_subject"),
     benchmark:
         RUN.paths.scan_benchmark("simulate_subject")
+    wildcard_constraints:
+        scan="|".join(OF_PARTS) if OTHER_PARTS else SCAN,
     conda:
         "../envs/simulate.yaml"
     resources:
@@ -64,9 +64,9 @@ for PARTS, OF_PARTS in OTHER_PARTS:
 
     use rule simulate_subject as simulate_subject_in_other_parts with:
         output:
+            **TRUTH,
             images=planned_images(RUN.cfg["simulate"], PARTS, RUN.paths),
             sidecars=planned_sidecars(RUN.cfg["simulate"], PARTS, RUN.paths),
-            **TRUTH,
         wildcard_constraints:
             scan="|".join(OF_PARTS),
 
