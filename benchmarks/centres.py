@@ -181,7 +181,7 @@ def scanner_table(scanners: Mapping[str, Mapping[str, Measurement]]) -> pd.DataF
         own = [name.startswith(quantity) for name in columns()]
         for site, scanner in of_site.items():
             error = np.sqrt(np.diag(scanner.covariance)[own].mean())
-            about_map = {"reading": reading, "map": quantity, "site": site, "heads": len(scanner.errors)}
+            about_map = {"reading": reading, "map": quantity, "site": site, "heads": scanner.heads}
             found = {"scale": scanner.scale[own][0], "offset": np.nanmean(scanner.offset[own]), "error_sd": error}
             rows.append(about_map | found)
     return pd.DataFrame(rows)

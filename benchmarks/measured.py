@@ -5,8 +5,9 @@ cheaper: for nucleus v and map q (χ or R2*),
 
     measured = offset[v, q] + scale[q] true + error
 
-Offset, scale and error come from heads of that site that were simulated as its scanner acquires them and reconstructed
-by the whole chain. People drawn by `recon.phantom.cohort` are then measured so, none of them one of those heads.
+Offset, scale and size of the error come from heads of that site that were simulated as its scanner acquires them and
+reconstructed by the whole chain. People drawn by `recon.phantom.cohort` are then measured so, none of them one of
+those heads.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.covariance import LedoitWolf
 
 from benchmarks.learning import look
 from qnet.images.data import read_array, read_stack
@@ -34,22 +36,19 @@ class Measurement:
     Parameters
     ----------
     offset, scale : (p,)
-    errors : (h, p) of its heads, scaled so that their mean square is the error's variance
+    covariance : (p, p) of the error
+    heads : number of heads that it was learnt from
     """
 
     offset: np.ndarray
     scale: np.ndarray
-    errors: np.ndarray
-
-    @property
-    def covariance(self) -> np.ndarray:
-        """Of the error, (p, p)."""
-        return self.errors.T @ self.errors / len(self.errors)
+    covariance: np.ndarray
+    heads: int
 
     def of(self, true: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Measured means of people with these true values, both (n, p)."""
-        weights = rng.standard_normal((len(true), len(self.errors))) / np.sqrt(len(self.errors))
-        return self.offset + self.scale * true + weights @ self.errors
+        error = rng.multivariate_normal(np.zeros(len(self.offset)), self.covariance, len(true))
+        return self.offset + self.scale * true + error
 
 
 def columns() -> list[str]:
@@ -69,22 +68,47 @@ def true_means(truth: pd.DataFrame) -> np.ndarray:
                      for column, factor in MAPS.values() for nucleus in nucleus_names()], axis=1)  # fmt: skip
 
 
-def fit(measured: np.ndarray, true: np.ndarray) -> Measurement:
-    """Least squares for the heads of one site, both (h, p): an offset for each mean, one scale for each map.
+def fit(measured: np.ndarray, true: np.ndarray, site: np.ndarray) -> dict[str, Measurement]:
+    """Least squares for the heads of each site: an offset for each mean, one scale for each map.
 
-    A mean that no head has (a nucleus outside the images) has no offset: it stays missing.
+    The size of the error is that of the site and map; how it is shared out among the means and hangs together between
+    them is that of all sites, shrunk towards independence (Ledoit & Wolf 2004): the heads of one site are too few to
+    tell. A mean that no head of a site has (a nucleus outside the images) has no offset there: it stays missing.
+
+    Parameters
+    ----------
+    measured, true : (h, p)
+    site : (h,) names
+    """
+    parts = {name: _line(measured[site == name], true[site == name]) for name in np.unique(site)}
+    together = LedoitWolf(assume_centered=True).fit(
+        np.concatenate([rest / size for _, _, rest, size in parts.values()])
+    )
+    return {
+        name: Measurement(
+            offset=offset, scale=scale, covariance=size[:, None] * together.covariance_ * size, heads=len(rest)
+        )
+        for name, (offset, scale, rest, size) in parts.items()
+    }
+
+
+def _line(measured: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Offset, scale (p,), what the line leaves (h, p) and its size by map (p,) for the heads of one site.
+
+    What is left is scaled up for the degrees of freedom that offsets and scale took.
     """
     half = len(nucleus_names())
     true = np.where(np.isfinite(measured), true, np.nan)
     centred, known = measured - _mean(measured), true - _mean(true)
-    scale, errors = np.empty(measured.shape[1]), np.empty_like(measured)
+    scale, size, rest = np.empty(2 * half), np.empty(2 * half), np.empty_like(measured)
     for own in (slice(0, half), slice(half, 2 * half)):
         scale[own] = np.nansum(known[:, own] * centred[:, own]) / np.nansum(known[:, own] ** 2)
-        rest = centred[:, own] - scale[own] * known[:, own]
-        count = np.isfinite(rest).sum()
-        freedom = count - np.isfinite(rest).any(0).sum() - 1  # less offsets and scale
-        errors[:, own] = np.nan_to_num(rest) * np.sqrt(count / freedom)
-    return Measurement(offset=_mean(measured) - scale * _mean(true), scale=scale, errors=errors)
+        left = centred[:, own] - scale[own] * known[:, own]
+        count = np.isfinite(left).sum()
+        freedom = count - np.isfinite(left).any(0).sum() - 1
+        rest[:, own] = np.nan_to_num(left) * np.sqrt(count / freedom)
+        size[own] = np.sqrt((rest[:, own] ** 2).sum() / count)
+    return _mean(measured) - scale * _mean(true), scale, rest, size
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
@@ -121,10 +145,7 @@ def read_heads(cohort: Path, arm: str, out: Path, config: Mapping) -> dict[str, 
         look(scan, cohort / arm, out, dict(config))
     means = {reading: np.stack([_read(scan, out, reading, config) for scan in done]) for reading in READINGS}
     true, site = true_means(heads), heads["site"].to_numpy(str)
-    return {
-        reading: {name: fit(values[site == name], true[site == name]) for name in np.unique(site)}
-        for reading, values in means.items()
-    }
+    return {reading: fit(values, true, site) for reading, values in means.items()}
 
 
 def _read(scan: str, folder: Path, reading: str, config: Mapping) -> np.ndarray:
