@@ -208,8 +208,8 @@ TABLES = {
             Column(name="only_2_right", title="Only 2 right", form="number"),
             Column(name="p_mcnemar", title="p, McNemar", form="p"),
         ),
-        caption="Paired on the same subjects, also across inputs. Read the primary contrast (shaded) unadjusted; for the "
-        "others read the p adjusted for their number by Holm's method. p (DeLong), like intervals from resampled "
+        caption="Paired on the same subjects, also across inputs. Read the primary contrast (shaded) unadjusted; for "
+        "the others read the p adjusted for their number by Holm's method. p (DeLong), like intervals from resampled "
         "subjects, answers: would these trained models differ on other test subjects? p over folds (corrected "
         "resampled t-test of the AUCs within test folds, Nadeau & Bengio 2003) answers: would the procedures differ "
         "if they were trained again on other subjects? It counts each fold once, whatever the number of seeds, and "
