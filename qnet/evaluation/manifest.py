@@ -121,17 +121,17 @@ SUBGROUPS = (  # how well a model does among a part of the subjects
     Column(name="subjects", title="Number", form="number"),
     Column(name="positives", title="Positive", form="number"),
     Column(name="auc", title="AUC", form="decimals", interval=True),
+    Column(name="difference", title="Difference", form="signed", interval=True),
+    Column(name="needed", title="Needed", form="number"),
     *[Column(name=name, title=title, form="percent", digits=1, interval=True, count=True) for name, title in RATES[1:]],
-    Column(name="difference", title="AUC, less the others", form="signed", interval=True),
-    Column(name="needed", title="Subjects needed", form="number"),
 )
 ABOUT_SUBGROUPS = (
-    "Less the others: of its kind, as one sex less the other (Zou & Donner 2008). Subjects needed: both together, to "
-    "show a difference of 0.1 between their AUCs with a power of 80 % at two-sided 5 %, at this AUC and these shares "
+    "Difference: AUC less that of the others of its kind (Zou & Donner 2008). Needed: subjects, both parts together, "
+    "to show a difference of 0.1 between their AUCs with a power of 80 % at two-sided 5 % at this AUC, in these shares "
     "(Hanley & McNeil 1982); with fewer, no difference shown is not equality. Intervals of small parts are wide, and "
     "nothing is adjusted for their number. Rates at a score of {threshold} or more."
 )
-INDEPENDENT, CLUSTERED = "slices as independent", "clustered by subject"
+INDEPENDENT, CLUSTERED, OVER_FOLDS = "slices as independent", "clustered by subject", "over folds"
 
 TABLES = {
     "table1": Table(
@@ -202,19 +202,19 @@ TABLES = {
             Column(name="p", title="p", form="p"),
             Column(name="p_holm", title="p, Holm", form="p"),
             Column(name="stars", title="Marks"),
+            Column(name="difference_folds", title="Difference", form="signed", group=OVER_FOLDS),
+            Column(name="p_folds", title="p", form="p", group=OVER_FOLDS),
             Column(name="only_1_right", title="Only 1 right", form="number"),
             Column(name="only_2_right", title="Only 2 right", form="number"),
             Column(name="p_mcnemar", title="p, McNemar", form="p"),
-            Column(name="difference_folds", title="Difference in folds", form="signed"),
-            Column(name="p_folds", title="p, folds", form="p"),
         ),
         caption="Paired on the same subjects, also across inputs. Read the primary contrast (shaded) unadjusted; for "
         "the others read the p adjusted for their number by Holm's method. p (DeLong), like intervals from resampled "
-        "subjects, answers: would these trained models differ on other test subjects? p, folds (corrected resampled "
-        "t-test of the AUCs within test folds, Nadeau & Bengio 2003) answers: would the procedures differ if they were "
-        "trained again on other subjects? It counts each fold once, whatever the number of seeds, and has little power "
-        "with few folds. McNemar: exact test of the decisions, from the subjects that only one of the two got right. "
-        "The last two are not adjusted.",
+        "subjects, answers: would these trained models differ on other test subjects? p over folds (corrected "
+        "resampled t-test of the AUCs within test folds, Nadeau & Bengio 2003) answers: would the procedures differ "
+        "if they were trained again on other subjects? It counts each fold once, whatever the number of seeds, and "
+        "has little power with few folds. McNemar: exact test of the decisions, from the subjects that only one of "
+        "the two got right. The last two are not adjusted.",
         needs="both rows of evaluate.primary",
     ),
     "calibration": Table(
@@ -252,9 +252,9 @@ TABLES = {
     ),
     "subgroups": Table(
         shown_in=("report", "model_card", "checklist"),
-        columns=(*SUBGROUPS, Column(name="note", title="Note")),
+        columns=SUBGROUPS,
         caption="Each line is a part of the subjects: by site (the column site of participants.tsv), by third of age "
-        f"and by sex, where they are known. {ABOUT_SUBGROUPS}",
+        f"and by sex, where they are known; one with a single group has no AUC. {ABOUT_SUBGROUPS}",
         needs="--participants",
     ),
     "ablation": Table(
@@ -289,19 +289,18 @@ TABLES = {
             Column(name="site", title="Site", form="name"),
             Column(name="training", title="In training", form="number"),
             Column(name="tested", title="Tested", form="number"),
-            Column(name="controls", title="Controls tested", form="number"),
+            Column(name="controls", title="Controls", form="number"),
             Column(name="estimate", title="Estimated from"),
             Column(name="shift_chi_ppb", title="Shift of χ [ppb]", form="signed", digits=1),
             Column(name="shift_r2star_hz", title="Shift of R2* [1/s]", form="signed", digits=2),
             Column(name="scale", title="Scale", form="decimals", digits=2),
             Column(name="kept", title="Kept"),
-            Column(name="note", title="Note"),
         ),
         caption="What was taken off the regional features of each site in each fold, by ComBat (Johnson 2007, Fortin "
         "2018): mean over the means of the nuclei. Training: estimated from the training subjects of the fold, "
         "against their common mean or the reference site. Its controls: a site that the training of the fold lacks, "
         "brought to the controls of the training, each of its controls by the others. Kept: what of age and sex can be "
-        "told from the sites. The networks read the maps as they are.",
+        "told from the sites. Controls: among those tested. The networks read the maps as they are.",
     ),
     "map_accuracy": Table(
         made_by="map_accuracy",

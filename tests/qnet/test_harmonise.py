@@ -108,7 +108,7 @@ def test_controls_of_an_unseen_site_take_its_shift_off():
     people = given["folds"].set_index("participant_id")
     controls = [table[people["label"] == 0].groupby(people["fold"] == 1).mean() for table in (given["values"], values)]
     before, after = (np.abs(means.loc[True] - means.loc[False]).mean() for means in controls)
-    assert before > 2 and after < 0.2
+    assert before > 2 and after < before / 6
     row = table.set_index("site").loc["B"]
     assert row["estimate"] == "its controls" and row["shift_chi_ppb"] == pytest.approx(1000 * SHIFT_CHI, rel=0.4)
 
@@ -120,7 +120,7 @@ def planned(sites: list[str], labels: list[int], folds: list[int], params: Comba
 
 def test_what_cannot_be_computed_is_said_with_what_still_is():
     sites = ["A"] * 8 + ["B"] * 2 + ["P"] * 4
-    table = planned(sites, [0, 1] * 5 + [1] * 4, [0, 0, 1, 1] * 3 + [0, 1])
+    table = planned(sites, [0, 1] * 5 + [1] * 4, [0, 0, 1, 1] * 3 + [0, 0])
     said = table.set_index(["fold", "site"])["note"]
     assert pd.isna(said[1, "A"])
     assert "shift and scale cannot be estimated (controls: 1 here" in said[0, "B"]

@@ -463,6 +463,44 @@ def test_a_site_without_controls_is_said_and_still_diagnosed(path):
         assert "site C has HH alone (2): their AUC within the site cannot be computed" in enrolment.notes[""]
 
 
+MEAN = {"reference_site": None, "unseen_site": "refuse"}
+CONTROLS = MEAN | {"unseen_site": "controls"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "key", "message"),
+    [
+        (
+            ("\tsite", "\tcentre"),
+            {"combat": MEAN},
+            "",
+            "a column `site` (participants.site_column), as harmonisation is",
+        ),
+        (("HH\tB", "HH\tn/a"), {"combat": MEAN}, "sub-04", "a site in column `site`, as harmonisation is combat"),
+        (
+            ("\tB", "\tA"),
+            {"combat": MEAN},
+            "",
+            "at least 2 sites to harmonise, found A alone: --config harmonisation=none",
+        ),
+        (("", ""), {"combat": MEAN | {"reference_site": "C"}}, "", "a site as combat.reference_site (A, B), found C"),
+        (("", ""), {"combat": MEAN, "scheme": LEFT_OUT}, "", "found A in the test of fold 0 alone: --config"),
+    ],
+)
+def test_what_harmonisation_needs_is_told_before_any_job(path, changes, options, key, message):
+    path.write_text(SITES.replace(*changes))
+    enrolment = enrol(path, SUBJECTS, SETTINGS, 2, **options)
+    assert message in "\n".join(map(str, enrolment.problems[key]))
+
+
+def test_a_site_that_cannot_be_harmonised_is_said_with_what_still_is(path):
+    path.write_text(SITES)
+    enrolment = enrol(path, SUBJECTS, SETTINGS, 2, LEFT_OUT, combat=CONTROLS)
+    assert enrolment.problems == {}
+    assert "site A (fold 0): not in training, its shift and scale cannot be estimated" in enrolment.notes[""]
+    assert enrol(path, SUBJECTS, SETTINGS, 2, LEFT_OUT).notes == {}
+
+
 def test_an_empty_column_of_sites_is_no_column(path):
     enrolment = at_sites(path, ("\tA\t", "\tB\t"))
     assert enrolment.has_sites and enrolment.notes == {}

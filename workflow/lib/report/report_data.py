@@ -10,6 +10,7 @@ import pandas as pd
 
 from qnet.evaluation.manifest import FIGURES, TABLES
 from qnet.evaluation.names import CONTROLS, NETWORKS
+from qnet.harmonise import notes
 from workflow.lib.words import known
 
 KINDS = (
@@ -135,6 +136,11 @@ def of_models(rows: Rows, chosen: Iterable[dict]) -> Rows:
     """The rows of some models, each with its input."""
     keys = {(model["input"], model["model"]) for model in chosen}
     return [row for row in rows if (row.get("input"), row["model"]) in keys]
+
+
+def of_sites(harmonisation: Rows) -> list[str]:
+    """What is to be said of the sites that harmonisation could not simply take from the training."""
+    return notes(pd.DataFrame(harmonisation))
 
 
 def beside_paper(comparison: Rows) -> dict[str, list[dict]]:
