@@ -1,4 +1,4 @@
-"""Maps of simulated cohorts: `python -m benchmarks.cohorts OUT --preset paper --seeds 1 2 --subjects 96`.
+"""Maps of simulated cohorts: `python -m benchmarks.cohorts OUT --seeds 1 2 --overlay simulate.subjects=96 …`.
 
 Every subject runs through the scripts of the workflow, one after another in one process: the same files as a run of
 Snakemake, without a start-up for each job. What stays of a subject are its maps, its labels of nuclei, their
@@ -16,12 +16,12 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import yaml
-
+from benchmarks.learning import settings
 from recon.files.io import read_volume, write_volume
 from recon.settings import arm
+from workflow.lib.run import chi_echoes
 from workflow.lib.setup.paths import Paths
-from workflow.lib.study.simulated import planned_images, sidecar_of
+from workflow.lib.study.simulated import planned_images, planned_series, scan_names
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = (
@@ -44,12 +44,10 @@ def chain(config: dict, at, scripts) -> None:
     alone = {"threads": 1}
     scripts["brain_mask"](**echoes, mask=at("mask.nii.gz"), cfg=config["brain_mask"])
     mask = {"mask": at("mask.nii.gz")}
-    scripts["unwrap_phase"](
-        **echoes, **mask, phase=at("phase.nii"), unwrapped=at("unwrapped.nii"), reliable=at("reliable.nii"),
-        cfg=config["unwrap_phase"], **alone,
-    )  # fmt: skip
+    trusted = {name: at(f"{name}.nii") for name in ("unwrapped", "reliable", "singular")}
+    scripts["unwrap_phase"](**echoes, **mask, **trusted, phase=at("phase.nii"), cfg=config["unwrap_phase"], **alone)
     scripts["field_mapping"](
-        **echoes, unwrapped=at("unwrapped.nii"), reliable=at("reliable.nii"),
+        **echoes, **trusted,
         field=at("field.nii"), precision=at("precision.nii"), cfg=config["field_mapping"],
     )  # fmt: skip
     scripts["local_field"](
@@ -59,11 +57,12 @@ def chain(config: dict, at, scripts) -> None:
     r2star = {"r2star": at("r2star.nii.gz")}
     scripts["r2star_map"](**echoes, **mask, **r2star, misfit=at("misfit.nii.gz"), cfg=config["r2star_map"], **alone)
     scripts["dipole_inversion"](
-        local=at("local.nii"), eroded=at("eroded.nii"), **r2star, precision=at("precision.nii"),
-        acquisition=echoes["acquisition"], chi=at("chi_echoes.nii"), cfg=config["dipole_inversion"], **alone,
+        **echoes, local=at("local.nii"), eroded=at("eroded.nii"), **r2star, precision=at("precision.nii"),
+        chi=at("chi_echoes.nii"), cfg=config["dipole_inversion"], **alone,
     )  # fmt: skip
     separate = config["field_mapping"]["echoes"] == "separate"
-    echo_chi = [at(f"echo{n}.nii.gz") for n in range(2, 7)] if separate else []
+    numbers = chi_echoes(config, len(config["simulate"]["te_s"])) if separate else []
+    echo_chi = [at(f"echo{number}.nii.gz") for number in numbers]
     scripts["combine_echoes"](
         chi_echoes=at("chi_echoes.nii"), **echoes, eroded=at("eroded.nii"), chi=at("chi.nii.gz"),
         echo_chi=echo_chi, cfg=config["combine_echoes"],
@@ -102,16 +101,17 @@ def subject(label: str, config: dict, arms: Sequence[str], out: Path) -> float:
         def at(name: str) -> str:
             return f"{scan}/{name}"  # URIs of BIDS need a folder of the subject
 
-        scan = f"sub-{label}"
+        scan, simulate = f"sub-{label}", config["simulate"]
         os.chdir(folder)
         Path(scan).mkdir()
-        images = [image.format(folder=scan, scan=scan) for image in planned_images(config["simulate"], Paths("x"))]
+        series = planned_series(simulate, Paths("x"), scan, -1)
+        images = [image.format(folder=scan, scan=scan) for image in planned_images(simulate, series.parts, Paths("x"))]
         for image in images:
             Path(image).parent.mkdir(parents=True, exist_ok=True)
         truth = {name: at(f"true_{name}.nii.gz") for name in TRUTH}
-        scripts["simulate_subject"](images=images, subject=label, cfg=config["simulate"], **truth)
+        scripts["simulate_subject"](images=images, subject=label, cfg=simulate, **truth)
         prepared = [at(name) for name in ("magnitude.nii", "phase.nii", "acquisition.json")]
-        scripts["prepare_echoes"](images, [*map(sidecar_of, images)], *prepared, config["prepare_echoes"])
+        scripts["prepare_echoes"](series.files, series.sidecars, *prepared, config["prepare_echoes"])
         for pipeline in missing:
             chain(arm(config | {"pipeline": pipeline}), at, scripts)
             (out / pipeline).mkdir(parents=True, exist_ok=True)
@@ -128,7 +128,7 @@ def cohort(config: dict, arms: Sequence[str], out: Path, jobs: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     known = ("participants.tsv", "participants.json", "description.json", "README", "cohort.tsv", "ceiling.json")
     simulate_cohort(*(str(out / name) for name in (*known, "truth.json", "ignore")), cfg=config["simulate"])
-    labels = [f"{number:02d}" for number in range(1, config["simulate"]["subjects"] + 1)]
+    labels = [name.removeprefix("sub-") for name in scan_names(config["simulate"])]
     with ProcessPoolExecutor(jobs) as pool:
         seconds = pool.map(partial(subject, config=config, arms=arms, out=out.resolve()), labels)
         for label, spent in zip(labels, seconds, strict=True):
@@ -136,20 +136,23 @@ def cohort(config: dict, arms: Sequence[str], out: Path, jobs: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """One folder a cohort: OUT/PRESET-SEED/ARM/sub-XX_stack.npz …"""
+    """One folder a cohort: OUT/NAME-SEED/ARM/sub-XX_chi.nii.gz …"""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cohorts", description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--overlay", nargs="*", default=[], help="YAML files or key.key=value")
+    parser.add_argument("--preset", help="simulate.preset; that of the overlays by default")
+    parser.add_argument("--name", help="of the cohorts; the preset by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
-    parser.add_argument("--subjects", type=int, default=96)
+    parser.add_argument("--subjects", type=int, help="simulate.subjects; that of the overlays, else 96")
     parser.add_argument("--arms", nargs="+", default=["paper"], choices=["paper", "consensus"])
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     chosen = parser.parse_args(arguments)
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    own = {"preset": chosen.preset, "subjects": chosen.subjects}
+    config = settings(["simulate.preset=paper", "simulate.subjects=96", *chosen.overlay])
+    simulate = config["simulate"] | {key: value for key, value in own.items() if value is not None}
     for seed in chosen.seeds:
-        settings = config["simulate"] | {"preset": chosen.preset, "seed": seed, "subjects": chosen.subjects}
-        name = f"{chosen.preset}-{seed}"
-        cohort(config | {"simulate": settings}, chosen.arms, chosen.out / name, chosen.jobs)
+        name = f"{chosen.name or simulate['preset']}-{seed}"
+        cohort(config | {"simulate": simulate | {"seed": seed}}, chosen.arms, chosen.out / name, chosen.jobs)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -16,8 +17,11 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from qnet.evaluation.manifest import tables_of
+from qnet.harmonise import COMBAT
 from recon.files.io import read_volume, write_mask
 from recon.regions.localize import LocateNuclei, box_around, box_mask
+from workflow.lib.jobs.given import Fold
 from workflow.lib.setup.variants import merged, preprocessed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +70,7 @@ def look(scan: str, maps: Path, out: Path, config: dict) -> None:
 
 def train_fold(job: tuple[str, int, int], config: dict, stacks: list[str], out: Path) -> None:
     """Both stages and the predictions of one input, seed and fold, unless they are there."""
-    input_name, seed, fold = job
+    input_name, seed, number = job
     place = fold_folder(out, *job)
     place.mkdir(parents=True, exist_ok=True)
     if (place / "predictions.tsv").exists():
@@ -75,31 +79,29 @@ def train_fold(job: tuple[str, int, int], config: dict, stacks: list[str], out: 
     def at(name: str) -> str:
         return str(place / name)
 
-    folds, keys = str(out / "folds.tsv"), {"fold": str(fold), "seed": str(seed), "threads": 1}
-    image = {"weights": at("image_model.safetensors"), "swa_weights": at("image_model_swa.safetensors")}
+    folds, given = str(out / "folds.tsv"), Fold(input_name=input_name, seed=seed, number=number, threads=1)
+    weights, averaged = at("image_model.safetensors"), at("image_model_swa.safetensors")
     stage = {
         "normalise": config["normalise"], "training": config["train_image_model"], "labels": config["runs"]["labels"],
         "inner_folds": config["train_scan_model"]["inner_folds"],
     }  # fmt: skip
-    train = partial(script("train_image_model"), folds, stacks, input_name=input_name, cfg=stage, **keys)
-    train(**image, log=at("image_training.jsonl"))
+    train = partial(script("train_image_model"), folds, stacks, cfg=stage)
+    train(weights, averaged, at("image_training.jsonl"), given)
     inner = []
     if config["train_scan_model"]["features"] == "out_of_fold":
-        for number in range(config["train_scan_model"]["inner_folds"]):
-            inner.append(at(f"inner_{number}.safetensors"))
-            train(at("inner_last.safetensors"), inner[-1], at("inner.jsonl"), inner=str(number))
-    script("embed_slices")(
-        folds, stacks, image["swa_weights"], inner, at("embeddings.safetensors"), input_name=input_name,
-        cfg=config["train_scan_model"], **keys,
-    )  # fmt: skip
+        for within in range(config["train_scan_model"]["inner_folds"]):
+            inner.append(at(f"inner_{within}.safetensors"))
+            train(at("inner_last.safetensors"), inner[-1], at("inner.jsonl"), replace(given, inner=within))
+    embeddings = at("embeddings.safetensors")
+    script("embed_slices")(folds, stacks, averaged, inner, embeddings, given, config["train_scan_model"])
     script("train_scan_model")(
-        folds, at("embeddings.safetensors"), at("scan_model.safetensors"), at("scan_training.jsonl"),
+        folds, embeddings, at("scan_model.safetensors"), at("scan_training.jsonl"), given,
         cfg={"training": config["train_scan_model"], "labels": config["runs"]["labels"]},
-        encoder=config["train_image_model"]["weights"], **keys,
+        encoder=config["train_image_model"]["weights"],
     )  # fmt: skip
     script("predict_fold")(
-        folds, stacks, **image, embeddings=at("embeddings.safetensors"), scan_weights=at("scan_model.safetensors"),
-        predictions=at("predictions.tsv"), slice_weights=at("slice_weights.tsv"), input_name=input_name, **keys,
+        folds, stacks, weights, averaged, embeddings, at("scan_model.safetensors"), at("predictions.tsv"),
+        at("slice_weights.tsv"), given,
     )  # fmt: skip
 
 
@@ -129,9 +131,10 @@ def study(cohort: Path, arm: str, config: dict, out: Path, jobs: int) -> None:
     script("baselines")(
         str(out / "folds.tsv"), features, stacks,
         [str(fold_folder(out, *run) / "embeddings.safetensors") for run in runs],
-        str(out / "baselines.tsv"), str(out / "permutation.tsv"), runs=runs, cfg=config["baselines"],
+        str(out / "baselines.tsv"), str(out / "permutation.tsv"), str(out / "harmonisation.tsv"), runs=runs,
+        cfg=config["baselines"], combat=config["combat"] if config["harmonisation"] == COMBAT else None,
     )  # fmt: skip
-    tables = ["table1", "table2", "table3", "contrasts", "delong", "calibration", "confounds"]
+    tables = tables_of("evaluate")
     script("evaluate")(
         [str(fold_folder(out, *run) / "predictions.tsv") for run in runs], str(out / "predictions.tsv"),
         config["evaluate"], baselines=[str(out / "baselines.tsv")], folds=str(out / "folds.tsv"),

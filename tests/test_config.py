@@ -36,6 +36,7 @@ DATACLASSES = {
     "train_image_model": "qnet.networks.train.ImageTraining",
     "train_scan_model": "qnet.networks.train_scan.ScanTraining",
     "baselines": "qnet.baselines.models.Baselines",
+    "combat": "qnet.harmonise.Combat",
     "evaluate": "qnet.evaluation.evaluate.Evaluate",
     "model_card": "qnet.application.run_facts.ModelCard",
 }
@@ -49,7 +50,7 @@ KEYWORDS = {  # section: functions whose keyword-only parameters are its setting
 SECTIONS = set(DATACLASSES) | set(KEYWORDS) | set(STAGES)
 CHOICES = {
     "dataset", "bids_dir", "dicom_dir", "derivatives", "output_dir", "on_error", "ratings", "pipeline", "preprocessing",
-    "model",
+    "harmonisation", "model",
 }  # fmt: skip
 NOT_A_STAGE = CHOICES | {"consensus", "runs", "quantitative", "pretrain", "variants"}
 

@@ -201,6 +201,8 @@ NOT_RUN = {  # beginning of the command: why no test of this file runs it
     "q-net prepare --use-conda": "needs conda",
     "python -m benchmarks --size paper": "takes minutes; tests/test_bench.py",
     "cd results/mystudy": "needs a finished run; tests/workflow/test_job.py compares with sha256sum",
+    "python -m benchmarks.cohorts HEADS": "takes minutes; tests/test_cohorts.py",
+    "python -m benchmarks.centres HEADS": "needs reconstructed heads; tests/test_centres.py",
     "python -m tests.recon.intake.vendor_table": "takes minutes; tests/recon/intake/test_vendor_table.py",
     "q-net export-dicom": "needs a finished run; tests/recon/test_export_dicom.py",
     "qsm-ci run": "needs the package qsm-ci; tests/recon/test_qsm_ci.py",

@@ -18,12 +18,16 @@ Lee 2020 and Xiao 2019 are readings of what their abstracts tell: both used nucl
 Parkinson's disease, Xiao the substantia nigra alone and a network of its own. The embeddings of the training subjects
 come from a network that was trained on these very subjects, which makes them look better than they are.
 
+With `harmonisation: combat` the features of the nuclei, not the embeddings, are harmonised over sites in each fold by
+its training subjects (`qnet.harmonise`).
+
 The last three should be at chance; a background that tells the groups apart points at the scanner. Where subjects
 are matched in pairs, Age + sex lies below chance, for the partner of a held-out subject stays in the training set. One
 shuffle of the labels says little, as it may lie along the effect by chance (its AUC has a standard deviation of about
 0.1 with 96 simulated subjects): see `qnet.baselines.permutation`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +36,7 @@ import pandas as pd
 from qnet.baselines.classifiers import Recipe, predict
 from qnet.baselines.regions import BOX
 from qnet.folds import MISSING, held_out_labels, training_labels
+from qnet.harmonise import TABLE_COLUMNS, Combat, harmonise, plan
 from qnet.predictions import COLUMNS
 
 REFERENCE = "putamen"  # of Lee 2020
@@ -175,6 +180,38 @@ def score_fold(folds: pd.DataFrame, fold: int, model: Model, seed: int) -> pd.Da
     return rows.assign(**constant)[COLUMNS]
 
 
+def unharmonised(folds: pd.DataFrame, values: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    """The same features for every fold."""
+    return dict.fromkeys(sorted(folds["fold"].unique()), values)
+
+
+def features_by_fold(
+    folds: pd.DataFrame, values: pd.DataFrame, about: pd.DataFrame, combat: Combat | None
+) -> tuple[dict[int, pd.DataFrame], pd.DataFrame]:
+    """Regional features as the models of each fold see them, by fold, and what harmonised them.
+
+    Parameters
+    ----------
+    folds, values, about : as in `baselines`
+    combat : Combat or None
+        None leaves the features as they are, and the table without rows.
+
+    Returns
+    -------
+    dict, DataFrame
+        Columns of the table: `qnet.harmonise.TABLE_COLUMNS`.
+    """
+    if combat is None:
+        return unharmonised(folds, values), pd.DataFrame(columns=TABLE_COLUMNS)
+    used = about.index[about["side"] == "both"]
+    found = {
+        fold: harmonise(values[used], about.loc[used], demographics(folds), folds, planned)
+        for fold, planned in plan(folds, combat).groupby("fold")
+    }
+    told = pd.concat([table for _, table in found.values()], ignore_index=True)
+    return {fold: features for fold, (features, _) in found.items()}, told
+
+
 def baselines(
     folds: pd.DataFrame,
     values: pd.DataFrame,
@@ -182,6 +219,7 @@ def baselines(
     backgrounds: pd.DataFrame,
     embeddings: dict[tuple[str, int, int], dict[str, np.ndarray]],
     params: Baselines,
+    by_fold: Mapping[int, pd.DataFrame] | None = None,
 ) -> pd.DataFrame:
     """Scores of every baseline for every subject, each by a classifier that was fitted without the subject's fold.
 
@@ -196,6 +234,8 @@ def baselines(
     embeddings : dict
         (input, seed, fold) → participant → (T, 512); may be empty, and there are no hybrid models then.
     params : Baselines
+    by_fold : dict, optional
+        Fold → features in place of `values`, see `features_by_fold`.
 
     Returns
     -------
@@ -210,9 +250,10 @@ def baselines(
     for kind, table in {"features": values, "backgrounds": backgrounds}.items():
         if absent := sorted(set(folds["participant_id"]) - set(table.index)):
             raise ValueError(f"{kind}: expected every subject of the folds, found none for {absent}")
-    fixed = models(folds, values, about, backgrounds, params)
-    tables = [score_fold(folds, fold, model, 0) for model in fixed for fold in sorted(folds["fold"].unique())]
-    known = radiomics(values, about)
+    by_fold = by_fold or unharmonised(folds, values)
+    of_folds = [[(fold, one) for one in models(folds, by_fold[fold], about, backgrounds, params)] for fold in by_fold]
+    tables = [score_fold(folds, fold, one, 0) for same in zip(*of_folds, strict=True) for fold, one in same]
     for (input_name, seed, fold), of_fold in embeddings.items():
-        tables.append(score_fold(folds, fold, hybrid(known, of_fold, input_name, params), seed))
+        model = hybrid(radiomics(by_fold[fold], about), of_fold, input_name, params)
+        tables.append(score_fold(folds, fold, model, seed))
     return pd.concat(tables, ignore_index=True)

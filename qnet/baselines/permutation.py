@@ -1,14 +1,19 @@
 """Could labels without meaning give regional means and age the AUC that the true labels give them?"""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from qnet.baselines.classifiers import base_log_odds, machine, standard
-from qnet.baselines.models import Baselines, demographics, regional_means
+from qnet.baselines.models import Baselines, demographics, regional_means, unharmonised
 
 
-def permutation_test(folds: pd.DataFrame, values: pd.DataFrame, about: pd.DataFrame, params: Baselines) -> pd.DataFrame:
+def permutation_test(
+    folds: pd.DataFrame, values: pd.DataFrame, about: pd.DataFrame, params: Baselines,
+    by_fold: Mapping[int, pd.DataFrame] | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """How often shuffled labels give ROI + age (LR) an AUC as high as the true ones do.
 
     Labels are shuffled within folds, so that every fold keeps its share of each group. C stays at the middle of its
@@ -16,8 +21,8 @@ def permutation_test(folds: pd.DataFrame, values: pd.DataFrame, about: pd.DataFr
 
     Parameters
     ----------
-    folds, values, about, params
-        As in `baselines`.
+    folds, values, about, params, by_fold
+        As in `baselines`. Harmonisation by the controls of a site keeps to the true labels.
 
     Returns
     -------
@@ -25,11 +30,12 @@ def permutation_test(folds: pd.DataFrame, values: pd.DataFrame, about: pd.DataFr
         One row: `model`, `auc`, mean and 95th percentile of the shuffled ones `null_mean`, `null_p95`, `permutations`,
         `p` = (1 + number of shuffled AUCs that reach the true one) / (1 + permutations).
     """
-    features = regional_means(values, about).join(demographics(folds)).loc[folds["participant_id"]].to_numpy(float)
+    by_fold, people = by_fold or unharmonised(folds, values), demographics(folds)
     labels, fold = folds["label"].to_numpy(int), folds["fold"].to_numpy(int)
     C = params.inverse_regularisation[len(params.inverse_regularisation) // 2]
     parts = []
-    for number in np.unique(fold):
+    for number, own in by_fold.items():
+        features = regional_means(own, about).join(people).loc[folds["participant_id"]].to_numpy(float)
         held_out, steps = fold == number, standard(None, 0)
         parts.append((held_out, steps.fit_transform(features[~held_out]), steps.transform(features[held_out])))
 

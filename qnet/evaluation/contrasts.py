@@ -10,15 +10,17 @@ from scipy.stats import norm
 from qnet.evaluation.cases import Cases
 from qnet.evaluation.names import CONTROLS, NETWORKS
 from qnet.evaluation.settings import Evaluate
-from qnet.evaluation.statistics import delong, holm, mcnemar_exact, stars
+from qnet.evaluation.statistics import corrected_t, delong, holm, mcnemar_exact, placements, stars
 
 TEST_COLUMNS = ["auc_1", "auc_2", "se", "z", "p", "stars"]
 DELONG_COLUMNS = ["input", "level", "clustering", "model_1", "model_2", *TEST_COLUMNS]
 PAIRED_COLUMNS = ["subjects", "cases", "auc_1", "auc_2", "difference", "difference_low", "difference_high"]
 PAIRED_COLUMNS += ["se", "z", "p", "p_holm", "stars"]
 DECISION_COLUMNS = ["only_1_right", "only_2_right", "p_mcnemar"]
-CONTRAST_COLUMNS = ["role", "input_1", "model_1", "input_2", "model_2", *PAIRED_COLUMNS, *DECISION_COLUMNS]
-COMPARISON_COLUMNS = ["level", "input", "model", "name_1", "name_2", *PAIRED_COLUMNS, *DECISION_COLUMNS]
+FOLD_COLUMNS = ["folds", "difference_folds", "t_folds", "p_folds"]
+SCAN_COLUMNS = [*PAIRED_COLUMNS, *DECISION_COLUMNS, *FOLD_COLUMNS]
+CONTRAST_COLUMNS = ["role", "input_1", "model_1", "input_2", "model_2", *SCAN_COLUMNS]
+COMPARISON_COLUMNS = ["level", "input", "model", "name_1", "name_2", *SCAN_COLUMNS]
 
 Row = tuple[Cases, str]  # cases and a model that judged them
 
@@ -78,8 +80,32 @@ def mcnemar_table(groups: list[Cases], threshold: float) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def over_folds(labels: np.ndarray, scores: tuple[np.ndarray, np.ndarray], folds: np.ndarray) -> dict[str, float]:
+    """Corrected resampled t-test of the AUCs within test folds, from those folds that hold both groups.
+
+    Parameters
+    ----------
+    labels : (n,) bool
+    scores : of both models, (n,), averaged over the seeds, which share the folds
+    folds : (n,) names of the test folds
+    """
+    inside = [folds == fold for fold in np.unique(folds)]
+    inside = [members for members in inside if labels[members].any() and not labels[members].all()]
+    both = np.stack(scores)
+    aucs = [placements(labels[members], both[:, members])[0].mean(axis=1) for members in inside]
+    differences = np.array([first - second for first, second in aucs])
+    sizes = np.array([members.sum() for members in inside])
+    t, p = corrected_t(
+        differences, float((sizes / np.maximum(len(labels) - sizes, 1)).mean()) if len(sizes) else np.nan
+    )
+    mean = float(differences.mean()) if len(sizes) else np.nan
+    return dict(zip(FOLD_COLUMNS, (len(sizes), mean, t, p), strict=True))
+
+
 def paired(first: Row, second: Row, params: Evaluate) -> dict[str, float]:
-    """Clustered DeLong test, and for scans McNemar's, of two rows on the cases (participant, slice) they share.
+    """Clustered DeLong test of two rows on the cases (participant, slice) they share; for scans also two others.
+
+    These are McNemar's test of the decisions, and the corrected resampled t-test if both rows have the same test folds.
 
     Raises
     ------
@@ -100,6 +126,8 @@ def paired(first: Row, second: Row, params: Evaluate) -> dict[str, float]:
     row |= {"difference": difference, "difference_low": difference - half, "difference_high": difference + half}
     if cases_1.level == "scan":
         row |= dict(zip(DECISION_COLUMNS, decisions(labels, *scores, params.threshold), strict=True))
+        if (cases_1.folds[at_1] == cases_2.folds[at_2]).all():
+            row |= over_folds(labels, scores, cases_1.folds[at_1])
     return row
 
 
@@ -135,7 +163,7 @@ def adjusted(table: pd.DataFrame, alone: Callable[[pd.DataFrame], pd.Series] = n
     p = table["p"].astype(float)
     p_holm = pd.Series(holm(p.mask(alone(table)).to_numpy()), table.index)
     marks = p_holm.where(~alone(table), p).map(stars)
-    whole = {column: "Int64" for column in ("only_1_right", "only_2_right") if column in table}
+    whole = {column: "Int64" for column in ("only_1_right", "only_2_right", "folds") if column in table}
     return table.assign(p_holm=p_holm, stars=marks).astype(whole)
 
 

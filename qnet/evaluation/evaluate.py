@@ -10,6 +10,7 @@ from qnet.evaluation.contrasts import contrast_table, delong_table, mcnemar_tabl
 from qnet.evaluation.decision import decision_table
 from qnet.evaluation.paper import comparison
 from qnet.evaluation.settings import Ceiling, Evaluate
+from qnet.evaluation.subgroups import subgroup_table
 from qnet.evaluation.tables import run_table, scan_table
 from qnet.predictions import LEVELS
 
@@ -27,7 +28,7 @@ def evaluate(
     ----------
     predictions : main run and baselines
     ceiling : truth of a simulated cohort
-    people : age and sex; without it `confounds` and `paper_comparison` have no rows
+    people : age and sex; without it `confounds`, `subgroups` and `paper_comparison` have no rows
     variants : predictions with a column `variant`; without it `ablation` has no rows
 
     Returns
@@ -49,6 +50,7 @@ def evaluate(
         "reliability": reliability_table(scans, params.bins, params.confidence),
         "decision_curve": decision_table(scans),
         "confounds": confound_table(scans, people, params.confidence),
+        "subgroups": subgroup_table(scans, people, params),
         "ablation": ablation_table(predictions, variants, params),
     }
     if "input" not in predictions:

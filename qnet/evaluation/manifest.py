@@ -114,7 +114,24 @@ AUCS = (
     Column(name="auc_2", title="AUC 2", form="decimals"),
 )
 RATES = (("accuracy", "Accuracy %"), ("sensitivity", "Sensitivity %"), ("specificity", "Specificity %"))
-INDEPENDENT, CLUSTERED = "slices as independent", "clustered by subject"
+SUBGROUPS = (  # how well a model does among a part of the subjects
+    INPUT,
+    MODEL,
+    Column(name="stratum", title="Subjects", form="name"),
+    Column(name="subjects", title="Number", form="number"),
+    Column(name="positives", title="Positive", form="number"),
+    Column(name="auc", title="AUC", form="decimals", interval=True),
+    Column(name="difference", title="Difference", form="signed", interval=True),
+    Column(name="needed", title="Needed", form="number"),
+    *[Column(name=name, title=title, form="percent", digits=1, interval=True, count=True) for name, title in RATES[1:]],
+)
+ABOUT_SUBGROUPS = (
+    "Difference: AUC less that of the others of its kind (Zou & Donner 2008). Needed: subjects, both parts together, "
+    "to show a difference of 0.1 between their AUCs with a power of 80 % at two-sided 5 % at this AUC, in these shares "
+    "(Hanley & McNeil 1982); with fewer, no difference shown is not equality. Intervals of small parts are wide, and "
+    "nothing is adjusted for their number. Rates at a score of {threshold} or more."
+)
+INDEPENDENT, CLUSTERED, OVER_FOLDS = "slices as independent", "clustered by subject", "over folds"
 
 TABLES = {
     "table1": Table(
@@ -185,13 +202,19 @@ TABLES = {
             Column(name="p", title="p", form="p"),
             Column(name="p_holm", title="p, Holm", form="p"),
             Column(name="stars", title="Marks"),
+            Column(name="difference_folds", title="Difference", form="signed", group=OVER_FOLDS),
+            Column(name="p_folds", title="p", form="p", group=OVER_FOLDS),
             Column(name="only_1_right", title="Only 1 right", form="number"),
             Column(name="only_2_right", title="Only 2 right", form="number"),
             Column(name="p_mcnemar", title="p, McNemar", form="p"),
         ),
         caption="Paired on the same subjects, also across inputs. Read the primary contrast (shaded) unadjusted; for "
-        "the others read the p adjusted for their number by Holm's method. McNemar: exact test of the decisions, from "
-        "the subjects that only one of the two got right; not adjusted.",
+        "the others read the p adjusted for their number by Holm's method. p (DeLong), like intervals from resampled "
+        "subjects, answers: would these trained models differ on other test subjects? p over folds (corrected "
+        "resampled t-test of the AUCs within test folds, Nadeau & Bengio 2003) answers: would the procedures differ "
+        "if they were trained again on other subjects? It counts each fold once, whatever the number of seeds, and "
+        "has little power with few folds. McNemar: exact test of the decisions, from the subjects that only one of "
+        "the two got right. The last two are not adjusted.",
         needs="both rows of evaluate.primary",
     ),
     "calibration": Table(
@@ -227,6 +250,13 @@ TABLES = {
         "similar age, of one sex and of one site, and is associated with the group at a given age.",
         needs="--participants",
     ),
+    "subgroups": Table(
+        shown_in=("report", "model_card", "checklist"),
+        columns=SUBGROUPS,
+        caption="Each line is a part of the subjects: by site (the column site of participants.tsv), by third of age "
+        f"and by sex, where they are known; one with a single group has no AUC. {ABOUT_SUBGROUPS}",
+        needs="--participants",
+    ),
     "ablation": Table(
         shown_in=("report", "checklist"),
         columns=(
@@ -251,6 +281,27 @@ TABLES = {
         needs="--participants with the groups HH and HC, and inputs and models named as in the paper",
     ),
     "permutation": Table(made_by="baselines"),
+    "harmonisation": Table(
+        made_by="baselines",
+        shown_in=("report",),
+        columns=(
+            Column(name="fold", title="Fold", form="number"),
+            Column(name="site", title="Site", form="name"),
+            Column(name="training", title="In training", form="number"),
+            Column(name="tested", title="Tested", form="number"),
+            Column(name="controls", title="Controls", form="number"),
+            Column(name="estimate", title="Estimated from"),
+            Column(name="shift_chi_ppb", title="Shift of χ [ppb]", form="signed", digits=1),
+            Column(name="shift_r2star_hz", title="Shift of R2* [1/s]", form="signed", digits=2),
+            Column(name="scale", title="Scale", form="decimals", digits=2),
+            Column(name="kept", title="Kept"),
+        ),
+        caption="What was taken off the regional features of each site in each fold, by ComBat (Johnson 2007, Fortin "
+        "2018): mean over the means of the nuclei. Training: estimated from the training subjects of the fold, "
+        "against their common mean or the reference site. Its controls: a site that the training of the fold lacks, "
+        "brought to the controls of the training, each of its controls by the others. Kept: what of age and sex can be "
+        "told from the sites. Controls: among those tested. The networks read the maps as they are.",
+    ),
     "map_accuracy": Table(
         made_by="map_accuracy",
         shown_in=("report",),
@@ -302,12 +353,7 @@ TABLES = {
         made_by=VALIDATE,
         shown_in=("validation",),
         columns=(
-            INPUT,
-            MODEL,
-            Column(name="stratum", title="Subjects", form="name"),
-            Column(name="subjects", title="Number", form="number"),
-            Column(name="positives", title="Positive", form="number"),
-            Column(name="auc", title="AUC", form="decimals", interval=True),
+            *SUBGROUPS,
             Column(name="mean_score", title="Mean score", form="decimals"),
             Column(name="observed", title="Observed share", form="decimals"),
             Column(name="intercept", title="Calibration in the large", form="signed", digits=2, interval=True),
@@ -315,9 +361,8 @@ TABLES = {
             Column(name="note", title="Note"),
         ),
         caption="Each line is a part of the subjects: by site (the column site of participants.tsv), by sex, by third "
-        "of age, and by whether protocol, images and network features resemble those of the training. Intervals of "
-        "small parts are wide, and nothing is adjusted for their number. No finite slope: too few subjects, or a "
-        "threshold separates the groups.",
+        "of age, and by whether protocol, images and network features resemble those of the training. No finite slope: "
+        f"too few subjects, or a threshold separates the groups. {ABOUT_SUBGROUPS}",
     ),
     "validation_updates": Table(
         made_by=VALIDATE,

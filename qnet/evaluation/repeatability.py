@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2, f, norm, t
 
+from qnet.evaluation.statistics import ALPHA, POWER
+
 VALUES = ["subject", "scan", "site", "region", "map", "value"]
 UNITS = {"chi_ppm": ("ppb", 1000.0), "r2star_hz": ("1/s", 1.0)}  # map → unit in which it is told, and factor to it
-POWER, ALPHA = 0.8, 0.05  # of the trial that the sample size is for
-EFFECTS = {"chi_ppm": 5.0, "r2star_hz": 1.0}  # mean change that it is to find, in the unit of UNITS
+EFFECTS = {"chi_ppm": 5.0, "r2star_hz": 1.0}  # mean change that a trial is to find, in the unit of UNITS
 REPEATABILITY = ["region", "map", "unit", "subjects", "scans", "mean", "sd_between_subjects"]
 REPEATABILITY += ["within_sd", "within_sd_low", "within_sd_high", "smallest_change", "visits", "visit_subjects"]
 REPEATABILITY += [f"{icc}{end}" for icc in ("icc_2_1", "icc_3_1") for end in ("", "_low", "_high")]

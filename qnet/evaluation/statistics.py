@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom, norm, rankdata
+from scipy.stats import binom, norm, rankdata, t
 
 DEGENERATE_SE = 1e-12  # a standard error below this is rounding, not variance
+POWER, ALPHA = 0.8, 0.05  # of a study that a sample size is for: power, and level of its two-sided test
 STARS = ((1e-4, "****"), (1e-3, "***"), (1e-2, "**"), (5e-2, "*"), (1.0, "ns"))  # the paper's Table 2
 
 
@@ -121,6 +122,19 @@ def auc_interval(
     return float(auc), float(np.maximum(auc - half, 0)), float(np.minimum(auc + half, 1))
 
 
+def difference_of_independent(
+    first: tuple[float, float, float], second: tuple[float, float, float]
+) -> tuple[float, float, float]:
+    r"""Difference of two estimates (value, low, high) of different subjects, with limits that follow from theirs.
+
+    .. math:: d - \sqrt{(A_1 - l_1)^2 + (u_2 - A_2)^2},\quad d + \sqrt{(u_1 - A_1)^2 + (A_2 - l_2)^2}
+
+    (method of variance estimates recovery, Zou & Donner 2008, 10.1002/sim.3095).
+    """
+    (a, low, high), (b, low_b, high_b) = first, second
+    return a - b, float(a - b - np.hypot(a - low, high_b - b)), float(a - b + np.hypot(high - a, b - low_b))
+
+
 def stars(p: float) -> str:
     """Significance level as the paper marks it; n/a for an undefined p."""
     return next((mark for limit, mark in STARS if p <= limit), "n/a")
@@ -156,6 +170,33 @@ def mcnemar_exact(only_1: int, only_2: int) -> float:
     """
     n = only_1 + only_2
     return float(min(1.0, 2 * binom.cdf(min(only_1, only_2), n, 0.5))) if n else 1.0
+
+
+def corrected_t(differences: np.ndarray, test_to_train: float) -> tuple[float, float]:
+    r"""Corrected resampled t-test: would one procedure beat the other if trained and tested on other samples?
+
+    .. math:: t = \frac{\bar d}{\sqrt{(1/J + n_\text{test} / n_\text{train})\, s^2}}
+
+    with J - 1 degrees of freedom. Training sets of a cross-validation share most of their subjects, so that its J
+    differences depend on each other; the second term stands for that (Nadeau & Bengio 2003, 10.1023/A:1024068626366).
+
+    Parameters
+    ----------
+    differences : (J,) of a measure of two procedures, one for each split into training and test subjects; repetitions
+        on the same split are averaged first, since they would shrink p without a new subject
+        (10.1038/s41598-025-12026-2)
+    test_to_train : number of test subjects over that of training subjects
+
+    Returns
+    -------
+    t, p : two-sided; 0 and 1 where all differences are zero, NaN for fewer than two or where they do not vary
+    """
+    J, mean = len(differences), differences.mean() if len(differences) else np.nan
+    if J > 1 and not differences.any():
+        return 0.0, 1.0
+    sd = differences.std(ddof=1) if J > 1 else np.nan
+    value = mean / (sd * np.sqrt(1 / J + test_to_train)) if sd > DEGENERATE_SE else np.nan
+    return float(value), float(2 * t.sf(abs(value), J - 1))
 
 
 def resample_subjects(labels: np.ndarray, draws: int, seed: int) -> np.ndarray:

@@ -101,19 +101,27 @@ def truth_rows(cases: Cases, params: Evaluate, ceiling: Ceiling) -> list[dict]:
 
 def scan_row(cases: Cases, scores: np.ndarray, threshold: float, params: Evaluate) -> dict[str, float]:
     """Counts, rates and intervals of one score (n,) of the scans."""
-    tp, fn, tn, fp = outcomes(cases.labels, scores >= threshold).sum(axis=1)
-    row = {"subjects": len(cases.labels), "tp": tp, "fn": fn, "tn": tn, "fp": fp}
-    fractions = {
-        "accuracy": (tp + tn, cases.labels.size),
-        "sensitivity": (tp, tp + fn),
-        "specificity": (tn, tn + fp),
-    }
-    for metric, (k, n) in fractions.items():
-        low, high = wilson(k, n, params.confidence)
-        row |= {metric: k / n, f"{metric}_count": f"{k}/{n}", f"{metric}_low": low, f"{metric}_high": high}
+    row = {"subjects": len(cases.labels)} | decision_row(cases.labels, scores, threshold, params.confidence)
     auc, low, high = auc_interval(cases.labels, scores, params.confidence)
-    row |= {"f1": float(rates(tp, fn, tn, fp)["f1"]), "auc": auc, "auc_low": low, "auc_high": high}
+    row |= {
+        "f1": float(rates(row["tp"], row["fn"], row["tn"], row["fp"])["f1"]),
+        "auc": auc,
+        "auc_low": low,
+        "auc_high": high,
+    }
     return row | {"auc_within_folds": auc_within_folds(cases, scores)}
+
+
+def decision_row(labels: np.ndarray, scores: np.ndarray, threshold: float, confidence: float) -> dict[str, object]:
+    """Counts of the decisions and rates with Wilson intervals; a rate of nobody is NaN."""
+    tp, fn, tn, fp = outcomes(labels, scores >= threshold).sum(axis=1)
+    row = {"tp": tp, "fn": fn, "tn": tn, "fp": fp}
+    fractions = {"accuracy": (tp + tn, labels.size), "sensitivity": (tp, tp + fn), "specificity": (tn, tn + fp)}
+    for metric, (k, n) in fractions.items():
+        low, high = wilson(k, n, confidence)
+        row |= {metric: k / n if n else np.nan, f"{metric}_count": f"{k}/{n}"}
+        row |= {f"{metric}_low": low, f"{metric}_high": high}
+    return row
 
 
 def auc_within_folds(cases: Cases, scores: np.ndarray) -> float:

@@ -5,7 +5,7 @@ are shapes in MNI coordinates [mm]. Everything is evaluated at the deformed coor
 so the only interpolation is that of the template.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, map_coordinates
@@ -59,7 +59,7 @@ class Anatomy:
     affine : (4, 4), voxel indices → scanner mm, RAS+
     brain : bool, brain with its CSF
     nuclei : uint8, labels of ``resources/nuclei.tsv``
-    chi_ppm, r2star_hz, t1_s, pd : tissue properties; air has pd 0
+    chi_ppm, r2star_hz, t1_s, pd : tissue properties, those of 3 T unless `in_field` has changed them; air has pd 0
     """
 
     affine: np.ndarray
@@ -242,6 +242,11 @@ def anatomy(person: Subject, voxel_size_mm: tuple[float, float, float], tilt_deg
         t1_s=t1,
         pd=pd,
     )
+
+
+def in_field(head: Anatomy, b0_tesla: float) -> Anatomy:
+    """The head with the R2* that it has in another main field [T]; T1 stays that of 3 T."""
+    return replace(head, r2star_hz=tissue.r2star_at(head.r2star_hz, b0_tesla))
 
 
 def _nucleus_tissues(person: Subject) -> dict[int, tissue.Tissue]:

@@ -10,15 +10,18 @@ susceptibility and R2* and is correlated between nuclei; myelin lowers the first
 R2* has a term of its own besides. As f, g, Sigma and delta are known, so is the best possible classifier.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from statistics import NormalDist
 
 import numpy as np
 
 from recon.intake.vendors import VENDORS
+from recon.phantom.sites import Site, check_sites, site_auc, site_of
 from recon.regions.nuclei import nucleus_names
 
+ILL, WELL = "HH", "HC"  # labels of hereditary haemochromatosis and of healthy controls
 AGE_MEAN, AGE_SD, AGE_RANGE = 55.0, 14.0, (20, 85)  # years
 MALE_SHARE = 2 / 3
 REFERENCE_AGE = 50.0  # years, at which REGIONS hold
@@ -31,7 +34,7 @@ R2STAR_PER_CHI = 0.115 / 0.75  # 1/s per ppb of iron: R2* = 14 + 0.115 Fe, chi =
 
 @dataclass(frozen=True, kw_only=True)
 class Simulate:
-    """Section ``simulate`` of the configuration."""
+    """Section ``simulate`` of the configuration; ``sites`` may hold plain mappings, as a file has them."""
 
     preset: str
     subjects: int
@@ -44,8 +47,12 @@ class Simulate:
     b0_tilt_deg: float
     snr: float
     vendor: str
+    sites: Mapping[str, Site]
 
     def __post_init__(self) -> None:
+        sites = {name: site if isinstance(site, Site) else Site(**site) for name, site in self.sites.items()}
+        object.__setattr__(self, "sites", sites)
+        check_sites(sites, len(self.te_s))
         if self.vendor not in VENDORS:
             raise ValueError(f"simulate.vendor: expected one of {', '.join(VENDORS)}, found {self.vendor}")
         if self.preset not in PRESETS:
@@ -76,13 +83,17 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """One simulated person; ``chi_ppb`` and ``r2star_hz`` are in the order of `recon.regions.nuclei.nucleus_names`."""
+    """One simulated person; ``chi_ppb`` and ``r2star_hz`` are in the order of `recon.regions.nuclei.nucleus_names`.
+
+    R2* is that of 3 T (`recon.phantom.tissue.r2star_at`); ``site`` is empty in a cohort of one centre.
+    """
 
     label: str
     age: int
     sex: str
     group: str
     preset: str
+    site: str
     chi_ppb: tuple[float, ...]
     r2star_hz: tuple[float, ...]
     ventricle_widening: float
@@ -150,7 +161,8 @@ def group_shift(preset: str) -> np.ndarray:
 def subject(cfg: Simulate, index: int) -> Subject:
     """Subject number `index`. Subjects 2k and 2k + 1 are a pair of equal age and sex, drawn from (seed, k) alone.
 
-    Which of the two has HH is drawn as well, so that labels tell nothing.
+    Which of the two has HH is drawn as well, so that labels tell nothing. Where sites have unequal shares of patients
+    and controls, the two may be scanned at different sites, whose subjects may differ in age.
     """
     pair, member = divmod(index, 2)
     rng = np.random.default_rng([cfg.seed, pair])
@@ -162,14 +174,17 @@ def subject(cfg: Simulate, index: int) -> Subject:
     widening = rng.normal(0, 0.04, 2)[member]
     if ill:
         age = min(age + PRESETS[cfg.preset].age_shift, AGE_RANGE[1])
+    if site := site_of(cfg.sites, pair, bool(ill)):
+        age = int(np.clip(age + cfg.sites[site].age_shift_years, *AGE_RANGE))
     x = age_mean(age) + age_spread(age) * (A @ factors + ill * group_shift(cfg.preset))
     chi, r2star = np.split(x, 2)
     return Subject(
         label=f"{index + 1:02d}",
         age=age,
         sex=sex,
-        group="HH" if ill else "HC",
+        group=ILL if ill else WELL,
         preset=cfg.preset,
+        site=site,
         chi_ppb=tuple(chi.tolist()),
         r2star_hz=tuple(np.maximum(r2star, 5).tolist()),
         ventricle_widening=float(np.clip(0.15 + 0.005 * (age - REFERENCE_AGE) + widening, 0, 0.4)),
@@ -180,6 +195,11 @@ def subject(cfg: Simulate, index: int) -> Subject:
 def cohort(cfg: Simulate) -> list[Subject]:
     """All subjects, in the order of their labels."""
     return [subject(cfg, index) for index in range(cfg.subjects)]
+
+
+def at_site(cfg: Simulate, site: str) -> Simulate:
+    """Settings with the scanner of a site; those of the cohort itself where `site` is empty."""
+    return replace(cfg, **cfg.sites[site].scan) if site else cfg
 
 
 def subject_by_label(cfg: Simulate, label: str) -> Subject:
@@ -201,16 +221,17 @@ def oracle_score(person: Subject) -> float:
 
 def oracle_auc(people: list[Subject]) -> float:
     """Area under the ROC curve of `oracle_score` in this very sample: no honest model should pass it by much."""
-    ill, well = (np.array([oracle_score(p) for p in people if p.group == group]) for group in ("HH", "HC"))
+    ill, well = (np.array([oracle_score(p) for p in people if p.group == group]) for group in (ILL, WELL))
     above = ill[:, None] - well[None, :]
     return float(np.mean((above > 0) + 0.5 * (above == 0)))
 
 
-def bayes_limit(preset: str) -> dict[str, float]:
+def bayes_limit(preset: str, sites: Mapping[str, Site] | None = None) -> dict[str, float]:
     r"""Best accuracy and AUC that any classifier can expect from susceptibility and R2* when age is known.
 
     With the Mahalanobis distance :math:`D^2 = \delta' \Sigma^{-1} \delta` these are :math:`\Phi(D/2)` and
-    :math:`\Phi(D/\sqrt 2)`. ``auc_age`` is what age alone tells, ``auc_chi`` what susceptibility tells without R2*.
+    :math:`\Phi(D/\sqrt 2)`. ``auc_age`` is what age alone tells, ``auc_chi`` what susceptibility tells without R2*,
+    ``auc_site`` what the site alone tells of a cohort with sites. None of the others makes use of the site.
     """
     A, delta = mixing(), group_shift(preset)
     sigma, n = A @ A.T, len(delta) // 2
@@ -224,4 +245,5 @@ def bayes_limit(preset: str) -> dict[str, float]:
         "auc": phi(D / np.sqrt(2)),
         "auc_chi": phi(D_chi / np.sqrt(2)),
         "auc_age": phi(PRESETS[preset].age_shift / AGE_SD / np.sqrt(2)),
+        "auc_site": site_auc(sites or {}),
     }

@@ -27,6 +27,29 @@ class Tissue:
         return np.array(astuple(self), np.float32)
 
 
+TABLE_TESLA = 3.0
+FIELD_FREE_HZ = 9.0  # 1/s of R2* that the main field does not change
+
+
+def r2star_at(r2star_hz: np.ndarray, b0_tesla: float) -> np.ndarray:
+    r"""R2* [1/s] of tissue in another main field.
+
+    .. math:: R_2^*(B_0) = c + (R_2^*(3 T) - c)\, B_0 / 3, \qquad c = \min(9, R_2^*(3 T))
+
+    R2* grows about linearly with the field (Peters 2006, Proc. ISMRM 926); R2 in the brain is a constant of 9 1/s and
+    a term linear in the field ("Dependence of brain-tissue R2 on MRI field strength", Magn. Reson. Med.).
+
+    Parameters
+    ----------
+    r2star_hz : array of any shape, at 3 T
+    b0_tesla : main field [T]
+    """
+    if b0_tesla == TABLE_TESLA:
+        return r2star_hz
+    constant = np.minimum(r2star_hz, FIELD_FREE_HZ)
+    return constant + (r2star_hz - constant) * (b0_tesla / TABLE_TESLA)
+
+
 # Usual 3 T values; susceptibilities in the manner of the QSM challenge 2.0 head phantom
 # (Marques 2021, doi:10.1002/mrm.28716)
 CSF = Tissue(chi_ppm=0.017, r2star_hz=4, t1_s=4.3, pd=1.0)

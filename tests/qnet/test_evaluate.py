@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from qnet.__main__ import main, settings
 from qnet.evaluation.cases import split_cases
@@ -68,7 +69,9 @@ def test_command_rebuilds_everything_from_the_required_columns(tmp_path, capsys)
     path = save(tmp_path, cohort().drop(columns=["input", "seed", "fold"]))
     main(["evaluate", str(path), str(tmp_path / "out"), "--set", "bootstrap=50"])
     skipped = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in skipped] == ["contrasts", "confounds", "ablation", "paper_comparison"]
+    assert [line.split(":")[0] for line in skipped] == [
+            "contrasts", "confounds", "subgroups", "ablation", "paper_comparison",
+        ]  # fmt: skip
     expected = [f"{name}.tsv" for name in ALWAYS] + [f"{name}.png" for name in (*FIGURES, "roc_scan_inputs")]
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == sorted(expected)
     delong = pd.read_csv(tmp_path / "out" / "delong.tsv", sep="\t")
@@ -300,6 +303,16 @@ def test_the_primary_contrast_crosses_inputs(tmp_path):
     assert (row["auc_1"], row["auc_2"], row["p"]) == pytest.approx((test.auc_1, test.auc_2, test.p))
     assert row["difference_low"] < row["difference"] < row["difference_high"]
     assert np.isnan(row["p_holm"])
+    aucs = [
+        [roc_auc_score(part["label"], part["score"]) for _, part in of.groupby("fold", sort=True)] for of in (one, two)
+    ]
+    assert (row["folds"], row["difference_folds"]) == (3, pytest.approx(np.subtract(*aucs).mean()))
+    assert 0 < row["p_folds"] <= 1
+
+
+def test_more_seeds_on_the_same_folds_change_no_number_of_folds(tmp_path):
+    table = evaluate(full_run(tmp_path, seeds=4), PARAMS)["contrasts"]
+    assert (table["folds"] == 3).all()
 
 
 def test_secondary_contrasts_are_adjusted_without_the_primary(tmp_path):

@@ -9,8 +9,9 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from qnet.application.validation import kinds_of_difference, predictions_of, read_results, unlike_training
-from qnet.evaluation.external import ALL, fall, strata_table, validation_tables
+from qnet.evaluation.external import fall, validation_tables
 from qnet.evaluation.statistics import auc_interval
+from qnet.evaluation.subgroups import ALL, subgroup_table
 from qnet.evaluation.updating import UPDATES, closed_test, fit_update, held_out_brier, update_table
 from qnet.predictions import read_predictions, write_predictions
 from tests.qnet.made_predictions import PARAMS, scan_cases
@@ -149,7 +150,7 @@ def test_a_site_with_one_group_says_what_cannot_be_computed(sites):
     predictions, people = sites
     people = people.assign(site=np.where(predictions["label"] == 1, "patients", "controls"))
     cases = scan_cases(predictions["label"], Model=predictions["score"])
-    table = strata_table([cases], people, set(), 0.95).set_index("stratum")
+    table = subgroup_table([cases], people, PARAMS, set()).set_index("stratum")
     assert table.loc["site patients", "note"].startswith("one group only")
     assert np.isnan(table.loc["site patients", "auc"])
     assert table.loc["site patients", "mean_score"] == pytest.approx(
@@ -161,7 +162,7 @@ def test_a_site_with_one_group_says_what_cannot_be_computed(sites):
 def test_without_a_site_column_there_are_no_sites(sites):
     predictions, people = sites
     cases = scan_cases(predictions["label"], Model=predictions["score"])
-    table = strata_table([cases], people.drop(columns="site"), set(), 0.95)
+    table = subgroup_table([cases], people.drop(columns="site"), PARAMS, set())
     assert not table["stratum"].str.startswith("site").any()
 
 

@@ -39,6 +39,7 @@ CFG = Simulate(
     b0_tilt_deg=0.0,
     snr=40.0,
     vendor="reference",
+    sites={},
 )
 
 

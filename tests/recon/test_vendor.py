@@ -100,8 +100,9 @@ def test_a_simulated_subject_is_what_was_planned(name, repository, tmp_path, mon
     coarse = {"subjects": 2, "voxel_size_mm": [6, 6, 6], "te_s": [0.005, 0.01], "flip_angles_deg": [6, 24]}
     settings = yaml.safe_load((repository / "config/config.yaml").read_text())["simulate"] | coarse | {"vendor": name}
     paths = Paths("x")
-    images = [p.format(folder="sub-01", scan="sub-01") for p in planned_images(settings, paths)]
-    sidecars = [p.format(folder="sub-01", scan="sub-01") for p in planned_sidecars(settings, paths)]
+    planned = (settings, VENDORS[name].parts, paths)
+    images = [p.format(folder="sub-01", scan="sub-01") for p in planned_images(*planned)]
+    sidecars = [p.format(folder="sub-01", scan="sub-01") for p in planned_sidecars(*planned)]
     truth = {name: f"{name}.nii.gz" for name in TRUTH}
     simulate_subject(images, "01", settings, **truth)
     assert sorted(map(str, Path("results").rglob("*.nii.gz"))) == sorted(images)

@@ -34,7 +34,7 @@ FEEDS = {  # rule: rules that read its outputs, in a run of target `all`
     "train_scan_model": "predict_fold model_card",
     "predict_fold": "variant_predictions evaluate slice_importance",
     "variant_predictions": "evaluate",
-    "baselines": "evaluate",
+    "baselines": "evaluate report",
     "evaluate": "checklist model_card report",
     "augmentation_samples": "report",
     "class_activation": "report",

@@ -118,13 +118,17 @@ def train_small_run(root, synthetic=True):
     metrics = [{"input": "crop", "model": "Q-Net", "subjects": 10, "accuracy": 0.8, "accuracy_low": 0.49,
                 "accuracy_high": 0.94, "auc": 0.84}, {"model": "Bayes limit (theory)", "accuracy": 0.84}]  # fmt: skip
     pd.DataFrame(metrics).to_csv(root / "table3.tsv", sep="\t", index=False, na_rep="n/a")
+    part = {"input": "crop", "model": "Q-Net", "subjects": 5, "positives": 2, "auc": 0.7}
+    parts = [part | {"stratum": "all"}, part | {"stratum": "sex F", "needed": 1234}]
+    pd.DataFrame(parts).to_csv(root / "subgroups.tsv", sep="\t", index=False, na_rep="n/a")
 
     def of_subjects(name):
         return [str(root / "work" / f"{subject}_{name}") for subject in SUBJECTS]
 
     model_card.main(
         folds=str(root / "qnet" / "folds.tsv"), predictions=str(root / "qnet" / "predictions.tsv"),
-        table3=str(root / "table3.tsv"), stats=of_subjects("desc-nuclei_stats.tsv"), stacks=of_subjects("stack.npz"),
+        table3=str(root / "table3.tsv"), subgroups=str(root / "subgroups.tsv"),
+        stats=of_subjects("desc-nuclei_stats.tsv"), stacks=of_subjects("stack.npz"),
         acquisitions=of_subjects("acquisition.json"),
         embeddings=[str(place / "embeddings.safetensors") for place in places],
         image_weights=[str(place / "image_model_swa.safetensors") for place in places],

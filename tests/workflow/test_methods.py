@@ -88,6 +88,20 @@ def test_another_method_brings_its_reference(change, key):
     assert key in cited(write(config(**change)))
 
 
+def test_harmonisation_is_told_with_what_unseen_sites_get():
+    combat = {"reference_site": "Graz", "unseen_site": "controls"}
+    text = write(config() | {"harmonisation": "combat", "combat": combat})
+    assert {"johnson2007", "fortin2018"} <= set(cited(text)) and "with Graz as the reference, in each fold" in text
+    assert "its own controls, each of these by the others, if it had at least 3" in text
+    assert "ComBat" not in write() and "johnson2007" not in cited(write())
+
+
+def test_both_tests_of_a_difference_say_what_they_ask():
+    assert "trained models would differ on other test subjects" in write()
+    assert "procedures would differ if they were trained on other subjects" in write()
+    assert {"nadeau2003", "hanley1982"} <= set(cited(write()))
+
+
 def test_the_reference_is_told_with_its_source_and_size():
     chi = {"Chimap": {"ReferenceVolumeML": 7.25, "ReferenceAboveWholeBrain": 0.0234}}
     text = write(config(combine_echoes__reference="csf"), acquisition(maps=chi), acquisition(b0_tesla=6.0, maps=chi))

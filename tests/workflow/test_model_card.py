@@ -52,6 +52,13 @@ def test_metrics_carry_their_intervals(run):
     assert "| crop | Q-Net | 10 | 80.0 (49.0 to 94.0) | — | — | — | 0.840 |" in text
 
 
+def test_it_tells_for_whom_and_how_many_subjects_a_comparison_needs(run):
+    bundle, text = run
+    assert "| sex F | 5 | 2 | 0.700 | — | 1234 |" in text.split("### For whom")[1]
+    assert "ComBat" not in text
+    assert "The networks read the maps as they are" in card_text(read_bundle(bundle) | {"harmonisation": "combat"})
+
+
 def test_every_preprocessing_setting_stands_in_it(run):
     bundle, text = run
     for section, values in read_bundle(bundle)["preprocessing"].items():

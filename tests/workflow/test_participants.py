@@ -1,5 +1,7 @@
 """participants.tsv: one reader, labels of any coding, and problems that are told before any job."""
 
+from functools import reduce
+
 import pytest
 import yaml
 
@@ -11,6 +13,7 @@ from workflow.lib.home import HOME
 from workflow.lib.setup.config import check
 from workflow.lib.setup.labels import with_names
 from workflow.lib.setup.paths import Paths
+from workflow.lib.setup.variants import merged
 from workflow.lib.study.check_facts import scanner
 from workflow.lib.study.check_table import Record
 from workflow.lib.study.enrolment import Enrolment, enrol
@@ -460,6 +463,44 @@ def test_a_site_without_controls_is_said_and_still_diagnosed(path):
         assert "site C has HH alone (2): their AUC within the site cannot be computed" in enrolment.notes[""]
 
 
+MEAN = {"reference_site": None, "unseen_site": "refuse"}
+CONTROLS = MEAN | {"unseen_site": "controls"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "key", "message"),
+    [
+        (
+            ("\tsite", "\tcentre"),
+            {"combat": MEAN},
+            "",
+            "a column `site` (participants.site_column), as harmonisation is",
+        ),
+        (("HH\tB", "HH\tn/a"), {"combat": MEAN}, "sub-04", "a site in column `site`, as harmonisation is combat"),
+        (
+            ("\tB", "\tA"),
+            {"combat": MEAN},
+            "",
+            "at least 2 sites to harmonise, found A alone: --config harmonisation=none",
+        ),
+        (("", ""), {"combat": MEAN | {"reference_site": "C"}}, "", "a site as combat.reference_site (A, B), found C"),
+        (("", ""), {"combat": MEAN, "scheme": LEFT_OUT}, "", "found A in the test of fold 0 alone: --config"),
+    ],
+)
+def test_what_harmonisation_needs_is_told_before_any_job(path, changes, options, key, message):
+    path.write_text(SITES.replace(*changes))
+    enrolment = enrol(path, SUBJECTS, SETTINGS, 2, **options)
+    assert message in "\n".join(map(str, enrolment.problems[key]))
+
+
+def test_a_site_that_cannot_be_harmonised_is_said_with_what_still_is(path):
+    path.write_text(SITES)
+    enrolment = enrol(path, SUBJECTS, SETTINGS, 2, LEFT_OUT, combat=CONTROLS)
+    assert enrolment.problems == {}
+    assert "site A (fold 0): not in training, its shift and scale cannot be estimated" in enrolment.notes[""]
+    assert enrol(path, SUBJECTS, SETTINGS, 2, LEFT_OUT).notes == {}
+
+
 def test_an_empty_column_of_sites_is_no_column(path):
     enrolment = at_sites(path, ("\tA\t", "\tB\t"))
     assert enrolment.has_sites and enrolment.notes == {}
@@ -486,6 +527,33 @@ def test_a_simulated_cohort_has_neither_sites_nor_families(tmp_path, scheme):
     with pytest.raises(IntakeError, match=f"folds.scheme: expected stratified.*--config .*found {scheme}"):
         simulated_study(cfg, Paths("simulated", str(tmp_path)))
     assert simulated_study(cfg | {"model": "mystudy"}, Paths("simulated", str(tmp_path))).scans
+
+
+def with_sites(overlays: list[str], folds: dict) -> dict:
+    """The shipped configuration with simulated sites and these folds."""
+    laid = [yaml.safe_load((HOME / f"config/{name}.yaml").read_text()) for name in overlays]
+    return reduce(merged, [*laid, {"folds": folds}], CONFIG)
+
+
+def test_a_simulated_cohort_with_sites_can_leave_one_out(tmp_path):
+    cfg = with_sites(["sites"], {"scheme": LEFT_OUT, "folds": 4})
+    assert len(simulated_study(cfg, Paths("sites", str(tmp_path))).scans) == 48
+    with pytest.raises(IntakeError, match="simulate.sites: expected as many folds as sites, 4 .* found 3"):
+        simulated_study(with_sites(["sites"], {"scheme": LEFT_OUT, "folds": 3}), Paths("sites", str(tmp_path)))
+
+
+def test_a_simulated_cohort_is_harmonised_where_it_has_sites(tmp_path):
+    paths, combat = Paths("sites", str(tmp_path)), {"harmonisation": "combat"}
+    with pytest.raises(IntakeError, match="harmonisation: expected none, .* no sites .*, found combat"):
+        simulated_study(CONFIG | combat, paths)
+    assert simulated_study(with_sites(["sites"], {}) | combat, paths).scans
+    with pytest.raises(IntakeError, match="simulate.sites: expected each site in the training .* found east"):
+        simulated_study(with_sites(["sites"], {"scheme": LEFT_OUT, "folds": 4}) | combat, paths)
+
+
+def test_a_simulated_cohort_with_sites_has_no_families(tmp_path):
+    with pytest.raises(IntakeError, match="folds.scheme: expected stratified, .* has no families: .* found grouped"):
+        simulated_study(with_sites(["sites"], {"scheme": "grouped"}), Paths("sites", str(tmp_path)))
 
 
 def test_sites_of_both_groups_need_no_note(path):

@@ -168,6 +168,32 @@ def test_report_warns_first_of_confounders(evaluated, tmp_path):
     assert NASTY not in html
 
 
+def test_report_shows_subgroups_of_the_primary_contrast_before_those_of_every_model(evaluated, tmp_path):
+    row = {"input": "full", "model": "Q-Net", "stratum": "site <b>", "subjects": 8, "positives": 4, "needed": 1234}
+    table = write_rows(tmp_path / "subgroups.tsv", [row, row | {"model": "ResNet18 of others", "needed": 4321}])
+    html = make_report(evaluated, tmp_path, tables=[table])
+    part = html[html.index("For whom?") :]
+    assert part.index("1234") < part.index("Every model") < part.index("4321")
+    assert "site &lt;b&gt;" in part and "site <b>" not in part
+
+
+def test_report_says_which_site_harmonisation_could_not_reach(evaluated, tmp_path):
+    row = {
+        "fold": 0,
+        "site": NASTY,
+        "training": 0,
+        "tested": 4,
+        "controls": 1,
+        "estimate": "none",
+        "shift_chi_ppb": None,
+    }
+    rows = [row | {"note": "not in training"}, row | {"fold": 1, "site": "B", "shift_chi_ppb": -12.34, "note": None}]
+    html = make_report(evaluated, tmp_path, tables=[write_rows(tmp_path / "harmonisation.tsv", rows)])
+    assert "(fold 0): not in training." in html and NASTY not in html
+    assert html.index("(fold 0): not in training.") < html.index("−12.3")
+    assert "ComBat)" not in make_report(evaluated, tmp_path, tables=[])
+
+
 def test_report_keeps_the_papers_numbers_apart(evaluated, tmp_path):
     row = {"table": "3", "input": "crop", "model": "Q-Net", "against": None, "metric": "accuracy", "unit": "%"}
     row |= {"paper_value": 80.0, "paper_spread": None, "ours_value": 71.234, "ours_spread": None}

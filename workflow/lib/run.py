@@ -31,7 +31,7 @@ from workflow.lib.study.scans import (
     number_of_echoes,
 )
 from workflow.lib.study.sites import sites_of_scans
-from workflow.lib.study.study import Study, own_data, simulated_study
+from workflow.lib.study.study import Study, harmonised, own_data, simulated_study
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,6 +136,11 @@ class Run:
     def folds(self) -> range:
         """Numbers of the folds of the cross-validation."""
         return range(self.cfg["folds"]["folds"])
+
+    @property
+    def combat(self) -> dict | None:
+        """How sites are harmonised; None where they are not."""
+        return harmonised(self.cfg)
 
     @property
     def inputs(self) -> list[str]:

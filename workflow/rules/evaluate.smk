@@ -40,6 +40,7 @@ rule baselines:
     output:
         predictions=RUN.paths.learning("baselines.tsv"),
         permutation=RUN.paths.table("permutation"),
+        harmonisation=RUN.paths.table("harmonisation"),
     log:
         RUN.paths.log("baselines"),
     benchmark:
@@ -51,6 +52,7 @@ rule baselines:
     params:
         code=code("workflow/scripts/baselines.py"),
         cfg=RUN.cfg["baselines"],
+        combat=RUN.combat,
         runs=[[name, seed, fold] for name in RUN.inputs for seed in RUN.seeds for fold in RUN.folds],
     script:
         "../scripts/baselines.py"

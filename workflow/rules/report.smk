@@ -61,6 +61,7 @@ rule report:
     input:
         tables=[
             *[RUN.paths.table(name) for name in TABLES],
+            rules.baselines.output.harmonisation,
             *([rules.map_accuracy.output.table] if RUN.simulated else []),
             *expand([rules.class_activation.output.table, rules.slice_importance.output.table], input=RUN.inputs),
         ],

@@ -25,21 +25,30 @@ rule simulate_cohort:
         "../scripts/simulate_cohort.py"
 
 
+TRUTH = {
+    "chi": RUN.paths.truth_map("Chimap"),
+    "r2star": RUN.paths.truth_map("R2starmap"),
+    "t1": RUN.paths.truth_map("T1map"),
+    "total_field": RUN.paths.truth_map("desc-total_fieldmap"),
+    "local_field": RUN.paths.truth_map("desc-local_fieldmap"),
+    "brain_mask": RUN.paths.truth_map("desc-brain_mask"),
+    "nuclei": RUN.paths.truth_map("desc-nuclei_dseg"),
+}
+# Sites may differ in vendor, so that some scans come as magnitude and phase, some as real and imaginary part.
+(PARTS, OF_PARTS), *OTHER_PARTS = planned_parts(RUN.cfg["simulate"]).items()
+
+
 rule simulate_subject:
     output:
-        images=planned_images(RUN.cfg["simulate"], RUN.paths),
-        sidecars=planned_sidecars(RUN.cfg["simulate"], RUN.paths),
-        chi=RUN.paths.truth_map("Chimap"),
-        r2star=RUN.paths.truth_map("R2starmap"),
-        t1=RUN.paths.truth_map("T1map"),
-        total_field=RUN.paths.truth_map("desc-total_fieldmap"),
-        local_field=RUN.paths.truth_map("desc-local_fieldmap"),
-        brain_mask=RUN.paths.truth_map("desc-brain_mask"),
-        nuclei=RUN.paths.truth_map("desc-nuclei_dseg"),
+        **TRUTH,
+        images=planned_images(RUN.cfg["simulate"], PARTS, RUN.paths),
+        sidecars=planned_sidecars(RUN.cfg["simulate"], PARTS, RUN.paths),
     log:
         RUN.paths.scan_log("simulate_subject"),
     benchmark:
         RUN.paths.scan_benchmark("simulate_subject")
+    wildcard_constraints:
+        scan="|".join(OF_PARTS) if OTHER_PARTS else SCAN,
     conda:
         "../envs/simulate.yaml"
     resources:
@@ -51,8 +60,20 @@ rule simulate_subject:
         "../scripts/simulate_subject.py"
 
 
+for PARTS, OF_PARTS in OTHER_PARTS:
+
+    use rule simulate_subject as simulate_subject_in_other_parts with:
+        output:
+            **TRUTH,
+            images=planned_images(RUN.cfg["simulate"], PARTS, RUN.paths),
+            sidecars=planned_sidecars(RUN.cfg["simulate"], PARTS, RUN.paths),
+        wildcard_constraints:
+            scan="|".join(OF_PARTS),
+
+
 rule simulate:
     input:
         rules.simulate_cohort.output,
-        INPUTS.of_scans(rules.simulate_subject.output, RUN.scans if RUN.simulated else []),
+        INPUTS.of_scans([*TRUTH.values()], RUN.scans if RUN.simulated else []),
+        INPUTS.raw_files,
     localrule: True

@@ -3,8 +3,8 @@
 from recon.files.io import write_mask, write_stored, write_volume
 from recon.intake.vendors import VENDORS
 from recon.phantom import bids
-from recon.phantom.anatomy import anatomy
-from recon.phantom.cohort import Simulate, subject_by_label
+from recon.phantom.anatomy import anatomy, in_field
+from recon.phantom.cohort import Simulate, at_site, subject_by_label
 from recon.phantom.field import forward_field, head_field, shim
 from recon.phantom.signal import acquire
 from recon.phantom.vendor import encode
@@ -12,17 +12,18 @@ from workflow.lib.jobs.job import job
 
 
 def main(images: list[str], subject: str, cfg: dict, **truth: str) -> None:
-    settings = Simulate(**cfg)
+    cohort = Simulate(**cfg)
+    person = subject_by_label(cohort, subject)
+    settings = at_site(cohort, person.site)
     vendor = VENDORS[settings.vendor]
-    person = subject_by_label(settings, subject)
-    head = anatomy(person, settings.voxel_size_mm, settings.b0_tilt_deg)
+    head = in_field(anatomy(person, settings.voxel_size_mm, settings.b0_tilt_deg), settings.b0_tesla)
     grid = head.grid
     geometry = grid.voxel_size_mm, grid.b0_dir
     total_ppm = shim(head_field(head.chi_ppm, head.brain, *geometry), head.brain, head.affine)
     local_ppm = forward_field(head.chi_ppm * head.brain, *geometry)
 
     echoes = acquire(head, total_ppm, settings, person.rng(3))
-    paths, sidecars = iter(images), [bids.sidecars(settings, vendor, part) for part in vendor.parts]
+    paths, sidecars = iter(images), [bids.sidecars(settings, vendor, part, person.site) for part in vendor.parts]
     for signal, *of_parts in zip(echoes, *sidecars, strict=True):
         for part, sidecar in zip(vendor.parts, of_parts, strict=True):
             stored = vendor.pixels(part)

@@ -20,7 +20,8 @@ def decided(found, setting="auto", vendor=GE):
 def oblique_head():
     """First echo of a phantom with thick oblique slices, no shim, at 7 T and a low SNR."""
     cfg = Simulate(preset="easy", subjects=2, seed=1, voxel_size_mm=(3.0, 3.0, 4.0), te_s=(0.006,), tr_s=0.03,
-                   flip_angles_deg=(20.0,), b0_tesla=7.0, b0_tilt_deg=25.0, snr=10.0, vendor="reference")  # fmt: skip
+                   flip_angles_deg=(20.0,), b0_tesla=7.0, b0_tilt_deg=25.0, snr=10.0, vendor="reference",
+                   sites={})  # fmt: skip
     head = anatomy(subject(cfg, 0), cfg.voxel_size_mm, cfg.b0_tilt_deg)
     grid = Volume(data=head.chi_ppm, affine=head.affine)
     field_ppm = head_field(head.chi_ppm, head.brain, grid.voxel_size_mm, grid.b0_dir)

@@ -29,6 +29,7 @@ CFG = Simulate(
     b0_tilt_deg=15.0,
     snr=100.0,
     vendor="ge",
+    sites={},
 )
 GAIN = 16  # of the stored integers
 PREPARE = PrepareEchoes(phase_sign="auto", phase_range=None, slice_chop="auto", phase_filter="refuse")

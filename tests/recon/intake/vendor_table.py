@@ -40,6 +40,7 @@ CFG = Simulate(
     b0_tilt_deg=0.0,
     snr=100.0,
     vendor="reference",
+    sites={},
 )
 AIR = 2  # voxels kept around the brain
 CLEAR_OF_RIM = 2  # voxels; nearer to the rim, rounding decides whether the trim keeps a voxel

@@ -6,14 +6,15 @@ from math import prod
 from workflow.lib.jobs.resources import SIMULATED_MM3, voxels_of
 from workflow.lib.planning.costs import Size, read_costs
 from workflow.lib.run import Run
+from workflow.lib.study.simulated import voxel_size_mm
 
 
 def size_of(wildcards: Mapping[str, str], run: Run) -> Size:
     """What a job works on, from its wildcards."""
     cfg = run.runs[wildcards.get("variant", "")]
     scan = run.scans.get(wildcards.get("scan"), run.first_scan)
-    simulated_mm = run.cfg["simulate"]["voxel_size_mm"]
-    voxels = SIMULATED_MM3 / prod(simulated_mm) if run.simulated else voxels_of(scan.series.files[0])
+    simulated = run.simulated and SIMULATED_MM3 / prod(voxel_size_mm(run.cfg["simulate"], scan.name))
+    voxels = simulated or voxels_of(scan.series.files[0])
     return Size(
         voxels=voxels / 1e6,
         echoes=len(scan.series.te_s),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from qnet.evaluation.names import NETWORKS
 from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, SCHEMES
+from qnet.harmonise import COMBAT
 from workflow.lib.home import HOME
 from workflow.lib.report.cohort import describe
 from workflow.lib.report.report_data import Rows, flags, kind
@@ -170,7 +171,10 @@ def _of_methods(cfg: dict, people: pd.DataFrame, versions: dict[str, str]) -> di
         "metrics": "Accuracy, sensitivity, specificity, F1 (mean of both groups by size) and AUC, by slice and by "
         "scan; Brier score, calibration slope and intercept, reliability curve; net benefit.",
         "statistics": f"{percent(evaluate['confidence'], 0)} % intervals: Wilson, DeLong, {evaluate['bootstrap']} "
-        "resamples of whole subjects; DeLong test clustered by subject, exact McNemar test, Holm adjustment.",
+        "resamples of whole subjects; DeLong test clustered by subject, exact McNemar test, Holm adjustment; corrected "
+        "resampled t-test over the folds.",
+        "harmonisation": "Regional features, not the maps, were harmonised over sites by ComBat, in each fold by its "
+        "training subjects: tables/harmonisation.tsv." if cfg["harmonisation"] == COMBAT else "",
         "primary_names": _primary_names(evaluate.get("primary", [])),
         "software": ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
     }  # fmt: skip
@@ -195,6 +199,7 @@ def _of_results(tables: dict[str, Rows], confidence: float) -> dict[str, str]:
         "primary": f"Primary contrast: {'; '.join(map(_difference, primary)) or ABSENT}.",
         "confounds": _confounds(tables["confounds"]),
         "by_site": _by_site(tables["confounds"]),
+        "subgroups": "tables/subgroups.tsv" if tables["subgroups"] else ABSENT,
         "ablation": ", ".join(variants) or ABSENT,
         "failures": f"Misclassified subjects: {'; '.join(wrong) or ABSENT}. Which ones: qnet/predictions.tsv.",
     }

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from qnet.evaluation.subgroups import DIFFERENCE
 from qnet.folds import SCHEMES
+from qnet.harmonise import FEWEST_CONTROLS
 from qnet.networks.heads.registry import head_of
 from recon.combine import echo_range
 from recon.pipeline import STAGES
@@ -139,6 +141,7 @@ def methods_text(cfg: dict, acquisitions: list[dict], versions: dict[str, str], 
         "methods.md.j2", FILTERS,
         cfg=cfg, data=data, versions=versions, synthetic=synthetic, cite=cite, said=said,
         head=head_of(cfg["train_scan_model"]["head"]), dealing=SCHEMES[cfg["folds"]["scheme"]],
+        fewest_controls=FEWEST_CONTROLS, subgroup_difference=DIFFERENCE,
     )  # fmt: skip
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     table = references()

@@ -1,18 +1,27 @@
 """The model card of a trained run, in Markdown, from its bundle (Mitchell et al. 2019, doi:10.1145/3287560.3287596)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from qnet.evaluation.manifest import TABLES
+from qnet.evaluation.manifest import TABLES, Column
+from qnet.harmonise import COMBAT
 from qnet.labels import RESEARCH_USE, SYNTHETIC
-from workflow.lib.report.cells import NO_INTERVAL, Cell, cell
+from workflow.lib.report.cells import NO_INTERVAL, Cell, cell, columns
 from workflow.lib.report.cohort import by_fold, by_group
 from workflow.lib.report.html import filled_markdown
 from workflow.lib.study.applied import SECTIONS, preprocessing
 
 LEARNING = ("folds", "runs", "train_image_model", "train_scan_model")  # sections listed, but not compared
-NEEDED = ("dataset", "participants", "evaluate", "model_card", *LEARNING, *SECTIONS)  # of the configuration
+NEEDED = (
+    "dataset",
+    "harmonisation",
+    "participants",
+    "evaluate",
+    "model_card",
+    *LEARNING,
+    *SECTIONS,
+)  # of the configuration
 USE = (
     "Research on two-group studies with quantitative maps that were made with the same settings.",
     "Input: multi-echo gradient echo images that this software turns into susceptibility, R2* and T1-weighted maps.",
@@ -43,6 +52,7 @@ def settings(cfg: Mapping) -> dict:
         "threshold": cfg["evaluate"]["threshold"],
         "preprocessing": preprocessing(cfg),
         "learning": {section: cfg[section] for section in LEARNING},
+        "harmonisation": cfg["harmonisation"],
     }
 
 
@@ -73,9 +83,20 @@ def training(cfg: Mapping, people: pd.DataFrame, synthetic: bool) -> dict:
 
 def card_text(bundle: Mapping) -> str:
     """The model card of a bundle."""
-    columns = TABLES["table3"].columns
-    rows = [[in_text(cell(column, row)) for column in columns] for row in bundle["metrics"]]
-    return filled_markdown("model_card.md.j2", bundle=bundle, titles=[column.title for column in columns], metrics=rows)
+    metrics = _in_text(TABLES["table3"].columns, bundle["metrics"])
+    subgroups = _in_text(columns("subgroups", bundle["subgroups"], ("input", "model")), bundle["subgroups"])
+    return filled_markdown(
+        "model_card.md.j2",
+        bundle=bundle,
+        metrics=metrics,
+        subgroups=subgroups,
+        harmonised=bundle["harmonisation"] == COMBAT,
+    )
+
+
+def _in_text(shown: Sequence[Column], rows: list[dict]) -> list[list[str]]:
+    """Titles of columns, and below them the cells of the rows."""
+    return [[column.title for column in shown], *([in_text(cell(column, row)) for column in shown] for row in rows)]
 
 
 def in_text(one: Cell) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from qnet.evaluation.manifest import FIGURES, TABLES
 from qnet.evaluation.names import CONTROLS, NETWORKS
+from qnet.harmonise import notes
 from workflow.lib.words import known
 
 KINDS = (
@@ -17,6 +18,7 @@ KINDS = (
     "Controls, expected at chance", "Limits",
 )  # fmt: skip
 COHORT_CHECKS = ("age alone", "sex alone", "age and sex, cross-validated", "background only")
+WITHIN = "within "  # begins the checks inside a subgroup, which the table of subgroups shows
 RATES = ("accuracy", "sensitivity", "specificity", "f1", "auc")
 AUC_FIGURES = {"1": "figure 6", "3": "figure 8"}  # where the paper prints the AUCs that its tables lack
 SIGN = re.compile(r"\bsign\b")  # is in every warning about the sign of the phase or of susceptibility
@@ -124,11 +126,21 @@ def flags(confounds: Rows) -> list[str]:
 
 
 def confounds_shown(confounds: Rows, primary: Iterable[dict]) -> dict[str, Rows]:
-    """The rows about the cohort, and those about the models of the primary contrast."""
-    chosen = {(model["input"], model["model"]) for model in primary}
+    """The rows about the cohort, and those about the models of the primary contrast that no subgroup shows."""
     cohort = [row for row in confounds if not known(row["model"]) or row["check"] in COHORT_CHECKS]
-    models = [row for row in confounds if row not in cohort and (row.get("input"), row["model"]) in chosen]
-    return {"cohort": cohort, "models": models}
+    others = [row for row in confounds if row not in cohort and not row["check"].startswith(WITHIN)]
+    return {"cohort": cohort, "models": of_models(others, primary)}
+
+
+def of_models(rows: Rows, chosen: Iterable[dict]) -> Rows:
+    """The rows of some models, each with its input."""
+    keys = {(model["input"], model["model"]) for model in chosen}
+    return [row for row in rows if (row.get("input"), row["model"]) in keys]
+
+
+def of_sites(harmonisation: Rows) -> list[str]:
+    """What is to be said of the sites that harmonisation could not simply take from the training."""
+    return notes(pd.DataFrame(harmonisation))
 
 
 def beside_paper(comparison: Rows) -> dict[str, list[dict]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from workflow.lib.report.report_data import Rows
+from workflow.lib.report.report_data import Rows, of_models
 from workflow.lib.words import known, number
 
 FEWEST = 100  # subjects of the smaller group, Collins 2016, 10.1002/sim.6787
@@ -13,7 +13,7 @@ MOST_NAMED = 3  # kinds of difference that a sentence lists
 
 def of_decision(rows: Rows, decision: Mapping[str, str]) -> Rows:
     """The rows of the input and model that decide."""
-    return [row for row in rows if (row["input"], row["model"]) == (decision["input"], decision["model"])]
+    return of_models(rows, [decision])
 
 
 def other_names(classes: Mapping[str, str], here: Mapping[str, str]) -> str:

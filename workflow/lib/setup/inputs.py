@@ -17,7 +17,8 @@ from workflow.lib.run import Run
 from workflow.lib.setup.config import in_order
 from workflow.lib.setup.paths import bids_uri
 from workflow.lib.study.applied import seen, swapped, weight_files
-from workflow.lib.study.simulated import least_cohort
+from workflow.lib.study.scans import files_of
+from workflow.lib.study.simulated import least_cohort, voxel_size_mm
 
 Patterns = str | list[str]
 Function = Callable[[Wildcards], Any]  # of wildcards, as Snakemake takes it for an input or a param
@@ -54,6 +55,11 @@ class Inputs:
         """
         files = cache(partial(self.files_of, patterns, names))
         return lambda wildcards: files()
+
+    def raw_files(self, wildcards: Wildcards) -> list[str]:
+        """Input function: the images and sidecars of every scan that is simulated."""
+        scans = self.run.scans.values() if self.run.simulated else []
+        return [file for scan in scans for file in files_of(scan)]
 
     def scan_of(self, wildcards: Wildcards) -> Scan:
         """The scan that `{folder}` and `{scan}`, or `{scan}` alone, stand for."""
@@ -196,7 +202,8 @@ class Inputs:
         """Resource function: memory of a job, more with every attempt."""
         run, cfg = self.run, self.run.cfg
         scan = run.scans.get(wildcards.get("scan"))
-        simulated_mm = cfg["simulate"]["voxel_size_mm"] if run.simulated else None
+        name = (scan or run.first_scan).name
+        simulated_mm = voxel_size_mm(cfg["simulate"], name) if run.simulated else None
         return attempt * job_mb(
             rulename, (scan or run.first_scan).series, simulated_mm, len(run.diagnosed), cfg["slice_stack"],
             cfg["train_image_model"], of_scan=scan is not None,

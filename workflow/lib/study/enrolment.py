@@ -9,6 +9,7 @@ import pandas as pd
 import yaml
 
 from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, STRATIFIED, Folds, make_folds, one_site_out_fails
+from qnet.harmonise import COMBAT, Combat, notes, plan
 from recon.problems import IntakeError, Problem
 from workflow.lib.home import HOME
 from workflow.lib.setup.config import validator
@@ -49,6 +50,7 @@ def enrol(
     folds: int,
     scheme: str = STRATIFIED,
     seed: int = 0,
+    combat: Mapping | None = None,
     *,
     rated_out: Collection[str] = (),
 ) -> Enrolment:
@@ -62,6 +64,7 @@ def enrol(
     folds : number of folds, at most the smaller group's number of subjects; 1 where nothing is trained
     scheme : `folds.scheme`, which may need a site of everybody, or families
     seed : `folds.seed`: whether families fill all folds depends on it
+    combat : config section `combat` where sites are harmonised
     rated_out : subjects that take no part because somebody has rated their scans: their rows are not judged
     """
     if not path.is_file():
@@ -75,12 +78,18 @@ def enrol(
     columns = Participants(**settings)
     table, has_groups = named(raw, columns), list(raw.columns) != ["participant_id"]
     labels = _labels(table)
-    missing = list(_missing_columns(path, raw, columns, scheme))
+    needed = _needed(scheme, combat)
+    missing = list(_missing_columns(path, raw, columns, needed))
     if missing:
         return Enrolment(problems={"": missing}, labels=labels, has_groups=has_groups)
     subjects = [subject for subject in subjects if subject not in rated_out]
     params = Folds(scheme=scheme, folds=folds, seed=seed)
-    return _of_rows(path, table, subjects, columns, params, labels, rated_out)
+    found = _of_rows(path, table, subjects, columns, params, needed, labels, rated_out)
+    if combat is None or found.problems.get(""):
+        return found
+    diagnosed = [subject for subject in subjects if subject not in {*found.problems, *found.maps_only}]
+    taking_part = table[table["participant_id"].isin(diagnosed)].reset_index(drop=True)
+    return _with_harmonisation(found, path, labelled(taking_part, columns), columns, params, Combat(**combat))
 
 
 def of_subjects(enrolment: Enrolment, wanted: Callable[[str], bool]) -> Enrolment:
@@ -96,14 +105,38 @@ def _labels(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(known["participant_id"], known["group"], strict=True))
 
 
-def _missing_columns(path: Path, raw: pd.DataFrame, columns: Participants, scheme: str) -> Iterable[Problem]:
-    needed = {LEAVE_ONE_SITE_OUT: {"site"}, GROUPED: {"family"}}.get(scheme, set())
+def _needed(scheme: str, combat: Mapping | None) -> dict[str, str]:
+    """Optional column that must be there → why."""
+    column = {LEAVE_ONE_SITE_OUT: "site", GROUPED: "family"}.get(scheme)
+    by_scheme = {column: f"as folds.scheme is {scheme}"} if column else {}
+    return ({"site": f"as harmonisation is {COMBAT}"} if combat else {}) | by_scheme
+
+
+def _with_harmonisation(
+    found: Enrolment, path: Path, people: pd.DataFrame, columns: Participants, params: Folds, combat: Combat
+) -> Enrolment:
+    """The same with what is said of the sites to be harmonised, or why they cannot be."""
+    where = f"column `{columns.site_column}`"
+    try:
+        said = notes(plan(make_folds(people, params), combat))
+    except ValueError as error:
+        return replace(found, problems=found.problems | {"": [of_message(f"{path}, {where}", str(error))]})
+    if not said:
+        return found
+    before = [found.notes[""]] if "" in found.notes else []
+    told = f"{path.name}, {where}: harmonisation of the regional features: {'; '.join(said)}"
+    return replace(found, notes=found.notes | {"": ". ".join([*before, told])})
+
+
+def _missing_columns(
+    path: Path, raw: pd.DataFrame, columns: Participants, needed: Mapping[str, str]
+) -> Iterable[Problem]:
     hint = ": tabs between the columns?" if len(raw.columns) == 1 else ""
     for name, column in (columns.columns | {name: columns.optional[name] for name in needed}).items():
         if column not in raw:
             setting = "" if name == "participant_id" else f" (participants.{name}_column)"
             setting += ", n/a where it is unknown" if name in ("age", "sex") else ""
-            setting += f", as folds.scheme is {scheme}" if name in needed else ""
+            setting += f", {needed[name]}" if name in needed else ""
             yield Problem(str(path), f"a column `{column}`{setting}", f"{', '.join(raw.columns)}{hint}")
 
 
@@ -113,6 +146,7 @@ def _of_rows(
     subjects: Sequence[str],
     columns: Participants,
     params: Folds,
+    needed: Mapping[str, str],
     labels: dict[str, str],
     rated_out: Collection[str],
 ) -> Enrolment:
@@ -124,7 +158,7 @@ def _of_rows(
         *_presence(path, table, counted, subjects),
         *_duplicates(path, table),
         *_contents(path, counted, columns),
-        *(_without_site(path, counted, columns) if params.scheme == LEAVE_ONE_SITE_OUT else ()),
+        *(_without_site(path, counted, columns, needed["site"]) if "site" in needed else ()),
     ]
     problems: Problems = {}
     for subject, problem in found:
@@ -167,9 +201,9 @@ def _unknown(counted: pd.DataFrame, subjects: Sequence[str], columns: Participan
     return {subject: "; ".join(of_subject) for subject, of_subject in notes.items()}
 
 
-def _without_site(path: Path, counted: pd.DataFrame, columns: Participants) -> Iterable[tuple[str, Problem]]:
-    """Subjects of unknown site, where each site is a fold."""
-    expected = f"a site in column `{columns.site_column}`, as folds.scheme is {LEAVE_ONE_SITE_OUT}"
+def _without_site(path: Path, counted: pd.DataFrame, columns: Participants, why: str) -> Iterable[tuple[str, Problem]]:
+    """Subjects of unknown site, where each needs one."""
+    expected = f"a site in column `{columns.site_column}`, {why}"
     unknown = counted["participant_id"][counted["site"].isna()].dropna()
     return ((subject, Problem(f"{path}, {subject}", expected, "no value")) for subject in unknown)
 
@@ -177,7 +211,7 @@ def _without_site(path: Path, counted: pd.DataFrame, columns: Participants) -> I
 def _sites(path: Path, usable: pd.DataFrame, columns: Participants, folds: int) -> list[Problem]:
     """Why the sites cannot be the folds."""
     message = one_site_out_fails(usable["site"], usable["group"].map(columns.sides), folds)
-    return [_problem(f"{path}, column `{columns.site_column}`", message)] if message else []
+    return [of_message(f"{path}, column `{columns.site_column}`", message)] if message else []
 
 
 def _families(path: Path, usable: pd.DataFrame, columns: Participants, params: Folds) -> list[Problem]:
@@ -192,11 +226,11 @@ def _families(path: Path, usable: pd.DataFrame, columns: Participants, params: F
     try:
         make_folds(labelled(usable, columns), params)
     except ValueError as error:
-        return [_problem(where, str(error).removeprefix("folds: "))]
+        return [of_message(where, str(error).removeprefix("folds: "))]
     return []
 
 
-def _problem(where: str, message: str) -> Problem:
+def of_message(where: str, message: str) -> Problem:
     """`expected …, found …` as a problem of a place."""
     expected, found = message.removeprefix("expected ").split(", found ", 1)
     return Problem(where, expected, found)

@@ -6,18 +6,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qnet.folds import STRATIFIED
+from qnet.folds import GROUPED, STRATIFIED, Folds, make_folds
+from qnet.harmonise import COMBAT, NONE, Combat, plan
 from recon.files.io import read_json, write_json
 from recon.intake.decide import PrepareEchoes
 from recon.intake.dicom.source import FOLDER
 from recon.intake.scan import Scan
 from recon.intake.select import EVERYTHING, Select
+from recon.phantom.bids import participants
+from recon.phantom.cohort import ILL, Simulate, cohort
 from recon.problems import IntakeError, Problem
 from workflow.lib.record.provenance import code, digest
 from workflow.lib.report.cohort import flow
 from workflow.lib.setup.paths import Paths, user_datasets
 from workflow.lib.study.check_table import Record, text, write_all
-from workflow.lib.study.enrolment import Enrolment, enrol, of_subjects
+from workflow.lib.study.enrolment import Enrolment, enrol, of_message, of_subjects
 from workflow.lib.study.head_size import checked_size
 from workflow.lib.study.intake import take_in, with_problems
 from workflow.lib.study.participants import Participants
@@ -67,13 +70,35 @@ def simulated_study(cfg: dict, paths: Paths) -> Study:
     """A cohort that is simulated: nothing can be wrong with it but what is asked of it."""
     if Select.of(cfg["select"]) != EVERYTHING:
         raise IntakeError([Problem("config, select", "a dataset to select from (bids_dir)", "a simulated cohort")])
-    if (scheme := dealing(cfg).get("scheme", STRATIFIED)) != STRATIFIED:
-        line = f'--config "folds={{scheme: {STRATIFIED}}}"'
-        expected = f"{STRATIFIED}, as a simulated cohort has neither sites nor families: {line}"
-        raise IntakeError([Problem("config, folds.scheme", expected, scheme)])
+    if problem := _not_simulated(cfg):
+        raise IntakeError([problem])
     if cfg["ratings"]:
         raise IntakeError([Problem("config, ratings", "a dataset of persons (bids_dir)", "a simulated cohort")])
     return Study(scans=planned_scans(cfg["simulate"], paths), unfit={}, maps_only={}, records=[], flow=None)
+
+
+def _not_simulated(cfg: dict) -> Problem | None:
+    """Why a simulated cohort cannot be dealt into folds, or its sites be harmonised, as it is asked for."""
+    asked, sites = dealing(cfg), cfg["simulate"]["sites"]
+    scheme, combat = asked.get("scheme", STRATIFIED), asked.get("combat")
+    if scheme == GROUPED or (scheme != STRATIFIED and not sites):
+        line = f'--config "folds={{scheme: {STRATIFIED}}}"'
+        lacking = "no families" if sites else "neither sites (simulate.sites) nor families"
+        return Problem("config, folds.scheme", f"{STRATIFIED}, as this simulated cohort has {lacking}: {line}", scheme)
+    if combat and not sites:
+        expected = f"{NONE}, as this simulated cohort has no sites (simulate.sites): --config harmonisation={NONE}"
+        return Problem("config, harmonisation", expected, COMBAT)
+    if not (combat or scheme != STRATIFIED):
+        return None
+    people = participants(cohort(Simulate(**cfg["simulate"])))
+    try:
+        params = Folds(scheme=scheme, folds=asked["folds"], seed=asked["seed"])
+        folds = make_folds(people.assign(label=(people["group"] == ILL).astype(int)), params)
+        if combat:
+            plan(folds, Combat(**combat))
+    except ValueError as error:
+        return of_message("config, simulate.sites", str(error).removeprefix("folds: "))
+    return None
 
 
 def own_study(
@@ -136,8 +161,13 @@ def own_study(
 
 
 def dealing(cfg: Mapping) -> dict:
-    """Section `folds`, what participants.tsv must allow; of a trained run: a subject of each group."""
-    return {"folds": 1} if cfg["model"] else cfg["folds"]
+    """Section `folds` and `combat`, what participants.tsv must allow; of a trained run: a subject of each group."""
+    return {"folds": 1} if cfg["model"] else cfg["folds"] | {"combat": harmonised(cfg)}
+
+
+def harmonised(cfg: Mapping) -> dict | None:
+    """Section `combat` where it counts."""
+    return cfg["combat"] if cfg["harmonisation"] == COMBAT else None
 
 
 def _group_names(table: Enrolment, settings: dict) -> dict[str, str]:

@@ -1,0 +1,220 @@
+"""Several centres: what pooling, sites left out, harmonisation and fixed windows give.
+
+`python -m benchmarks.centres HEADS/heads-2001`, after
+`python -m benchmarks.cohorts HEADS --name heads --overlay config/sites.yaml simulate.subjects=24 --seeds 2001`.
+
+Writes centres.tsv (one row per design, cohort, reading, model and scheme), centres_means.tsv (over cohorts, intervals
+from resampled subjects) and centres_scanners.tsv (how each site measures). People are drawn, not reconstructed: see
+`benchmarks.measured`.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.learning import settings
+from benchmarks.measured import MAPS, READINGS, Measurement, about, columns, read_heads, true_means
+from qnet.baselines.models import Baselines, features_by_fold, models, score_fold
+from qnet.evaluation.confounds import site_rows
+from qnet.evaluation.statistics import auc_interval, pair_wins, resample_subjects, weighted_auc
+from qnet.folds import Folds, make_folds
+from qnet.harmonise import COMBAT, CONTROLS, NONE, Combat
+from recon.phantom import bids
+from recon.phantom.cohort import ILL, Simulate, age_mean, age_spread, at_site, cohort, group_shift, mixing
+from recon.phantom.tissue import TABLE_TESLA, r2star_at
+
+ROOT = Path(__file__).resolve().parents[1]
+DESIGNS = {
+    "sites": ["config/sites.yaml"],
+    "sites_confounded": ["config/sites.yaml", "config/sites_confounded.yaml"],
+}
+SCHEMES = {"pooled": "stratified", "site left out": "leave_one_site_out"}
+FIRST = "ROI + age (LR)"  # of `qnet.baselines.models`; the one that also learns from the means of images
+LEARNT = (FIRST, "ROI + age (SVM)")
+ORACLE, READER = "oracle (true χ and R2*, age)", "reader of the means who knows every scanner"
+KEYS = ["design", "reading", "model", "scheme", "harmonisation"]
+DRAWS, CONFIDENCE = 2000, 0.95
+# how the means of each fold are harmonised; a site that is left out is brought to the controls by its own controls
+HARMONISATIONS = {NONE: None, COMBAT: Combat(reference_site=None, unseen_site=CONTROLS)}
+
+
+def people_of(cfg: Simulate) -> pd.DataFrame:
+    """Truth of a cohort with what `make_folds` reads: label and group."""
+    table = bids.latents(cohort(cfg), cfg)
+    return table.assign(label=(table["group"] == ILL).astype(int))
+
+
+def measured_means(people: pd.DataFrame, scanners: Mapping[str, Measurement], rng: np.random.Generator) -> pd.DataFrame:
+    """Regional means as the scanner of each person's site measures them, by participant."""
+    true, found = true_means(people), np.empty((len(people), len(columns())))
+    for site, scanner in sorted(scanners.items()):
+        here = (people["site"] == site).to_numpy()
+        found[here] = scanner.of(true[here], rng)
+    return pd.DataFrame(found, people["participant_id"].to_numpy(), columns())
+
+
+def reader_scores(
+    people: pd.DataFrame, means: pd.DataFrame, scanners: Mapping[str, Measurement], cfg: Simulate
+) -> np.ndarray:
+    r"""Log-likelihood ratio of HH from measured means and age, for who knows groups and scanners exactly, (n,).
+
+    .. math:: s^T V^{-1} (m - a - b f(t) - s / 2), \qquad s = g(t) b' \delta, \quad V = g(t)^2 b' \Sigma b' + E
+
+    with the scanner's offset a, scale b and covariance E of the error, f(t) in its field, and b' the scale from the
+    values at 3 T.
+    """
+    A, delta = mixing(), group_shift(cfg.preset)
+    half = len(delta) // 2
+    unit = np.repeat([factor for _, factor in MAPS.values()], half)  # means are in ppm and 1/s
+    seen = means.notna().all().to_numpy()
+    scores = []
+    for row in people.itertuples():
+        scanner, b0_tesla = scanners[row.site], at_site(cfg, row.site).b0_tesla
+        expected = age_mean(row.age)
+        expected[half:] = r2star_at(expected[half:], b0_tesla)
+        to_measured = scanner.scale * unit * np.repeat([1, b0_tesla / TABLE_TESLA], half)
+        shift = age_spread(row.age) * to_measured * delta
+        V = age_spread(row.age) ** 2 * (to_measured[:, None] * (A @ A.T) * to_measured) + scanner.covariance
+        rest = means.loc[row.participant_id].to_numpy() - scanner.offset - scanner.scale * unit * expected - shift / 2
+        scores.append(float(np.linalg.solve(V[np.ix_(seen, seen)], shift[seen]) @ rest[seen]))
+    return np.array(scores)
+
+
+def learnt_scores(
+    folds: pd.DataFrame, means: pd.DataFrame, names: Sequence[str], harmonisation: str, params: Baselines
+) -> dict[str, pd.Series]:
+    """Model → cross-validated P(HH) by participant, as `qnet.baselines.models` makes it."""
+    by_fold, _ = features_by_fold(folds, means, about(), HARMONISATIONS[harmonisation])
+    nothing = pd.DataFrame(index=means.index)
+    rows = []
+    for fold, values in by_fold.items():
+        chosen = [model for model in models(folds, values, about(), nothing, params) if model.name in names]
+        rows += [score_fold(folds, fold, model, 0) for model in chosen]
+    scored = pd.concat(rows)
+    return {name: of_model.set_index("participant_id")["score"] for name, of_model in scored.groupby("model")}
+
+
+def study(
+    design: str, cfg: Simulate, scanners: Mapping[str, Mapping[str, Measurement]], params: Baselines
+) -> pd.DataFrame:
+    """Scores of every reader and model for every person of one cohort: KEYS, participant_id, site, label, score."""
+    people = people_of(cfg)
+    tables = []
+
+    def add(scores: pd.Series | np.ndarray, *keys: str) -> None:
+        told = people[["participant_id", "site", "label"]]
+        values = scores.loc[told["participant_id"]].to_numpy() if isinstance(scores, pd.Series) else scores
+        tables.append(told.assign(score=values, **dict(zip(KEYS, (design, *keys), strict=True))))
+
+    add(people["oracle_score"].to_numpy(), NONE, ORACLE, NONE, NONE)
+    for number, reading in enumerate(READINGS if design == "sites" else READINGS[:1]):
+        of_site = scanners[reading]
+        means = measured_means(people, of_site, np.random.default_rng([cfg.seed, number]))
+        add(reader_scores(people, means, of_site, cfg), reading, READER, NONE, NONE)
+        names = LEARNT if reading == "maps" else (FIRST,)
+        kinds = HARMONISATIONS if reading == "maps" else [NONE]
+        for (scheme, dealt), kind in product(SCHEMES.items(), kinds):
+            folds = make_folds(people, Folds(scheme=dealt, folds=len(cfg.sites), seed=0))
+            for name, scores in learnt_scores(folds, means, names, kind, params).items():
+                add(scores, reading, name, scheme, kind)
+    return pd.concat(tables, ignore_index=True)
+
+
+def wins(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """(n, n) shares of won pairs of patient and control, and which pairs are of one site."""
+    labels, site = table["label"].to_numpy(), table["site"].to_numpy(str)
+    K = pair_wins(labels, table["score"].to_numpy(), np.arange(len(labels)), len(labels))
+    return K, (site[:, None] == site) & (labels[:, None] > labels)
+
+
+def of_cohort(table: pd.DataFrame) -> dict[str, float]:
+    """AUC with DeLong's interval, AUC within sites, and whether the site alone predicts the group of one cohort."""
+    labels, site = table["label"].to_numpy(bool), table["site"].to_numpy(str)
+    auc, low, high = auc_interval(labels, table["score"].to_numpy(), CONFIDENCE)
+    K, same = wins(table)
+    alone = site_rows(labels, site, np.zeros(len(site), int).astype(str), CONFIDENCE)[0]
+    return {
+        "subjects": len(table), "auc": auc, "auc_low": low, "auc_high": high,
+        "auc_within_sites": float(K[same].mean()), "auc_site_alone": alone["value"], "flagged": int("flag" in alone),
+    }  # fmt: skip
+
+
+def over_cohorts(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean AUC over cohorts, within sites, and its distance to the oracle of the same people.
+
+    Intervals are percentiles over resamples of subjects, within group and cohort; models share the resamples.
+    """
+    drawn: dict[tuple, np.ndarray] = {}
+    kept: dict[tuple, list[np.ndarray]] = {}
+    for (*keys, seed), table in scores.groupby([*KEYS, "cohort"], sort=False):
+        labels = table["label"].to_numpy()
+        draw = drawn.setdefault((keys[0], seed), resample_subjects(labels, DRAWS, int(seed)))
+        weights = np.vstack([np.ones(len(labels)), draw])
+        K, same = wins(table)
+        auc = weighted_auc(K, weights, labels, 1 - labels)
+        within = ((weights @ (K * same)) * weights).sum(1) / ((weights @ same) * weights).sum(1)
+        kept.setdefault(tuple(keys), []).append(np.stack([auc, within]))
+    means = {keys: np.mean(of_cohorts, axis=0) for keys, of_cohorts in kept.items()}
+    rows = []
+    for keys, (auc, within) in means.items():
+        oracle, oracle_within = means[keys[0], NONE, ORACLE, NONE, NONE]
+        row = dict(zip(KEYS, keys, strict=True)) | {"cohorts": len(kept[keys])}
+        quantities = {
+            "auc": auc, "below_oracle": oracle - auc, "auc_within_sites": within,
+            "below_oracle_within_sites": oracle_within - within,
+        }  # fmt: skip
+        for name, (value, *resampled) in quantities.items():
+            low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+            row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def scanner_table(scanners: Mapping[str, Mapping[str, Measurement]]) -> pd.DataFrame:
+    """Scale of each map, mean offset and SD of the error over nuclei, for every reading and site."""
+    rows = []
+    for (reading, of_site), quantity in product(scanners.items(), MAPS):
+        own = [name.startswith(quantity) for name in columns()]
+        for site, scanner in of_site.items():
+            error = np.sqrt(np.diag(scanner.covariance)[own].mean())
+            about_map = {"reading": reading, "map": quantity, "site": site, "heads": scanner.heads}
+            found = {"scale": scanner.scale[own][0], "offset": np.nanmean(scanner.offset[own]), "error_sd": error}
+            rows.append(about_map | found)
+    return pd.DataFrame(rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure the scanners, draw the cohorts, write the tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.centres", description=__doc__)
+    parser.add_argument("heads", type=Path, help="folder of one cohort that benchmarks.cohorts wrote")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    parser.add_argument("--work", type=Path, help="folder for stacks and features of the heads; heads/learning")
+    parser.add_argument("--arm", default="paper", choices=["paper", "consensus"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--subjects", type=int, default=96)
+    chosen = parser.parse_args(arguments)
+    best = settings([str(ROOT / "config/best.yaml")])
+    scanners = read_heads(chosen.heads, chosen.arm, chosen.work or chosen.heads / "learning", best)
+    tables = []
+    for (design, overlays), seed in product(DESIGNS.items(), chosen.seeds):
+        simulate = settings([str(ROOT / file) for file in overlays])["simulate"]
+        cfg = Simulate(**simulate | {"seed": seed, "subjects": chosen.subjects})
+        tables.append(study(design, cfg, scanners, Baselines(**best["baselines"])).assign(cohort=seed))
+    scores = pd.concat(tables, ignore_index=True)
+    single = [
+        dict(zip([*KEYS, "cohort"], keys, strict=True)) | of_cohort(table)
+        for keys, table in scores.groupby([*KEYS, "cohort"], sort=False)
+    ]
+    means = over_cohorts(scores)
+    written = {"centres": pd.DataFrame(single), "centres_means": means, "centres_scanners": scanner_table(scanners)}
+    for name, table in written.items():
+        table.to_csv(chosen.out / f"{name}.tsv", sep="\t", index=False, float_format="%.4f", na_rep="n/a")
+    print(means[[*KEYS, "auc", "below_oracle", "below_oracle_low", "below_oracle_high"]].to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

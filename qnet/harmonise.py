@@ -1,0 +1,176 @@
+"""Harmonisation of regional features over sites, in each fold by its training subjects alone.
+
+A subject of a site that the training has is harmonised by ComBat's estimates of the training (`qnet.combat`). A site
+that only the test fold has is refused, or brought to the controls of the training by its own controls: each of them by
+the others, the patients by all of them. So no value of a test subject enters an estimate of the training or its own
+harmonisation, and none but those of such controls that of another subject.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from qnet.combat import SiteEffect, effect_of_controls, fit
+
+NONE, COMBAT = "none", "combat"  # values of the setting `harmonisation`
+REFUSE, CONTROLS = "refuse", "controls"  # of `combat.unseen_site`
+FEWEST_CONTROLS = 3  # of a site that training lacks: the other two of each still have a variance
+COLUMNS = ["fold", "site", "training", "tested", "controls", "estimate", "note"]
+TABLE_COLUMNS = [*COLUMNS[:-1], "shift_chi_ppb", "shift_r2star_hz", "scale", "kept", "note"]
+SHIFTS = {"chi": ("shift_chi_ppb", 1000.0), "r2star": ("shift_r2star_hz", 1.0)}  # map → column, factor to its unit
+BY_TRAINING, BY_ONE, BY_REFERENCE = "training", "training, shift alone", "reference"
+BY_CONTROLS, UNCHANGED = "its controls", "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Combat:
+    """How sites are harmonised: section `combat` of the configuration.
+
+    Attributes
+    ----------
+    reference_site : str or None
+        Site that keeps its values; None brings all to their common mean.
+    unseen_site : {'refuse', 'controls'}
+        What is done with a site that the training of a fold lacks.
+    """
+
+    reference_site: str | None
+    unseen_site: str
+
+
+def plan(folds: pd.DataFrame, params: Combat) -> pd.DataFrame:
+    """By what each site is harmonised in every fold, without any value.
+
+    Parameters
+    ----------
+    folds : of `qnet.folds.make_folds`
+    params : Combat
+
+    Returns
+    -------
+    DataFrame
+        A row for each fold and site: `fold`, `site`, subjects in `training` and `tested` in this fold, `controls`
+        among the latter, `estimate` (training; training, shift alone; reference; its controls; none) and `note`, what
+        cannot be computed and what still is, missing where there is nothing to say.
+
+    Raises
+    ------
+    ValueError
+        `expected …, found …`: a subject has no site, there is one site, the reference is no site or lacks in the
+        training of a fold, or a fold tests a site that its training lacks and `unseen_site` refuses that.
+    """
+    unknown = folds["site"].isna() if "site" in folds else np.ones(len(folds), bool)
+    if unknown.any():
+        who = ", ".join(folds.loc[unknown, "participant_id"])
+        raise ValueError(f"expected a site of each subject (harmonisation: {COMBAT}), found none for {who}")
+    sites = sorted(folds["site"].unique())
+    if len(sites) < 2:
+        raise ValueError(
+            f"expected at least 2 sites to harmonise, found {sites[0]} alone: --config harmonisation={NONE}"
+        )
+    if params.reference_site not in (None, *sites):
+        raise ValueError(
+            f"expected a site as combat.reference_site ({', '.join(sites)}), found {params.reference_site}"
+        )
+    rows = [_planned(folds, fold, site, params) for fold in sorted(folds["fold"].unique()) for site in sites]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _planned(folds: pd.DataFrame, fold: int, site: str, params: Combat) -> dict[str, object]:
+    """One row of `plan`."""
+    here, tested = folds["site"] == site, folds["fold"] == fold
+    seen, groups = int((here & ~tested).sum()), folds.loc[here & ~tested, "group"].unique()
+    controls = int((here & tested & (folds["label"] == 0)).sum())
+    of_training = int((~tested & (folds["label"] == 0)).sum())
+    row = {"fold": fold, "site": site, "training": seen, "tested": int((here & tested).sum()), "controls": controls}
+    if site == params.reference_site:
+        if seen < 2:
+            raise ValueError(
+                f"expected at least 2 subjects of combat.reference_site {site} in the training of every fold, "
+                f'found {seen} outside fold {fold}: --config "combat={{reference_site: null}}" brings all to their mean'
+            )
+        return row | {"estimate": BY_REFERENCE}
+    if seen:
+        single = "one subject in training: its scale cannot be estimated, its shift is"
+        alone = f"{groups[0]} alone in training: its shift cannot be told from the disease, and both are taken off"
+        note = "; ".join(text for text, holds in ((single, seen == 1), (alone, len(groups) == 1)) if holds)
+        return row | {"estimate": BY_ONE if seen == 1 else BY_TRAINING, "note": note or None}
+    if params.unseen_site == REFUSE:
+        raise ValueError(
+            f"expected each site in the training of every fold (combat.unseen_site: {REFUSE}), "
+            f'found {site} in the test of fold {fold} alone: --config "combat={{unseen_site: {CONTROLS}}}" estimates '
+            f"its shift and scale by its own controls ({controls} here, of {FEWEST_CONTROLS} or more that this takes), "
+            f"--config harmonisation={NONE} leaves all sites as they are"
+        )
+    if min(controls, of_training) < FEWEST_CONTROLS:
+        found = f"controls: {controls} here, {of_training} in training, of {FEWEST_CONTROLS} or more that this takes"
+        note = f"not in training, its shift and scale cannot be estimated ({found}): its features stay as they are, "
+        return row | {"estimate": UNCHANGED, "note": note + "its subjects are scored and count in all results"}
+    return row | {"estimate": BY_CONTROLS, "note": "not in training: shift and scale by its own controls"}
+
+
+def notes(planned: pd.DataFrame) -> list[str]:
+    """Each site that is not simply harmonised by the training, with its folds: `site B (folds 0, 2): …`."""
+    said = planned.dropna(subset=["note"]).groupby(["site", "note"], sort=False)["fold"]
+    return [
+        f"site {site} ({'fold' if len(folds) == 1 else 'folds'} {', '.join(map(str, folds))}): {note}"
+        for (site, note), folds in said
+    ]
+
+
+def harmonise(
+    values: pd.DataFrame, about: pd.DataFrame, covariates: pd.DataFrame, folds: pd.DataFrame, planned: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Features of all subjects as the models of one fold see them.
+
+    Parameters
+    ----------
+    values, about : of `qnet.baselines.regions.read_features`; features of one map and kind share a prior
+    covariates : age and sex by participant, numbers, NaN where unknown: their effect stays
+    folds : of `qnet.folds.make_folds`
+    planned : rows of `plan` of one fold
+
+    Returns
+    -------
+    values : DataFrame, as given
+    table : DataFrame, TABLE_COLUMNS
+        `planned` with the effect of each site, mean over the nuclei: `shift_chi_ppb`, `shift_r2star_hz`, `scale`
+        (geometric mean), and the covariates that were `kept`.
+    """
+    people, fold = folds.set_index("participant_id"), planned["fold"].iloc[0]
+    features, known = (table.loc[people.index].to_numpy(float) for table in (values, covariates))
+    site, control = people["site"].to_numpy(str), (people["label"] == 0).to_numpy()
+    training = (people["fold"] != fold).to_numpy()
+    families = np.unique(about.loc[values.columns, ["map", "kind"]].agg(" ".join, axis=1), return_inverse=True)[1]
+    by = dict(zip(planned["site"], planned["estimate"], strict=True))
+    reference = next((name for name, estimate in by.items() if estimate == BY_REFERENCE), None)
+    estimates = fit(features[training], site[training], known[training], families, reference)
+    effects, new = dict(estimates.sites), features.copy()
+    for name, effect in estimates.sites.items():
+        new[site == name] = estimates.harmonised(features[site == name], known[site == name], effect)
+    expected = estimates.expected(known)
+    target = (new - expected)[training & control]
+    for name in (name for name, estimate in by.items() if estimate == BY_CONTROLS):
+        here = site == name
+        effects[name] = effect_of_controls((features - expected)[here & control], target, families)
+        for index in np.flatnonzero(here):
+            others = here & control & (np.arange(len(site)) != index)
+            own = effect_of_controls((features - expected)[others], target, families)
+            new[index] = estimates.harmonised(features[[index]], known[[index]], own)[0]
+    kept = ", ".join(covariates.columns[estimates.kept]) or "none"
+    told = planned.assign(kept=kept, **_told([effects.get(name) for name in by], about.loc[values.columns]))
+    return pd.DataFrame(new, people.index, values.columns), told[TABLE_COLUMNS]
+
+
+def _told(effects: Sequence[SiteEffect | None], about: pd.DataFrame) -> dict[str, list[float]]:
+    """Shift of χ [ppb] and R2* [1/s] and scale of effects, mean over the nuclei; NaN where there is none."""
+    means = (about["kind"] == "mean") & (about["side"] == "both") & about["map"].isin(SHIFTS)
+    found = {
+        column: [
+            np.nan if one is None else factor * one.shift[means & (about["map"] == name)].mean() for one in effects
+        ]
+        for name, (column, factor) in SHIFTS.items()
+    }
+    return found | {"scale": [np.nan if one is None else np.exp(np.log(one.scale[means]).mean()) for one in effects]}

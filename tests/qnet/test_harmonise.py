@@ -1,0 +1,155 @@
+"""Harmonisation inside the folds: no test subject moves an estimate or anybody else; what cannot be done is said."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qnet.baselines.models import demographics, features_by_fold
+from qnet.harmonise import TABLE_COLUMNS, Combat, harmonise, notes, plan
+from tests.qnet.test_baselines import study
+
+MEAN, CONTROLS = Combat(reference_site=None, unseen_site="refuse"), Combat(reference_site=None, unseen_site="controls")
+SHIFT_CHI, SHIFT_R2STAR = 3.0, -2.0  # of site B, in the made-up units of `study`
+
+
+def sited(names: str = "AB", **changes) -> dict:
+    """`study` at several sites, each in every fold; B shifts χ and R2* and doubles the scale of both."""
+    given = study(**({"subjects": 60, "folds": 3} | changes))
+    site = np.array(list(names))[np.arange(len(given["folds"])) // 6 % len(names)]
+    given["folds"]["site"] = site
+    for name in given["values"]:
+        at, mean = site == "B", given["values"][name].mean()
+        shift = SHIFT_CHI if name.startswith("chi") else SHIFT_R2STAR
+        given["values"].loc[at, name] = mean + shift + 2 * (given["values"].loc[at, name] - mean)
+    return given
+
+
+def left_out(given: dict) -> dict:
+    """The same with the sites as folds."""
+    given["folds"]["fold"] = np.unique(given["folds"]["site"], return_inverse=True)[1]
+    return given
+
+
+def of_fold(given: dict, fold: int, params: Combat) -> tuple[pd.DataFrame, pd.DataFrame]:
+    planned = plan(given["folds"], params)
+    people = demographics(given["folds"])
+    return harmonise(given["values"], given["about"], people, given["folds"], planned[planned["fold"] == fold])
+
+
+def between(given: dict, values: pd.DataFrame) -> float:
+    """Largest difference of the sites' means over features."""
+    means = values.groupby(given["folds"].set_index("participant_id")["site"]).mean()
+    return float((means.max() - means.min()).max())
+
+
+def test_sites_come_together_in_every_fold_and_the_table_says_what_was_taken_off():
+    given = sited(subjects=240)
+    by_fold, table = features_by_fold(given["folds"], given["values"], given["about"], MEAN)
+    assert between(given, given["values"]) > 2
+    assert all(between(given, values) < 0.8 for values in by_fold.values())
+    assert list(table.columns) == TABLE_COLUMNS and len(table) == 6
+    shifts = table.set_index(["fold", "site"])["shift_chi_ppb"].unstack()
+    assert (shifts["B"] - shifts["A"]).to_numpy() == pytest.approx(np.full(3, 1000 * SHIFT_CHI), rel=0.2)
+    assert (table.loc[table["site"] == "B", "scale"] > 1.2).all()
+
+
+def test_none_leaves_the_very_values():
+    given = sited()
+    by_fold, table = features_by_fold(given["folds"], given["values"], given["about"], None)
+    assert all(values is given["values"] for values in by_fold.values()) and table.empty
+
+
+def changed(given: dict, who: list[str]) -> dict:
+    values = given["values"].copy()
+    values.loc[who] = 1e3 * np.random.default_rng(9).normal(size=(len(who), values.shape[1]))
+    return given | {"values": values}
+
+
+def test_values_of_test_subjects_move_no_estimate_and_nobody_else():
+    given = sited("ABC")
+    tested = given["folds"].loc[given["folds"]["fold"] == 1, "participant_id"].tolist()
+    for who in (tested, tested[:1]):
+        for params in (MEAN, Combat(reference_site="C", unseen_site="refuse")):
+            (before, told), (after, told_after) = (of_fold(one, 1, params) for one in (given, changed(given, who)))
+            pd.testing.assert_frame_equal(told, told_after, check_exact=True)
+            pd.testing.assert_frame_equal(before.drop(index=who), after.drop(index=who), check_exact=True)
+            assert not np.allclose(before.loc[who], after.loc[who])
+
+
+def test_at_an_unseen_site_patients_move_nobody_and_controls_only_the_others_of_the_site():
+    given = left_out(sited("ABC"))
+    people = given["folds"].set_index("participant_id")
+    here = people[people["fold"] == 1]
+    patients, controls = (here.index[here["label"] == label].tolist() for label in (1, 0))
+    before = of_fold(given, 1, CONTROLS)[0]
+    after = of_fold(changed(given, patients), 1, CONTROLS)[0]
+    pd.testing.assert_frame_equal(before.drop(index=patients), after.drop(index=patients), check_exact=True)
+    after = of_fold(changed(given, controls[:1]), 1, CONTROLS)[0]
+    elsewhere = people.index[people["fold"] != 1]
+    pd.testing.assert_frame_equal(before.loc[elsewhere], after.loc[elsewhere], check_exact=True)
+
+
+def test_own_values_of_a_control_do_not_enter_its_own_harmonisation():
+    """It moves in proportion: its shift and scale are those of the others."""
+    given = left_out(sited("ABC"))
+    people = given["folds"]
+    who = people.loc[(people["fold"] == 1) & (people["label"] == 0), "participant_id"].iloc[0]
+    found = []
+    for step in (0.0, 1.0, 50.0):
+        values = given["values"].copy()
+        values.loc[who] += step
+        found.append(of_fold(given | {"values": values}, 1, CONTROLS)[0].loc[who].to_numpy())
+    assert (found[2] - found[0]) == pytest.approx(50 * (found[1] - found[0]))
+
+
+def test_controls_of_an_unseen_site_take_its_shift_off():
+    given = left_out(sited("ABC", subjects=180))
+    values, table = of_fold(given, 1, CONTROLS)
+    people = given["folds"].set_index("participant_id")
+    controls = [table[people["label"] == 0].groupby(people["fold"] == 1).mean() for table in (given["values"], values)]
+    before, after = (np.abs(means.loc[True] - means.loc[False]).mean() for means in controls)
+    assert before > 2 and after < before / 6
+    row = table.set_index("site").loc["B"]
+    assert row["estimate"] == "its controls" and row["shift_chi_ppb"] == pytest.approx(1000 * SHIFT_CHI, rel=0.4)
+
+
+def planned(sites: list[str], labels: list[int], folds: list[int], params: Combat = CONTROLS) -> pd.DataFrame:
+    table = pd.DataFrame({"site": sites, "label": labels, "fold": folds})
+    return plan(table.assign(participant_id="sub-1", group=table["label"].map({0: "HC", 1: "HH"})), params)
+
+
+def test_what_cannot_be_computed_is_said_with_what_still_is():
+    sites = ["A"] * 8 + ["B"] * 2 + ["P"] * 4
+    table = planned(sites, [0, 1] * 5 + [1] * 4, [0, 0, 1, 1] * 3 + [0, 0])
+    said = table.set_index(["fold", "site"])["note"]
+    assert pd.isna(said[1, "A"])
+    assert "shift and scale cannot be estimated (controls: 1 here" in said[0, "B"]
+    assert "its subjects are scored" in said[0, "B"]
+    assert "HH alone in training" in said[0, "P"]
+    assert [line.split(":")[0] for line in notes(table)] == ["site B (fold 0)", "site P (folds 0, 1)"]
+    single = planned(["A"] * 6 + ["B"] * 2, [0, 1] * 4, [0, 0, 1, 1, 1, 1, 0, 1]).set_index(["fold", "site"])
+    assert single.loc[(0, "B"), "estimate"] == "training, shift alone"
+
+
+@pytest.mark.parametrize(
+    ("sites", "params", "message"),
+    [
+        (["A", "A", None, "B"], MEAN, "expected a site of each subject .*, found none for sub-1"),
+        (["A"] * 4, MEAN, "at least 2 sites .*, found A alone: --config harmonisation=none"),
+        (["A", "B", "A", "B"], Combat(reference_site="Z", unseen_site="refuse"), "a site as combat.reference_site"),
+        (
+            ["A", "A", "B", "B"],
+            MEAN,
+            r'found A in the test of fold 0 alone: --config "combat=\{unseen_site: controls\}"',
+        ),
+        (["A", "B", "A", "B"], Combat(reference_site="A", unseen_site="controls"), "found 1 outside fold 0"),
+    ],
+)
+def test_what_cannot_be_harmonised_is_refused_with_what_to_type(sites, params, message):
+    with pytest.raises(ValueError, match=message):
+        planned(sites, [0, 1, 0, 1], [0, 0, 1, 1], params)
+
+
+def test_without_a_column_of_sites_it_is_refused():
+    with pytest.raises(ValueError, match="expected a site of each subject"):
+        plan(study()["folds"], MEAN)
