@@ -9,12 +9,12 @@ from scipy.stats import norm
 from qnet.evaluation.calibration import are_probabilities, recalibration, rows_of
 from qnet.evaluation.cases import Cases
 from qnet.evaluation.confounds import auc_if_known, people_of, strata
+from qnet.evaluation.manifest import DIFFERENCE
 from qnet.evaluation.settings import Evaluate
 from qnet.evaluation.statistics import ALPHA, POWER, difference_of_independent
 from qnet.evaluation.tables import decision_row
 
 ALL, SIMILARITY = "all", ("like training", "unlike training")
-DIFFERENCE = 0.1  # of two AUCs, which the number of subjects needed is for: less is hardly seen in any small study
 COLUMNS = ["input", "model", "stratum", "subjects", "positives", "auc", "auc_low", "auc_high"]
 COLUMNS += [f"{rate}{end}" for rate in ("sensitivity", "specificity") for end in ("", "_count", "_low", "_high")]
 COLUMNS += ["difference", "difference_low", "difference_high", "needed", "mean_score", "observed"]
