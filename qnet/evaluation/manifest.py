@@ -129,8 +129,8 @@ SUBGROUPS = (  # how well a model does among a part of the subjects
 ABOUT_SUBGROUPS = (
     "Difference: AUC less that of the others of its kind (Zou & Donner 2008). Needed: subjects, both parts together, "
     f"to show a difference of {DIFFERENCE} between their AUCs with a power of 80 % at two-sided 5 % at this AUC, in "
-    "these shares (Hanley & McNeil 1982); with fewer, no difference shown is not equality. Intervals of small parts are "
-    "wide, and nothing is adjusted for their number. Rates at a score of {threshold} or more."
+    "these shares (Hanley & McNeil 1982); with fewer, no difference shown is not equality. Intervals of small parts "
+    "are wide, and nothing is adjusted for their number. Rates at a score of {threshold} or more."
 )
 INDEPENDENT, CLUSTERED, OVER_FOLDS = "slices as independent", "clustered by subject", "over folds"
 
