@@ -114,6 +114,7 @@ AUCS = (
     Column(name="auc_2", title="AUC 2", form="decimals"),
 )
 RATES = (("accuracy", "Accuracy %"), ("sensitivity", "Sensitivity %"), ("specificity", "Specificity %"))
+DIFFERENCE = 0.1  # of two AUCs, which the number of subjects needed is for: less is hardly seen in any small study
 SUBGROUPS = (  # how well a model does among a part of the subjects
     INPUT,
     MODEL,
@@ -127,9 +128,9 @@ SUBGROUPS = (  # how well a model does among a part of the subjects
 )
 ABOUT_SUBGROUPS = (
     "Difference: AUC less that of the others of its kind (Zou & Donner 2008). Needed: subjects, both parts together, "
-    "to show a difference of 0.1 between their AUCs with a power of 80 % at two-sided 5 % at this AUC, in these shares "
-    "(Hanley & McNeil 1982); with fewer, no difference shown is not equality. Intervals of small parts are wide, and "
-    "nothing is adjusted for their number. Rates at a score of {threshold} or more."
+    f"to show a difference of {DIFFERENCE} between their AUCs with a power of 80 % at two-sided 5 % at this AUC, in "
+    "these shares (Hanley & McNeil 1982); with fewer, no difference shown is not equality. Intervals of small parts "
+    "are wide, and nothing is adjusted for their number. Rates at a score of {threshold} or more."
 )
 INDEPENDENT, CLUSTERED, OVER_FOLDS = "slices as independent", "clustered by subject", "over folds"
 

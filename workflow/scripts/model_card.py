@@ -14,7 +14,6 @@ from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
 from workflow.lib.report.model_card import card_text, settings, training
-from workflow.lib.report.report_data import of_models, read_rows
 
 
 def main(folds: str, predictions: str, table3: str, subgroups: str, image_weights: list[str], scan_weights: list[str],
@@ -28,7 +27,9 @@ def main(folds: str, predictions: str, table3: str, subgroups: str, image_weight
     )
     about["decision"] = headline(cfg["evaluate"]["primary"][0], inputs)
     about["metrics"] = pd.read_csv(table3, sep="\t", na_values=["n/a"]).to_dict("records")
-    about["subgroups"] = of_models(read_rows(subgroups), [about["decision"]])
+    parts = pd.read_csv(subgroups, sep="\t", na_values=["n/a"])
+    decides = (parts["input"] == about["decision"]["input"]) & (parts["model"] == about["decision"]["model"])
+    about["subgroups"] = parts[decides].to_dict("records")
     about["weights"] = list_weights(image_weights, scan_weights, Path(bundle).parent)
     write_bundle(bundle, about)
     with atomic(card) as part:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from qnet.evaluation.subgroups import DIFFERENCE
+from qnet.evaluation.manifest import DIFFERENCE
 from qnet.folds import SCHEMES
 from qnet.harmonise import FEWEST_CONTROLS
 from qnet.networks.heads.registry import head_of
