@@ -48,12 +48,17 @@ def people_of(cases: Cases, people: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
     return rows["age"].to_numpy(float), rows["sex"].fillna("").to_numpy(str), site
 
 
-def auc_row(labels: np.ndarray, scores: np.ndarray, confidence: float) -> dict[str, object]:
+def auc_if_known(labels: np.ndarray, scores: np.ndarray, confidence: float) -> tuple[float, float, float]:
     """AUC with its interval; NaN where a class is missing."""
-    row = {"subjects": len(labels), "statistic": "AUC"}
     if labels.all() or not labels.any():
-        return row | dict.fromkeys(("value", "low", "high"), np.nan)
-    return row | dict(zip(("value", "low", "high"), auc_interval(labels, scores, confidence), strict=True))
+        return np.nan, np.nan, np.nan
+    return auc_interval(labels, scores, confidence)
+
+
+def auc_row(labels: np.ndarray, scores: np.ndarray, confidence: float) -> dict[str, object]:
+    """The same as cells of the table."""
+    found = dict(zip(("value", "low", "high"), auc_if_known(labels, scores, confidence), strict=True))
+    return {"subjects": len(labels), "statistic": "AUC"} | found
 
 
 def separates(row: dict, above_only: bool = False) -> bool:

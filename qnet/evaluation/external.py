@@ -53,8 +53,9 @@ def performance_table(scans: list[Cases], params: Evaluate, trained: list[Mappin
 
 def fall(here: Mapping, before: Mapping) -> dict[str, float]:
     """AUC of the cross-validation, and the difference of an AUC to it with an interval; NaN where one is not known."""
-    names = ("auc", "auc_low", "auc_high")
-    first, second = (tuple(_number(row.get(name)) for name in names) for row in (here, before))
+    first, second = (
+        (_number(row.get("auc")), _number(row.get("auc_low")), _number(row.get("auc_high"))) for row in (here, before)
+    )
     difference, low, high = difference_of_independent(first, second)
     limits = {"difference_low": low, "difference_high": high}
     return {"auc_trained": second[0], "difference": difference} | limits

@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from qnet.evaluation.calibration import are_probabilities, recalibration, rows_of
 from qnet.evaluation.cases import Cases
-from qnet.evaluation.confounds import auc_row, people_of, strata
+from qnet.evaluation.confounds import auc_if_known, people_of, strata
 from qnet.evaluation.settings import Evaluate
 from qnet.evaluation.statistics import ALPHA, POWER, difference_of_independent
 from qnet.evaluation.tables import decision_row
@@ -47,7 +47,7 @@ def subgroup_table(
         parts = members_of(cases, people, unlike)
         everybody = np.ones(len(cases.labels), bool)
         for name, members, others in [(ALL, everybody, ~everybody), *parts]:
-            row = {"input": cases.input, "model": model, "stratum": name}
+            row: dict[str, object] = {"input": cases.input, "model": model, "stratum": name}
             row |= stratum_row(cases.labels[members], scores[members], params)
             rows.append(row | comparison_row(cases.labels, scores, members, others, params.confidence))
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -72,10 +72,10 @@ def members_of(
 
 def stratum_row(labels: np.ndarray, scores: np.ndarray, params: Evaluate) -> dict[str, object]:
     """Numbers, AUC, rates and calibration of some subjects."""
-    found = auc_row(labels, scores, params.confidence)
     row: dict[str, object] = {"subjects": len(labels), "positives": int(labels.sum())}
     row |= decision_row(labels, scores, params.threshold, params.confidence)
-    row |= {"auc": found["value"], "auc_low": found["low"], "auc_high": found["high"]}
+    found = auc_if_known(labels, scores, params.confidence)
+    row |= dict(zip(("auc", "auc_low", "auc_high"), found, strict=True))
     row |= {"mean_score": float(scores.mean()), "observed": float(labels.mean())}
     if labels.all() or not labels.any():
         return row | {"note": "one group only: neither AUC nor calibration"}
@@ -89,15 +89,14 @@ def comparison_row(
     labels: np.ndarray, scores: np.ndarray, members: np.ndarray, others: np.ndarray, confidence: float
 ) -> dict[str, float]:
     """AUC of members less that of the others, with its interval, and how many subjects a difference would need."""
-    parts = [auc_row(labels[part], scores[part], confidence) for part in (members, others)]
-    limits = [tuple(part[name] for name in ("value", "low", "high")) for part in parts]
-    difference = dict(
-        zip(("difference", "difference_low", "difference_high"), difference_of_independent(*limits), strict=True)
+    first, second = (auc_if_known(labels[part], scores[part], confidence) for part in (members, others))
+    row = dict(
+        zip(("difference", "difference_low", "difference_high"), difference_of_independent(first, second), strict=True)
     )
     both = members | others
-    auc = auc_row(labels[both], scores[both], confidence)["value"]
+    auc, _, _ = auc_if_known(labels[both], scores[both], confidence)
     counts = np.array([[labels[part].sum(), (~labels[part]).sum()] for part in (members, others)])
-    return difference | {"needed": subjects_needed(auc, counts)}
+    return row | {"needed": subjects_needed(auc, counts)}
 
 
 def subjects_needed(auc: float, counts: np.ndarray, difference: float = DIFFERENCE) -> float:

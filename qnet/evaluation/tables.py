@@ -1,5 +1,7 @@
 """Tables 1 and 3 of the paper, with their uncertainty: one row per input and model."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -99,7 +101,7 @@ def truth_rows(cases: Cases, params: Evaluate, ceiling: Ceiling) -> list[dict]:
     ]
 
 
-def scan_row(cases: Cases, scores: np.ndarray, threshold: float, params: Evaluate) -> dict[str, float]:
+def scan_row(cases: Cases, scores: np.ndarray, threshold: float, params: Evaluate) -> dict[str, Any]:
     """Counts, rates and intervals of one score (n,) of the scans."""
     row = {"subjects": len(cases.labels)} | decision_row(cases.labels, scores, threshold, params.confidence)
     auc, low, high = auc_interval(cases.labels, scores, params.confidence)
@@ -112,7 +114,7 @@ def scan_row(cases: Cases, scores: np.ndarray, threshold: float, params: Evaluat
     return row | {"auc_within_folds": auc_within_folds(cases, scores)}
 
 
-def decision_row(labels: np.ndarray, scores: np.ndarray, threshold: float, confidence: float) -> dict[str, object]:
+def decision_row(labels: np.ndarray, scores: np.ndarray, threshold: float, confidence: float) -> dict[str, Any]:
     """Counts of the decisions and rates with Wilson intervals; a rate of nobody is NaN."""
     tp, fn, tn, fp = outcomes(labels, scores >= threshold).sum(axis=1)
     row = {"tp": tp, "fn": fn, "tn": tn, "fp": fp}
