@@ -1,13 +1,13 @@
 """Labels of the deep grey nuclei against the true ones: `python -m benchmarks.nuclei [--heads FOLDER] [--only HEAD] …`.
 
-The heads are those of `benchmarks.generators`, as they lie, turned by 20 degrees, and with the ventricles widened by half
-of their width on either side. Maps are those of an arm in the true brain. `nuclei.tsv` has a row a head, change, arm,
-method, inputs, nucleus and side: Dice coefficient, 95 % surface distance [mm], means of the arm's own χ [ppm] over the
-label and over the true label, the confidence, and for the head the CPU seconds of registration and labels.
+The heads are those of `benchmarks.generators`, as they lie, turned by 20 degrees, and with everything about the
+ventricles pushed apart. Maps are those of an arm in the true brain. `nuclei.tsv` has a row a head, change, arm, method,
+inputs, nucleus and side: Dice coefficient, 95 % surface distance [mm], means of the arm's own χ [ppm] over the label and
+over the true label, the confidence, and for the head the CPU seconds of registration and labels.
 
 The labels of the heads are BigBrain's, or BigBrain's and CIT168's together (philips, mni, seven). The surfaces of
-`resources/nuclei_shapes.tsv` were fitted to CIT168, but for the thalamus, which is BigBrain's, and the dentate, which is
-the same ellipsoid on both sides: of these two the shape is no independent evidence, only the place.
+`resources/nuclei_shapes.tsv` were fitted to CIT168, but for the thalamus, which is BigBrain's, and the dentate, which
+is the same ellipsoid in the heads: of these two the shape is no independent evidence, only the place.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def maps_of(head: Head, arm_name: str) -> dict[str, np.ndarray]:
 
 
 def widened(maps: dict[str, np.ndarray], voxel_size_mm: np.ndarray) -> dict[str, np.ndarray]:
-    """The maps with the ventricles pushed apart: near the middle of the nuclei every place looks closer to the midline."""
+    """The maps pushed apart about the ventricles: near the middle of the nuclei a place looks closer to the midline."""
     truth = maps["truth"]
     middle = np.argwhere(np.isin(truth, range(1, 9))).mean(0)
     index = np.indices(truth.shape).astype(np.float32)
@@ -65,7 +65,7 @@ def widened(maps: dict[str, np.ndarray], voxel_size_mm: np.ndarray) -> dict[str,
 
 
 def surface_distance_mm(a: np.ndarray, b: np.ndarray, voxel_size_mm: np.ndarray) -> float:
-    """95th percentile of the distances from the surface voxels of each of two bool arrays to those of the other [mm]."""
+    """95th percentile of the distances from the surface voxels of either bool array to those of the other [mm]."""
     if not (a.any() and b.any()):
         return float("nan")
     box = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in bounding_box(a | b))
@@ -109,7 +109,10 @@ def compare(labels: np.ndarray, truth: np.ndarray, chi_ppm: np.ndarray, voxel_si
             "hemisphere": side,
             "dice": 2 * both / (np.count_nonzero(found) + np.count_nonzero(true)),
             "surface_distance_mm": surface_distance_mm(found, true, voxel_size_mm),
-            **{key: float(v.mean()) if v.size else np.nan for key, v in zip(("mean_ppm", "true_ppm"), means, strict=True)},
+            **{
+                key: float(v.mean()) if v.size else np.nan
+                for key, v in zip(("mean_ppm", "true_ppm"), means, strict=True)
+            },
             "confidence": sure[label],
         }
 

@@ -1,4 +1,4 @@
-"""Fit the surfaces of `resources/nuclei_shapes.tsv` to public labels: `python -m benchmarks.nuclei_shapes [--out FILE]`.
+"""Fit `resources/nuclei_shapes.tsv` to public labels: `python -m benchmarks.nuclei_shapes [--out FILE]`.
 
 The labels are CIT168's, which lie in MNI152 2009c space; it has no thalamus, which is BigBrain's. The files themselves
 are no part of the project; what is stored are surfaces, see :mod:`recon.regions.shapes`. Prints the Dice coefficient
@@ -59,7 +59,7 @@ def read_set(name: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
 
 @cache
 def labelled(name: str, words: str, side: str) -> Volume | None:
-    """A nucleus of a label set, gaps between its parts closed, as 0 and 1 on voxels of 0.5 mm; None where it has none."""
+    """A nucleus of a label set, gaps between its parts closed, 0 and 1 on voxels of 0.5 mm; None where it has none."""
     data, place, texts = read_set(name)
     chosen = [label for label, text in enumerate(texts) if text.startswith(f"{side.lower()} {words}")]
     mask = np.isin(data, chosen)
@@ -87,7 +87,7 @@ def points_of(volume: Volume) -> np.ndarray:
 
 
 def fitted(inside: np.ndarray, shape: tuple[int, ...], points: np.ndarray) -> np.ndarray:
-    """Centre, semi-axes, rotations and coefficients of the surface that best parts (N,) bool voxels, those inside first.
+    """Centre, semi-axes, rotations and coefficients of the surface that best parts (N,) bool voxels.
 
     The axes are those of the moments, about the deepest voxels' place nearest to the centre of mass. With them a voxel
     is inside where the radius less its own is positive, which is linear in the coefficients: logistic regression,

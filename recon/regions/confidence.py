@@ -1,4 +1,4 @@
-"""How surely a nucleus lies where its label says: does susceptibility change at its surface, and by how much of its spread?"""
+"""How surely a nucleus lies where its label says: does susceptibility change at its surface, beyond its spread?"""
 
 import math
 
@@ -12,6 +12,7 @@ from recon.maths.boxes import bounding_box
 SHELL_MM = (1.0, 4.0)  # beyond the surface: what surrounds a nucleus; what is nearer may hold some of it
 LEAST_VOXELS = 10  # of the nucleus and of its surround, below which nothing is said
 DOUBTFUL = 0.5  # confidence below which a mean is not printed: contrast below 0.95 of the spread
+FAINT = ("thalamus",)  # hardly differ from their surround in susceptibility
 COLUMNS = ["contrast_ppm", "spread_ppm", "confidence"]
 ROBUST = 1.4826  # standard deviation over median absolute deviation, of a normal distribution
 
@@ -21,12 +22,13 @@ def confidence(
 ) -> pd.DataFrame:
     r"""Contrast of each nucleus with its surround, in units of the spread within both, and a number made from it.
 
-    With the means :math:`m`, the spreads :math:`s` (robust: :math:`1.48` median absolute deviations) of a nucleus and of
-    the shell about it, :math:`d = |m_1 - m_2| / \sqrt{(s_1^2 + s_2^2) / 2}`. A label that lies beside its nucleus mixes
-    both on either side, so what a registration leaves widens the spreads and shrinks the contrast. The confidence is
+    With the medians :math:`m` and the spreads :math:`s` (:math:`1.48` median absolute deviations) of a nucleus and of
+    the shell about it, :math:`d = (m_1 - m_2) / \sqrt{(s_1^2 + s_2^2) / 2}`. A label that lies beside its nucleus mixes
+    both on either side, so that what a registration leaves shrinks the contrast and widens the spreads. It is told as
     :math:`2 \Phi(d / \sqrt 2) - 1 = \operatorname{erf}(d / 2)`: twice the area under the ROC curve with which χ tells
-    the nucleus from its surround, less 1. It is zero where there is no contrast: there the place is that of the
-    neighbours, and χ cannot confirm it.
+    nucleus from surround, less 1. It is zero where the nucleus is not the more paramagnetic, as all of them are: there
+    the place is that of the neighbours, and χ cannot confirm it. The thalamus is about as paramagnetic as what
+    surrounds it, wherever it lies: its confidence is the median of the other nuclei of its side.
 
     Parameters
     ----------
@@ -56,9 +58,15 @@ def confidence(
             if min(within.size, about.size) >= LEAST_VOXELS:
                 contrast = float(np.median(within) - np.median(about))
                 spread = math.sqrt((_spread(within) ** 2 + _spread(about) ** 2) / 2)
-                found = [contrast, spread, math.erf(abs(contrast) / spread / 2) if spread else 1.0]
+                found = [contrast, spread, math.erf(max(contrast, 0) / spread / 2) if spread else 1.0]
         rows.append((label, name, side, int(np.count_nonzero(inside & known)), *found))
-    return pd.DataFrame(rows, columns=["index", "name", "hemisphere", "voxels", *COLUMNS])
+    table = pd.DataFrame(rows, columns=["index", "name", "hemisphere", "voxels", *COLUMNS])
+    faint, placed = table["name"].isin(FAINT), table["voxels"] > 0
+    for side in table.loc[faint & placed, "hemisphere"]:
+        of_side = table["hemisphere"] == side
+        others = table.loc[of_side & placed & ~faint, "confidence"]
+        table.loc[of_side & placed & faint, "confidence"] = others.median() if len(others) else 0.0
+    return table
 
 
 def _spread(values: np.ndarray) -> float:

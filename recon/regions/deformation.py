@@ -4,7 +4,7 @@ The picture that is registered is made for the subject from the shapes themselve
 membership p_k, its soft surface; what is left of the brain is white and grey matter and fluid. Of each map c the mean
 m_kc of each class is fitted to the subject, so that J_c = sum_k m_kc p_k is the template in the subject's own contrast,
 whatever the map, and alternates with the displacement u that brings J_c(x + u(x)) onto the map (demons: Thirion 1998,
-doi:10.1016/S1361-8415(98)80022-4; regularised by Gaussians as in Vercauteren 2009, doi:10.1016/j.neuroimage.2008.10.040).
+doi:10.1016/S1361-8415(98)80022-4; regularised by Gaussians: Vercauteren 2009, doi:10.1016/j.neuroimage.2008.10.040).
 Every map counts by the inverse variance of its residual.
 """
 

@@ -11,11 +11,10 @@ import numpy as np
 from recon.problems import Problem, ProblemError
 from recon.regions.deformation import HIGH_MM, LOW_MM, Deformation, bend, displaced
 from recon.regions.localize import subject_labels
-from recon.regions.nuclei import nucleus_labels
 from recon.regions.registration import Registration, register
-from recon.regions.shapes import LABELS, label_points
+from recon.regions.shapes import label_points
 
-NAMES = {"template": nucleus_labels, "shapes": lambda: LABELS}  # method → label → (name, hemisphere)
+METHODS = ("template", "shapes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +40,7 @@ class Located:
 
 
 def outlined(chi_ppm: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Susceptibility on a pedestal, 1 to 2 in the brain and 0 outside, so that the outline of the brain counts as well."""
+    """Susceptibility on a pedestal, 1 to 2 in the brain and 0 outside, so that the outline of the brain counts."""
     known = mask & np.isfinite(chi_ppm)
     if not known.any():
         return np.zeros(mask.shape, np.float32)
@@ -68,7 +67,7 @@ def locate(
     affine : (4, 4), voxel indices → scanner coordinates [mm]
     t1w : (X, Y, Z) array of any unit; without it susceptibility alone is registered
     r2star : (X, Y, Z) array [1/s], which takes part in the deformation
-    method : a key of `NAMES`
+    method : one of `METHODS`
 
     Returns
     -------
@@ -96,7 +95,7 @@ def locate(
 def bent_labels(
     mask: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray, displacement_mm: np.ndarray
 ) -> np.ndarray:
-    """Labels of the surfaces on the subject's grid: each voxel of the mask is looked up at its place in the template."""
+    """Labels of the surfaces on the subject's grid: each voxel of the mask is looked up at its bent place."""
     to_mni = subject_to_mni @ affine
     index = np.argwhere(mask)
     points = (index @ to_mni[:3, :3].T + to_mni[:3, 3]).astype(np.float32)

@@ -10,8 +10,9 @@ from recon.files.io import Volume, read_mask, read_volume, write_volume
 from recon.files.tables import write_table
 from recon.problems import Problem, ProblemError
 from recon.regions.confidence import DOUBTFUL, confidence
-from recon.regions.locate import NAMES, locate, no_brain
+from recon.regions.locate import METHODS, locate, no_brain
 from recon.regions.resample import same_grid
+from recon.regions.shapes import names_of
 
 WITHOUT_MASK = 0.9  # share of the voxels that are not zero, above which the map itself does not tell the brain
 LARGEST_PPM = 2.0  # 95 % of all |chi| in a brain are far below, and those of a map in ppb far above
@@ -58,8 +59,8 @@ def run(source: Path, out: Path, method: str) -> None:
         A map that is missing, no 3-D map, on another grid or not in ppm, an empty mask, a map without a brain that the
         template fits, or the method `none`.
     """
-    if method not in NAMES:
-        raise ValueError(f"--set locate_nuclei.method: expected {' or '.join(NAMES)}, found {method}")
+    if method not in METHODS:
+        raise ValueError(f"--set locate_nuclei.method: expected {' or '.join(METHODS)}, found {method}")
     path = source / "chimap.nii.gz"
     chi = read_map(path)
     brain = brain_of(source, chi)
@@ -67,14 +68,16 @@ def run(source: Path, out: Path, method: str) -> None:
     if not measured.size:
         raise refuse(path, "susceptibility [ppm] in the brain", "no voxel that is finite and not zero")
     if (usual := float(np.percentile(measured, 95))) > LARGEST_PPM:
-        raise refuse(path, f"susceptibility in ppm, 95 % of it below {LARGEST_PPM:g}", f"{usual:.3g}; in ppb, divide by 1000")
+        raise refuse(
+            path, f"susceptibility in ppm, 95 % of it below {LARGEST_PPM:g}", f"{usual:.3g}; in ppb, divide by 1000"
+        )
     maps = {name: read_map(source / f"{name}.nii.gz", chi).data
             for name in ("t1w", "r2star") if (source / f"{name}.nii.gz").exists()}  # fmt: skip
     found = locate(chi.data, brain, chi.affine, **maps, method=method)
     if not found.registration.plausible:
         instead = "a T1-weighted image t1w.nii.gz or a tighter mask.nii.gz may help"
         raise no_brain(str(source / ("t1w.nii.gz" if "t1w" in maps else "chimap.nii.gz")), found.registration, instead)
-    names = NAMES[method]()
+    names = names_of(method)
     sure = confidence(np.where(brain, found.labels, 0), np.where(brain, chi.data, 0), names, chi.voxel_size_mm)
     flagged = sure.assign(flag=np.where(sure["confidence"] < DOUBTFUL, "doubtful", None))
     write_volume(out / "dseg.nii.gz", found.labels, chi, {"Method": method, "Registration": found.summary()})

@@ -31,6 +31,17 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+def names_of(method: str) -> dict[int, tuple[str, str]]:
+    """Label → (name, hemisphere) of the nuclei that a method of `locate_nuclei` may place."""
+    return LABELS if method == "shapes" else nucleus_labels()
+
+
+def names_in(labels: np.ndarray) -> dict[int, tuple[str, str]]:
+    """Label → (name, hemisphere) of every nucleus of the ellipsoids, and of those of the new ones that occur."""
+    present = set(np.unique(labels).tolist())
+    return {label: name for label, name in LABELS.items() if label < FIRST_NEW or label in present}
+
+
 def polynomials(directions: np.ndarray) -> np.ndarray:
     """The 25 monomials of (N, 3) unit vectors: (N, 25)."""
     return np.stack([np.prod([directions[:, axis] for axis in axes], axis=0) for axes in MONOMIALS], axis=1)
