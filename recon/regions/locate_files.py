@@ -79,7 +79,7 @@ def run(source: Path, out: Path, method: str) -> None:
         raise no_brain(str(source / ("t1w.nii.gz" if "t1w" in maps else "chimap.nii.gz")), found.registration, instead)
     names = names_of(method)
     sure = confidence(np.where(brain, found.labels, 0), np.where(brain, chi.data, 0), names, chi.voxel_size_mm)
-    flagged = sure.assign(flag=np.where(sure["confidence"] < DOUBTFUL, "doubtful", None))
+    flagged = sure.assign(flag=["doubtful" if value < DOUBTFUL else None for value in sure["confidence"]])
     write_volume(out / "dseg.nii.gz", found.labels, chi, {"Method": method, "Registration": found.summary()})
     rows = [(label, f"{name} {side}") for label, (name, side) in names.items()]
     write_table(out / "dseg.tsv", pd.DataFrame(rows, columns=["index", "name"]))
