@@ -202,6 +202,7 @@ NOT_RUN = {  # beginning of the command: why no test of this file runs it
     "python -m benchmarks --size paper": "takes minutes; tests/test_bench.py",
     "cd results/mystudy": "needs a finished run; tests/workflow/test_job.py compares with sha256sum",
     "python -m tests.recon.intake.vendor_table": "takes minutes; tests/recon/intake/test_vendor_table.py",
+    "python -m recon nuclei": "needs a brain; tests/recon/test_nuclei_stage.py",
     "q-net export-dicom": "needs a finished run; tests/recon/test_export_dicom.py",
     "qsm-ci run": "needs the package qsm-ci; tests/recon/test_qsm_ci.py",
     "snakemake predict": "needs a trained run: test_what_a_trained_run_does_is_planned",
