@@ -1,9 +1,9 @@
 """Labels of the deep grey nuclei against the true ones: `python -m benchmarks.nuclei [--heads FOLDER] [--only HEAD] …`.
 
-The heads are those of `benchmarks.generators`, as they lie, turned by 20 degrees, and with everything about the
-ventricles pushed apart. Maps are those of an arm in the true brain. `nuclei.tsv` has a row a head, change, arm, method,
-inputs, nucleus and side: Dice coefficient, 95 % surface distance [mm], means of the arm's own χ [ppm] over the label and
-over the true label, the confidence, and for the head the CPU seconds of registration and labels.
+The heads are those of `benchmarks.generators`, as they lie, turned by 20 degrees, or pushed apart at the ventricles.
+Maps are those of an arm in the true brain. `nuclei.tsv` has a row a head, change, arm, method, inputs, nucleus, side:
+Dice coefficient, 95 % surface distance [mm], means of the arm's own χ [ppm] over the label and over the true label,
+the confidence, and for the head the CPU seconds of registration and labels.
 
 The labels of the heads are BigBrain's, or BigBrain's and CIT168's together (philips, mni, seven). The surfaces of
 `resources/nuclei_shapes.tsv` were fitted to CIT168, but for the thalamus, which is BigBrain's, and the dentate, which
