@@ -3,6 +3,7 @@
 Files: phase.nii.gz [rad, 4-D], magnitude.nii.gz, mask.nii.gz, totalfield.nii.gz, localfield.nii.gz and chimap.nii.gz
 [ppm], params.json with TE [s], B0 [T], B0_dir (unit vector in voxel axes) and voxel_size [mm]. Stages that work in ppm
 (brain-mask, bfr, dipole) read neither TE nor B0, unless dipole weighs its data by the magnitude of several echoes.
+nuclei reads no params.json: chimap.nii.gz and, where there, t1w.nii.gz, r2star.nii.gz [1/s] and mask.nii.gz.
 """
 
 import argparse
@@ -182,6 +183,12 @@ def run_r2star(source: Folder, out: Path, config: dict) -> None:
         write_volume(out / f"{suffix.removesuffix('map').lower()}.nii.gz", data, magnitude)
 
 
+def run_nuclei(source: Folder, out: Path, config: dict) -> None:
+    from recon.regions import locate_files  # loads SimpleITK and pandas, which no other stage needs
+
+    locate_files.run(source.path, out, config["locate_nuclei"]["method"])
+
+
 @dataclass(frozen=True)
 class Command:
     """A stage's function, the config sections that `--set` may change, and the one whose keys need no prefix."""
@@ -199,6 +206,7 @@ STAGES = {
     "dipole": Command(run_dipole, ("dipole_inversion",), "dipole_inversion"),
     "end-to-end": Command(run_end_to_end, ("brain_mask", *SECTIONS), None),
     "r2star": Command(run_r2star, ("r2star_map",), "r2star_map"),
+    "nuclei": Command(run_nuclei, ("locate_nuclei",), "locate_nuclei"),
 }
 
 

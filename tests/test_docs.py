@@ -204,6 +204,7 @@ NOT_RUN = {  # beginning of the command: why no test of this file runs it
     "python -m benchmarks.cohorts HEADS": "takes minutes; tests/test_cohorts.py",
     "python -m benchmarks.centres HEADS": "needs reconstructed heads; tests/test_centres.py",
     "python -m tests.recon.intake.vendor_table": "takes minutes; tests/recon/intake/test_vendor_table.py",
+    "python -m recon nuclei": "needs a brain; tests/recon/test_nuclei_stage.py",
     "q-net export-dicom": "needs a finished run; tests/recon/test_export_dicom.py",
     "qsm-ci run": "needs the package qsm-ci; tests/recon/test_qsm_ci.py",
     "snakemake predict": "needs a trained run: test_what_a_trained_run_does_is_planned",

@@ -11,12 +11,14 @@ from recon.files.tables import read_table
 from recon.grid import Grid, Vector
 from recon.maths.boxes import slice_axis
 from recon.problems import Problem, ProblemError
+from recon.regions.confidence import confidence
 from recon.regions.nuclei import label_nuclei, nucleus_labels, nucleus_names
 from recon.regions.registration import read_white_matter
+from recon.regions.shapes import names_in
 
 WHITE_MATTER = "white_matter"  # its name in the statistics
 THIN_MM, THIN_SLAB = 60.0, "thin_slab"  # coverage along B0 below which the statistics are flagged, and the flag
-METHODS = ("template", "none")
+METHODS = ("template", "shapes", "none")
 BOX_COLUMNS = ["x0", "x1", "y0", "y1", "z0", "z1"]
 
 Box = tuple[slice, slice, slice]
@@ -29,7 +31,8 @@ class LocateNuclei:
     Attributes
     ----------
     method : str
-        `template`, or `none`: nothing is located, as suits phantoms, animals and ex vivo.
+        `template` or `shapes`, see :mod:`recon.regions.locate`, or `none`: nothing is located, as suits phantoms,
+        animals and ex vivo.
     boxes : str or None
         Path of a table of expert boxes, which take the place of the computed ones.
     box_holds : sequence of str
@@ -50,7 +53,7 @@ class LocateNuclei:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise ValueError(f"locate_nuclei.method: expected {' or '.join(METHODS)}, found {self.method}")
+            raise ValueError(f"locate_nuclei.method: expected {', '.join(METHODS)}, found {self.method}")
         if unknown := sorted(set(self.box_holds) - set(nucleus_names())):
             known = ", ".join(nucleus_names())
             raise ValueError(f"locate_nuclei.box_holds: expected {known}, found {', '.join(unknown)}")
@@ -224,11 +227,14 @@ def region_statistics(
     DataFrame
         One row a nucleus, also where it holds no voxel, then with index 0 ``white_matter`` and, with `reference`,
         ``reference`` and ``whole_brain``, all voxels in which susceptibility is known: ``index name hemisphere
-        voxels volume_mm3`` and for each map ``_mean``, ``_sd`` (of the voxels, n - 1), ``_median``, missing where
-        nothing was measured; at the end `flag`, which says `thin_slab` where less than `THIN_MM` are covered.
+        voxels volume_mm3``, the ``confidence`` of its place (:func:`recon.regions.confidence.confidence`), and for
+        each map ``_mean``, ``_sd`` (of the voxels, n - 1), ``_median``, missing where nothing was measured; at the end
+        `flag`, which says `thin_slab` where less than `THIN_MM` are covered.
     """
+    names = names_in(labels)
+    sure = confidence(labels, maps["chi_ppm"], names, voxel_size_mm).set_index("index")["confidence"]
     regions: list[tuple[int, str, str | None, np.ndarray]] = [
-        (label, name, hemisphere, labels == label) for label, (name, hemisphere) in nucleus_labels().items()
+        (label, name, hemisphere, labels == label) for label, (name, hemisphere) in names.items()
     ]
     regions.append((0, WHITE_MATTER, None, white & (labels == 0)))
     if reference is not None:
@@ -238,6 +244,7 @@ def region_statistics(
         voxels = int(np.count_nonzero(where))
         volume_mm3 = voxels * float(np.prod(voxel_size_mm))
         row = {"index": index, "name": name, "hemisphere": hemisphere, "voxels": voxels, "volume_mm3": volume_mm3}
+        row |= {"confidence": sure.get(index, np.nan)}
         rows.append(row | {key: v for quantity, data in maps.items() for key, v in _summary(quantity, data[where])})
     return pd.DataFrame(rows).assign(flag=THIN_SLAB if covered_mm < THIN_MM else None)
 

@@ -14,7 +14,7 @@ REACH_MM = 4.0  # ellipsoids are evaluated up to this distance beyond their surf
 
 
 @cache
-def _table() -> np.ndarray:
+def nucleus_table() -> np.ndarray:
     """Ellipsoids, a row each: label, name, hemisphere (L or R), centre x y z and semi-axes a b c [mm], rotations.
 
     The rotations rot_x rot_y rot_z [degree] apply in this order about the fixed axes.
@@ -24,7 +24,7 @@ def _table() -> np.ndarray:
 
 def nucleus_labels() -> dict[int, tuple[str, str]]:
     """Label → (name, hemisphere), in the order of the labels."""
-    table = np.sort(_table()[["label", "name", "hemisphere"]], order="label")
+    table = np.sort(nucleus_table()[["label", "name", "hemisphere"]], order="label")
     return {int(label): (str(name), str(hemisphere)) for label, name, hemisphere in table}
 
 
@@ -33,7 +33,8 @@ def nucleus_names() -> list[str]:
     return list(dict.fromkeys(name for name, _ in nucleus_labels().values()))
 
 
-def _rotation(x_deg: float, y_deg: float, z_deg: float) -> np.ndarray:
+def rotation(x_deg: float, y_deg: float, z_deg: float) -> np.ndarray:
+    """(3, 3) matrix that turns about the fixed axes x, y and z in this order."""
     cx, cy, cz = np.cos(np.deg2rad([x_deg, y_deg, z_deg]))
     sx, sy, sz = np.sin(np.deg2rad([x_deg, y_deg, z_deg]))
     rx = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
@@ -63,7 +64,7 @@ def nearest_nucleus(points_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     points = np.asarray(points_mm, np.float32).reshape(-1, 3)
     label = np.zeros(len(points), np.uint8)
     distance = np.full(len(points), np.inf, np.float32)
-    table = _table()
+    table = nucleus_table()
     centres, axes = (np.stack([table[f"{axis}_mm"] for axis in names], axis=-1) for names in ("xyz", "abc"))
     reach = axes.max(1, keepdims=True) + REACH_MM
     low, high = (centres - reach).min(0), (centres + reach).max(0)
@@ -72,8 +73,8 @@ def nearest_nucleus(points_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         offset = points[near] - centre.astype(np.float32)
         close = (np.abs(offset) < span).all(1)
         where = near[close]
-        rotation = _rotation(*(row[f"rot_{axis}_deg"] for axis in "xyz")).astype(np.float32)
-        u = offset[close] @ rotation / semi.astype(np.float32)
+        turn = rotation(*(row[f"rot_{axis}_deg"] for axis in "xyz")).astype(np.float32)
+        u = offset[close] @ turn / semi.astype(np.float32)
         q = np.maximum(np.linalg.norm(u, axis=1), 1e-6)
         d = (q - 1) * q / np.linalg.norm(u / semi.astype(np.float32), axis=1).clip(1e-6)
         better = (d < distance[where]) & (d < REACH_MM)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from recon.grid import Vector
-from recon.regions.nuclei import nucleus_labels, nucleus_names
+from recon.regions.shapes import names_in
 
 COLUMNS = [
     "nucleus", "hemisphere", "map", "statistic", "value", "unit", "voxels", "reference", "segmentation", "flag",
@@ -74,11 +74,12 @@ def quantity_of(map_name: str) -> Quantity:
 
 def nuclei_regions(labels: np.ndarray, white: np.ndarray) -> Iterator[Region]:
     """Each side of each nucleus of (X, Y, Z) uint8 labels, both sides together, and white matter outside of them."""
-    sides = {label: labels == label for label in nucleus_labels()}
-    for label, (name, hemisphere) in nucleus_labels().items():
+    names = names_in(labels)
+    sides = {label: labels == label for label in names}
+    for label, (name, hemisphere) in names.items():
         yield Region(NUCLEI, name, hemisphere, sides[label])
-    for name in nucleus_names():
-        of_name = [sides[label] for label, (other, _) in nucleus_labels().items() if other == name]
+    for name in dict.fromkeys(name for name, _ in names.values()):
+        of_name = [sides[label] for label, (other, _) in names.items() if other == name]
         yield Region(NUCLEI, name, BOTH, np.logical_or.reduce(of_name))
     yield Region(NUCLEI, "white_matter", None, white & (labels == 0))
 

@@ -341,6 +341,18 @@ def test_subject_page_warns_of_a_wrong_sign_and_a_small_brain(subject_files, tmp
     assert html.index("Look here first") < html.index("<h2>Pictures")
 
 
+def test_subject_page_prints_no_mean_of_a_nucleus_that_may_lie_elsewhere(subject_files, tmp_path):
+    table = pd.DataFrame({"name": ["caudate", "putamen", "white_matter"], "voxels": [40, 50, 90],
+                          "confidence": [0.2, 0.9, np.nan], "chi_ppm_mean": [0.0511, 0.0722, -0.0333]})  # fmt: skip
+    table.to_csv(subject_files["stats"], sep="\t", index=False, na_rep="n/a")
+    html = make_page(subject_files, tmp_path)
+    rows = {name: re.search(rf"<tr><td>{name}</td>.*?</tr>", html)[0] for name in table["name"]}
+    assert "doubtful" in rows["caudate"] and "0.0511" not in rows["caudate"]
+    assert "0.0722" in rows["putamen"] and "-0.0333" in rows["white_matter"]
+    write_json(tmp_path / "dseg.json", {"Tool": "user"})  # whoever drew the labels knows where they lie
+    assert "0.0511" in make_page(subject_files, tmp_path)
+
+
 def test_numbers_are_written_for_people():
     assert (percent(0.83158), percent(float("nan")), p_value(0.04321), p_value(6.2e-33)) == (
         "83.2",

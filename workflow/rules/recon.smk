@@ -338,7 +338,7 @@ rule locate_nuclei:
     resources:
         mem_mb=INPUTS.memory_mb,
     params:
-        code=code("workflow/scripts/locate_nuclei.py", "resources/nuclei.tsv"),
+        code=code("workflow/scripts/locate_nuclei.py", "resources/nuclei.tsv", "resources/nuclei_shapes.tsv"),
         cfg=RUN.cfg["locate_nuclei"],
         user=INPUTS.user_link("nuclei"),
     script:
@@ -422,6 +422,7 @@ rule derivative_description:
         links=RUN.links,
         simulated=RUN.simulated,
         licence=RUN.licence,
+        nuclei=RUN.cfg["locate_nuclei"]["method"],
     script:
         "../scripts/derivative_description.py"
 

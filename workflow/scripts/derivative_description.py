@@ -6,14 +6,17 @@ import pandas as pd
 
 from recon.files.io import write_json, write_text
 from recon.files.tables import write_table
-from recon.regions.nuclei import nucleus_labels
+from recon.regions.shapes import names_of
 from workflow.lib.jobs.job import job
 from workflow.lib.record.derivative import ABOUT, IGNORED, LABELS, README, SIDECARS, name_of
 from workflow.lib.record.versions import project_version
 
 
-def main(description: str, links: dict[str, str], simulated: bool, licence: str | None = None) -> None:
-    """`links`: where the datasets `raw` and, if any, `user` of the sidecars' Sources lie; `licence`: of `raw`."""
+def main(
+    description: str, links: dict[str, str], simulated: bool, licence: str | None = None, nuclei: str = "template"
+) -> None:
+    """`links`: where the datasets `raw` and, if any, `user` of the sidecars' Sources lie; `licence`: of `raw`;
+    `nuclei`: how they are located."""
     name = name_of(simulated)
     content = {
         "Name": name,
@@ -29,7 +32,7 @@ def main(description: str, links: dict[str, str], simulated: bool, licence: str 
     folder = Path(description).parent
     for suffix, meaning in SIDECARS.items():
         write_json(folder / f"{suffix}.json", meaning)
-    rows = [(label, f"{nucleus} {side}") for label, (nucleus, side) in nucleus_labels().items()]
+    rows = [(label, f"{nucleus} {side}") for label, (nucleus, side) in names_of(nuclei).items()]
     write_table(folder / LABELS, pd.DataFrame(rows, columns=["index", "name"]))
     write_text(folder / ".bidsignore", IGNORED)
     write_text(folder / "README", README.format(name=name, version=project_version()))
@@ -40,4 +43,5 @@ if __name__ == "__main__":
     with job(snakemake):
         params = snakemake.params
         links, licence = params.links, params.licence
-        main(snakemake.output.description, links=links, simulated=params.simulated, licence=licence)
+        output, nuclei = snakemake.output.description, params.nuclei
+        main(output, links=links, simulated=params.simulated, licence=licence, nuclei=nuclei)

@@ -12,10 +12,9 @@ from recon.regions.localize import (
     coverage_mm,
     expert_box,
     region_statistics,
-    subject_labels,
     white_matter,
 )
-from recon.regions.registration import register
+from recon.regions.locate import locate
 from recon.regions.user_maps import user_labels
 from workflow.lib.jobs.job import job
 
@@ -32,16 +31,19 @@ def main(
 ) -> None:  # fmt: skip
     """`user`: BIDS URI of `user_nuclei`; the registration still finds `white` matter. `region`: of the reference."""
     params, image, brain = LocateNuclei(**cfg), read_volume(t1w), read_mask(mask)
-    fit = register(image.data, image.affine, brain)
-    about = {"SkullStripped": True, "Sources": [derivative_uri(t1w)], "Registration": fit.summary()}
+    files = {"chi_ppm": (chi, 1), "r2star_hz": (r2star, 1), "t2star_ms": (t2star, 1000), "s0": (s0, 1)}
+    maps = {quantity: read_volume(path).data * factor for quantity, (path, factor) in files.items() if path}
+    found = locate(
+        maps["chi_ppm"], brain, image.affine, t1w=image.data, r2star=maps.get("r2star_hz"), method=params.method
+    )
+    fit = found.registration
+    about = {"SkullStripped": True, "Sources": [derivative_uri(t1w)], "Registration": found.summary()}
     if not fit.plausible:
         alike = f"correlation {fit.correlation:.2f}, mutual information {fit.mutual_information:.2f} nats"
-        found = f"{alike}, volume ratio {fit.determinant:.2f}"
-        about |= {"Note": NO_BRAIN.format(found=found)}
-    core, labels = np.zeros(brain.shape, bool), np.zeros(brain.shape, np.uint8)
+        about |= {"Note": NO_BRAIN.format(found=f"{alike}, volume ratio {fit.determinant:.2f}")}
+    core, labels = np.zeros(brain.shape, bool), found.labels
     if fit.plausible:
         core = white_matter(brain, image.affine, fit.subject_to_mni)
-        labels = subject_labels(brain, image.affine, fit.subject_to_mni)
     if white:
         write_mask(white, core, image, {"Type": "ROI", "Description": "Core of white matter", **about})
     if user_nuclei:
@@ -55,8 +57,6 @@ def main(
     write_volume(dseg, labels, image, about)
     sides = [[side.start, side.stop] for side in bounds]
     write_mask(box, box_mask(brain.shape, bounds), image, {"Type": "ROI", "BoxSource": source, "Box": sides, **about})
-    files = {"chi_ppm": (chi, 1), "r2star_hz": (r2star, 1), "t2star_ms": (t2star, 1000), "s0": (s0, 1)}
-    maps = {quantity: read_volume(path).data * factor for quantity, (path, factor) in files.items() if path}
     covered_mm = coverage_mm(brain, image.affine)
     reference = read_mask(region) if region else None
     write_table(stats, region_statistics(labels, core, maps, image.voxel_size_mm, covered_mm, reference))

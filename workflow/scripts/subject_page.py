@@ -21,6 +21,7 @@ from recon.files.atomic import atomic
 from recon.files.io import read_json, read_mask, read_volume, sidecar_path, write_json, write_text
 from recon.files.tables import read_table
 from recon.mask.voids import signal_voids
+from recon.regions.confidence import DOUBTFUL
 from workflow.lib.jobs.job import job
 from workflow.lib.report.acquisition_table import acquisition_table
 from workflow.lib.report.html import render
@@ -104,6 +105,7 @@ def main(
         pictures=groups,
         zero=zero,
         stats=table,
+        least_confidence=DOUBTFUL,
         facts=measured,
         notes=notes,
         inputs=acquisition_table(facts, chi_map.affine),

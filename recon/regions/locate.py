@@ -1,0 +1,115 @@
+"""Where the deep grey nuclei of a brain are: registration to the template, and the labels, by one of two methods.
+
+`template`: ellipsoids under an affine registration. `shapes`: surfaces fitted to public labels, which are bent onto the
+susceptibility of the subject after it. Where that does not explain the maps better, the affine registration stands.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recon.problems import Problem, ProblemError
+from recon.regions.deformation import HIGH_MM, LOW_MM, Deformation, bend, displaced
+from recon.regions.localize import subject_labels
+from recon.regions.registration import Registration, register
+from recon.regions.shapes import label_points
+
+METHODS = ("template", "shapes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """Labels (X, Y, Z) uint8, and how they were found; no deformation under the method `template`."""
+
+    labels: np.ndarray
+    registration: Registration
+    deformation: Deformation | None = None
+
+    def summary(self) -> dict:
+        """Quality for a sidecar: plain numbers under CamelCase names."""
+        if self.deformation is None:
+            return self.registration.summary()
+        bent = self.deformation
+        largest_mm = float(np.sqrt((bent.displacement_mm**2).sum(0)).max())
+        return self.registration.summary() | {
+            "ExplainedByAffine": round(bent.before, 4),
+            "ExplainedByDeformation": round(bent.after, 4),
+            "DeformationKept": bent.kept,
+            "LargestDisplacement": round(largest_mm, 2),
+        }
+
+
+def outlined(chi_ppm: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Susceptibility on a pedestal, 1 to 2 in the brain and 0 outside, so that the outline of the brain counts."""
+    known = mask & np.isfinite(chi_ppm)
+    if not known.any():
+        return np.zeros(mask.shape, np.float32)
+    low, high = np.percentile(chi_ppm[known], [1, 99])
+    scaled = np.clip((np.nan_to_num(chi_ppm) - low) / max(high - low, 1e-12), 0, 1)
+    return np.where(known, 1 + scaled, 0).astype(np.float32)
+
+
+def locate(
+    chi_ppm: np.ndarray,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    *,
+    t1w: np.ndarray | None = None,
+    r2star: np.ndarray | None = None,
+    method: str = "template",
+) -> Located:
+    """Register a brain to the template, and label its nuclei.
+
+    Parameters
+    ----------
+    chi_ppm : (X, Y, Z) array [ppm]; a voxel that is zero or not finite was not measured
+    mask : (X, Y, Z) bool array, brain
+    affine : (4, 4), voxel indices → scanner coordinates [mm]
+    t1w : (X, Y, Z) array of any unit; without it susceptibility alone is registered
+    r2star : (X, Y, Z) array [1/s], which takes part in the deformation
+    method : one of `METHODS`
+
+    Returns
+    -------
+    Located
+        Without a label where no brain was found: its `registration` is not plausible.
+
+    Raises
+    ------
+    ValueError
+        An empty mask, or no contrast in it.
+    """
+    fit = register(outlined(chi_ppm, mask) if t1w is None else t1w, affine, mask)
+    if not fit.plausible:
+        return Located(labels=np.zeros(mask.shape, np.uint8), registration=fit)
+    if method == "template":
+        return Located(labels=subject_labels(mask, affine, fit.subject_to_mni), registration=fit)
+    known = mask & np.isfinite(chi_ppm) & (chi_ppm != 0)
+    given = {"chi": chi_ppm, "t1w": t1w, "r2star": r2star}
+    maps = {name: data for name, data in given.items() if data is not None}
+    bent = bend(maps, known, affine, fit.subject_to_mni)
+    labels = bent_labels(mask, affine, fit.subject_to_mni, bent.displacement_mm)
+    return Located(labels=labels, registration=fit, deformation=bent)
+
+
+def bent_labels(
+    mask: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray, displacement_mm: np.ndarray
+) -> np.ndarray:
+    """Labels of the surfaces on the subject's grid: each voxel of the mask is looked up at its bent place."""
+    to_mni = subject_to_mni @ affine
+    index = np.argwhere(mask)
+    points = (index @ to_mni[:3, :3].T + to_mni[:3, 3]).astype(np.float32)
+    deep = ((points > LOW_MM) & (points < HIGH_MM)).all(1)
+    index, points = index[deep], points[deep]
+    labels = np.zeros(mask.shape, np.uint8)
+    labels[tuple(index.T)] = label_points(displaced(points, displacement_mm))
+    return labels
+
+
+def no_brain(file: str, fit: Registration, instead: str) -> ProblemError:
+    """The error where the registration found no brain."""
+    found = (
+        f"correlation {fit.correlation:.2f}, mutual information {fit.mutual_information:.2f} nats, volume ratio "
+        f"{fit.determinant:.2f} after registration; {instead}"
+    )
+    return ProblemError([Problem(file, "a brain that the template fits", found)])
