@@ -158,6 +158,8 @@ def _write(file: File, kept: list[Frame], uid: str, target: Path, staged: Staged
     else:
         try:
             _rewrite(file, [frame.index for frame in ordered], uid, target)
+        except IntakeError:  # no decoder runs
+            raise
         except Exception:  # whatever a decoder raises; its text may hold a value of the header
             staged.whole -= 1
             where = place_of(file.source.order, name)
@@ -242,6 +244,8 @@ def _pixels(frame: Frame) -> bytes | None:
     """The pixels of a frame; None where they are broken."""
     try:
         return None if frame.file.missing else stored(frame).tobytes()
+    except IntakeError:  # no decoder runs
+        raise
     except Exception:  # whatever a decoder raises
         return None
 
