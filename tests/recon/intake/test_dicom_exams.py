@@ -11,12 +11,12 @@ import pydicom
 import pytest
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
-from pydicom.uid import JPEGLSNearLossless
+from pydicom.uid import ExplicitVRBigEndian, JPEGLSNearLossless
 
 from recon.files.io import read_json, read_volume
 from recon.intake.dicom.convert import Conversion, convert
 from tests.recon.intake.fuzz_dicom import SHAPE, TE_S, complex_echo, draw, is_signal, write_field_map
-from tests.recon.intake.spliced_dicom import pack_as_jpeg_ls
+from tests.recon.intake.spliced_dicom import pack_as_jpeg_ls, read
 from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_ge, write_philips, write_siemens
 from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_siemens_enhanced
 
@@ -399,3 +399,36 @@ def test_what_an_anonymiser_took_from_ge_is_named(tmp_path):
         content.remove_private_tags()
         content.save_as(path)
     assert "the private tag (0043,102F), by which GE tells them apart, is missing" in one(tmp_path).problems[0].found
+
+
+@pytest.mark.parametrize("write", [write_siemens, write_philips_enhanced])
+def test_big_endian_files_are_read_where_they_have_to_be_written_anew(tmp_path, write):
+    files = tmp_path / "dicom" / "p1"
+    write(files, ECHOES, PROTOCOL)
+    for spliced in read(files):
+        if spliced.frames:  # out of order
+            spliced.permute(range(len(spliced.pixels))[::-1])
+        other = spliced.copy()  # a second acquisition of the series
+        other.set(AcquisitionNumber=2, AcquisitionTime="151500.000000", SOPInstanceUID="1.2.3")
+        for name, file in (("a", spliced), ("b", other)):
+            if name == "a" or not spliced.frames:
+                (files / f"{name}_{spliced.path}").write_bytes(file.content(ExplicitVRBigEndian))
+        (files / spliced.path).unlink()
+    names = [series.name for series in one(tmp_path).series]
+    assert names == (["sub-p1_run-1", "sub-p1_run-2"] if write is write_siemens else ["sub-p1"])
+    for name in names:
+        assert_signal(tmp_path, ECHOES, "siemens" if write is write_siemens else "philips", f"{name}*")
+
+
+def test_a_file_that_cannot_be_written_anew_refuses_its_series_by_its_place(tmp_path, subject, monkeypatch):
+    for path in sorted(subject.rglob("*.dcm")):
+        pack_as_jpeg_ls(path, path.with_name(f"packed_{path.name}"))
+        path.unlink()
+
+    def fail(*_: object, **__: object) -> None:
+        raise TypeError("Zzsecret")
+
+    monkeypatch.setattr("recon.intake.dicom.stage.dcmwrite", fail)
+    (problem,) = one(tmp_path).problems
+    assert "pixels that cannot be decoded (JPEG-LS Lossless Image Compression): file 1 of the folder p1" in str(problem)
+    assert "Zzsecret" not in str(problem)
