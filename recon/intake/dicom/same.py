@@ -11,6 +11,8 @@ from recon.intake.dicom.images import Pair, Raw, Stack
 from recon.intake.dicom.join import listed
 from recon.intake.proof import SAME_TIME_S, acquisition_time_s
 
+LEVELS = 2**20  # from the lowest to the highest value; pixels have 16 bits
+
 
 def without_copies(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, str]]]:
     """Pairs without copies of others, and the copies with the reason: one scan exported twice."""
@@ -36,6 +38,30 @@ def _equal(one: Pair, other: Pair) -> bool:
     return not apart and all(equal(*stacks) for stacks in zip(one, other, strict=True))
 
 
+def without_corrected(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, str]]]:
+    """Pairs without those that the scanner corrected for distortion, where it also stored what it corrected.
+
+    Moving voxels interpolates phase across its wraps, so that of both the one without correction is used.
+    """
+    kept, left = [], []
+    for pair in pairs:
+        if original := next((other for other in pairs if _corrects(pair, other)), None):
+            left.append((pair, f"corrected for distortion; series {listed(original.numbers)} is the scan without it"))
+        else:
+            kept.append(pair)
+    return kept, left
+
+
+def _corrects(pair: Pair, original: Pair) -> bool:
+    """Whether a pair may be made of another by a correction of distortion: nothing tells that it is another scan."""
+    one, other = pair.first, original.first
+    kinds = [(p.parts, s.te_s, s.protocol, s.first.study) for p, s in ((pair, one), (original, other))]
+    if not one.first.corrected or other.first.corrected or kinds[0] != kinds[1]:
+        return False
+    times = [acquisition_time_s(stack.first.facts) for stack in (one, other)]
+    return times[0] is None or times[1] is None or abs(times[0] - times[1]) <= SAME_TIME_S
+
+
 def equal(one: Stack, other: Stack) -> bool:
     """Whether all images of two stacks are equal; an image of one value equals none."""
     digests = [(digest(a), digest(b)) for a, b in zip(one.images, other.images, strict=False)]
@@ -43,11 +69,16 @@ def equal(one: Stack, other: Stack) -> bool:
 
 
 def digest(image: Raw) -> bytes | None:
-    """Of the voxels in the order of the scanner's axes, whichever way they are stored; None of an empty image."""
+    """Of the voxels in the order of the scanner's axes, whichever way they are stored; None of an empty image.
+
+    Values count up to slope and offset, which a copy may have lost.
+    """
     volume = read_volume(image.path)
-    if volume.data.min() == volume.data.max():
+    low, high = float(volume.data.min()), float(volume.data.max())
+    if low == high:
         return None
-    return hashlib.blake2b(np.ascontiguousarray(_turned(volume)).data).digest()
+    levels = np.rint((_turned(volume) - low) * (LEVELS / (high - low))).astype(np.int32)
+    return hashlib.blake2b(np.ascontiguousarray(levels).data).digest()
 
 
 def _turned(volume: Volume) -> np.ndarray:
@@ -66,6 +97,8 @@ def apart(one: Stack, other: Stack) -> str | None:
     Proof is, in this order: one series of the scanner; equal times of acquisition, echo by echo; where no time is told,
     as after an anonymiser, series numbers that follow each other, magnitude (or real) first.
     """
+    if one.first.corrected != other.first.corrected:
+        return "lies elsewhere: one of both was corrected for distortion (DIS2D or DIS3D in ImageType)"
     if {image.uid for image in one.images} & {image.uid for image in other.images}:
         return None
     times = [[acquisition_time_s(image.facts) for image in stack.images] for stack in (one, other)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from recon.intake.dicom.images import Pair, Raw, Stack, stacks
 from recon.intake.dicom.join import join, listed
-from recon.intake.dicom.same import apart, equal, without_copies
+from recon.intake.dicom.same import apart, equal, without_copies, without_corrected
 from recon.intake.kinds import PREPARED, PROCESSED, computed, unknown_part
 from recon.intake.scan import CARTESIAN, POLAR
 from recon.intake.vendors import vendor_of
@@ -45,7 +45,8 @@ def choose(
     candidates, maps = without_field_maps(candidates)
     pairs, others = several_echoes_first(candidates)
     pairs, copies = without_copies(pairs)
-    skipped += [*maps, *others, *(Skipped(n, reason) for pair, reason in copies for n in pair.numbers)]
+    pairs, corrected = without_corrected(pairs)
+    skipped += [*maps, *others, *(Skipped(n, reason) for pair, reason in (*copies, *corrected) for n in pair.numbers)]
     problems = [problem for pair in pairs for problem in problems_of(pair, where)]
     if pairs and not problems:
         pairs, others, problems = one_grid(pairs, where)

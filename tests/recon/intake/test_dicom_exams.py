@@ -15,7 +15,15 @@ from pydicom.uid import ExplicitVRBigEndian, JPEGLSNearLossless
 
 from recon.files.io import read_json, read_volume
 from recon.intake.dicom.convert import Conversion, convert
-from tests.recon.intake.fuzz_dicom import SHAPE, TE_S, complex_echo, draw, is_signal, write_field_map
+from tests.recon.intake.fuzz_dicom import (
+    SHAPE,
+    TE_S,
+    complex_echo,
+    draw,
+    is_signal,
+    write_corrected_too,
+    write_field_map,
+)
 from tests.recon.intake.spliced_dicom import pack_as_jpeg_ls, read
 from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_ge, write_philips, write_siemens
 from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_siemens_enhanced
@@ -324,6 +332,62 @@ def test_a_lost_part_does_not_pair_two_coils(tmp_path):
         for path in of_part(tmp_path / "dicom" / "p1" / str(number), part):
             path.unlink()
     assert "single coils" in one(tmp_path).problems[0].found
+
+
+def test_of_a_scan_with_and_without_distortion_correction_the_latter_is_used(tmp_path):
+    write_corrected_too(tmp_path / "dicom" / "p1", ECHOES, PROTOCOL)
+    done = one(tmp_path)
+    assert [series.numbers for series in done.series] == [(5, 7)]
+    reason = "corrected for distortion; series 5 and 7 is the scan without it"
+    assert set(done.skipped) == {(6, reason), (8, reason)}
+    assert_signal(tmp_path, ECHOES, "siemens")
+
+
+def test_a_corrected_scan_whose_time_is_lost_is_no_run(tmp_path, subject):
+    write_siemens(subject / "corrected", ECHOES * 0.9j, PROTOCOL.later(2))
+    for path in sorted((subject / "corrected").iterdir()):
+        words = [*pydicom.dcmread(path).ImageType[:3], "DIS2D"]
+        edit([path], ImageType=words, AcquisitionTime="")
+    assert [series.numbers for series in one(tmp_path).series] == [(5, 6)]
+
+
+def test_scans_with_and_without_distortion_correction_at_other_times_are_runs(tmp_path, subject):
+    write_corrected_too(subject, ECHOES, PROTOCOL.later(10))
+    edit(sorted(subject.rglob("corrected/*.dcm")), AcquisitionTime="151500.000000")
+    edit(sorted((subject / "scan").iterdir()), AcquisitionTime="161500.000000")
+    assert [series.numbers for series in one(tmp_path).series] == [(5, 6), (15, 17), (16, 18)]
+
+
+def test_a_corrected_magnitude_is_no_partner_of_an_uncorrected_phase(tmp_path, subject):
+    edit(of_part(subject, "M"), ImageType=["ORIGINAL", "PRIMARY", "M", "DIS2D"])
+    found = one(tmp_path).problems[0].found
+    assert "series 5 (mag without its other part, as series 6 lies elsewhere: one of both was corrected" in found
+
+
+def test_repetitions_of_one_series_at_one_time_are_runs(tmp_path):
+    for number, factor in enumerate((1, 0.7j), 1):
+        folder = tmp_path / "dicom" / "p1" / str(number)
+        write_siemens(folder, ECHOES * factor, PROTOCOL)
+        for letter in "MP":
+            same = {"SeriesInstanceUID": f"1.2.{ord(letter)}", "AcquisitionTime": "101500.000000"}
+            edit(of_part(folder, letter), AcquisitionNumber=number, **same)
+    assert [series.name for series in one(tmp_path).series] == ["sub-p1_run-1", "sub-p1_run-2"]
+    assert_signal(tmp_path, ECHOES, "siemens", "*run-1*")
+    assert_signal(tmp_path, ECHOES * 0.7j, "siemens", "*run-2*")
+
+
+def test_a_time_that_other_protocols_share_tells_of_no_coils(tmp_path):
+    folder = tmp_path / "dicom" / "p1"
+    write_repeated(folder, lambda content, _: setattr(content, "AcquisitionTime", "101500.000000"))
+    write_siemens(folder / "localizer", ECHOES[:1], replace(PROTOCOL, number=1, tr_s=0.01, te_s=TE_S[:1]))
+    edit(sorted((folder / "localizer").iterdir()), AcquisitionTime="101500.000000")
+    assert [series.numbers for series in one(tmp_path).series] == [(15, 16), (25, 26), (35, 36)]
+
+
+def test_a_copy_without_the_scale_of_its_values_is_a_copy(tmp_path, subject):
+    write_siemens_enhanced(subject / "enhanced", ECHOES, PROTOCOL.later(20))
+    edit(of_part(subject / "scan", "P"), RescaleSlope=None, RescaleIntercept=None)
+    assert [series.numbers for series in one(tmp_path).series] == [(5, 6)]
 
 
 def test_combined_images_beside_their_single_coils_are_read(tmp_path, subject):
