@@ -334,8 +334,9 @@ def _digits(time: Any) -> str:
 
 
 def _time_of(date_time: Any) -> str:
-    """`HHMMSS.ffffff` of a DICOM date with time, whose zone is left out."""
-    return re.split("[+-]", str(date_time or ""))[0][8:]
+    """`HHMMSS.ffffff` of a DICOM date with time, whose zone is left out; some anonymisers write it as ISO 8601."""
+    plain = re.sub(r"^(\d{4})-?(\d\d)-?(\d\d)[T ]?", r"\1\2\3", str(date_time or "").strip())
+    return _digits(re.split("[+-]", plain)[0][8:])
 
 
 def _seconds(milliseconds: Any) -> float | None:

@@ -337,7 +337,7 @@ class Exam:
                     same[0].append(other)
                     files.remove(other)
         elif self.harm == "half magnitude":
-            for file in (file for file in files if not file.frames and file.labels[0].part in MAGNITUDES):
+            for file in (f for f in files if all(label.part in MAGNITUDES for label in f.labels)):
                 file.pixels = [np.ascontiguousarray(frame[::2, ::2]) for frame in file.pixels]
                 spacing = file.facts["PixelSpacing"] or (1, 1)
                 rows, columns = file.pixels[0].shape

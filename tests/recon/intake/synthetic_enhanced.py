@@ -1,6 +1,7 @@
 """Synthetic multi-echo series as enhanced DICOM, many frames a file: as Philips and as Siemens (XA) store them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,20 +33,15 @@ class Frame(NamedTuple):
 def write_philips_enhanced(folder: Path, echoes: np.ndarray, protocol: Protocol, parts: str = "mag phase") -> None:
     """One file of all echoes and the parts named; ImageType does not tell them apart, only the frames do."""
     phase = np.round((np.angle(echoes) + np.pi) * 4095 / (2 * np.pi))
-    scaling = (
-        f"{6284 / 4095:.10g}",
-        "-3142",
-        _nested(private_tag(0x2005, "Philips MR Imaging DD 001", 0x0E, "FL", 651.74)),
-    )
+    scale = partial(private_tag, 0x2005, "Philips MR Imaging DD 001", 0x0E, "FL")
+    scaling, plain = (f"{6284 / 4095:.10g}", "-3142", _nested(scale(651.74))), ("1", "0", _nested(scale(1.0)))
     rules: dict[str, tuple[np.ndarray, str, tuple]] = {
         "mag": (np.abs(echoes), "MAGNITUDE", ()),
         "phase": (phase, "PHASE", scaling),
-        "real": (np.real(echoes), "REAL", ()),
-        "imag": (np.imag(echoes), "IMAGINARY", ()),
+        "real": (np.real(echoes), "REAL", plain),
+        "imag": (np.imag(echoes), "IMAGINARY", plain),
     }
-    frames = [
-        frame for part in parts.split() for raw, name, scale in [rules[part]] for frame in _frames(raw, name, *scale)
-    ]
+    frames = [frame for part in parts.split() for raw, name, own in [rules[part]] for frame in _frames(raw, name, *own)]
     tags = {"Manufacturer": "Philips", "ImageType": ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]}
     _save(folder / f"{SECRET}.dcm", frames, protocol, tags | {"SeriesInstanceUID": generate_uid()})
 

@@ -91,6 +91,13 @@ def test_times_with_colons_tell_runs_apart(tmp_path, subject):
     assert "was acquired at another time" in one(tmp_path).problems[0].found
 
 
+@pytest.mark.parametrize("form", ["2020-01-02T10:{}:00.5+01:00", "20200102 10{}00.5", "20200102T10{}00"])
+def test_dates_with_times_in_other_forms_tell_runs_apart(tmp_path, subject, form):
+    for letter, minute in (("M", "15"), ("P", "35")):
+        edit(of_part(subject, letter), AcquisitionTime="", AcquisitionDateTime=form.format(minute))
+    assert "was acquired at another time" in one(tmp_path).problems[0].found
+
+
 def test_a_phase_before_its_magnitude_needs_a_time_as_proof(tmp_path, subject):
     edit(of_part(subject, "P"), SeriesNumber=4)
     assert len(one(tmp_path).series) == 1
