@@ -326,7 +326,7 @@ class Exam:
         elif self.harm == "mix runs":  # series of both runs become one
             first: dict[tuple, str] = {}
             for file in files:
-                kind = tuple(file.facts["ImageType"]), file.facts["ComplexImageComponent"]
+                kind = file.labels[0].part, len(file.labels)
                 uid = first.setdefault(kind, str(file.facts["SeriesInstanceUID"]))
                 file.set(SeriesInstanceUID=uid, SeriesNumber=5 + list(first).index(kind))
         elif self.harm == "one file":  # the runs of an enhanced scan
@@ -431,10 +431,11 @@ def _untold(exam: Exam, done: Conversion, used: Used) -> list[str]:
     skipped = {number for number, _ in done.skipped}
     untold = set()
     for file in exam.files:
-        number = int(str(file.facts["SeriesNumber"] or 0))
+        number = file.facts["SeriesNumber"]  # where it is lost the converter makes one up
+        told = int(str(number)) in skipped if number is not None else bool(skipped)
         for label in file.labels:
             echo = next(e for e, te_s in enumerate(TE_S) if abs(1000 * te_s - label.te_ms) < 1e-3)
-            if (label.scan, echo) not in taken and number not in skipped:
+            if (label.scan, echo) not in taken and not told:
                 untold.add((label.scan, echo))
     return [f"{scan}, echo {echo}: neither used nor told" for scan, echo in sorted(untold)]
 
