@@ -12,7 +12,7 @@ from itertools import combinations, zip_longest
 
 from recon.intake.dicom.frames import SINGLE_COILS, Frame
 from recon.intake.dicom.images import Raw
-from recon.intake.dicom.same import digest
+from recon.intake.dicom.same import alike
 from recon.intake.dicom.verify import frames_of
 from recon.intake.proof import SAME_TIME_S, acquisition_time_s
 
@@ -77,18 +77,18 @@ def _at_one_time(images: Sequence[Raw], frames: Mapping[str, Sequence[Frame]]) -
 
     The repetitions of one series were told apart by more than their time.
     """
-    alike: defaultdict[tuple, list[Raw]] = defaultdict(list)
+    kinds: defaultdict[tuple, list[Raw]] = defaultdict(list)
     for image in images:
         kind = image.part, image.te_s, image.facts.get("FlipAngle"), image.facts.get("RepetitionTime")
-        alike[kind, tuple(sorted(image.words))].append(image)
+        kinds[kind, tuple(sorted(image.words))].append(image)
     stored = {image.uid: frames[image.uid][0].file.uid for image in images if frames.get(image.uid)}
     return {
         uid
-        for group in alike.values()
+        for group in kinds.values()
         for one, other in combinations(group, 2)
         if stored.get(one.uid, one.uid) != stored.get(other.uid, other.uid)
         and _same_time(one, other)
-        and _differ(one, other)
+        and alike(one, other) is False
         for uid in (one.uid, other.uid)
     }
 
@@ -106,9 +106,3 @@ def _without_placeholders(images: Sequence[Raw]) -> list[Raw]:
 def _same_time(one: Raw, other: Raw) -> bool:
     times = acquisition_time_s(one.facts), acquisition_time_s(other.facts)
     return times[0] is not None and times[1] is not None and abs(times[0] - times[1]) <= SAME_TIME_S
-
-
-def _differ(one: Raw, other: Raw) -> bool:
-    """Whether two images are no copies of each other; an image of one value tells nothing."""
-    digests = digest(one), digest(other)
-    return None not in digests and digests[0] != digests[1]

@@ -280,7 +280,8 @@ def _enhanced_frames(content: Dataset, file: File) -> Iterable[Frame]:
             acquisition=(
                 str(frame_content.get("FrameAcquisitionNumber") or ""),
                 str(frame_content.get("TemporalPositionIndex") or ""),
-                _time_of(frame_content.get("FrameAcquisitionDateTime") or content.get("AcquisitionDateTime")),
+                _time_of(frame_content.get("FrameAcquisitionDateTime") or content.get("AcquisitionDateTime"))
+                or _digits(content.get("AcquisitionTime")),
             ),
             coil=_coil(content, groups.of("MRReceiveCoilSequence"), groups.of(OWN_OF_SIEMENS)),
             rescale=_rescale(groups.of("PixelValueTransformationSequence")),

@@ -1,6 +1,5 @@
 """Whether images are copies of each other, and whether two parts can be of one acquisition."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -11,7 +10,7 @@ from recon.intake.dicom.images import Pair, Raw, Stack
 from recon.intake.dicom.join import listed
 from recon.intake.proof import SAME_TIME_S, acquisition_time_s
 
-LEVELS = 2**20  # from the lowest to the highest value; pixels have 16 bits
+SAME_LEVEL = 1e-5  # of the range of an image: less than a step of 16 bits, more than the rounding of floats
 
 
 def without_copies(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, str]]]:
@@ -64,21 +63,25 @@ def _corrects(pair: Pair, original: Pair) -> bool:
 
 def equal(one: Stack, other: Stack) -> bool:
     """Whether all images of two stacks are equal; an image of one value equals none."""
-    digests = [(digest(a), digest(b)) for a, b in zip(one.images, other.images, strict=False)]
-    return len(one.images) == len(other.images) and all(a is not None and a == b for a, b in digests)
+    return len(one.images) == len(other.images) and all(map(alike, one.images, other.images))
 
 
-def digest(image: Raw) -> bytes | None:
-    """Of the voxels in the order of the scanner's axes, whichever way they are stored; None of an empty image.
+def alike(one: Raw, other: Raw) -> bool | None:
+    """Whether the voxels of two images are equal up to slope and offset, which a copy may have lost.
 
-    Values count up to slope and offset, which a copy may have lost.
+    None where an image has one value, which tells nothing.
     """
+    first, second = _levels(one), _levels(other)
+    if first is None or second is None:
+        return None
+    return first.shape == second.shape and bool(np.abs(first - second).max() <= SAME_LEVEL)
+
+
+def _levels(image: Raw) -> np.ndarray | None:
+    """Voxels from 0, the lowest, to 1, in the order of the scanner's axes, whichever way they are stored."""
     volume = read_volume(image.path)
     low, high = float(volume.data.min()), float(volume.data.max())
-    if low == high:
-        return None
-    levels = np.rint((_turned(volume) - low) * (LEVELS / (high - low))).astype(np.int32)
-    return hashlib.blake2b(np.ascontiguousarray(levels).data).digest()
+    return None if low == high else (_turned(volume) - low) / (high - low)
 
 
 def _turned(volume: Volume) -> np.ndarray:

@@ -11,7 +11,7 @@ from recon.intake.dicom.join import join, listed
 from recon.intake.dicom.same import apart, equal, without_copies, without_corrected
 from recon.intake.kinds import PREPARED, PROCESSED, computed, unknown_part
 from recon.intake.scan import CARTESIAN, POLAR
-from recon.intake.vendors import vendor_of
+from recon.intake.vendors import GE, vendor_of
 from recon.problems import Problem
 
 SAME_AFFINE_MM = 1e-2
@@ -209,8 +209,11 @@ def problems_of(pair: Pair, where: str) -> list[Problem]:
     where = f"{where}, series {listed(pair.numbers)}"
     te_s = pair.first.te_s
     if len(set(te_s)) < pair.first.volumes or min(te_s) <= 0:
-        expected = "an EchoTime for every echo (some GE research sequences write only the first: convert those by hand)"
-        found = f"{pair.first.volumes} volumes with echo times {_list(te_s)} s"
+        expected, found = "an EchoTime for every echo", f"{pair.first.volumes} volumes with echo times {_list(te_s)} s"
+        if min(te_s) <= 0:
+            found += ": an anonymiser may have removed EchoTime (0018,0081)"
+        elif vendor_of(pair.first.first.facts) is GE:
+            expected += " (some GE research sequences write only the first: convert those by hand)"
         return [Problem(where, expected, found)]
     if te_s != pair.second.te_s:
         expected = f"the same echoes as {pair.parts[0]}, {_list(te_s)} s, in {pair.parts[1]}"

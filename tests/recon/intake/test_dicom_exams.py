@@ -503,3 +503,21 @@ def test_a_file_that_cannot_be_written_anew_refuses_its_series_by_its_place(tmp_
     (problem,) = one(tmp_path).problems
     assert "pixels that cannot be decoded (JPEG-LS Lossless Image Compression): file 1 of the folder p1" in str(problem)
     assert "Zzsecret" not in str(problem)
+
+
+def test_echo_times_that_an_anonymiser_removed_are_named(tmp_path, subject):
+    edit(sorted(subject.rglob("*.dcm")), EchoTime=None)
+    (problem,) = one(tmp_path).problems
+    assert problem.expected == "an EchoTime for every echo"
+    assert problem.found.endswith("an anonymiser may have removed EchoTime (0018,0081)")
+
+
+def test_a_copy_of_philips_without_private_tags_is_a_copy(tmp_path):
+    folder = tmp_path / "dicom" / "p1"
+    write_philips(folder, ECHOES, PROTOCOL)
+    write_philips_enhanced(folder / "enhanced", ECHOES, PROTOCOL.later(2))
+    for path in sorted((folder / "enhanced").iterdir()):
+        content = pydicom.dcmread(path)
+        content.remove_private_tags()  # radians become milliradians
+        content.save_as(path)
+    assert [series.numbers for series in one(tmp_path).series] == [(5,)]
