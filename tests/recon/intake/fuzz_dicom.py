@@ -275,6 +275,8 @@ class Exam:
         self.shuffled, self.echoes = pick((False, True)), pick((1, 2, 2, 3))
         if self.writer == "siemens field map":
             self.echoes = 2
+        if self.harm == "one file" and "twice" in self.writer:
+            self.harm = "nothing"  # its frames would have one time and their copies another
         if self.writer == "philips unevenly scaled" and "RescaleSlope" in REMOVALS[self.removal]:
             self.removal = "nothing"  # what the slices differ in would be lost, and no reader could tell
         self.files = [file.copy() for run in range(self.runs) for file in whole(self.writer, self.echoes, run)]
