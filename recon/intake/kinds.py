@@ -20,6 +20,7 @@ PREPARED = {"EP": "echo planar", "IR": "inversion recovery", "SE": "spin echo"}
 # own: `recon.intake.proof` tells them by their echoes.
 FIELD_MAPS = {"B0", "B0MAP", "FIELDMAP", "FIELDMAPHZ", "FREQ", "FREQUENCYMAP"}
 DIFFERENCES = {"PHASEDIFF", "PHASEDIFFERENCE", "PDIFF", "DELTAPHASE"}
+CORRECTED = {"DIS2D", "DIS3D"}  # for gradient distortion; Siemens calls what is not so ND
 OF_FIELD_MAPS = ("Hz", "rad/s", "T")  # units of a field map in BIDS
 
 
@@ -58,3 +59,16 @@ def echoes_of_sequence(name: str, facts: Mapping) -> int | None:
     """Number of echoes that the name of a pulse sequence tells, Siemens' `*fm2d2r`; None where it tells none."""
     match = SIEMENS.echoes_in_name.search(name) if SIEMENS.echoes_in_name and vendor_of(facts) is SIEMENS else None
     return int(match[1]) if match else None
+
+
+def words_of(value: object) -> set[str]:
+    """Words of a text or a list of texts, in capitals."""
+    return set(re.findall("[A-Z0-9]+", str(value).upper()))
+
+
+def distortion_correction(facts: Mapping) -> str:
+    """What tells of a correction of gradient distortion; empty where nothing does."""
+    for key in ("ImageType", "ImageTypeText"):
+        if found := CORRECTED & words_of(facts.get(key, "")):
+            return f"{key} {', '.join(sorted(found))}"
+    return "NonlinearGradientCorrection true" if facts.get("NonlinearGradientCorrection") is True else ""

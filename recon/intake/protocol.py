@@ -1,11 +1,11 @@
 """What sidecars tell that a reader of the maps must know: slice gaps, echo planar readouts, distortion correction."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from recon.intake.facts import is_number
+from recon.intake.kinds import distortion_correction, words_of
 from recon.intake.scan import POLAR, Series
 from recon.problems import Problem
 
@@ -59,17 +59,12 @@ def protocol_notes(series: Series, voxel_size_mm: Sequence[float]) -> tuple[str,
             f"echo planar readout ({said}): the images are shifted along the phase encoding by the very field that is "
             "mapped, and so are the maps; they lie on no other image of the subject without a correction"
         )
-    if series.parts == POLAR and (said := _distortion_corrected(facts)):
+    if series.parts == POLAR and (said := distortion_correction(facts)):
         notes.append(
             f"distortion-corrected phase ({said}): wrapped phase was interpolated, which spoils voxels at wraps; "
             "export phase without the correction (ND), or real and imaginary parts"
         )
     return tuple(notes)
-
-
-def _words(value: object) -> set[str]:
-    """Words of a text or a list of texts, in capitals."""
-    return set(re.findall("[A-Z0-9]+", str(value).upper()))
 
 
 def _echo_planar(facts: Mapping) -> str:
@@ -79,14 +74,6 @@ def _echo_planar(facts: Mapping) -> str:
         ("PulseSequenceType", {"EPI", "PLANAR", "ECHOPLANAR"}),
         ("EchoPlanarPulseSequence", {"YES", "TRUE"}),
     ):
-        if words & _words(facts.get(key, "")):
+        if words & words_of(facts.get(key, "")):
             return f"{key} {facts[key]}"
     return ""
-
-
-def _distortion_corrected(facts: Mapping) -> str:
-    """What tells of a correction of gradient distortion; empty where nothing does."""
-    for key in ("ImageType", "ImageTypeText"):
-        if found := {"DIS2D", "DIS3D"} & _words(facts.get(key, "")):
-            return f"{key} {', '.join(sorted(found))}"
-    return "NonlinearGradientCorrection true" if facts.get("NonlinearGradientCorrection") is True else ""

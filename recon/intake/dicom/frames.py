@@ -280,7 +280,8 @@ def _enhanced_frames(content: Dataset, file: File) -> Iterable[Frame]:
             acquisition=(
                 str(frame_content.get("FrameAcquisitionNumber") or ""),
                 str(frame_content.get("TemporalPositionIndex") or ""),
-                _time_of(frame_content.get("FrameAcquisitionDateTime") or content.get("AcquisitionDateTime")),
+                _time_of(frame_content.get("FrameAcquisitionDateTime") or content.get("AcquisitionDateTime"))
+                or _digits(content.get("AcquisitionTime")),
             ),
             coil=_coil(content, groups.of("MRReceiveCoilSequence"), groups.of(OWN_OF_SIEMENS)),
             rescale=_rescale(groups.of("PixelValueTransformationSequence")),
@@ -334,8 +335,9 @@ def _digits(time: Any) -> str:
 
 
 def _time_of(date_time: Any) -> str:
-    """`HHMMSS.ffffff` of a DICOM date with time, whose zone is left out."""
-    return re.split("[+-]", str(date_time or ""))[0][8:]
+    """`HHMMSS.ffffff` of a DICOM date with time, whose zone is left out; some anonymisers write it as ISO 8601."""
+    plain = re.sub(r"^(\d{4})-?(\d\d)-?(\d\d)[T ]?", r"\1\2\3", str(date_time or "").strip())
+    return _digits(re.split("[+-]", plain)[0][8:])
 
 
 def _seconds(milliseconds: Any) -> float | None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from recon.files.io import sidecar_path
 from recon.files.nifti_header import Header, read_header
-from recon.intake.kinds import WORDS
+from recon.intake.kinds import WORDS, distortion_correction
 
 # how the converter names its files: series number, series, study, then what it found
 NAME_FORMAT = "%s_%j_%k"
@@ -51,6 +51,11 @@ class Raw:
     def words(self) -> set[str]:
         """What the header says of the kind of image; Siemens XA says it in ImageTypeText."""
         return {*self.facts.get("ImageType", ()), *self.facts.get("ImageTypeText", ())}
+
+    @property
+    def corrected(self) -> bool:
+        """Whether the scanner moved the voxels to undo the distortion by its gradients."""
+        return bool(distortion_correction(self.facts))
 
     @property
     def told(self) -> set[str]:
@@ -165,8 +170,9 @@ def _facts(sidecar: Path) -> dict | None:
 
 
 def stacks(images: Iterable[Raw]) -> list[Stack]:
-    """Group images by series, part and flip angle, in the order of the scanner."""
+    """Group images by series, part, flip angle and correction of distortion, in the order of the scanner."""
     groups = defaultdict(list)
     for image in images:
-        groups[image.number, image.uid, image.part or "", image.facts.get("FlipAngle", 0)].append(image)
+        flip_deg = image.facts.get("FlipAngle", 0)
+        groups[image.number, image.uid, image.part or "", flip_deg, image.corrected].append(image)
     return [Stack(images=tuple(sorted(group, key=lambda i: i.te_s))) for _, group in sorted(groups.items())]

@@ -22,12 +22,14 @@ def join(candidates: Sequence[Stack], others: Iterable[Stack], where: str) -> tu
     stacks : the candidates, single echoes joined where they make a scan
     problems : of single echoes that could be joined in more than one way
     """
-    groups = defaultdict(list)
+    groups: defaultdict[tuple, list[Stack]] = defaultdict(list)
     for stack in candidates:
-        groups[stack.protocol, stack.grid, stack.first.study].append(stack)
+        groups[stack.protocol, stack.grid, stack.first.study, stack.first.corrected].append(stack)
     joined, problems = [], []
-    for group in groups.values():
-        numbers = {n for stack in (*candidates, *others) if stack not in group for n in stack.numbers}
+    for (*scan, corrected), group in groups.items():
+        # of one acquisition are those with and without a correction of distortion
+        twin = groups.get((*scan, not corrected), [])
+        numbers = {n for stack in (*candidates, *others) if stack not in (*group, *twin) for n in stack.numbers}
         made, wrong = _join_group(group, numbers, where)
         joined += made
         problems += wrong

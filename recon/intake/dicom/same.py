@@ -1,6 +1,5 @@
 """Whether images are copies of each other, and whether two parts can be of one acquisition."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -10,6 +9,8 @@ from recon.files.io import Volume, read_volume
 from recon.intake.dicom.images import Pair, Raw, Stack
 from recon.intake.dicom.join import listed
 from recon.intake.proof import SAME_TIME_S, acquisition_time_s
+
+SAME_LEVEL = 1e-5  # of the range of an image: less than a step of 16 bits, more than the rounding of floats
 
 
 def without_copies(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, str]]]:
@@ -36,18 +37,51 @@ def _equal(one: Pair, other: Pair) -> bool:
     return not apart and all(equal(*stacks) for stacks in zip(one, other, strict=True))
 
 
+def without_corrected(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, str]]]:
+    """Pairs without those that the scanner corrected for distortion, where it also stored what it corrected.
+
+    Moving voxels interpolates phase across its wraps, so that of both the one without correction is used.
+    """
+    kept, left = [], []
+    for pair in pairs:
+        if original := next((other for other in pairs if _corrects(pair, other)), None):
+            left.append((pair, f"corrected for distortion; series {listed(original.numbers)} is the scan without it"))
+        else:
+            kept.append(pair)
+    return kept, left
+
+
+def _corrects(pair: Pair, original: Pair) -> bool:
+    """Whether a pair may be made of another by a correction of distortion: nothing tells that it is another scan."""
+    one, other = pair.first, original.first
+    kinds = [(p.parts, s.te_s, s.protocol, s.first.study) for p, s in ((pair, one), (original, other))]
+    if not one.first.corrected or other.first.corrected or kinds[0] != kinds[1]:
+        return False
+    times = [acquisition_time_s(stack.first.facts) for stack in (one, other)]
+    return times[0] is None or times[1] is None or abs(times[0] - times[1]) <= SAME_TIME_S
+
+
 def equal(one: Stack, other: Stack) -> bool:
     """Whether all images of two stacks are equal; an image of one value equals none."""
-    digests = [(digest(a), digest(b)) for a, b in zip(one.images, other.images, strict=False)]
-    return len(one.images) == len(other.images) and all(a is not None and a == b for a, b in digests)
+    return len(one.images) == len(other.images) and all(map(alike, one.images, other.images))
 
 
-def digest(image: Raw) -> bytes | None:
-    """Of the voxels in the order of the scanner's axes, whichever way they are stored; None of an empty image."""
-    volume = read_volume(image.path)
-    if volume.data.min() == volume.data.max():
+def alike(one: Raw, other: Raw) -> bool | None:
+    """Whether the voxels of two images are equal up to slope and offset, which a copy may have lost.
+
+    None where an image has one value, which tells nothing.
+    """
+    first, second = _levels(one), _levels(other)
+    if first is None or second is None:
         return None
-    return hashlib.blake2b(np.ascontiguousarray(_turned(volume)).data).digest()
+    return first.shape == second.shape and bool(np.abs(first - second).max() <= SAME_LEVEL)
+
+
+def _levels(image: Raw) -> np.ndarray | None:
+    """Voxels from 0, the lowest, to 1, in the order of the scanner's axes, whichever way they are stored."""
+    volume = read_volume(image.path)
+    low, high = float(volume.data.min()), float(volume.data.max())
+    return None if low == high else (_turned(volume) - low) / (high - low)
 
 
 def _turned(volume: Volume) -> np.ndarray:
@@ -66,6 +100,8 @@ def apart(one: Stack, other: Stack) -> str | None:
     Proof is, in this order: one series of the scanner; equal times of acquisition, echo by echo; where no time is told,
     as after an anonymiser, series numbers that follow each other, magnitude (or real) first.
     """
+    if one.first.corrected != other.first.corrected:
+        return "lies elsewhere: one of both was corrected for distortion (DIS2D or DIS3D in ImageType)"
     if {image.uid for image in one.images} & {image.uid for image in other.images}:
         return None
     times = [[acquisition_time_s(image.facts) for image in stack.images] for stack in (one, other)]

@@ -8,10 +8,10 @@ import numpy as np
 
 from recon.intake.dicom.images import Pair, Raw, Stack, stacks
 from recon.intake.dicom.join import join, listed
-from recon.intake.dicom.same import apart, equal, without_copies
+from recon.intake.dicom.same import apart, equal, without_copies, without_corrected
 from recon.intake.kinds import PREPARED, PROCESSED, computed, unknown_part
 from recon.intake.scan import CARTESIAN, POLAR
-from recon.intake.vendors import vendor_of
+from recon.intake.vendors import GE, vendor_of
 from recon.problems import Problem
 
 SAME_AFFINE_MM = 1e-2
@@ -45,7 +45,8 @@ def choose(
     candidates, maps = without_field_maps(candidates)
     pairs, others = several_echoes_first(candidates)
     pairs, copies = without_copies(pairs)
-    skipped += [*maps, *others, *(Skipped(n, reason) for pair, reason in copies for n in pair.numbers)]
+    pairs, corrected = without_corrected(pairs)
+    skipped += [*maps, *others, *(Skipped(n, reason) for pair, reason in (*copies, *corrected) for n in pair.numbers)]
     problems = [problem for pair in pairs for problem in problems_of(pair, where)]
     if pairs and not problems:
         pairs, others, problems = one_grid(pairs, where)
@@ -208,8 +209,11 @@ def problems_of(pair: Pair, where: str) -> list[Problem]:
     where = f"{where}, series {listed(pair.numbers)}"
     te_s = pair.first.te_s
     if len(set(te_s)) < pair.first.volumes or min(te_s) <= 0:
-        expected = "an EchoTime for every echo (some GE research sequences write only the first: convert those by hand)"
-        found = f"{pair.first.volumes} volumes with echo times {_list(te_s)} s"
+        expected, found = "an EchoTime for every echo", f"{pair.first.volumes} volumes with echo times {_list(te_s)} s"
+        if min(te_s) <= 0:
+            found += ": an anonymiser may have removed EchoTime (0018,0081)"
+        elif vendor_of(pair.first.first.facts) is GE:
+            expected += " (some GE research sequences write only the first: convert those by hand)"
         return [Problem(where, expected, found)]
     if te_s != pair.second.te_s:
         expected = f"the same echoes as {pair.parts[0]}, {_list(te_s)} s, in {pair.parts[1]}"

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.datadict import dictionary_VR
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -158,12 +158,18 @@ def _write(file: File, kept: list[Frame], uid: str, target: Path, staged: Staged
     else:
         try:
             _rewrite(file, [frame.index for frame in ordered], uid, target)
+        except IntakeError:  # no decoder runs
+            raise
         except Exception:  # whatever a decoder raises; its text may hold a value of the header
             staged.whole -= 1
             where = place_of(file.source.order, name)
             staged.blame(uid, file.number, f"pixels that cannot be decoded ({file.syntax.name}): {where}")
             file = replace(file, missing=1)
-            _rewrite(file, [frame.index for frame in ordered], uid, target)
+            try:
+                _rewrite(file, [frame.index for frame in ordered], uid, target)
+            except Exception:  # not even its header can be written
+                target.unlink(missing_ok=True)
+                return []
     moved = replace_source(file, target)
     return [replace(frame, file=moved, index=index) for index, frame in enumerate(ordered)]
 
@@ -174,17 +180,21 @@ def replace_source(file: File, target: Path) -> File:
 
 
 def in_order(frames: Sequence[Frame]) -> list[Frame]:
-    """Frames image by image, each along its normal; in their own order where that is so already, up or down."""
+    """Frames image by image, each along its normal; in their own order where that is so already, up or down.
+
+    A magnitude comes first in any case, since the converter may take the first frame's private scale for all parts.
+    """
     images = [frame.image for frame in frames]
     starts = [i for i, (before, image) in enumerate(pairwise(images), 1) if image != before]
     blocks = [frames[a:b] for a, b in pairwise([0, *starts, len(frames)])]
-    if len(blocks) == len(set(images)) and all(_monotonic([frame.height_mm for frame in block]) for block in blocks):
+    together = len(blocks) == len(set(images)) and _rank(frames[0])[0] == min(_rank(frame)[0] for frame in frames)
+    if together and all(_monotonic([frame.height_mm for frame in block]) for block in blocks):
         return list(frames)
     return sorted(frames, key=lambda frame: (_rank(frame), frame.height_mm))
 
 
 def _rank(frame: Frame) -> tuple:
-    """Order of images: magnitude first, since the converter may take the first frame's private scale for all parts."""
+    """Order of images: by part, echo time and flip angle."""
     part, te_s, _, flip_deg = frame.image
     return PARTS.index(part) if part in PARTS else len(PARTS), te_s or 0.0, flip_deg or 0.0
 
@@ -216,7 +226,8 @@ def _rewrite(file: File, indices: Sequence[int], uid: str, target: Path) -> None
     for name, value in changed.items():  # as new elements: the others are those of the file, which is needed again
         made.add_new(name, dictionary_VR(name), value)
     made.add_new("PixelData", "OW", np.ascontiguousarray(pixels).tobytes())
-    made.save_as(target, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    # not `made.save_as`, which refuses big-endian elements: they are turned, but for bulk data, which nothing reads
+    dcmwrite(target, made, implicit_vr=False, little_endian=True, enforce_file_format=True)
 
 
 @lru_cache(maxsize=1)
@@ -242,6 +253,8 @@ def _pixels(frame: Frame) -> bytes | None:
     """The pixels of a frame; None where they are broken."""
     try:
         return None if frame.file.missing else stored(frame).tobytes()
+    except IntakeError:  # no decoder runs
+        raise
     except Exception:  # whatever a decoder raises
         return None
 

@@ -1,9 +1,9 @@
 """DICOM exams drawn at random, whose signal is known: `python -m tests.recon.intake.fuzz_dicom --draws 2000 --seed 1`.
 
 An exam is a vendor's multi-echo scan, classic or enhanced, in one transfer syntax, with its frames in one order; files
-of it are then lost, doubled, cut or mixed, and an anonymiser takes facts away. Whatever is left, the conversion gives
-the true signal of some run at the echo times that it tells, or it refuses. With `--tally FILE` many draws are made in
-parts: the file holds how many were made and what came of them, and the same command goes on where it was stopped.
+of it are then lost, doubled, cut or mixed, and an anonymiser takes facts away. The conversion gives the true signal of
+every echo that is left, each run once, and names what it skips; or it refuses. With `--tally FILE` many draws are made
+in parts: the file holds how many were made and what came of them, and the same command goes on where it was stopped.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import numpy as np
 import pydicom
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLosslessSV1,
@@ -34,7 +35,7 @@ from pydicom.uid import (
 from recon.files.atomic import atomic
 from recon.files.bids import entities
 from recon.files.io import read_json, read_volume, sidecar_path
-from recon.intake.dicom.convert import convert
+from recon.intake.dicom.convert import Conversion, convert
 from tests.recon.intake.spliced_dicom import Spliced, read
 from tests.recon.intake.synthetic_dicom import (
     Protocol,
@@ -48,11 +49,12 @@ from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_
 
 SHAPE, TE_S = (6, 4, 3), (0.004, 0.0085, 0.013)
 TIMES = ("101500.000000", "103000.000000")  # of the runs
+MAGNITUDES = "M", "M_FFE", "0", "MAGNITUDE"  # as a label calls them
 TURN = 4096  # stored values of Siemens that make 2 pi
 HARMS = (
     "nothing", "nothing", "nothing", "lose file", "lose image", "lose part", "lose slice", "double file", "cut file",
-    "mix runs", "lossy", "stray image", "half magnitude", "number of frames", "one series number",
-    "identifier of each file", "scale of one file",
+    "lose echo", "mix runs", "one file", "lossy", "stray image", "half magnitude", "number of frames",
+    "one series number", "identifier of each file", "scale of one file",
 )  # fmt: skip
 REMOVALS = {
     "nothing": (),
@@ -66,13 +68,36 @@ REMOVALS = {
     "series identifiers": ("SeriesInstanceUID",),
     "manufacturer": ("Manufacturer",),
     "positions": ("ImagePositionPatient",),
+    "image type": ("ImageType", "ComplexImageComponent"),
+    "echo time": ("EchoTime",),
+    "flip angle": ("FlipAngle",),
 }
-KEPT = "positions", "manufacturer"
+# where the frames of an enhanced file tell the same
+OF_FRAMES = {
+    "ImageType": "MRImageFrameTypeSequence",
+    "EchoTime": "MREchoSequence",
+    "ImagePositionPatient": "PlanePositionSequence",
+}
+KEPT = "positions", "manufacturer", "image type", "echo time", "flip angle"
 REMOVALS["all but these"] = tuple(name for kind, names in REMOVALS.items() if kind not in KEPT for name in names)
 SYNTAXES = {
-    "plain": None, "implicit": ImplicitVRLittleEndian, "deflated": DeflatedExplicitVRLittleEndian, "RLE": RLELossless,
-    "JPEG": JPEGLosslessSV1, "JPEG 2000": JPEG2000Lossless, "JPEG-LS": JPEGLSLossless,
+    "plain": None, "implicit": ImplicitVRLittleEndian, "big-endian": ExplicitVRBigEndian,
+    "deflated": DeflatedExplicitVRLittleEndian, "RLE": RLELossless, "JPEG": JPEGLosslessSV1,
+    "JPEG 2000": JPEG2000Lossless, "JPEG-LS": JPEGLSLossless,
 }  # fmt: skip
+OFTEN = "plain", "plain", "implicit"  # drawn more often than the others: what need not be unpacked is ready sooner
+# what else than the scan itself an exam may hold: single coils, and what the scanner corrected for distortion
+VARIANTS: dict[str, complex] = {"": 1, "coil1": 0.7 + 0.5j, "coil2": -0.4 + 0.3j, "corrected": 0.9 + 0.1j}
+SERIES_OF_A_RUN = 20
+# elements of the writers that name a person, which other tests look for: without them files are read sooner
+OF_NO_USE = """
+PatientName PatientID OtherPatientNames PatientAddress PatientComments AdditionalPatientHistory StudyID
+InstitutionName InstitutionAddress InstitutionalDepartmentName StationName ReferringPhysicianName OperatorsName
+PerformingPhysicianName RequestingPhysician ScheduledPerformingPhysicianName StudyDescription SeriesDescription
+ProtocolName ImageComments AccessionNumber RequestedProcedureDescription PerformedProcedureStepDescription
+SoftwareVersions PatientBirthDate StudyDate SeriesDate AcquisitionDate ContentDate DeviceSerialNumber PatientSex
+PatientAge PatientWeight BodyPartExamined
+"""
 CHUNK = 25  # exams that one call converts
 
 
@@ -147,7 +172,41 @@ def renamed(write: Callable, manufacturer: str) -> Callable:
     return write_renamed
 
 
+def write_coils(folder: Path, echoes: np.ndarray, protocol: Protocol, combined: bool = False) -> None:
+    """Siemens of which every receive coil is exported as a scan of its own, maybe beside the combined one."""
+    names = {"coil1": "H1", "coil2": "H2"} | ({"": "HEA;HEP"} if combined else {})
+    for step, (variant, coil) in enumerate(names.items()):
+        write_siemens(folder / variant, echoes * VARIANTS[variant], protocol.later(2 * step))
+        for path in sorted((folder / variant).glob("*.dcm")):
+            content = pydicom.dcmread(path)
+            content.private_block(0x51, "SIEMENS MR HEADER", create=True).add_new(0x0F, "LO", coil)
+            content.save_as(path)
+
+
+def write_corrected_too(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
+    """Siemens with and without correction of its distortion: magnitudes of both, then phases of both."""
+    for step, (variant, word) in enumerate({"": "ND", "corrected": "DIS2D"}.items()):
+        write_siemens(folder / variant, echoes * VARIANTS[variant], protocol)
+        for path in sorted((folder / variant).glob("*.dcm")):
+            content = pydicom.dcmread(path)
+            letter = content.ImageType[2]
+            content.ImageType = ["ORIGINAL", "PRIMARY", letter, word]
+            content.SeriesNumber = protocol.number + step + 2 * "MP".index(letter)
+            content.save_as(path)
+
+
+def twice(one: Callable, other: Callable) -> Callable:
+    """A writer of one scan in two forms."""
+
+    def write_both(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
+        one(folder / "one", echoes, protocol)
+        other(folder / "other", echoes, protocol.later(2))
+
+    return write_both
+
+
 together = partial(write_siemens_enhanced, together=True)
+all_parts = "mag phase real imag"
 WRITERS: dict[str, Callable] = {
     "siemens": write_siemens,
     "siemens interleaved": write_interleaved,
@@ -155,12 +214,24 @@ WRITERS: dict[str, Callable] = {
     "siemens apart": write_apart,
     "siemens enhanced": write_siemens_enhanced,
     "siemens enhanced together": together,
+    "siemens real imag": partial(write_siemens, parts="real imag"),
+    "siemens all parts": partial(write_siemens, parts=all_parts),
+    "siemens coils": write_coils,
+    "siemens coils and combined": partial(write_coils, combined=True),
+    "siemens corrected too": write_corrected_too,
+    "siemens twice": twice(write_siemens, write_siemens_enhanced),
     "siemens field map": write_field_map,
     "philips": write_philips,
     "philips enhanced": write_philips_enhanced,
+    "philips real imag": partial(write_philips, parts="real imag"),
+    "philips all parts": partial(write_philips, parts=all_parts),
+    "philips enhanced real imag": partial(write_philips_enhanced, parts="real imag"),
+    "philips enhanced all parts": partial(write_philips_enhanced, parts=all_parts),
+    "philips twice": twice(write_philips, write_philips_enhanced),
     "philips unevenly scaled": write_unevenly_scaled,
     "ge real imag": write_ge,
     "ge mag phase": partial(write_ge, parts="mag phase"),
+    "ge all parts": partial(write_ge, parts=all_parts),
     "uih": renamed(write_siemens, "UIH"),
     "canon enhanced": renamed(write_philips_enhanced, "Canon Medical Systems"),
     "bruker enhanced": renamed(together, "Bruker BioSpin MRI GmbH"),
@@ -170,13 +241,19 @@ WRITERS: dict[str, Callable] = {
 @cache
 def whole(writer: str, echoes: int, run: int) -> list[Spliced]:
     """The files of one run as its scanner writes them."""
-    protocol = Protocol(affine=oblique_affine(), te_s=TE_S[:echoes]).later(run * (10 if echoes == 3 else 2))
+    protocol = Protocol(affine=oblique_affine(), te_s=TE_S[:echoes]).later(run * SERIES_OF_A_RUN)
     with tempfile.TemporaryDirectory() as folder:
         WRITERS[writer](Path(folder), truth(echoes, run), protocol)
         files = read(Path(folder))
     for file in files:
+        file.set(**dict.fromkeys(OF_NO_USE.split()))
+        first = Path(file.path).parts[0]
+        scan = run, first if first in VARIANTS else ""
+        file.labels = [label._replace(scan=scan) for label in file.labels]
         file.path = f"run{run}/{file.path}"
         file.set(AcquisitionTime=TIMES[run], AcquisitionNumber=run + 1)
+        for frame in file.frames:
+            frame.content.FrameContentSequence[0].FrameAcquisitionNumber = run + 1
     return files
 
 
@@ -193,15 +270,17 @@ class Exam:
     def __init__(self, seed: int) -> None:
         self.seed, self.random = seed, random.Random(seed)
         pick = self.random.choice
-        self.writer, self.syntax = pick(list(WRITERS)), pick(list(SYNTAXES))
-        self.runs, self.harm, self.removal = pick((1, 1, 2)), pick(HARMS), pick(["nothing"] * 5 + list(REMOVALS))
-        self.shuffled, self.echoes = pick((False, True)), pick((1, 2, 3, 3))
+        self.writer, self.syntax = pick(list(WRITERS)), pick([*OFTEN, *SYNTAXES])
+        self.runs, self.harm, self.removal = pick((1, 1, 1, 2)), pick(HARMS), pick(["nothing"] * 5 + list(REMOVALS))
+        self.shuffled, self.echoes = pick((False, True)), pick((1, 2, 2, 3))
         if self.writer == "siemens field map":
             self.echoes = 2
+        if self.harm == "one file" and "twice" in self.writer:
+            self.harm = "nothing"  # its frames would have one time and their copies another
         if self.writer == "philips unevenly scaled" and "RescaleSlope" in REMOVALS[self.removal]:
             self.removal = "nothing"  # what the slices differ in would be lost, and no reader could tell
-        self.truth = [truth(self.echoes, run) for run in range(self.runs)]
         self.files = [file.copy() for run in range(self.runs) for file in whole(self.writer, self.echoes, run)]
+        self.scans = sorted({label.scan for file in self.files for label in file.labels})
         for file in self.files:
             file.set(StudyInstanceUID=f"1.2.{1 + seed}")
         self._anonymise()
@@ -226,6 +305,7 @@ class Exam:
         if self.harm == "cut file":
             path = self.random.choice(sorted(contents))
             contents[path] = contents[path][: -self.random.choice((2, 20, 300))]
+            self.files = [file for file in self.files if folder / file.path != path]  # the others may be there
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
@@ -238,13 +318,15 @@ class Exam:
             if "SeriesInstanceUID" in removed:  # without it a file is no DICOM
                 removed["SeriesInstanceUID"] = "1.2.3"
             file.set(**removed)
+            for name in OF_FRAMES.keys() & removed.keys():
+                file.frames = [frame.without(OF_FRAMES[name]) for frame in file.frames]
 
     def _harm(self) -> None:
         files, pick = self.files, self.random.choice
         if self.harm == "lose file":
             files.remove(pick(files))
-        elif self.harm in ("lose image", "lose part", "lose slice"):
-            key = {"lose image": _image, "lose part": _series, "lose slice": _slice}[self.harm]
+        elif self.harm in LOSSES:
+            key = LOSSES[self.harm]
             chosen = key(pick(files))
             self.files = [file for file in files if key(file) != chosen]
         elif self.harm == "double file":
@@ -256,11 +338,18 @@ class Exam:
         elif self.harm == "mix runs":  # series of both runs become one
             first: dict[tuple, str] = {}
             for file in files:
-                kind = tuple(file.facts["ImageType"]), file.facts["ComplexImageComponent"]
+                kind = file.labels[0].part, len(file.labels)
                 uid = first.setdefault(kind, str(file.facts["SeriesInstanceUID"]))
                 file.set(SeriesInstanceUID=uid, SeriesNumber=5 + list(first).index(kind))
+        elif self.harm == "one file":  # the runs of an enhanced scan
+            for other in [file for file in files if file.frames and file.labels[0].scan[0] == 1]:
+                kinds = {label[:2] for label in other.labels}
+                same = [f for f in files if f.frames and f is not other and {label[:2] for label in f.labels} == kinds]
+                if same:
+                    same[0].append(other)
+                    files.remove(other)
         elif self.harm == "half magnitude":
-            for file in (file for file in files if {"M", "M_FFE"} & set(file.facts["ImageType"])):
+            for file in (f for f in files if all(label.part in MAGNITUDES for label in f.labels)):
                 file.pixels = [np.ascontiguousarray(frame[::2, ::2]) for frame in file.pixels]
                 spacing = file.facts["PixelSpacing"] or (1, 1)
                 rows, columns = file.pixels[0].shape
@@ -293,34 +382,79 @@ def _renamed(file: Spliced) -> Spliced:
 
 
 def _image(file: Spliced) -> tuple:
-    facts = file.facts
-    return facts["SeriesInstanceUID"], tuple(facts["ImageType"]), facts["EchoTime"], facts["private"]
+    return file.labels[0].scan, file.labels[0].part, file.labels[0].te_ms, len(file.labels)
 
 
 def _series(file: Spliced) -> tuple:
-    uid, kind, _, private = _image(file)
-    return uid, kind, private
+    return file.labels[0].scan, file.labels[0].part
+
+
+def _echo(file: Spliced) -> tuple:
+    return file.labels[0].scan, file.labels[0].te_ms
 
 
 def _slice(file: Spliced) -> tuple:
-    return tuple(file.facts["ImagePositionPatient"] or (file.path,))
+    return file.labels[0].place, len(file.labels)
 
 
-def wrong(exam: Exam, subject: Path) -> list[str]:
-    """What of a converted exam is not the signal of one of its runs, and what must not be there at all."""
+LOSSES: dict[str, Callable] = {"lose image": _image, "lose part": _series, "lose echo": _echo, "lose slice": _slice}
+
+
+def wrong(exam: Exam, done: Conversion, subject: Path) -> list[str]:
+    """What of a converted exam is not the signal of its runs, what is twice or must not be there, what is not told."""
     if exam.harm == "lossy" or exam.writer == "siemens field map":
         return ["accepted"]
-    faults, runs = [], {}
+    faults, found = [], {}
     for first in sorted(path for part in ("mag", "real") for path in subject.glob(f"anat/*part-{part}_MEGRE.nii.gz")):
         values, te_s = complex_echo(first, exam.writer), read_json(sidecar_path(first))["EchoTime"]
         echo = next((e for e, own in enumerate(TE_S[: exam.echoes]) if abs(own - te_s) < 1e-6), None)
         if echo is None:
             faults.append(f"{first.name}: an echo time of {te_s} s")
             continue
-        fits = {run for run, truth in enumerate(exam.truth) if is_signal(values, first, truth[echo])}
-        scan = first.name.split("_echo")[0]
-        runs[scan] = runs.get(scan, fits) & fits
-    return faults + [f"{scan}: no run has this signal" for scan, fits in runs.items() if not fits]
+        fits = {scan for scan in exam.scans if is_signal(values, first, _signal_of(scan, exam.echoes)[echo])}
+        name = first.name.split("_echo")[0]
+        before, echoes = found.get(name, (fits, set()))
+        found[name] = before & fits, echoes | {echo}
+    faults += [f"{name}: no run has this signal" for name, (fits, _) in found.items() if not fits]
+    used = [(scan, echoes) for fits, echoes in found.values() for scan in fits]
+    return faults or [*_twice(used), *_unwanted(exam, used), *_untold(exam, done, used)]
+
+
+Used = list[tuple[tuple[int, str], set[int]]]  # scans with their echoes
+
+
+def _twice(used: Used) -> list[str]:
+    count = Counter(scan for scan, _ in used)
+    return [f"{scan} {number} times" for scan, number in count.items() if number > 1]
+
+
+def _unwanted(exam: Exam, used: Used) -> list[str]:
+    """Single coils, unless nothing is left that tells them; a corrected scan beside the one that it was made of."""
+    scans = {scan for scan, _ in used}
+    told = exam.removal not in ("private tags", "times", "all but these")
+    coils = [scan for scan in scans if scan[1].startswith("coil") and told]
+    corrected = [scan for scan in scans if scan[1] == "corrected" and (scan[0], "") in scans]
+    return [f"{scan} is used" for scan in (*coils, *corrected)]
+
+
+def _untold(exam: Exam, done: Conversion, used: Used) -> list[str]:
+    """Echoes of which files are there that neither are used nor belong to a series that is told to be skipped."""
+    taken = {(scan, echo) for scan, echoes in used for echo in echoes}
+    skipped = {number for number, _ in done.skipped}
+    untold = set()
+    for file in exam.files:
+        number = file.facts["SeriesNumber"]  # where it is lost the converter makes one up
+        told = int(str(number)) in skipped if number is not None else bool(skipped)
+        for label in file.labels:
+            echo = next(e for e, te_s in enumerate(TE_S) if abs(1000 * te_s - label.te_ms) < 1e-3)
+            if (label.scan, echo) not in taken and not told:
+                untold.add((label.scan, echo))
+    return [f"{scan}, echo {echo}: neither used nor told" for scan, echo in sorted(untold)]
+
+
+def _signal_of(scan: tuple[int, str], echoes: int) -> np.ndarray:
+    run, variant = scan
+    return truth(echoes, run) * VARIANTS[variant]
 
 
 def complex_echo(first: Path, writer: str) -> np.ndarray:
@@ -369,7 +503,7 @@ def draw(seeds: Iterable[int], root: Path) -> Iterator[tuple[Exam, str, list[str
         if done.problems:
             yield exam, "refused: " + str(done.problems[0]), []
         else:
-            yield exam, "read", wrong(exam, root / "bids" / done.subject)
+            yield exam, "read", wrong(exam, done, root / "bids" / done.subject)
 
 
 class Tally:

@@ -56,31 +56,45 @@ def signal(shape: tuple[int, int, int] = (12, 10, 8), te_s: tuple[float, ...] = 
     return (amplitude * np.exp(-30 * te + 2j * np.pi * field_hz * te)).astype(np.complex64)
 
 
-def write_siemens(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
-    """Two series: magnitude, then phase as 0..4095 with rescale slope 2 and intercept -4096."""
+def write_siemens(folder: Path, echoes: np.ndarray, protocol: Protocol, parts: str = "mag phase") -> None:
+    """A series for each part named, phase as 0..4095 with rescale slope 2 and intercept -4096."""
     phase = np.round((np.angle(echoes) + np.pi) * 4096 / (2 * np.pi)) % 4096
-    common = {"Manufacturer": "SIEMENS", "ManufacturerModelName": "Prisma"}
-    _write(folder, np.abs(echoes), protocol, common | {"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND"]})
-    rescaled = {"RescaleSlope": 2, "RescaleIntercept": -4096, "ImageType": ["ORIGINAL", "PRIMARY", "P", "ND"]}
-    _write(folder, phase, protocol.later(1), common | rescaled)
+    rescaled = {"RescaleSlope": 2, "RescaleIntercept": -4096}
+    rules: dict[str, tuple[str, np.ndarray, dict]] = {
+        "mag": ("M", np.abs(echoes), {}),
+        "phase": ("P", phase, rescaled),
+        "real": ("R", np.real(echoes), {}),
+        "imag": ("I", np.imag(echoes), {}),
+    }
+    for step, part in enumerate(parts.split()):
+        letter, raw, tags = rules[part]
+        tags |= {"Manufacturer": "SIEMENS", "ManufacturerModelName": "Prisma"}
+        _write(folder, raw, protocol.later(step), tags | {"ImageType": ["ORIGINAL", "PRIMARY", letter, "ND"]})
 
 
-def write_philips(folder: Path, echoes: np.ndarray, protocol: Protocol, scale_slope: float | None = 651.74) -> None:
+def write_philips(
+    folder: Path,
+    echoes: np.ndarray,
+    protocol: Protocol,
+    scale_slope: float | None = 651.74,
+    parts: str = "mag phase",
+) -> None:
     """One series: phase as 0..4095, display scaling in milliradian, and the private scale slope to true values."""
     phase = np.round((np.angle(echoes) + np.pi) * 4095 / (2 * np.pi))
-    common = {"Manufacturer": "Philips", "ManufacturerModelName": "Ingenia"}
-    slope = 6284 / 4095
-    magnitude_tags = {
-        "RescaleSlope": 1,
-        "RescaleIntercept": 0,
-        "ImageType": ["ORIGINAL", "PRIMARY", "M_FFE", "M", "FFE"],
+    common = {"Manufacturer": "Philips", "ManufacturerModelName": "Ingenia", "SeriesInstanceUID": generate_uid()}
+    plain = {"RescaleSlope": 1, "RescaleIntercept": 0}
+    display = {"RescaleSlope": 6284 / 4095, "RescaleIntercept": -3142, "RescaleType": "mrad"}
+    rules: dict[str, tuple[str, str, np.ndarray, dict, float | None]] = {
+        "mag": ("M_FFE", "M", np.abs(echoes), plain, 1.0),
+        "phase": ("PHASE MAP", "P", phase, display, scale_slope),
+        "real": ("R_FFE", "R", np.real(echoes), plain, 1.0),
+        "imag": ("I_FFE", "I", np.imag(echoes), plain, 1.0),
     }
-    phase_tags = {"RescaleSlope": slope, "RescaleIntercept": -3142, "RescaleType": "mrad"}
-    phase_tags |= {"ImageType": ["ORIGINAL", "PRIMARY", "PHASE MAP", "P", "FFE"]}
-    series = generate_uid()
-    for raw, tags, scale in ((np.abs(echoes), magnitude_tags, 1.0), (phase, phase_tags, scale_slope)):
+    for part in parts.split():
+        kind, letter, raw, tags, scale = rules[part]
+        tags |= {"ImageType": ["ORIGINAL", "PRIMARY", kind, letter, "FFE"]}
         private = private_tag(0x2005, "Philips MR Imaging DD 001", 0x0E, "FL", scale) if scale is not None else nothing
-        _write(folder, raw, protocol, common | tags | {"SeriesInstanceUID": series}, private=private)
+        _write(folder, raw, protocol, common | tags, private=private)
 
 
 def write_ge(folder: Path, echoes: np.ndarray, protocol: Protocol, parts: str = "real imag") -> None:

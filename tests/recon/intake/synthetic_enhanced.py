@@ -1,6 +1,7 @@
 """Synthetic multi-echo series as enhanced DICOM, many frames a file: as Philips and as Siemens (XA) store them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ from tests.recon.intake.synthetic_dicom import SECRET, Protocol, header, nothing
 
 CLASSIC = "EchoTrainLength FlipAngle RepetitionTime ScanningSequence SequenceVariant"  # stand elsewhere
 STACK, ECHO, PART = (0x00209057, 0x00209111), (0x00189082, 0x00189114), (0x00089208, 0x00189226)  # of frames, in order
+
+
+PARTS = "MAGNITUDE", "PHASE", "REAL", "IMAGINARY"
 
 
 class Frame(NamedTuple):
@@ -26,15 +30,18 @@ class Frame(NamedTuple):
     private: Callable[[Dataset], None] = nothing
 
 
-def write_philips_enhanced(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
-    """One file of all echoes and both parts; ImageType does not tell them apart, only the frames do."""
+def write_philips_enhanced(folder: Path, echoes: np.ndarray, protocol: Protocol, parts: str = "mag phase") -> None:
+    """One file of all echoes and the parts named; ImageType does not tell them apart, only the frames do."""
     phase = np.round((np.angle(echoes) + np.pi) * 4095 / (2 * np.pi))
-    scaling = (
-        f"{6284 / 4095:.10g}",
-        "-3142",
-        _nested(private_tag(0x2005, "Philips MR Imaging DD 001", 0x0E, "FL", 651.74)),
-    )
-    frames = [*_frames(np.abs(echoes), "MAGNITUDE"), *_frames(phase, "PHASE", *scaling)]
+    scale = partial(private_tag, 0x2005, "Philips MR Imaging DD 001", 0x0E, "FL")
+    scaling, plain = (f"{6284 / 4095:.10g}", "-3142", _nested(scale(651.74))), ("1", "0", _nested(scale(1.0)))
+    rules: dict[str, tuple[np.ndarray, str, tuple]] = {
+        "mag": (np.abs(echoes), "MAGNITUDE", ()),
+        "phase": (phase, "PHASE", scaling),
+        "real": (np.real(echoes), "REAL", plain),
+        "imag": (np.imag(echoes), "IMAGINARY", plain),
+    }
+    frames = [frame for part in parts.split() for raw, name, own in [rules[part]] for frame in _frames(raw, name, *own)]
     tags = {"Manufacturer": "Philips", "ImageType": ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]}
     _save(folder / f"{SECRET}.dcm", frames, protocol, tags | {"SeriesInstanceUID": generate_uid()})
 
@@ -71,7 +78,7 @@ def _frames(raw: np.ndarray, part: str, *scaling) -> list[Frame]:
 
 def _save(path: Path, frames: Sequence[Frame], protocol: Protocol, tags: dict) -> None:
     """Write one file."""
-    file = header(protocol, signed=False)
+    file = header(protocol, signed=any(frame.values.min() < 0 for frame in frames))
     for name in CLASSIC.split():
         delattr(file, name)
     file.file_meta.MediaStorageSOPClassUID = file.SOPClassUID = EnhancedMRImageStorage
@@ -95,7 +102,7 @@ def _groups(frame: Frame, protocol: Protocol) -> Dataset:
     """What belongs to one frame alone."""
     at = Dataset()
     place(at, frame.k, protocol.affine)
-    index = [frame.k + 1, frame.echo + 1, 1 + (frame.part == "PHASE")]
+    index = [frame.k + 1, frame.echo + 1, 1 + PARTS.index(frame.part)]
     pixel = _dataset(
         PixelSpacing=at.PixelSpacing, SliceThickness=at.SliceThickness, SpacingBetweenSlices=at.SpacingBetweenSlices
     )

@@ -1,6 +1,8 @@
 """A decoder that ends its process does not end ours."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pydicom
@@ -9,7 +11,9 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLSLossless
 
+from recon.intake.dicom import decode
 from recon.intake.dicom.decode import apart, decoded
+from recon.problems import IntakeError
 
 # ITU-T T.87 (1998), annex H.3: an image of 4×4 and the bytes that it becomes
 STANDARD_IMAGE = [[0, 0, 90, 74], [68, 50, 43, 205], [64, 145, 145, 145], [100, 145, 145, 145]]
@@ -28,6 +32,23 @@ def test_the_end_of_the_other_process_is_an_error_and_the_next_call_gets_a_new_o
 def test_errors_of_the_other_process_come_through():
     with pytest.raises(ZeroDivisionError):
         apart(divmod, 1, 0)
+
+
+def test_the_main_module_of_the_caller_is_not_run_again(tmp_path):
+    script = tmp_path / "script.py"  # without a guard, as in a notebook
+    script.write_text("print('ran')\nfrom recon.intake.dicom.decode import apart\nprint(apart(divmod, 7, 2))\n")
+    command = [sys.executable, str(script)]
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=path, cwd=tmp_path)
+    assert done.stdout == "ran\n(3, 1)\n"
+    assert done.stderr == ""
+
+
+def test_a_decoder_that_does_not_start_is_no_fault_of_the_pixels(monkeypatch):
+    decode._process.cache_clear()
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(IntakeError, match="a Python process that decodes compressed pixels, found exit status 1"):
+        apart(divmod, 7, 2)
 
 
 def test_jpeg_ls_is_decoded_as_its_standard_says(tmp_path):

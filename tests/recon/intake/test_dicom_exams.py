@@ -11,12 +11,20 @@ import pydicom
 import pytest
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
-from pydicom.uid import JPEGLSNearLossless
+from pydicom.uid import ExplicitVRBigEndian, JPEGLSNearLossless
 
 from recon.files.io import read_json, read_volume
 from recon.intake.dicom.convert import Conversion, convert
-from tests.recon.intake.fuzz_dicom import SHAPE, TE_S, complex_echo, draw, is_signal, write_field_map
-from tests.recon.intake.spliced_dicom import pack_as_jpeg_ls
+from tests.recon.intake.fuzz_dicom import (
+    SHAPE,
+    TE_S,
+    complex_echo,
+    draw,
+    is_signal,
+    write_corrected_too,
+    write_field_map,
+)
+from tests.recon.intake.spliced_dicom import pack_as_jpeg_ls, read
 from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_ge, write_philips, write_siemens
 from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_siemens_enhanced
 
@@ -80,6 +88,13 @@ def test_parts_of_other_times_are_no_pair(tmp_path, subject):
 def test_times_with_colons_tell_runs_apart(tmp_path, subject):
     edit(of_part(subject, "M"), AcquisitionTime="10:15:00.5")
     edit(of_part(subject, "P"), AcquisitionTime="10:35:00.5")
+    assert "was acquired at another time" in one(tmp_path).problems[0].found
+
+
+@pytest.mark.parametrize("form", ["2020-01-02T10:{}:00.5+01:00", "20200102 10{}00.5", "20200102T10{}00"])
+def test_dates_with_times_in_other_forms_tell_runs_apart(tmp_path, subject, form):
+    for letter, minute in (("M", "15"), ("P", "35")):
+        edit(of_part(subject, letter), AcquisitionTime="", AcquisitionDateTime=form.format(minute))
     assert "was acquired at another time" in one(tmp_path).problems[0].found
 
 
@@ -326,6 +341,62 @@ def test_a_lost_part_does_not_pair_two_coils(tmp_path):
     assert "single coils" in one(tmp_path).problems[0].found
 
 
+def test_of_a_scan_with_and_without_distortion_correction_the_latter_is_used(tmp_path):
+    write_corrected_too(tmp_path / "dicom" / "p1", ECHOES, PROTOCOL)
+    done = one(tmp_path)
+    assert [series.numbers for series in done.series] == [(5, 7)]
+    reason = "corrected for distortion; series 5 and 7 is the scan without it"
+    assert set(done.skipped) == {(6, reason), (8, reason)}
+    assert_signal(tmp_path, ECHOES, "siemens")
+
+
+def test_a_corrected_scan_whose_time_is_lost_is_no_run(tmp_path, subject):
+    write_siemens(subject / "corrected", ECHOES * 0.9j, PROTOCOL.later(2))
+    for path in sorted((subject / "corrected").iterdir()):
+        words = [*pydicom.dcmread(path).ImageType[:3], "DIS2D"]
+        edit([path], ImageType=words, AcquisitionTime="")
+    assert [series.numbers for series in one(tmp_path).series] == [(5, 6)]
+
+
+def test_scans_with_and_without_distortion_correction_at_other_times_are_runs(tmp_path, subject):
+    write_corrected_too(subject, ECHOES, PROTOCOL.later(10))
+    edit(sorted(subject.rglob("corrected/*.dcm")), AcquisitionTime="151500.000000")
+    edit(sorted((subject / "scan").iterdir()), AcquisitionTime="161500.000000")
+    assert [series.numbers for series in one(tmp_path).series] == [(5, 6), (15, 17), (16, 18)]
+
+
+def test_a_corrected_magnitude_is_no_partner_of_an_uncorrected_phase(tmp_path, subject):
+    edit(of_part(subject, "M"), ImageType=["ORIGINAL", "PRIMARY", "M", "DIS2D"])
+    found = one(tmp_path).problems[0].found
+    assert "series 5 (mag without its other part, as series 6 lies elsewhere: one of both was corrected" in found
+
+
+def test_repetitions_of_one_series_at_one_time_are_runs(tmp_path):
+    for number, factor in enumerate((1, 0.7j), 1):
+        folder = tmp_path / "dicom" / "p1" / str(number)
+        write_siemens(folder, ECHOES * factor, PROTOCOL)
+        for letter in "MP":
+            same = {"SeriesInstanceUID": f"1.2.{ord(letter)}", "AcquisitionTime": "101500.000000"}
+            edit(of_part(folder, letter), AcquisitionNumber=number, **same)
+    assert [series.name for series in one(tmp_path).series] == ["sub-p1_run-1", "sub-p1_run-2"]
+    assert_signal(tmp_path, ECHOES, "siemens", "*run-1*")
+    assert_signal(tmp_path, ECHOES * 0.7j, "siemens", "*run-2*")
+
+
+def test_a_time_that_other_protocols_share_tells_of_no_coils(tmp_path):
+    folder = tmp_path / "dicom" / "p1"
+    write_repeated(folder, lambda content, _: setattr(content, "AcquisitionTime", "101500.000000"))
+    write_siemens(folder / "localizer", ECHOES[:1], replace(PROTOCOL, number=1, tr_s=0.01, te_s=TE_S[:1]))
+    edit(sorted((folder / "localizer").iterdir()), AcquisitionTime="101500.000000")
+    assert [series.numbers for series in one(tmp_path).series] == [(15, 16), (25, 26), (35, 36)]
+
+
+def test_a_copy_without_the_scale_of_its_values_is_a_copy(tmp_path, subject):
+    write_siemens_enhanced(subject / "enhanced", ECHOES, PROTOCOL.later(20))
+    edit(of_part(subject / "scan", "P"), RescaleSlope=None, RescaleIntercept=None)
+    assert [series.numbers for series in one(tmp_path).series] == [(5, 6)]
+
+
 def test_combined_images_beside_their_single_coils_are_read(tmp_path, subject):
     for path in sorted((subject / "scan").iterdir()):
         content = pydicom.dcmread(path)
@@ -399,3 +470,54 @@ def test_what_an_anonymiser_took_from_ge_is_named(tmp_path):
         content.remove_private_tags()
         content.save_as(path)
     assert "the private tag (0043,102F), by which GE tells them apart, is missing" in one(tmp_path).problems[0].found
+
+
+@pytest.mark.parametrize("write", [write_siemens, write_philips_enhanced])
+def test_big_endian_files_are_read_where_they_have_to_be_written_anew(tmp_path, write):
+    files = tmp_path / "dicom" / "p1"
+    write(files, ECHOES, PROTOCOL)
+    for spliced in read(files):
+        if spliced.frames:  # out of order
+            spliced.permute(range(len(spliced.pixels))[::-1])
+        other = spliced.copy()  # a second acquisition of the series
+        other.set(AcquisitionNumber=2, AcquisitionTime="151500.000000", SOPInstanceUID="1.2.3")
+        for name, file in (("a", spliced), ("b", other)):
+            if name == "a" or not spliced.frames:
+                (files / f"{name}_{spliced.path}").write_bytes(file.content(ExplicitVRBigEndian))
+        (files / spliced.path).unlink()
+    names = [series.name for series in one(tmp_path).series]
+    assert names == (["sub-p1_run-1", "sub-p1_run-2"] if write is write_siemens else ["sub-p1"])
+    for name in names:
+        assert_signal(tmp_path, ECHOES, "siemens" if write is write_siemens else "philips", f"{name}*")
+
+
+def test_a_file_that_cannot_be_written_anew_refuses_its_series_by_its_place(tmp_path, subject, monkeypatch):
+    for path in sorted(subject.rglob("*.dcm")):
+        pack_as_jpeg_ls(path, path.with_name(f"packed_{path.name}"))
+        path.unlink()
+
+    def fail(*_: object, **__: object) -> None:
+        raise TypeError("Zzsecret")
+
+    monkeypatch.setattr("recon.intake.dicom.stage.dcmwrite", fail)
+    (problem,) = one(tmp_path).problems
+    assert "pixels that cannot be decoded (JPEG-LS Lossless Image Compression): file 1 of the folder p1" in str(problem)
+    assert "Zzsecret" not in str(problem)
+
+
+def test_echo_times_that_an_anonymiser_removed_are_named(tmp_path, subject):
+    edit(sorted(subject.rglob("*.dcm")), EchoTime=None)
+    (problem,) = one(tmp_path).problems
+    assert problem.expected == "an EchoTime for every echo"
+    assert problem.found.endswith("an anonymiser may have removed EchoTime (0018,0081)")
+
+
+def test_a_copy_of_philips_without_private_tags_is_a_copy(tmp_path):
+    folder = tmp_path / "dicom" / "p1"
+    write_philips(folder, ECHOES, PROTOCOL)
+    write_philips_enhanced(folder / "enhanced", ECHOES, PROTOCOL.later(2))
+    for path in sorted((folder / "enhanced").iterdir()):
+        content = pydicom.dcmread(path)
+        content.remove_private_tags()  # radians become milliradians
+        content.save_as(path)
+    assert [series.numbers for series in one(tmp_path).series] == [(5,)]
