@@ -20,6 +20,7 @@ PREPARED = {"EP": "echo planar", "IR": "inversion recovery", "SE": "spin echo"}
 # own: `recon.intake.proof` tells them by their echoes.
 FIELD_MAPS = {"B0", "B0MAP", "FIELDMAP", "FIELDMAPHZ", "FREQ", "FREQUENCYMAP"}
 DIFFERENCES = {"PHASEDIFF", "PHASEDIFFERENCE", "PDIFF", "DELTAPHASE"}
+CORRECTED_ALONE = "CorrectedPart"  # fact of ours: what tells that one of both parts alone was corrected
 CORRECTED = {"DIS2D", "DIS3D"}  # for gradient distortion; Siemens calls what is not so ND
 OF_FIELD_MAPS = ("Hz", "rad/s", "T")  # units of a field map in BIDS
 
@@ -72,3 +73,9 @@ def distortion_correction(facts: Mapping) -> str:
         if found := CORRECTED & words_of(facts.get(key, "")):
             return f"{key} {', '.join(sorted(found))}"
     return "NonlinearGradientCorrection true" if facts.get("NonlinearGradientCorrection") is True else ""
+
+
+def corrected_alone(parts: Iterable[Mapping]) -> str:
+    """What tells that one of two parts alone was corrected; empty where both or neither were, or one does not tell."""
+    told = [distortion_correction(facts) for facts in parts if "ImageType" in facts]
+    return max(told) if len(told) == 2 and bool(told[0]) != bool(told[1]) else ""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from recon.intake.facts import TE_ROUNDING_S, Told, is_number, shown
-from recon.intake.kinds import OF_FIELD_MAPS, computed, distortion_correction
+from recon.intake.kinds import OF_FIELD_MAPS, computed
 from recon.problems import Problem
 
 SAME_TIME_S = 1.0  # of both parts of one acquisition; two runs lie further apart than that
@@ -39,11 +39,6 @@ def pair_problems(first: Told, second: Told, part: str, alone: bool) -> list[Pro
     if times[0] is not None and times[1] is not None and abs(times[0] - times[1]) > SAME_TIME_S:
         found = f"another, {abs(times[0] - times[1]):.0f} s apart: give both parts of one acquisition the same run-"
         problems.append(Problem(second.path, f"the AcquisitionTime of {first.path}: one acquisition", found))
-    corrected = [distortion_correction(told.facts) for told in (first, second) if "ImageType" in told.facts]
-    if len(corrected) == 2 and bool(corrected[0]) != bool(corrected[1]):
-        one, other = (first, second) if corrected[0] else (second, first)
-        found = f"{corrected[0] or corrected[1]} in {one.path} alone, which lies elsewhere: export both without"
-        problems.append(Problem(other.path, "both parts with or both without a correction of distortion", found))
     numbers = first.facts.get("EchoNumber"), second.facts.get("EchoNumber")
     if all(map(is_number, numbers)) and numbers[0] != numbers[1]:
         problems.append(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from recon.intake.facts import is_number
-from recon.intake.kinds import distortion_correction, words_of
+from recon.intake.kinds import CORRECTED_ALONE, distortion_correction, words_of
 from recon.intake.scan import POLAR, Series
 from recon.problems import Problem
 
@@ -63,6 +63,11 @@ def protocol_notes(series: Series, voxel_size_mm: Sequence[float]) -> tuple[str,
         notes.append(
             f"distortion-corrected phase ({said}): wrapped phase was interpolated, which spoils voxels at wraps; "
             "export phase without the correction (ND), or real and imaginary parts"
+        )
+    if alone := facts.get(CORRECTED_ALONE):
+        notes.append(
+            f"one of magnitude and phase alone was corrected for the distortion by the gradients ({alone}): the further "
+            "from the isocentre, the less their voxels are the same place; export both without the correction (ND)"
         )
     return tuple(notes)
 

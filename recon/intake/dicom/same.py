@@ -100,8 +100,6 @@ def apart(one: Stack, other: Stack) -> str | None:
     Proof is, in this order: one series of the scanner; equal times of acquisition, echo by echo; where no time is told,
     as after an anonymiser, series numbers that follow each other, magnitude (or real) first.
     """
-    if one.first.corrected != other.first.corrected:
-        return "lies elsewhere: one of both was corrected for distortion (DIS2D or DIS3D in ImageType)"
     if {image.uid for image in one.images} & {image.uid for image in other.images}:
         return None
     times = [[acquisition_time_s(image.facts) for image in stack.images] for stack in (one, other)]

@@ -197,9 +197,9 @@ def _why_alone(stack: Stack, others: Iterable[Stack]) -> str:
 
 
 def _distance(one: Stack, other: Stack) -> tuple:
-    """How unlikely two parts belong together: by series, then echo times, grid, scan, order and distance."""
+    """How unlikely two parts belong together: by correction of distortion, series, echo times, grid, scan and order."""
     a, b = one.first, other.first
-    unlike = [a.uid != b.uid, one.te_s != other.te_s, one.grid != other.grid]
+    unlike = [a.corrected != b.corrected, a.uid != b.uid, one.te_s != other.te_s, one.grid != other.grid]
     unlike += [a.facts.get(key) != b.facts.get(key) for key in ("AcquisitionTime", "AcquisitionNumber")]
     return (*unlike, a.number > b.number, abs(a.number - b.number))
 

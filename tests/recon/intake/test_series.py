@@ -10,6 +10,7 @@ import pytest
 
 from recon.acquisition import GAMMA_HZ_PER_T
 from recon.files.io import write_json
+from recon.intake.protocol import protocol_notes
 from recon.intake.scan import Image
 from recon.intake.series import series_of
 from recon.problems import IntakeError
@@ -351,3 +352,15 @@ def test_a_real_crop_in_4d_files(shared_data, tmp_path):
         image.symlink_to(shared_data / f"romeo_crop_3echo/{name}.nii")
         write_json(image.with_suffix(".json"), {"EchoTime": [0.004, 0.008, 0.012], "MagneticFieldStrength": 7})
     assert [image.volume for image in read(tmp_path).images[1]] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("of_mag", "of_phase", "noted"), [
+    (["M", "DIS2D"], ["P", "ND"], True), (["M", "ND"], ["P", "DIS3D"], True),
+    (["M", "DIS2D"], ["P", "DIS2D"], False), (["M", "DIS2D"], None, False),
+])  # fmt: skip
+def test_parts_of_which_one_alone_was_corrected_for_distortion_are_read_with_a_note(tmp_path, of_mag, of_phase, noted):
+    write_series(tmp_path, STEM, (1, 2))
+    for path in map(str, tmp_path.glob("*.nii.gz")):
+        change(path, ImageType=of_mag if "part-mag" in path else of_phase)
+    notes = protocol_notes(read(tmp_path), (1.0, 1.0, 1.0))
+    assert any("one of magnitude and phase alone was corrected" in note for note in notes) is noted
