@@ -53,8 +53,8 @@ class Prior(nn.Module):
         self.last = nn.Conv3d(WIDE, SUB + CANDIDATES, 3, padding=1)
         for layer in (self.first, self.second, self.down, *self.deep, self.up, self.third):
             nn.init.kaiming_normal_(layer.weight, SLOPE)
-            nn.init.zeros_(layer.bias)
-        for parameter in (self.geometry.weight, self.last.weight, self.last.bias):
+            nn.init.constant_(layer.get_parameter("bias"), 0)
+        for parameter in (self.geometry.weight, *self.last.parameters()):
             nn.init.zeros_(parameter)  # the first correction is none
 
     def forward(self, maps: Tensor, scalars: Tensor, geometry: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,5 +145,6 @@ class Unrolled(nn.ModuleList):
         """The map after the last step; arrays as :class:`recon.inversion.unrolling.Problem` has them."""
         x, problem = problem["start"], {"doubt": doubt(problem), **problem}
         for prior in self:
+            assert isinstance(prior, Prior)
             x = corrected(prior, x, candidates(x, problem), problem)
         return x

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ def errors(x: Tensor, arrays: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Ten
     inside, truth = arrays["inside"], arrays["truth"]
     voxels = inside.sum()
     e, t = ((v - (v * inside).sum() / voxels) * inside for v in (x - truth, truth))
-    steps = [sum((v.diff(dim=a) * _pairs(inside, a)).abs().sum() for a in range(3)) for v in (e, t)]
+    steps = [torch.stack([(v.diff(dim=a) * _pairs(inside, a)).abs().sum() for a in range(3)]).sum() for v in (e, t)]
     return torch.sqrt((e**2).sum() / (t**2).sum()), e.abs().sum() / t.abs().sum(), steps[0] / steps[1]
 
 
@@ -146,7 +147,7 @@ def train_step(
     prior = Prior().to(memory_format=torch.channels_last_3d)
     curve: list[dict] = []
 
-    def batches_of(epoch: int) -> Iterator[tuple[Tensor, list[Arrays]]]:
+    def batches_of(epoch: int) -> Iterator[tuple[Any, ...]]:
         rng = np.random.default_rng(seed_of(seed, epoch))
         for batch in torch.from_numpy(rng.permutation(len(seen))).split(BATCH):
             yield batch, [augmented(seen[i], rng) for i in batch]
@@ -161,7 +162,7 @@ def train_step(
         curve.append({"epoch": epoch, "tv_percent": round(before, 2), "unrolled_percent": round(after, 2)})
         print(f"epoch {epoch}: held-out NRMSE {after:.2f} %, tv {before:.2f} %", flush=True)
 
-    kept = checkpoint and Checkpoint(checkpoint, f"{seed}", {"prior": prior})
+    kept = Checkpoint(checkpoint, f"{seed}", {"prior": prior}) if checkpoint else None
     names = [str(i) for i in range(len(seen))]
     fit(prior, epochs, rate_of, batches_of, loss, names, after_epoch=after_epoch, checkpoint=kept)
     return prior, curve
@@ -207,7 +208,8 @@ def train_and_write(folder: Path, out: Path, schedules: Sequence[Schedule], seed
     volumes = with_data([read_volume(path) for path in paths])
     limits = GEOMETRY | range_of(volumes)
     checkpoint = out.with_suffix(".checkpoint")
-    priors, story = [], []
+    priors: list[Prior] = []
+    story: list[dict] = []
     for number, schedule in enumerate(schedules):
         if priors:
             volumes = with_data(volumes, priors[-1])

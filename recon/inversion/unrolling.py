@@ -185,7 +185,7 @@ class Turn(NamedTuple):
     def of(cls, grid: Grid, shape: tuple[int, ...]) -> Self:
         """Ascending along B0; where that ties, by voxel size, then by the number of voxels."""
         along = np.round(grid.b0_dir, 4)
-        order = np.lexsort((shape, np.round(grid.voxel_size_mm, 4), np.abs(along)))
+        order = np.lexsort((np.asarray(shape), np.round(grid.voxel_size_mm, 4), np.abs(along)))
         return cls(tuple(map(int, order)), tuple(map(int, np.flatnonzero(along[order] < 0))))
 
     def there(self, volume: np.ndarray) -> np.ndarray:
