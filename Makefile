@@ -81,6 +81,11 @@ coverage: $(STAMP) ## after make test: the files of which the tests run the smal
 wheel: $(STAMP) ## build the package, dist/q_net-*.whl; after pip install, q-net works from any folder
 	$(BIN)/python -m hatchling build -t wheel
 
+.PHONY: train-inversion
+train-inversion: $(STAMP) ## train the network of dipole_inversion.method: unrolled anew, to resources/ (a quarter of an hour of one core)
+	$(BIN)/python -m benchmarks.inversion_volumes build/inversion
+	$(BIN)/python -m qnet train-inversion build/inversion resources/unrolled.safetensors
+
 .PHONY: bench
 bench: $(STAMP) $(PEERS)/.synced ## time, memory and accuracy of every stage, to benchmarks/results/
 	$(BIN)/python -m benchmarks

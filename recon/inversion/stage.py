@@ -7,10 +7,11 @@ import numpy as np
 from recon.grid import Grid
 from recon.inversion.division import METHODS as DIVISION
 from recon.inversion.total_variation import METHODS as TOTAL_VARIATION
+from recon.inversion.unrolling import METHODS as UNROLLED
 from recon.registry import Stage
 from recon.settings import defaults
 
-METHODS = DIVISION | TOTAL_VARIATION
+METHODS = DIVISION | TOTAL_VARIATION | UNROLLED
 DEFAULT = defaults("dipole_inversion")
 STAGE = Stage(section="dipole_inversion", methods=METHODS)
 

@@ -14,7 +14,7 @@ from recon.maths.contrast import tissue_contrasts
 from recon.maths.differences import differences, differences_adjoint, inner_differences
 from recon.maths.strong_sources import strong_sources
 from recon.needs import NEEDS, PRIORS
-from recon.registry import Method, look_up
+from recon.registry import Method, Settings, look_up
 from recon.settings import defaults
 
 DEFAULT = defaults("dipole_inversion")
@@ -302,7 +302,7 @@ def tv(
     centre = (slice(MARGIN, -MARGIN),) * 3
     for i in range(fields.shape[-1]):
         field = np.pad(fields[box + (i,)].astype(np.float32, copy=False), MARGIN)
-        maps[box + (i,)] = np.where(mask[box], _invert(field, precision, contrasts, model, solver)[centre], 0)
+        maps[box + (i,)] = np.where(mask[box], minimised(field, precision, contrasts, model, solver)[centre], 0)
     return chi_ppm
 
 
@@ -314,8 +314,18 @@ class Solver(NamedTuple):
     tolerance: float
     outside: float
 
+    @classmethod
+    def of(cls, settings: Settings) -> "Solver":
+        """Those of a section of the config."""
+        return cls(
+            weight=settings["tv_weight"],
+            iterations=settings["tv_iterations"],
+            tolerance=settings["tv_tolerance"],
+            outside=settings["tv_outside"],
+        )
 
-def _invert(
+
+def minimised(
     field_ppm: np.ndarray, precision: np.ndarray | None, contrasts: np.ndarray, model: Model, solver: Solver
 ) -> np.ndarray:
     """Map of one echo in the box; the field may hold anything outside the mask."""

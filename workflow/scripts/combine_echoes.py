@@ -4,7 +4,7 @@ import numpy as np
 
 from recon.acquisition import Acquisition
 from recon.combine import averaged, described, echo_range, on_grid, reference_voxels, zero_of
-from recon.files.io import read_mask, read_volume, write_volume
+from recon.files.io import read_json, read_mask, read_volume, sidecar_path, write_volume
 from recon.files.sidecars import protocol, provenance
 from recon.inversion.stage import STAGE as INVERSION
 from recon.registry import taken
@@ -32,6 +32,8 @@ def main(
     method = estimation_of(INVERSION, inversion, single=len(facts.te_s) == 1) if inversion else {}
     about = {"Units": "ppm", **provenance(facts), **method}
     notes = [SINGLE_ECHO] if len(facts.te_s) == 1 else []
+    if (told := sidecar_path(chi_echoes)).exists():  # of the inversion
+        notes.append(read_json(told)["Note"])
     if reference.error_ppm > UNSURE_PPM:
         notes.append(UNSURE.format(name=reference.name, ppb=1000 * reference.error_ppm))
     note = {"Note": "; ".join(notes)} if notes else {}

@@ -1,7 +1,9 @@
 """Local field [ppm] → susceptibility [ppm], of every echo or of all together."""
 
+import warnings
+
 from recon.acquisition import Acquisition
-from recon.files.io import read_mask, read_volume, write_volume
+from recon.files.io import read_mask, read_volume, sidecar_path, write_volume
 from recon.inversion.stage import STAGE, dipole_inversion
 from workflow.lib.jobs.job import job
 
@@ -19,17 +21,21 @@ def main(
 ) -> None:
     facts = Acquisition.read(acquisition)
     field = read_volume(local)
-    chi_ppm = dipole_inversion(
-        field.data,
-        read_mask(eroded),
-        facts.grid,
-        r2star_hz=read_volume(r2star).data if r2star else None,
-        precision=read_volume(precision).data if precision else None,
-        magnitude=read_volume(magnitude).data if magnitude else None,
-        workers=threads,
-        **STAGE.chosen(cfg),
-    )
-    write_volume(chi, chi_ppm, like=field)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        chi_ppm = dipole_inversion(
+            field.data,
+            read_mask(eroded),
+            facts.grid,
+            r2star_hz=read_volume(r2star).data if r2star else None,
+            precision=read_volume(precision).data if precision else None,
+            magnitude=read_volume(magnitude).data if magnitude else None,
+            workers=threads,
+            **STAGE.chosen(cfg),
+        )
+    notes = dict.fromkeys(str(warning.message) for warning in told if warning.category is UserWarning)
+    sidecar_path(chi).unlink(missing_ok=True)  # of a run with other settings
+    write_volume(chi, chi_ppm, like=field, sidecar={"Note": "; ".join(notes)} if notes else None)
 
 
 if __name__ == "__main__":

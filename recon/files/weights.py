@@ -1,0 +1,45 @@
+"""Trained weights on disk: safetensors, read without running what a file holds."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+DTYPES = {"F16": np.float16, "F32": np.float32}
+HEAD = 8  # bytes of the length of the header
+
+
+def read_weights(path: Path, sha256: str) -> dict[str, np.ndarray]:
+    """Arrays of a safetensors file by name, as float32.
+
+    Parameters
+    ----------
+    path : of the file
+    sha256 : what its bytes must hash to
+
+    Raises
+    ------
+    ValueError
+        The file is missing, or is another one; the message names it, what was expected and what was found.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: expected the weights with SHA-256 {sha256}, found no file")
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ValueError(
+            f"{path}: expected the weights with SHA-256 {sha256}, found {found}: restore the file, or train both it "
+            f"and {path.with_suffix('.json').name} again with make train-inversion"
+        )
+    start = HEAD + int.from_bytes(content[:HEAD], "little")
+    entries = json.loads(content[HEAD:start])
+    entries.pop("__metadata__", None)
+    return {name: _array(content[start:], entry) for name, entry in entries.items()}
+
+
+def _array(data: bytes, entry: dict) -> np.ndarray:
+    """One array of the file, float32."""
+    first, last = entry["data_offsets"]
+    values = np.frombuffer(data[first:last], DTYPES[entry["dtype"]])
+    return values.reshape(entry["shape"]).astype(np.float32)
