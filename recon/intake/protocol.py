@@ -66,7 +66,7 @@ def protocol_notes(series: Series, voxel_size_mm: Sequence[float]) -> tuple[str,
         )
     if alone := facts.get(CORRECTED_ALONE):
         notes.append(
-            f"one of magnitude and phase alone was corrected for the distortion by the gradients ({alone}): the further "
+            f"one of magnitude and phase alone was corrected for distortion ({alone}): the further "
             "from the isocentre, the less their voxels are the same place; export both without the correction (ND)"
         )
     return tuple(notes)
