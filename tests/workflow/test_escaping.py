@@ -41,6 +41,11 @@ ATTRIBUTES = {
     "role",
     "src",
     "style",
+    "tabindex",
+}
+OF_THE_VIEWER = {  # of its controls and of the files that it opens
+    *("aria-label", "data-further", "data-images", "data-program"),
+    *("hidden", "max", "min", "step", "type", "value"),
 }
 OF_THE_STUDY = {  # of forms, sorted tables and drawings
     *(
@@ -53,7 +58,6 @@ OF_THE_STUDY = {  # of forms, sorted tables and drawings
         "scope",
         "selected",
         "size",
-        "tabindex",
     ),
     *("data-participant", "data-run", "data-session", "data-sort", "data-text", "type", "value"),
     *("cx", "cy", "fill", "fill-opacity", "height", "r", "stroke", "stroke-width", "transform", "viewbox", "width"),
@@ -188,16 +192,19 @@ def test_the_checklists_escape(about, poison, tmp_path):
 
 
 def test_the_page_of_a_scan_escapes(about):
+    """Its one script is that of the viewer, word for word."""
     sidecars = {"Nuclei": {"Tool": "user", "Note": "x"}, "Chimap": {"Units": "ppm", "EchoTimes": [1, "2"]}}
     picture = SimpleNamespace(title="χ", caption="of echo 1", png=b"")
     content = {
         "scan": "sub-01", "synthetic": False, "broken": ["Broken map"], "warnings": ["Phase sign"],
-        "pictures": [picture],
+        "pictures": {"Maps": [picture]}, "least_confidence": 0.5,
         "stats": pd.read_csv(next(about.results.glob("derivatives/qnet/sub-01/anat/*_stats.tsv")), sep="\t"),
         "facts": {"Brain volume": 1200.0}, "notes": ("Two echoes",),
         "inputs": {"Phase units": "Siemens"}, "sidecars": sidecars, "zero": "Zero is the mean",
     }  # fmt: skip
-    assert_tame(filled("subject.html.j2", **poisoned(content)), least=20)
+    html, own = filled("subject.html.j2", **poisoned(content)), str(script("viewer.js"))
+    assert html.count(own) == 1
+    assert_tame(html.replace(own, ""), least=20, attributes=ATTRIBUTES | OF_THE_VIEWER)
 
 
 def test_the_page_of_a_prediction_escapes(about):
@@ -215,7 +222,7 @@ def test_the_page_of_a_prediction_escapes(about):
 
 
 def test_the_page_of_the_study_escapes():
-    """The one page with a script: that of the project, word for word, and no other."""
+    """Its one script is that of the project, word for word."""
     pages = [
         {"scan": f"sub-{number}{NASTY}", "warnings": [NASTY], "broken": number == 1,
          "facts": {measure.fact: 1000.0 * (number == 1) for measure in MEASURES if measure.fact}}

@@ -154,7 +154,7 @@ SETTINGS = {  # section: values, rules that read them
 SECTIONS = {"embeddings": "train_scan_model", "bootstrap": "evaluate"}  # where the name of a row is none
 CODE = {  # file: rules that run it
     "recon/phantom/cohort.py": ["simulate_cohort", "simulate_subject"],
-    "recon/phantom/tissue.py": ["simulate_subject"],
+    "recon/phantom/tissue.py": ["simulate_cohort", "simulate_subject"],
     "recon/intake/interpolation.py": ["prepare_echoes"],
     "recon/mask/surface.py": ["brain_mask"],
     "recon/mask/trim.py": ["unwrap_phase", "methods"],

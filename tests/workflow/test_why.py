@@ -8,7 +8,7 @@ from tests.workflow.test_reruns import deleted, edited, more_code, overlay, repl
 from tests.workflow.warm import command
 
 LEARNING_RATE = """\
-27 of 95 jobs would run.
+27 of 96 jobs would run.
 
 setting train_image_model.learning_rate changed (0.0003 → 0.0005)
     methods 1, train_image_model 4
