@@ -70,7 +70,7 @@ test: $(STAMP) ## linters, types and tests, and the share of lines that the test
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy recon qnet
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
 	@echo "the tests run $$($(BIN)/coverage report --format=total) % of the lines of recon, qnet and workflow/lib"
 
 .PHONY: coverage
@@ -84,7 +84,7 @@ wheel: $(STAMP) ## build the package, dist/q_net-*.whl; after pip install, q-net
 .PHONY: train-inversion
 train-inversion: $(STAMP) ## train the network of dipole_inversion.method: unrolled anew, to resources/ (a quarter of an hour of one core)
 	$(BIN)/python -m benchmarks.inversion_volumes build/inversion
-	$(BIN)/python -m qnet train-inversion build/inversion resources/unrolled.safetensors
+	$(BIN)/python -m qnet.networks.train_inversion build/inversion resources/unrolled.safetensors
 
 .PHONY: bench
 bench: $(STAMP) $(PEERS)/.synced ## time, memory and accuracy of every stage, to benchmarks/results/

@@ -1,4 +1,4 @@
-"""Statistics from tables of predictions alone, `evaluate` and `compare`, and `train-inversion`: `python -m qnet …`."""
+"""Statistics from tables of predictions alone: `python -m qnet evaluate`, `python -m qnet compare`."""
 
 import argparse
 from pathlib import Path
@@ -16,7 +16,6 @@ from qnet.home import HOME
 from qnet.predictions import LEVELS, read_predictions
 from qnet.tables import write_table
 
-EPOCHS, FALLING = (11,), 5  # of train-inversion: 11 passes over 240 volumes take six minutes of one core
 CONFIG = HOME / "config" / "config.yaml"
 SCHEMA = HOME / "workflow" / "schemas" / "config.schema.yaml"
 
@@ -69,14 +68,6 @@ def run_compare(options: argparse.Namespace) -> None:
     forest_figure.comparison(options.out / "comparison.png", table, options.synthetic)
 
 
-def run_train_inversion(options: argparse.Namespace) -> None:
-    """Train the network of `dipole_inversion.method: unrolled`; write its weights and their card."""
-    from qnet.networks.train_inversion import Schedule, train_and_write  # torch is not imported for tables
-
-    schedules = [Schedule(epochs=epochs, falling=options.falling) for epochs in options.epochs]
-    train_and_write(options.volumes, options.out, schedules, options.seed)
-
-
 def parser(prog: str) -> argparse.ArgumentParser:
     """Both commands and their options; `prog` is what the user typed before them."""
     top = argparse.ArgumentParser(prog=prog, description=__doc__)
@@ -94,13 +85,6 @@ def parser(prog: str) -> argparse.ArgumentParser:
     two.add_argument("out", type=Path, help="folder to write to")
     two.add_argument("--names", nargs=2, default=["first", "second"], help="names of the two runs")
     two.set_defaults(run=run_compare)
-    three = commands.add_parser("train-inversion", help="train the network of dipole_inversion.method: unrolled")
-    three.add_argument("volumes", type=Path, help="folder that python -m benchmarks.inversion_volumes has filled")
-    three.add_argument("out", type=Path, help="weights to write, .safetensors; their card goes beside them")
-    three.add_argument("--epochs", type=int, nargs="+", default=EPOCHS, help="of each step")
-    three.add_argument("--falling", type=int, default=FALLING, help="last epochs, in which the learning rate falls")
-    three.add_argument("--seed", type=int, default=0)
-    three.set_defaults(run=run_train_inversion)
     for command in (one, two):
         command.add_argument("--synthetic", action="store_true", help="mark figures as made from simulated data")
         command.add_argument("--set", action="extend", nargs="+", default=[], dest="changes", metavar="KEY=VALUE")

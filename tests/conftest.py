@@ -9,7 +9,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For two processes side by side: those that share a copy of the project are one group, those on SLURM another.
+    """For processes side by side: those that share a copy of the project are one group, those on SLURM another.
 
     The others go by file, because fixtures are shared there. The long groups begin first.
     """

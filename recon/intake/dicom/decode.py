@@ -1,26 +1,25 @@
 """Compressed pixels, decoded in a process of their own: a decoder that meets broken data may end its whole process.
 
-The process is a plain one, `python -m recon.intake.dicom.decode`, that takes and gives pickles by its standard streams:
-unlike those of `multiprocessing` it does not run the caller's main module again, which may have no guard.
+The process is a plain one, `python -m recon.intake.dicom.decode`: unlike those of `multiprocessing` it does not run the
+caller's main module again, which may have no guard. It takes a path a line, as JSON, and answers with a line, the words
+of an error or the shape and type of the pixels, which follow.
 """
 
 import atexit
+import json
+import math
 import os
-import pickle
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from pydicom import dcmread
 
 from recon.problems import IntakeError, Problem
 
-T = TypeVar("T")
 READY = b"decoder ready\n"
 
 
@@ -29,27 +28,26 @@ def decoded(path: Path) -> np.ndarray:
 
     Raises
     ------
-    Exception
-        Whatever the decoder raises; ValueError where it ended the process; IntakeError where that cannot start.
+    ValueError
+        Where the decoder fails, in its words, or ends the process.
+    IntakeError
+        Where the process cannot start.
     """
-    return apart(_pixels, path)
-
-
-def apart(work: Callable[..., T], *arguments: object) -> T:
-    """What a function returns or raises in the other process; ValueError where that process ends."""
-    question, process = pickle.dumps((work, arguments)), _process(os.getpid())
+    process = _process(os.getpid())
     assert process.stdin and process.stdout
     try:
-        process.stdin.write(question)
+        process.stdin.write(json.dumps(str(path)).encode() + b"\n")
         process.stdin.flush()
-        done, result = pickle.load(process.stdout)
-    except (BrokenPipeError, EOFError, pickle.UnpicklingError):
+        answer = json.loads(process.stdout.readline())
+        if isinstance(answer, list):
+            shape, dtype = answer
+            count = math.prod(shape) * np.dtype(dtype).itemsize
+            return np.frombuffer(process.stdout.read(count), dtype).reshape(shape).copy()
+    except (BrokenPipeError, ValueError):
         _process.cache_clear()  # the next call starts another one
         _end(process)
-        raise ValueError("expected pixels that can be decoded, found some that end the decoder") from None
-    if not done:
-        raise result
-    return result
+        answer = "expected pixels that can be decoded, found some that end the decoder"
+    raise ValueError(answer)
 
 
 @cache
@@ -86,37 +84,21 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
                 stream.close()
 
 
-def _pixels(path: Path) -> np.ndarray:
-    return dcmread(path, force=True).pixel_array
-
-
 def _serve() -> None:
-    """Do what comes in until nothing does; what a decoder prints goes nowhere."""
+    """Decode what comes in until nothing does; what a decoder prints goes nowhere."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     answers.write(READY)
     answers.flush()
-    while True:
+    for line in sys.stdin:
         try:
-            work, arguments = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        try:
-            answer = pickle.dumps((True, work(*arguments)))
+            pixels = dcmread(json.loads(line), force=True).pixel_array
         except Exception as error:
-            answer = _as_error(error)
-        answers.write(answer)
+            answers.write(json.dumps(f"{type(error).__name__}: {error}").encode() + b"\n")
+        else:
+            answers.write(json.dumps([pixels.shape, pixels.dtype.str]).encode() + b"\n")
+            answers.write(pixels.tobytes())
         answers.flush()
-
-
-def _as_error(error: Exception) -> bytes:
-    """An error as an answer; one that cannot travel goes by its name alone."""
-    try:
-        answer = pickle.dumps((False, error))
-        pickle.loads(answer)
-    except Exception:
-        return pickle.dumps((False, ValueError(type(error).__name__)))
-    return answer
 
 
 if __name__ == "__main__":

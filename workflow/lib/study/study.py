@@ -70,10 +70,10 @@ def simulated_study(cfg: dict, paths: Paths) -> Study:
     """A cohort that is simulated: nothing can be wrong with it but what is asked of it."""
     if Select.of(cfg["select"]) != EVERYTHING:
         raise IntakeError([Problem("config, select", "a dataset to select from (bids_dir)", "a simulated cohort")])
-    if problem := _not_simulated(cfg):
-        raise IntakeError([problem])
     if cfg["ratings"]:
         raise IntakeError([Problem("config, ratings", "a dataset of persons (bids_dir)", "a simulated cohort")])
+    if problem := _not_simulated(cfg):
+        raise IntakeError([problem])
     return Study(scans=planned_scans(cfg["simulate"], paths), unfit={}, maps_only={}, records=[], flow=None)
 
 
