@@ -39,7 +39,7 @@ from recon.intake.dicom.verify import (
     misplaced,
     partly_scaled,
     unproven,
-    with_own_times,
+    with_own_acquisition,
 )
 from recon.intake.dicom.working_folder import working_folder
 from recon.intake.proof import LOSSY_FLAG
@@ -259,7 +259,7 @@ def _convert_visit(visit: Path, raw: Path, made: Path, name: str, converter: str
         return [], [], [Problem(where, "DICOM files", "; ".join(staged.remarks) or "none")]
     run_converter(converter, raw / READY, raw)
     images, uneven = read_images(raw)
-    images = with_own_times(images, staged)
+    images = with_own_acquisition(images, staged)
     coils = single_coils(images, staged.frames)
     remarks = [Skipped(NO_SERIES, remark) for remark in staged.remarks]
     faults = {uid: Skipped(staged.numbers[uid], reason) for uid, reason in staged.faults.items()}

@@ -73,16 +73,22 @@ def partly_scaled(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Pro
     return problems
 
 
-def with_own_times(images: Iterable[Raw], staged: Staged) -> list[Raw]:
-    """Images with the AcquisitionTime of their headers, of which the converter makes one in any case."""
-    timed = []
+def with_own_acquisition(images: Iterable[Raw], staged: Staged) -> list[Raw]:
+    """Images with the AcquisitionTime of their headers, of which the converter makes one in any case, and their number.
+
+    The converter tells one AcquisitionNumber for all repetitions within an enhanced file.
+    """
+    told = []
     for image in images:
-        times = {frame.acquisition[2] for frame in frames_of(image, staged.frames.get(image.uid, ()))}
-        told = min((time for time in times if time), default="")
+        frames = frames_of(image, staged.frames.get(image.uid, ()))
+        time = min((frame.acquisition[2] for frame in frames if frame.acquisition[2]), default="")
+        numbers = {frame.acquisition[0] for frame in frames}
         facts = {key: value for key, value in image.facts.items() if key != "AcquisitionTime"}
-        own = {"AcquisitionTime": f"{told[:2]}:{told[2:4]}:{told[4:]}"} if told else {}
-        timed.append(replace(image, facts=facts | own))
-    return timed
+        own: dict[str, object] = {"AcquisitionTime": f"{time[:2]}:{time[2:4]}:{time[4:]}"} if time else {}
+        if len(numbers) == 1 and (number := numbers.pop()).isdecimal():
+            own["AcquisitionNumber"] = int(number)
+        told.append(replace(image, facts=facts | own))
+    return told
 
 
 def frames_of(image: Raw, frames: Iterable[Frame]) -> list[Frame]:
