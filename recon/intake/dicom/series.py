@@ -171,7 +171,11 @@ def _mutual(ones: Sequence[Stack], others: Sequence[Stack]) -> list[Pair]:
 
 
 def _best(stack: Stack, others: Sequence[Stack]) -> Stack | None:
-    """The nearest of the stacks that may be of the same acquisition; none where several differ that are as near."""
+    """The nearest of the stacks that may be of the same acquisition; none where several differ that are as near.
+
+    One with, one without a correction of distortion may be a pair only where there are no others.
+    """
+    others = [other for other in others if other.first.corrected == stack.first.corrected] or others
     partners = [other for other in others if _may_pair(stack, other) and not apart(*_in_order(stack, other))]
     distances = [_distance(*_in_order(stack, other)) for other in partners]
     nearest = [other for other, distance in zip(partners, distances, strict=True) if distance == min(distances)]
@@ -197,9 +201,9 @@ def _why_alone(stack: Stack, others: Iterable[Stack]) -> str:
 
 
 def _distance(one: Stack, other: Stack) -> tuple:
-    """How unlikely two parts belong together: by correction of distortion, series, echo times, grid, scan and order."""
+    """How unlikely two parts belong together: by series, then echo times, grid, scan, order and distance."""
     a, b = one.first, other.first
-    unlike = [a.corrected != b.corrected, a.uid != b.uid, one.te_s != other.te_s, one.grid != other.grid]
+    unlike = [a.uid != b.uid, one.te_s != other.te_s, one.grid != other.grid]
     unlike += [a.facts.get(key) != b.facts.get(key) for key in ("AcquisitionTime", "AcquisitionNumber")]
     return (*unlike, a.number > b.number, abs(a.number - b.number))
 
