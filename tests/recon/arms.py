@@ -42,5 +42,5 @@ CONSENSUS = PAPER.changed(
     unwrap_phase={"trim_coherence": 0.7, "trim_echo": 2},
     field_mapping={"echoes": "together", "offset": "smooth"},
     local_field={"method": "lbv_sources"},
-    dipole_inversion={"method": "tv", "tv_outside": 0.002},
+    dipole_inversion={"method": "tv", "tv_outside": 0.0005},
 )
