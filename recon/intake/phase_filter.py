@@ -22,7 +22,7 @@ import numpy as np
 
 from recon.intake.decisions import Decision
 from recon.intake.facts import shown
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, to_type
 
 BLOCK_MM = 24.0
 FULL = 0.5  # share of a block that must hold signal
@@ -32,7 +32,7 @@ LEAST_RAD = 0.1  # of spread, that a head shows at any field but for the shortes
 WORDS = {"FILTERED", "FILTEREDPHASE", "HIGHPASS", "HP", "HPF", "HOMODYNE", "SWI", "SWIP", "SWAN"}  # of ImageType
 EXPORT = "export the phase of the gradient echo itself, with phase filter, SWI and homodyne processing switched off"
 
-NO_HEAD = 'of what is no head, as a phantom: --config "prepare_echoes={phase_filter: note}"'
+NO_HEAD = f"of what is no head, as a phantom: {to_type('prepare_echoes.phase_filter', 'note')}"
 
 
 class Spread(NamedTuple):

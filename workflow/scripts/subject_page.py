@@ -83,9 +83,8 @@ def main(
     signal, phase_rad, unwrapped_rad, local_ppm = (echo.data for echo in echoes)
     voids = Voids.of(signal_voids(signal, brain, series.te_s, series.grid), decay and decay.data, maximum_hz)
     residual = field_residual(local_ppm, chi_map.data, signal, series)
-    of_maps = quality(
-        brain, series.voxel_size_mm, chi_map.data, table, voids=voids, residual_ppm=residual, age_years=age_years
-    )
+    told = {"age_years": age_years, "phase_sign": facts.get("decisions", {}).get("SignFactor")}
+    of_maps = quality(brain, series.voxel_size_mm, chi_map.data, table, voids=voids, residual_ppm=residual, **told)
     masks = read_mask(reliable), read_volume(singular).data > 0  # there may be no singular voxel
     of_phase = phase_quality(phase_rad, unwrapped_rad, signal, *masks, series.te_s, series.voxel_size_mm)
     measured, found, broken, notes = of_phase.before(of_maps)
