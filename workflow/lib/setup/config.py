@@ -73,6 +73,10 @@ def _as_type(place: list[str], value: object, wanted: str | list[str]) -> str:
         return '; in quotes it is text: "yes", "no", "true"'
     if "string" in types and isinstance(value, int | float):
         return f'; in quotes it is text: {key}: "{value}"'
+    if "boolean" in types:
+        return "; write true or false"
+    if "array" in types and not isinstance(value, Mapping):
+        return f"; a list is written in brackets: {key}: {yaml.safe_dump([value], default_flow_style=True).strip()}"
     if "number" in types and isinstance(value, str) and _number(value) is not None:
         return f"; YAML reads it as text, write {_number(value)}"
     return ""
