@@ -15,6 +15,7 @@ from recon.intake.decisions import Decision, Decisions, PhaseScale
 from recon.intake.headers import form_notes
 from recon.intake.interpolation import interpolation_notes
 from recon.intake.main_field import main_field
+from recon.intake.mirrored import mirror_problems
 from recon.intake.phase_filter import phase_filter, spread
 from recon.intake.phase_scale import Observed, exchanged_problems, observe, phase_scale, wraps_like_phase
 from recon.intake.proof import lossy_notes
@@ -76,6 +77,10 @@ def decide(
     if problems := gap_problems(series.files[0], series.facts[0], voxel_size_mm):
         raise IntakeError(problems)
     units = _phase_units(series, examined, params)
+    if series.parts == POLAR and (
+        problems := mirror_problems(*polar(first, units.value), name_of(series.images[1][0]))
+    ):
+        raise IntakeError(problems)
     offsets = _slice_offsets(series, first, last, units.value)
     chop, filled = _slices(series, first, units.value, params, offsets.value)
     filtered = _phase_filter(series, last, units.value, chop.value, offsets.value, voxel_size_mm, params.phase_filter)

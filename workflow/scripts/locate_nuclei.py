@@ -20,8 +20,8 @@ from recon.regions.user_maps import user_labels
 from workflow.lib.jobs.job import job
 
 NO_BRAIN = (
-    "registration to the template found no brain ({found}), so no nuclei were placed; for phantoms, animals and ex "
-    "vivo {line}"
+    "registration to the template of adults found no brain ({found}), so no nuclei were placed; for infants, phantoms, "
+    "animals and ex vivo {line}"
 )
 
 
