@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recon.check.measures import signal_to_noise
 from recon.grid import Times
 from recon.maths.wrap import wrap
 
@@ -36,14 +35,14 @@ class Agreement(NamedTuple):
 
 
 def agreement(
-    unwrapped_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, te_s: Times
+    unwrapped_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, te_s: Times, snr: float
 ) -> Agreement | None:
     r"""Compare each echo with the line that the others give, by weights :math:`w = S^2`.
 
     .. math:: \mathrm{var} = \sigma^2 \left( \frac{1}{S_i^2} + \frac{1}{\sum_j w_j}
               + \frac{(TE_i - \overline{TE})^2}{\sum_j w_j (TE_j - \overline{TE})^2} \right), \qquad j \ne i
 
-    is what noise alone makes of the square of the distance; :math:`\sigma` comes from neighbours in the first echo.
+    is what noise alone makes of the square of the distance.
 
     Parameters
     ----------
@@ -51,20 +50,20 @@ def agreement(
     magnitude : (X, Y, Z, echo) float array, or None
     mask : (X, Y, Z) bool array
     te_s : (echo,) [s]
+    snr : median of the first echo over the noise, see :func:`recon.check.measures.signal_to_noise`; NaN: unknown
 
     Returns
     -------
     agreement : Agreement; None with fewer than three echoes, no mask, or no magnitude or noise to compare with
     """
     te_s = np.asarray(te_s, dtype=float)
-    if len(te_s) < 3 or magnitude is None or not mask.any():
+    if len(te_s) < 3 or magnitude is None or not mask.any() or not np.isfinite(snr):
         return None
-    snr = signal_to_noise(magnitude[..., 0], mask)
     at = np.flatnonzero(mask)
     at = at[:: max(1, len(at) // SAMPLES)]
     phase, signal = (a.reshape(-1, len(te_s))[at].astype(float) for a in (unwrapped_rad, magnitude))
     use = np.isfinite(phase).all(axis=1) & (signal > 0).all(axis=1)
-    if not np.isfinite(snr) or not use.any():
+    if not use.any():
         return None
     phase, signal = phase[use], signal[use]
     sigma = np.median(magnitude[..., 0][mask]) / snr

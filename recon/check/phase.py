@@ -104,6 +104,7 @@ def phase_quality(
     singular: np.ndarray,
     te_s: Times,
     voxel_size_mm: Vector,
+    snr: float = np.nan,
 ) -> Quality:
     """Check the unwrapped phase of one scan.
 
@@ -114,6 +115,7 @@ def phase_quality(
     reliable, singular : (X, Y, Z) bool, the mask of the phase, and voxels on phase singularities
     te_s : (echo,) [s]
     voxel_size_mm : (3,)
+    snr : of the first echo, without which single voxels are not judged
 
     Returns
     -------
@@ -126,7 +128,7 @@ def phase_quality(
     monopolar_rad = without_bipolar(unwrapped_rad, magnitude, used, te_s)
     left = echo_departures(monopolar_rad, magnitude, used, te_s, voxel_size_mm)
     left_rad = [] if left is None else [round(float(rad), 3) for rad in left.rms_rad]
-    alike = agreement(monopolar_rad, magnitude, used, te_s)
+    alike = agreement(monopolar_rad, magnitude, used, te_s, snr)
     share = 100 * float((reliable & singular).sum() / max(reliable.sum(), 1))
     facts: dict[str, float | list[float]] = {
         "neighbours more than half a turn apart, echo by echo [‰]": jumps.per_mille(jumps.all),

@@ -94,6 +94,9 @@ def test_singularities_are_told_with_their_share():
     assert len(warnings) == 1 and f"{share:.2g} % of the voxels" in warnings[0]
 
 
+SNR = 300 * np.exp(-20 * TE_S[0]) / 10
+
+
 def noisy(ripple_rad=0.0):
     """Phase [rad] and magnitude of echoes at SNR 30 and R2* of 20 1/s, the fourth with a ripple."""
     rng = np.random.default_rng(0)
@@ -105,17 +108,18 @@ def noisy(ripple_rad=0.0):
 
 
 def test_echoes_that_differ_by_noise_agree():
-    found = agreement(*noisy(), MASK, TE_S)
+    found = agreement(*noisy(), MASK, TE_S, SNR)
     np.testing.assert_allclose(found.over_noise, 1, atol=0.15)
     assert found.warnings(TE_S) == []
 
 
 def test_an_echo_with_phase_of_its_own_that_is_not_smooth_is_told():
     phase, magnitude = noisy(ripple_rad=0.8)
-    warning = phase_quality(phase, phase, magnitude, MASK, NOWHERE, TE_S, VOXEL_SIZE_MM).warnings[0]
+    warning = phase_quality(phase, phase, magnitude, MASK, NOWHERE, TE_S, VOXEL_SIZE_MM, snr=SNR).warnings[0]
     assert warning.startswith("Phase over TE, voxel by voxel: expected") and "echo 4 (TE 20.0 ms)" in warning
 
 
 def test_two_echoes_or_no_magnitude_cannot_disagree():
-    assert agreement(LINEAR, None, MASK, TE_S) is None
-    assert agreement(*(a[..., :2] for a in noisy()), MASK, TE_S[:2]) is None
+    assert agreement(LINEAR, None, MASK, TE_S, SNR) is None
+    assert agreement(*(a[..., :2] for a in noisy()), MASK, TE_S[:2], SNR) is None
+    assert agreement(*noisy(), MASK, TE_S, np.nan) is None
