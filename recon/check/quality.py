@@ -176,7 +176,8 @@ def size_warnings(volume: float, age_years: float | None) -> list[str]:
         return []
     known = age_years is not None and np.isfinite(age_years)
     age = f" at {age_years:g} years" if known else ""
-    child = "" if known or volume > low else " A child's brain is smaller: a column `age` in participants.tsv tells."
+    a_child_s = not known and expected_brain_ml(0.0)[0] <= volume <= low
+    child = " A child's brain is smaller: a column `age` in participants.tsv tells." if a_child_s else ""
     return [
         f"Brain mask: expected {low:.0f} to {high:.0f} ml{age}, found {volume:.0f} ml. "
         f"Partial coverage, or did brain extraction fail?{child}"

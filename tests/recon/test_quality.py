@@ -50,6 +50,11 @@ def test_wrong_sign_is_told_with_both_means_and_what_to_set(brain):
     assert facts["mean χ of white matter [ppm]"] == pytest.approx(0.02, abs=0.003)
 
 
+def test_less_than_any_newborn_has_is_no_child_s_brain():
+    assert "A child's brain is smaller" in size_warnings(500.0, None)[0]
+    assert "child" not in size_warnings(210.0, None)[0] + size_warnings(2500.0, None)[0] + size_warnings(500.0, 30.0)[0]
+
+
 def test_a_known_sign_is_turned_to_the_other():
     warning = sign_warnings(IronContrast(-0.08, 0.02, 0.001), phase_sign=1)[0]
     assert warning.endswith('turn it: --config "prepare_echoes={phase_sign: -1}".')
