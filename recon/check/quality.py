@@ -139,11 +139,18 @@ def iron_contrast(stats: pd.DataFrame) -> IronContrast:
     return IronContrast(float(nuclei.mean()), float(white), float(error))
 
 
-def sign_warnings(contrast: IronContrast, phase_sign: int | None = None) -> list[str]:
-    """What to say where the nuclei are not surely more positive than white matter; `phase_sign`: the factor taken.
+def sign_warnings(contrast: IronContrast, spread_ppm: float = 0.0, phase_sign: int | None = None) -> list[str]:
+    """What to say where the nuclei are not surely more positive than white matter.
 
     Iron is paramagnetic and myelin diamagnetic: in a map with the right sign deep grey matter lies above white
-    matter at every field strength and adult age, whatever the reference.
+    matter at every field strength and adult age, whatever the reference. To turn the sign is advised only where they
+    lie below it by more than the map's SD: in an object without nuclei, as a phantom, they differ by less.
+
+    Parameters
+    ----------
+    contrast : IronContrast
+    spread_ppm : SD of the map
+    phase_sign : factor of the phase that the intake took, where it is known
     """
     if not contrast.known:
         return ["The sign of χ cannot be checked: the map contains no iron-rich nucleus or no white matter."]
@@ -154,7 +161,7 @@ def sign_warnings(contrast: IronContrast, phase_sign: int | None = None) -> list
         f"expected mean χ of the deep grey nuclei above that of white matter, found {contrast.nuclei_ppm:+.3f} ± "
         f"{contrast.error_ppm:.3f} ppm against {contrast.white_matter_ppm:+.3f} ppm."
     )
-    if difference_ppm < -SURE * contrast.error_ppm:
+    if difference_ppm < -max(SURE * contrast.error_ppm, spread_ppm):
         others = [sign for sign in (1, -1) if sign != phase_sign]
         lines = " or ".join(to_type("prepare_echoes.phase_sign", sign) for sign in others)
         return [f"Phase sign: {found} If the pictures show the nuclei in the right place, turn it: {lines}."]
@@ -268,7 +275,7 @@ def quality(
         warnings += void_warnings(voids, void_ml)
     if stats is not None:
         warnings = [
-            *sign_warnings(contrast, phase_sign),
+            *sign_warnings(contrast, facts[SPREAD], phase_sign),
             *warnings,
             *slab_warnings(stats),
             *size_warnings(volume, age_years),

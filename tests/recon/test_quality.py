@@ -50,6 +50,11 @@ def test_wrong_sign_is_told_with_both_means_and_what_to_set(brain):
     assert facts["mean χ of white matter [ppm]"] == pytest.approx(0.02, abs=0.003)
 
 
+def test_nuclei_laid_into_a_phantom_give_no_advice_to_turn_the_sign():
+    (warning,) = sign_warnings(IronContrast(-0.018, -0.005, 0.003), spread_ppm=0.086)
+    assert warning.startswith("Phase sign not confirmed") and "--config" not in warning
+
+
 def test_less_than_any_newborn_has_is_no_child_s_brain():
     assert "A child's brain is smaller" in size_warnings(500.0, None)[0]
     assert "child" not in size_warnings(210.0, None)[0] + size_warnings(2500.0, None)[0] + size_warnings(500.0, 30.0)[0]
