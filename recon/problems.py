@@ -9,6 +9,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+def to_type(setting: str, value: object) -> str:
+    """What to type to change a setting: `--config "SECTION={KEY: VALUE}"` of SECTION.KEY.
+
+    Parameters
+    ----------
+    setting : section and key, as config/config.yaml has them
+    value : as YAML writes it; a word in capitals stands for what only the user knows
+    """
+    section, key = setting.split(".")
+    return f'--config "{section}={{{key}: {value}}}"'
+
+
 @dataclass(frozen=True)
 class Problem:
     """One reason why an input cannot be used; `file` names the file, the folder or the setting."""

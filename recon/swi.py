@@ -9,6 +9,7 @@ from scipy.ndimage import minimum_filter1d
 from recon.acquisition import Acquisition
 from recon.grid import Grid, Vector
 from recon.maths.boxes import slice_axis
+from recon.problems import to_type
 
 BEST_TE_B0 = 0.06  # s T: 40 ms at 1.5 T in Haacke 2004, thus 20 ms at 3 T
 
@@ -89,8 +90,8 @@ def high_pass(
     if filter_mm <= largest_mm:
         expected = f"more than the voxels' {largest_mm:g} mm"
         raise ValueError(
-            f"swi_map.filter_mm: expected {expected}, found {filter_mm:g}; set --config "
-            f"swi_map='{{filter_mm: {2 * largest_mm:g}}}'"
+            f"swi_map.filter_mm: expected {expected}, found {filter_mm:g}; "
+            f"{to_type('swi_map.filter_mm', f'{2 * largest_mm:g}')}"
         )
     image = np.moveaxis(magnitude * np.exp(1j * phase_rad), through, 0)
     windows = [_hann(image.shape[1 + i], voxel_size_mm[axis], filter_mm) for i, axis in enumerate(across)]

@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recon.check.agreement import agreement
 from recon.check.quality import Quality
 from recon.grid import Times, Vector
 from recon.maths.boxes import bounding_box
 from recon.maths.neighbours import edge_ends
 from recon.maths.wrap import wrap
-from recon.unwrap.straighten import LEAST_RAD, beyond_bipolar
+from recon.unwrap.departures import echo_departures
+from recon.unwrap.straighten import LEAST_RAD, without_bipolar
 
 # per mille of the neighbours, in any echo; simulated heads of 1.5 x 1.5 x 3 mm at SNR 10 to 40, last echo at 30 ms,
 # have up to 0.1 (`weighted`) or 2.0 (`best_path`); a last echo with a ramp of its own: 22. Jumps that the field
@@ -102,6 +104,7 @@ def phase_quality(
     singular: np.ndarray,
     te_s: Times,
     voxel_size_mm: Vector,
+    snr: float = np.nan,
 ) -> Quality:
     """Check the unwrapped phase of one scan.
 
@@ -112,6 +115,7 @@ def phase_quality(
     reliable, singular : (X, Y, Z) bool, the mask of the phase, and voxels on phase singularities
     te_s : (echo,) [s]
     voxel_size_mm : (3,)
+    snr : of the first echo, without which single voxels are not judged
 
     Returns
     -------
@@ -121,8 +125,10 @@ def phase_quality(
     used = reliable & ~singular
     jumps = neighbour_jumps(unwrapped_rad, used, te_s)
     off_rad = taken_off(phase_rad, unwrapped_rad, used, common=bool(singular.any()))
-    left = beyond_bipolar(unwrapped_rad, magnitude, used, te_s, voxel_size_mm)
+    monopolar_rad = without_bipolar(unwrapped_rad, magnitude, used, te_s)
+    left = echo_departures(monopolar_rad, magnitude, used, te_s, voxel_size_mm)
     left_rad = [] if left is None else [round(float(rad), 3) for rad in left.rms_rad]
+    alike = agreement(monopolar_rad, magnitude, used, te_s, snr)
     share = 100 * float((reliable & singular).sum() / max(reliable.sum(), 1))
     facts: dict[str, float | list[float]] = {
         "neighbours more than half a turn apart, echo by echo [‰]": jumps.per_mille(jumps.all),
@@ -131,9 +137,13 @@ def phase_quality(
         "distance of each echo from a straight line over TE after that, rms [rad]": left_rad or np.nan,
         "voxels on phase singularities, left out [% of the mask]": share,
     }
+    if alike is not None:
+        far = [round(float(rad), 3) for rad in alike.median_rad]
+        facts["distance of each echo from the line of the others, median over voxels [rad]"] = far
     cracked = crack_warnings(jumps, te_s)
+    apart = [] if alike is None else alike.warnings(te_s)
     offsets = [*line_warnings(off_rad, left_rad), *singularity_warnings(share)]
-    return Quality(facts, [*cracked, *offsets], cracked, UNTOLD.get(len(te_s), ()))
+    return Quality(facts, [*cracked, *apart, *offsets], cracked, UNTOLD.get(len(te_s), ()))
 
 
 def crack_warnings(jumps: Jumps, te_s: Times) -> list[str]:

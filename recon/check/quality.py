@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from recon.mask.leak import volume_ml
+from recon.problems import to_type
 from recon.regions.localize import THIN_MM, THIN_SLAB, WHITE_MATTER
 
 BRAIN_ML = (900.0, 2000.0)  # plausible volume of an adult brain mask
@@ -138,11 +139,18 @@ def iron_contrast(stats: pd.DataFrame) -> IronContrast:
     return IronContrast(float(nuclei.mean()), float(white), float(error))
 
 
-def sign_warnings(contrast: IronContrast) -> list[str]:
+def sign_warnings(contrast: IronContrast, spread_ppm: float = 0.0, phase_sign: int | None = None) -> list[str]:
     """What to say where the nuclei are not surely more positive than white matter.
 
     Iron is paramagnetic and myelin diamagnetic: in a map with the right sign deep grey matter lies above white
-    matter at every field strength and adult age, whatever the reference.
+    matter at every field strength and adult age, whatever the reference. To turn the sign is advised only where they
+    lie below it by more than the map's SD: in an object without nuclei, as a phantom, they differ by less.
+
+    Parameters
+    ----------
+    contrast : IronContrast
+    spread_ppm : SD of the map
+    phase_sign : factor of the phase that the intake took, where it is known
     """
     if not contrast.known:
         return ["The sign of χ cannot be checked: the map contains no iron-rich nucleus or no white matter."]
@@ -153,9 +161,10 @@ def sign_warnings(contrast: IronContrast) -> list[str]:
         f"expected mean χ of the deep grey nuclei above that of white matter, found {contrast.nuclei_ppm:+.3f} ± "
         f"{contrast.error_ppm:.3f} ppm against {contrast.white_matter_ppm:+.3f} ppm."
     )
-    if difference_ppm < -SURE * contrast.error_ppm:
-        advice = "If the pictures show the nuclei in the right place, set prepare_echoes.phase_sign to the other sign."
-        return [f"Phase sign: {found} {advice}"]
+    if difference_ppm < -max(SURE * contrast.error_ppm, spread_ppm):
+        others = [sign for sign in (1, -1) if sign != phase_sign]
+        lines = " or ".join(to_type("prepare_echoes.phase_sign", sign) for sign in others)
+        return [f"Phase sign: {found} If the pictures show the nuclei in the right place, turn it: {lines}."]
     return [f"Phase sign not confirmed: {found} Check the nuclei and the noise of the map."]
 
 
@@ -174,7 +183,8 @@ def size_warnings(volume: float, age_years: float | None) -> list[str]:
         return []
     known = age_years is not None and np.isfinite(age_years)
     age = f" at {age_years:g} years" if known else ""
-    child = "" if known or volume > low else " A child's brain is smaller: a column `age` in participants.tsv tells."
+    a_child_s = not known and expected_brain_ml(0.0)[0] <= volume <= low
+    child = " A child's brain is smaller: a column `age` in participants.tsv tells." if a_child_s else ""
     return [
         f"Brain mask: expected {low:.0f} to {high:.0f} ml{age}, found {volume:.0f} ml. "
         f"Partial coverage, or did brain extraction fail?{child}"
@@ -226,6 +236,7 @@ def quality(
     voids: Voids | None = None,
     residual_ppm: float = np.nan,
     age_years: float | None = None,
+    phase_sign: int | None = None,
 ) -> Quality:
     """Check the maps of one subject.
 
@@ -239,6 +250,7 @@ def quality(
     voids : where there is no signal
     residual_ppm : of :func:`recon.check.residual.field_residual`
     age_years : of the subject, where it is known
+    phase_sign : factor of the phase that the intake took, where it is known
 
     Returns
     -------
@@ -262,7 +274,12 @@ def quality(
         facts |= {"signal voids [ml]": void_ml, "R2* at its ceiling, share of them [%]": voids.ceiling_percent}
         warnings += void_warnings(voids, void_ml)
     if stats is not None:
-        warnings = [*sign_warnings(contrast), *warnings, *slab_warnings(stats), *size_warnings(volume, age_years)]
+        warnings = [
+            *sign_warnings(contrast, facts[SPREAD], phase_sign),
+            *warnings,
+            *slab_warnings(stats),
+            *size_warnings(volume, age_years),
+        ]
     if not np.isfinite(chi_ppm).all():
         warnings.append(f"χ is not finite in {(~np.isfinite(chi_ppm)).sum()} voxels.")
     mean_ppm = float(chi_ppm[computed].mean(dtype=np.float64)) if computed.any() else np.nan

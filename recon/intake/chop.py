@@ -14,9 +14,9 @@ import numpy as np
 
 from recon.intake.decisions import Decision
 from recon.intake.vendors import Vendor, chopping_vendors
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, to_type
 
-NEVER = '--config "prepare_echoes={slice_chop: never}"'
+NEVER, ALWAYS = (to_type("prepare_echoes.slice_chop", choice) for choice in ("never", "always"))
 CLEAR = 0.4  # |C| above which the sign of C is believed
 
 
@@ -74,8 +74,11 @@ def chop_axis(found: tuple[float, ...], setting: str, vendor: Vendor | None, whe
     if found[lowest] > CLEAR:
         return Decision(None, f"slices do not alternate: {evidence}", _corrected_before(vendor))
     if chopped:
-        expected = "slices whose correlation shows whether they alternate, or prepare_echoes.slice_chop always or never"
-        shown = f"{evidence}: look at the phase; if it is smooth across the slices, {NEVER}"
+        expected = "slices whose correlation shows whether they alternate"
+        shown = (
+            f"{evidence}: look at the phase; if it is smooth across the slices, {NEVER}; if it changes by half a turn "
+            f"from each to the next, {ALWAYS}"
+        )
         raise IntakeError([Problem(where, expected, shown)])
     note = f"whether slices alternate in sign is not clear ({evidence}); they are left as they are"
     return Decision(None, f"slices left as they are: not clear ({evidence})", (note,))
@@ -87,5 +90,6 @@ def _corrected_before(vendor: Vendor | None) -> tuple[str, ...]:
         return ()
     return (
         f"slices of {vendor.name} usually alternate in sign and these do not; if another tool corrected them, "
-        "it may have turned the sign of the phase as well: see prepare_echoes.phase_sign",
+        "it may have turned the sign of the phase as well: if deep grey matter turns out darker than white matter in "
+        f"the susceptibility map, {to_type('prepare_echoes.phase_sign', -vendor.phase_sign)}",
     )

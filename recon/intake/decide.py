@@ -15,7 +15,8 @@ from recon.intake.decisions import Decision, Decisions, PhaseScale
 from recon.intake.headers import form_notes
 from recon.intake.interpolation import interpolation_notes
 from recon.intake.main_field import main_field
-from recon.intake.phase_filter import phase_filter, spread
+from recon.intake.mirrored import mirror_problems
+from recon.intake.phase_filter import Spread, phase_filter, spread
 from recon.intake.phase_scale import Observed, exchanged_problems, observe, phase_scale, wraps_like_phase
 from recon.intake.proof import lossy_notes
 from recon.intake.protocol import gap_problems, protocol_notes
@@ -76,9 +77,17 @@ def decide(
     if problems := gap_problems(series.files[0], series.facts[0], voxel_size_mm):
         raise IntakeError(problems)
     units = _phase_units(series, examined, params)
+    if series.parts == POLAR and (
+        problems := mirror_problems(*polar(first, units.value), name_of(series.images[1][0]))
+    ):
+        raise IntakeError(problems)
     offsets = _slice_offsets(series, first, last, units.value)
     chop, filled = _slices(series, first, units.value, params, offsets.value)
-    filtered = _phase_filter(series, last, units.value, chop.value, offsets.value, voxel_size_mm, params.phase_filter)
+    filtered = (
+        Decision(False, "none: slices have kept phase offsets of their own")  # a filter would have taken them away
+        if offsets.value is not None
+        else _phase_filter(series, first, last, units.value, chop.value, voxel_size_mm, params.phase_filter)
+    )
     sign = phase_sign(params.phase_sign, vendor_of(series.facts[0]))
     decided: dict[str, Decision[Any]] = {
         "MainField": main_field(series.facts),
@@ -206,19 +215,20 @@ def _slices(
 
 def _phase_filter(
     series: Series,
+    first: StoredEcho,
     last: StoredEcho,
     scale: PhaseScale | None,
     chop: int | None,
-    offsets: int | None,
     voxel_size_mm: Sequence[float],
     setting: str,
 ) -> Decision[bool]:
-    """Whether the phase may be filtered, from the last echo. A filter would have taken offsets of slices away."""
-    if offsets is not None:
-        return Decision(False, "none: slices have kept phase offsets of their own")
-    signal = complex_signal(*polar(last, scale))
-    if chop is not None:
-        signal *= alternation(signal.shape, chop)
-    where = name_of(series.images[1][last.echo])
-    found = spread(signal, voxel_size_mm)
-    return phase_filter(found, series.facts[last.echo], series.te_s[last.echo], where, setting)
+    """Whether the phase may be filtered, from the last echo and, where there are several, the first."""
+
+    def found(stored: StoredEcho) -> Spread | None:
+        signal = complex_signal(*polar(stored, scale))
+        if chop is not None:
+            signal *= alternation(signal.shape, chop)
+        return spread(signal, voxel_size_mm)
+
+    where, facts, te_s = name_of(series.images[1][last.echo]), series.facts[last.echo], series.te_s[last.echo]
+    return phase_filter(found(last), facts, te_s, where, setting, found(first) if first.echo != last.echo else None)

@@ -15,7 +15,7 @@ from recon.intake.decisions import Decision, PhaseScale
 from recon.intake.facts import shown
 from recon.intake.vendors import MILLIRADIANS, RADIANS, VENDORS, Range, vendor_of
 from recon.maths.finite import finite_part
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, to_type
 
 POSITIVE_RADIANS, POSITIVE_MILLIRADIANS = Range(0, 2 * np.pi), Range(0, 2000 * np.pi)
 UNITS = {  # BIDS unit: radians in one, and what wrapped phase then fills
@@ -36,7 +36,8 @@ SAMPLES = 2**21  # voxels of an echo that are sorted into arcs
 EXACT = (
     0.001  # of a turn, by which values of no known unit may miss its ends; measured: 0.0002 in one echo of 8,000 voxels
 )
-CHOICE = "if these values are right, say which stand for -pi and pi in prepare_echoes.phase_range"
+RANGE = f"which values stand for -pi and pi: {to_type('prepare_echoes.phase_range', '[LOW, HIGH]')}"
+CHOICE = f"if these values are right, say {RANGE}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,8 +216,8 @@ def _is_radians(whole: Observed) -> bool:
 
 
 def _unknown(whole: Observed, evidence: str) -> Problem:
-    expected = "Units: rad or a known Manufacturer, the same in all echoes' sidecars, or prepare_echoes.phase_range"
-    return Problem(whole.where, expected, f"{evidence} with {whole}")
+    expected = "Units: rad or a known Manufacturer, the same in all echoes' sidecars"
+    return Problem(whole.where, expected, f"{evidence} with {whole}; if these are phase, say {RANGE}")
 
 
 def _misfit(echoes: Sequence[Observed], whole: Observed, turns: Iterable[Range], evidence: str) -> Problem:

@@ -2,6 +2,7 @@
 
 from recon.intake.decisions import Decision
 from recon.intake.vendors import Vendor
+from recon.problems import to_type
 
 
 def phase_sign(setting: str | int, vendor: Vendor | None) -> Decision[int]:
@@ -18,6 +19,6 @@ def phase_sign(setting: str | int, vendor: Vendor | None) -> Decision[int]:
         return Decision(vendor.phase_sign, f"{vendor.phase_sign:+d}: convention of Manufacturer {vendor.name}")
     note = (
         "phase sign: assumed +1, as the Manufacturer is missing or unknown; if deep grey matter turns out darker than "
-        "white matter in the susceptibility map, set prepare_echoes.phase_sign to -1"
+        f"white matter in the susceptibility map, {to_type('prepare_echoes.phase_sign', -1)}"
     )
     return Decision(1, "+1: assumed, as the Manufacturer is missing or unknown", (note,))

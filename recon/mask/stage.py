@@ -13,6 +13,7 @@ from recon.mask.head import find_head
 from recon.mask.leak import BrainExtraction, Extractor, extract_without_leak, volume_ml
 from recon.maths.boxes import slice_axis
 from recon.maths.parts import large_parts
+from recon.problems import to_type
 from recon.registry import look_up
 from recon.settings import defaults
 
@@ -40,7 +41,10 @@ def choose_tool(tool: str) -> str:
     for name in wanted:
         if name != "fsl" or find_bet() is not None:
             return name
-    raise ValueError("brain_mask.tool: expected FSL's bet in $FSLDIR/bin or on PATH, found none")
+    built_in = to_type("brain_mask.tool", "builtin")
+    raise ValueError(
+        f"brain_mask.tool: expected FSL's bet in $FSLDIR/bin or on PATH ({built_in} needs none), found none"
+    )
 
 
 def erode_in_plane(mask: np.ndarray, grid: Grid, *, radius_mm: float) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from recon.grid import Vector
-from recon.problems import Problem, ProblemError
+from recon.problems import Problem, ProblemError, to_type
 from recon.regions.nuclei import nucleus_labels, nucleus_names
 
 CSF, WHITE_MATTER = "csf", "white_matter"  # as the setting calls them, beside the names of the nuclei
@@ -23,7 +23,7 @@ def nucleus(labels: np.ndarray, name: str) -> np.ndarray:
 
 def refusal(name: str, expected: str, found: str) -> ProblemError:
     """The error of a scan that lacks the region: no other takes its place, as maps of a study would differ in zero."""
-    instead = "take another reference for all scans, as --config combine_echoes='{reference: whole_brain}'"
+    instead = f"take another reference for all scans, as {to_type('combine_echoes.reference', 'whole_brain')}"
     return ProblemError([Problem(f"combine_echoes.reference: {name}", expected, f"{found}; {instead}")])
 
 

@@ -5,12 +5,15 @@ from typing import NamedTuple, Self
 import numpy as np
 from scipy import ndimage
 
+from recon.problems import to_type
+
 TISSUE = 0.3  # of the way from the darkest to the median of the brain, first echo: what is brighter is no air
 OUTLIER = 7.0  # times the mean square; noise of a single coil is above it in one voxel of a thousand
 CLIPS = 10  # in which the mean settles
 FAR_VOXELS = 4  # from tissue: its ringing and blur have faded
 LEAST_VOXELS = 1000  # their mean square is then known to a few percent even for one coil
 LEAST_COILS = 0.5  # darker air than the noise of half a coil is not its noise
+NUMBER = f"set the number of coils, as {to_type('r2star_map.coils', 32)}, or 1 for a combination by weights"
 
 
 class Noise(NamedTuple):
@@ -28,8 +31,7 @@ class Noise(NamedTuple):
         if found < LEAST_COILS:
             raise ValueError(
                 "r2star_map.coils: air: expected noise around the head at least as strong as in the brain, found "
-                f"{100 * found:.0f} % of its power (darkened on the scanner?); set the number of coils, as "
-                "--config r2star_map='{coils: 32}', or 1 for a combination by weights"
+                f"{100 * found:.0f} % of its power (darkened on the scanner?); {NUMBER}"
             )
         return cls(sigma, found)
 
@@ -64,8 +66,7 @@ def air_power(magnitude: np.ndarray, mask: np.ndarray) -> float:
     if len(values) < LEAST_VOXELS:
         raise ValueError(
             f"r2star_map.coils: air: expected {LEAST_VOXELS} voxels or more of air with noise around the head, found "
-            f"{len(values)}; set the number of coils, as --config r2star_map='{{coils: 32}}', or 1 for a combination "
-            "by weights"
+            f"{len(values)}; {NUMBER}"
         )
     return min(clipped_mean(echo) for echo in (values * values).T)
 

@@ -86,8 +86,11 @@ def beyond_bipolar(
     phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, te_s: Times, voxel_size_mm: Vector
 ) -> Departures | None:
     """Departures beside the plane that bipolar readouts make, if any; None with fewer than three echoes."""
+    return echo_departures(without_bipolar(phase_rad, magnitude, mask, te_s), magnitude, mask, te_s, voxel_size_mm)
+
+
+def without_bipolar(phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, te_s: Times) -> np.ndarray:
+    """Phase (X, Y, Z, echo) without the plane that bipolar readouts make, where it is clearly there."""
     known = mask & np.isfinite(phase_rad).all(axis=-1)
     theta_rad = odd_even(phase_rad, magnitude, known, te_s, "auto") if known.any() else None
-    if theta_rad is not None:
-        phase_rad = phase_rad - alternating(theta_rad, len(te_s))
-    return echo_departures(phase_rad, magnitude, known, te_s, voxel_size_mm)
+    return phase_rad if theta_rad is None else phase_rad - alternating(theta_rad, len(te_s))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from recon.check.agreement import agreement
 from recon.check.phase import MOST_CRACKS, neighbour_jumps, phase_quality
 from recon.unwrap import unwrap_phase
 from recon.unwrap.straighten import straightened
@@ -91,3 +92,34 @@ def test_singularities_are_told_with_their_share():
     share = 100 * singular.sum() / MASK.sum()
     assert facts["voxels on phase singularities, left out [% of the mask]"] == pytest.approx(share)
     assert len(warnings) == 1 and f"{share:.2g} % of the voxels" in warnings[0]
+
+
+SNR = 300 * np.exp(-20 * TE_S[0]) / 10
+
+
+def noisy(ripple_rad=0.0):
+    """Phase [rad] and magnitude of echoes at SNR 30 and R2* of 20 1/s, the fourth with a ripple."""
+    rng = np.random.default_rng(0)
+    phase = LINEAR + ripple_rad * np.sin(X / 3)[..., None] * (np.arange(6) == 3)
+    signal = 300 * np.exp(-20 * TE_S + 1j * phase) + 10 * (
+        rng.normal(size=phase.shape) + 1j * rng.normal(size=phase.shape)
+    )
+    return (phase + np.angle(signal * np.exp(-1j * phase))).astype(np.float32), np.abs(signal).astype(np.float32)
+
+
+def test_echoes_that_differ_by_noise_agree():
+    found = agreement(*noisy(), MASK, TE_S, SNR)
+    np.testing.assert_allclose(found.over_noise, 1, atol=0.15)
+    assert found.warnings(TE_S) == []
+
+
+def test_an_echo_with_phase_of_its_own_that_is_not_smooth_is_told():
+    phase, magnitude = noisy(ripple_rad=0.8)
+    warning = phase_quality(phase, phase, magnitude, MASK, NOWHERE, TE_S, VOXEL_SIZE_MM, snr=SNR).warnings[0]
+    assert warning.startswith("Phase over TE, voxel by voxel: expected") and "echo 4 (TE 20.0 ms)" in warning
+
+
+def test_two_echoes_or_no_magnitude_cannot_disagree():
+    assert agreement(LINEAR, None, MASK, TE_S, SNR) is None
+    assert agreement(*(a[..., :2] for a in noisy()), MASK, TE_S[:2], SNR) is None
+    assert agreement(*noisy(), MASK, TE_S, np.nan) is None

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recon.check.quality import GROWTH, Voids, iron_contrast, quality, size_warnings
+from recon.check.quality import GROWTH, IronContrast, Voids, iron_contrast, quality, sign_warnings, size_warnings
 from recon.regions.localize import THIN_MM, coverage_mm, region_statistics, white_matter
 from recon.regions.nuclei import template_labels
 
@@ -43,8 +43,26 @@ def test_wrong_sign_is_told_with_both_means_and_what_to_set(brain):
     assert len(warnings) == 1
     assert warnings[0].startswith("Phase sign: expected")
     assert "found -0.081 ± 0.001 ppm" in warnings[0] and "against +0.020 ppm" in warnings[0]
-    assert "prepare_echoes.phase_sign" in warnings[0]
+    assert (
+        'turn it: --config "prepare_echoes={phase_sign: 1}" or --config "prepare_echoes={phase_sign: -1}".'
+        in warnings[0]
+    )
     assert facts["mean χ of white matter [ppm]"] == pytest.approx(0.02, abs=0.003)
+
+
+def test_nuclei_laid_into_a_phantom_give_no_advice_to_turn_the_sign():
+    (warning,) = sign_warnings(IronContrast(-0.018, -0.005, 0.003), spread_ppm=0.086)
+    assert warning.startswith("Phase sign not confirmed") and "--config" not in warning
+
+
+def test_less_than_any_newborn_has_is_no_child_s_brain():
+    assert "A child's brain is smaller" in size_warnings(500.0, None)[0]
+    assert "child" not in size_warnings(210.0, None)[0] + size_warnings(2500.0, None)[0] + size_warnings(500.0, 30.0)[0]
+
+
+def test_a_known_sign_is_turned_to_the_other():
+    warning = sign_warnings(IronContrast(-0.08, 0.02, 0.001), phase_sign=1)[0]
+    assert warning.endswith('turn it: --config "prepare_echoes={phase_sign: -1}".')
 
 
 def test_wrong_sign_is_told_where_nuclei_are_above_the_rest_but_below_white_matter(brain):

@@ -111,7 +111,7 @@ def test_small_regions_are_refused_with_what_was_found_and_the_line_to_type():
         checked(few, BRAIN, "csf", VOXEL_MM)
     fine = np.zeros(SHAPE, bool)
     fine[20:40, 20:40, 30] = True
-    with pytest.raises(ValueError, match="--config combine_echoes='{reference: whole_brain}'"):
+    with pytest.raises(ValueError, match='--config "combine_echoes={reference: whole_brain}"'):
         checked(fine, BRAIN, "csf", (0.5, 0.5, 0.5))
     np.testing.assert_array_equal(checked(VENTRICLES | ~BRAIN, BRAIN, "csf", VOXEL_MM), VENTRICLES)
 

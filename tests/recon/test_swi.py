@@ -91,6 +91,6 @@ def test_the_echo_is_that_of_the_usual_echo_time(b0_tesla, expected_s):
 
 def test_a_filter_that_would_leave_nothing_is_refused():
     with pytest.raises(
-        ValueError, match=r"swi_map.filter_mm: expected more than the voxels' 0.6 mm, found 0.5; set --config"
+        ValueError, match=r"swi_map.filter_mm: expected more than the voxels' 0.6 mm, found 0.5; --config"
     ):
         high_pass(1000.0 * BRAIN, phase_of(0.45), SIZE_MM, 0.5, 2)

@@ -14,6 +14,8 @@ PARTITIONS = """\
 PartitionName=main AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL Default=YES MaxTime=UNLIMITED State=UP
 PartitionName=short AllowAccounts=ALL MaxTime=01:00:00 State=UP
 PartitionName=gpu AllowAccounts=lab,other DenyAccounts=bad MaxTime=1-00:00:00 State=UP
+PartitionName=old AllowAccounts=ALL MaxTime=UNLIMITED State=DRAIN
+PartitionName=night AllowAccounts=ALL MaxTime=UNLIMITED State=DOWN
 """
 SBATCH = """SLURM sbatch failed. The error message was 'sbatch: error: Batch job submission failed: Requested time \
 limit is invalid (missing or exceeds some limit)'.
@@ -44,6 +46,7 @@ def test_times_of_slurm_are_minutes(text, minutes):
     [
         {}, {"minutes": 10**6}, {"partition": None}, {"partition": "short", "minutes": 60}, {"accounts": ["lab"]},
         {"partition": "gpu", "minutes": 1440}, {"partition": "short,gpu", "minutes": 1440}, {"minutes": 0},
+        {"partition": "night"},
     ],
 )  # fmt: skip
 def test_what_the_cluster_gives_passes(asks):
@@ -55,6 +58,10 @@ def test_what_the_cluster_gives_passes(asks):
     [
         ({"partition": "long"}, "`slurm_partition: long` of group scan: expected a partition of this cluster (main, s"),
         ({"accounts": ["a", "b"]}, "`slurm_account: lab`: expected an account of yours (a, b)"),
+        (
+            {"partition": "old"},
+            "`slurm_partition: old` of group scan: expected a partition that takes jobs, found it D",
+        ),
         (
             {"partition": "gpu", "account": "me"},
             "`slurm_account: me` of group scan: expected an account that partition g",

@@ -24,6 +24,7 @@ from workflow.lib.setup.command_line import check_repeated, value_of, with_words
         ("participants={positive_label: 1, negative_label: no}", {"positive_label": 1, "negative_label": "no"}),
         ("participants={positive_labels: [010, '1', 1.5]}", {"positive_labels": ["010", "1", 1.5]}),
         ("select={participants: [01, 02], filters: {run: 1}}", {"participants": ["01", "02"], "filters": {"run": 1}}),
+        ("select={acq: 1e3, ce: 10, rec: [010, a]}", {"acq": "1e3", "ce": 10, "rec": ["010", "a"]}),
         ("derivatives=/data/masks", "/data/masks"),
         ("derivatives={masks: /data/1, T1: /data/2}", {"masks": "/data/1", "T1": "/data/2"}),
         ("variants={few: {folds: {folds: 3}}}", {"few": {"folds": {"folds": 3}}}),

@@ -1,8 +1,13 @@
 """A wrong configuration is refused with every place that is wrong."""
 
+import ast
+import shlex
+
 import pytest
 import yaml
 
+from recon.problems import to_type
+from workflow.lib.setup.command_line import value_of
 from workflow.lib.setup.config import check
 
 
@@ -22,3 +27,53 @@ def test_every_wrong_value_is_named_once(config):
     told = str(refused.value).splitlines()[1:]
     assert len(told) == 3
     assert {line.split(": ")[0].strip() for line in told} == {"dataset", "folds.folds", "sections"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"dataset": 2024}, 'in quotes it is text: dataset: "2024"'),
+        ({"participants": {"negative_label": False}}, 'in quotes it is text: "yes", "no", "true"'),
+        ({"train_image_model": {"learning_rate": "1e-4"}}, "YAML reads it as text, write 0.0001"),
+        ({"train_image_model": {"learning_rate": "3e-7"}}, "YAML reads it as text, write 3.0e-07"),
+        ({"runs": {"seeds": 0}}, "a list is written in brackets: seeds: [0]"),
+        ({"select": {"participants": "01"}}, "a list is written in brackets: participants: ['01']"),
+        ({"swi_map": {"make": "on"}}, "write true or false"),
+        ({"phase_sign": -1}, 'did you mean --config "prepare_echoes={phase_sign: VALUE}"?'),
+        ({"pipline": "paper"}, "did you mean pipeline?"),
+        ({"prepare_echoes": {"phase_sgn": -1}}, "did you mean prepare_echoes.phase_sign?"),
+        ({"folds": 3}, 'folds is a section, whose settings are given as --config "folds={folds: 3}"'),
+        ({"prepare_echoes": None}, 'is a section, whose settings are given as --config "prepare_echoes={KEY: VALUE}"'),
+    ],
+)
+def test_a_refusal_says_what_to_write(config, changes, remedy):
+    key, value = next(iter(changes.items()))
+    changed = config[key] | value if isinstance(value, dict) else value
+    with pytest.raises(ValueError, match="schema.yaml") as refused:
+        check(config | {key: changed})
+    (told,) = str(refused.value).splitlines()[1:]
+    assert told.endswith(remedy)
+
+
+def settings_to_type(repository) -> list[tuple[str, object]]:
+    """Setting and value of every `to_type` in the code whose arguments are written out."""
+    found = []
+    for file in [*(repository / "recon").rglob("*.py"), *(repository / "workflow").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "to_type":
+                setting, value = node.args
+                if isinstance(setting, ast.Constant):
+                    found.append((setting.value, value.value if isinstance(value, ast.Constant) else None))
+    return found
+
+
+def test_every_setting_that_a_message_names_exists_and_may_have_the_value(repository, config):
+    told = settings_to_type(repository)
+    assert len(told) > 15
+    for setting, value in told:
+        section, key = setting.split(".")
+        assert key in config[section], setting
+        if value is not None and not str(value).lstrip("[").isupper():  # capitals stand for what the user knows
+            (word,) = shlex.split(to_type(setting, value).removeprefix("--config "))
+            name, _, text = word.partition("=")
+            check(config | {section: config[section] | value_of(name, text)})

@@ -201,7 +201,12 @@ def test_a_job_on_a_cluster_names_its_state_and_both_logs(run, log):
     [
         ("map", None, "died with <Signals.SIGKILL: 9>", "--resources mem_mb=N"),
         ("map", None, "returned non-zero exit status 137", "1800 MB"),
-        ("train_image_model", MemoryError(), FAILED, "lower `train_image_model.batch_size`"),
+        (
+            "train_image_model",
+            MemoryError(),
+            FAILED,
+            'lower train_image_model.batch_size (--config "train_image_model={batch_size: N}")',
+        ),
         ("map", OSError(errno.ENOSPC, "No space left on device"), FAILED, "free disk space"),
         ("map", FileNotFoundError("a.nii"), FAILED, "correct this input first"),
     ],

@@ -28,7 +28,7 @@ def test_a_mouse_is_refused_with_what_to_type(facts):
     record, taken = judged(**facts)
     assert record.status == "ERROR" and not taken.scans and taken.problems["sub-01"]
     assert "local_field.radius_mm, 6 mm" in str(record.problems[0])
-    assert "--config local_field='{radius_mm: 1." in str(record.problems[0])
+    assert '--config "local_field={radius_mm: 1.' in str(record.problems[0])
 
 
 def test_a_small_brain_is_noted_and_a_large_one_is_not():

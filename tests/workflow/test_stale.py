@@ -8,6 +8,7 @@ FILES = [
     "work/sub-02/sub-02_stack.npz",
     "logs/subject_page_sub-02.log",
     "derivatives/qnet/sub-03/ses-1/anat/sub-03_ses-1_run-2_Chimap.nii.gz",
+    "check/sub-02.json",
     "bids/sub-02/anat/sub-02_echo-1_part-mag_MEGRE.nii.gz",
 ]
 

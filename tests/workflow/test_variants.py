@@ -53,7 +53,7 @@ def test_the_measuring_head_needs_an_encoder(config):
 
 def test_choosing_needs_embeddings_that_know_no_label(config):
     choices = [{"weight_decay": 1.0}]
-    with pytest.raises(ValueError, match="choices: expected features: out_of_fold, .* and features in_sample"):
+    with pytest.raises(ValueError, match="choices: expected features: out_of_fold .* and features in_sample"):
         of(config, train_scan_model={"choices": choices})
     of(config, train_scan_model={"choices": choices, "features": "out_of_fold"})
     of(config, train_scan_model={"choices": choices}, train_image_model={"weights": "encoder", "trainable": "head"})

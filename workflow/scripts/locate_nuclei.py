@@ -5,6 +5,7 @@ import numpy as np
 from recon.files.bids import derivative_uri
 from recon.files.io import read_mask, read_volume, write_mask, write_volume
 from recon.files.tables import write_table
+from recon.problems import to_type
 from recon.regions.localize import (
     LocateNuclei,
     box_around,
@@ -19,8 +20,8 @@ from recon.regions.user_maps import user_labels
 from workflow.lib.jobs.job import job
 
 NO_BRAIN = (
-    "registration to the template found no brain ({found}), so no nuclei were placed; for phantoms, animals and ex "
-    "vivo set --config locate_nuclei='{{method: none}}'"
+    "registration to the template of adults found no brain ({found}), so no nuclei were placed; for infants, phantoms, "
+    "animals and ex vivo {line}"
 )
 
 
@@ -40,7 +41,11 @@ def main(
     about = {"SkullStripped": True, "Sources": [derivative_uri(t1w)], "Registration": found.summary()}
     if not fit.plausible:
         alike = f"correlation {fit.correlation:.2f}, mutual information {fit.mutual_information:.2f} nats"
-        about |= {"Note": NO_BRAIN.format(found=f"{alike}, volume ratio {fit.determinant:.2f}")}
+        about |= {
+            "Note": NO_BRAIN.format(
+                line=to_type("locate_nuclei.method", "none"), found=f"{alike}, volume ratio {fit.determinant:.2f}"
+            )
+        }
     core, labels = np.zeros(brain.shape, bool), found.labels
     if fit.plausible:
         core = white_matter(brain, image.affine, fit.subject_to_mni)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from recon.acquisition import Acquisition
-from recon.check.measures import REGISTRATION, image_measures
+from recon.check.measures import REGISTRATION, SNR, image_measures
 from recon.check.overview import (
     Shown,
     decay_images,
@@ -83,13 +83,13 @@ def main(
     signal, phase_rad, unwrapped_rad, local_ppm = (echo.data for echo in echoes)
     voids = Voids.of(signal_voids(signal, brain, series.te_s, series.grid), decay and decay.data, maximum_hz)
     residual = field_residual(local_ppm, chi_map.data, signal, series)
-    of_maps = quality(
-        brain, series.voxel_size_mm, chi_map.data, table, voids=voids, residual_ppm=residual, age_years=age_years
-    )
+    told = {"age_years": age_years, "phase_sign": facts.get("decisions", {}).get("SignFactor")}
+    of_maps = quality(brain, series.voxel_size_mm, chi_map.data, table, voids=voids, residual_ppm=residual, **told)
     masks = read_mask(reliable), read_volume(singular).data > 0  # there may be no singular voxel
-    of_phase = phase_quality(phase_rad, unwrapped_rad, signal, *masks, series.te_s, series.voxel_size_mm)
-    measured, found, broken, notes = of_phase.before(of_maps)
-    measured |= image_measures(signal[..., 0], brain, chi_map.data, read_volume(misfit).data if misfit else None)
+    of_images = image_measures(signal[..., 0], brain, chi_map.data, read_volume(misfit).data if misfit else None)
+    seen = phase_rad, unwrapped_rad, signal, *masks, series.te_s, series.voxel_size_mm
+    measured, found, broken, notes = phase_quality(*seen, snr=of_images[SNR]).before(of_maps)
+    measured |= of_images
     measured |= {REGISTRATION: sidecars.get("Nuclei", {}).get("Registration", {}).get("Correlation", np.nan)}
     found += facts.get("decisions", {}).get("Notes", [])
     found += [f"{name}: {sidecar['Note']}" for name, sidecar in sidecars.items() if "Note" in sidecar]

@@ -58,7 +58,10 @@ class Measured(ScanModel):
     def build(cls, hidden_size: int, slices: int, encoder: str | Path | None) -> Self:
         """Read with the last layer of the encoder; there is no hidden layer, and any number of slices will do."""
         if encoder is None:
-            raise ValueError("head measured: expected train_image_model.weights to name an encoder, found none")
+            line = '--config "train_image_model={weights: FILE, trainable: head}"'
+            raise ValueError(
+                f"head measured: expected train_image_model.weights to name an encoder ({line}), found none"
+            )
         return cls.of_encoder(*read_weights(encoder))
 
     @classmethod

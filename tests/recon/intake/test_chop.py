@@ -47,7 +47,7 @@ def test_two_negations_are_none():
 def test_ge_without_alternation_gets_a_note_on_the_sign():
     decision = decided((0.9, 0.9, 0.9))
     assert "do not alternate" in decision.reason
-    assert "prepare_echoes.phase_sign" in decision.notes[0]
+    assert '--config "prepare_echoes={phase_sign: 1}"' in decision.notes[0]
 
 
 def test_alternation_of_another_vendor_is_undone_and_noted():
@@ -57,8 +57,11 @@ def test_alternation_of_another_vendor_is_undone_and_noted():
 
 
 def test_doubt_is_refused_for_ge_with_the_choice_to_set():
-    with pytest.raises(IntakeError, match=r"p\.nii: .*slice_chop always or never, found correlation .* -0\.20"):
+    with pytest.raises(IntakeError, match=r"p\.nii: .*, found correlation .* -0\.20") as refused:
         decided((0.9, 0.9, -0.2))
+    assert all(
+        f'--config "prepare_echoes={{slice_chop: {choice}}}"' in str(refused.value) for choice in ("never", "always")
+    )
 
 
 def test_doubt_is_noted_for_other_vendors():

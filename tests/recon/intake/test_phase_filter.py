@@ -82,6 +82,14 @@ def test_both_witnesses_together_need_less():
         judged(z, ImageType=["P", "SWI"])
 
 
+def test_the_first_echo_tells_of_a_filter_that_the_last_no_longer_shows():
+    late, early = spread(head(0.02, 3.0), EDGE_MM), spread(homodyne(head(0.005, 3.0), 12), EDGE_MM)
+    assert 0.1 < early.ratio < 0.65 and not early.flat
+    found = phase_filter(late, {}, 0.02, "phase.nii.gz", "refuse", first=early)
+    assert found.value and "in the first echo phase spreads" in found.notes[0]
+    assert phase_filter(late, {}, 0.02, "phase.nii.gz", "refuse", first=late).notes == ()
+
+
 def test_a_small_object_is_not_judged():
     found = judged(head(0.02, 3.0)[:20, :20, :20])
     assert found.reason.startswith("unknown") and found.notes == ()

@@ -37,4 +37,4 @@ def test_the_config_overrules_the_vendor(setting):
 def test_an_unknown_vendor_is_told_to_check_the_map():
     decision = phase_sign("auto", None)
     assert decision.value == 1
-    assert "set prepare_echoes.phase_sign to -1" in decision.notes[0]
+    assert 'susceptibility map, --config "prepare_echoes={phase_sign: -1}"' in decision.notes[0]

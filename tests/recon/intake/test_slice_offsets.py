@@ -83,3 +83,17 @@ def test_a_single_echo_cannot_tell_offsets_from_the_field():
     with pytest.raises(IntakeError, match="a single echo: offsets cannot be told from the field"):
         seen(scan(offsets(0.7), te_s=ef.TE_S[:1]), ef.TE_S[:1])
     assert seen(scan(np.zeros(N), te_s=ef.TE_S[2:]), ef.TE_S[2:]).value is None
+
+
+def own_frequencies(sd_hz):
+    hz = np.random.default_rng(4).normal(0, sd_hz, (N, 1))
+    return scan(2 * np.pi * hz * np.array(ef.TE_S))
+
+
+def test_frequencies_of_the_slices_are_noted_and_refused_where_slices_are_told_to_be_2d():
+    found = seen(own_frequencies(8.0))
+    assert found.value is None
+    assert "slices may have a frequency of their own" in found.notes[0] and "along axis 2" in found.notes[0]
+    with pytest.raises(IntakeError, match="slices of the same frequency, or a 3-D acquisition"):
+        seen(own_frequencies(8.0), told="2D")
+    assert seen(own_frequencies(0.2), told="2D").notes == ()

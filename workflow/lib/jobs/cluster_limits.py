@@ -16,6 +16,7 @@ from snakemake.exceptions import WorkflowError
 from workflow.lib.jobs.left_over import check_queue
 
 PROFILE = "workflow/profiles/slurm/profile.yaml"
+CLOSED = ("DRAIN", "INACTIVE")  # sbatch refuses every job; one that is DOWN keeps them until it is up again
 NO_LIMIT = ("UNLIMITED", "INFINITE", "NONE")
 
 
@@ -38,11 +39,12 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Partition:
-    """A partition: its longest job [min], None without a limit, and who may use it; no accounts: all."""
+    """A partition: its longest job [min], None without a limit, who may use it (no accounts: all), and its state."""
 
     minutes: float | None
     allowed: frozenset[str]
     denied: frozenset[str]
+    state: str = "UP"
 
 
 def units_of(dag: Any) -> list[Any]:
@@ -84,6 +86,7 @@ def partitions_of(text: str) -> dict[str, Partition]:
                 minutes=minutes_of(facts.get("MaxTime", "UNLIMITED")),
                 allowed=_accounts(facts.get("AllowAccounts", "ALL")),
                 denied=_accounts(facts.get("DenyAccounts", "ALL")),
+                state=facts.get("State", "UP"),
             )
     return found
 
@@ -117,6 +120,8 @@ def _refusals(asked: Asked, partitions: Mapping[str, Partition], accounts: froze
     if account and accounts and account not in accounts:
         yield f"`slurm_account: {asked.account}`: expected an account of yours ({', '.join(sorted(accounts))})"
     for name in names:
+        if (state := partitions[name].state) in CLOSED:
+            yield f"`slurm_partition: {name}` of {asked.name}: expected a partition that takes jobs, found it {state}"
         allowed, denied = partitions[name].allowed, partitions[name].denied
         if account and ((allowed and account not in allowed) or account in denied):
             yield f"`slurm_account: {asked.account}` of {asked.name}: expected an account that partition {name} takes"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from recon.problems import to_type
 from workflow.lib.jobs.error_record import CANCELLED, CODE, DATA, DISK, MEMORY, ErrorRecord
 
 TAIL_LINES = 15
@@ -132,7 +133,9 @@ def advice(failure: Failure) -> str:
 
 def _about_memory(failure: Failure) -> str:
     asked = f" ({failure.asked_mb} MB requested)" if failure.asked_mb else ""
-    smaller = f"lower `{BATCHES[failure.rule]}`, " if failure.rule in BATCHES else ""
+    smaller = (
+        f"lower {BATCHES[failure.rule]} ({to_type(BATCHES[failure.rule], 'N')}), " if failure.rule in BATCHES else ""
+    )
     why = f"it ran out of memory{asked}" if failure.record else f"it was killed, most likely for lack of memory{asked}"
     if failure.cluster_log:
         return f"{why}: {smaller}raise `mem_mb` of {failure.rule} in the profile"

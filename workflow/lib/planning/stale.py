@@ -7,7 +7,7 @@ from pathlib import Path
 from workflow.lib.planning.dry_run import dry_run, run_of
 from workflow.lib.study.names import scan_in
 
-SOURCES = "bids"  # converted DICOM: what a run starts from, not what it makes
+SOURCES = ("bids", "check")  # converted DICOM and what the check remembers: what a run starts from
 MOST = 6  # scans that are named
 
 
@@ -29,7 +29,7 @@ def stale_files(root: Path, scans: Collection[str]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in sorted(root.rglob("*sub-*")):
         named = scan_in(path.name)
-        if named and named not in scans and path.is_file() and path.relative_to(root).parts[0] != SOURCES:
+        if named and named not in scans and path.is_file() and path.relative_to(root).parts[0] not in SOURCES:
             found.setdefault(named, []).append(path)
     return found
 
@@ -39,8 +39,9 @@ def tell_stale(root: Path, scans: Collection[str]) -> None:
     if stale := stale_files(root, scans):
         names = [*list(stale)[:MOST], *([f"{len(stale) - MOST} more"] if len(stale) > MOST else [])]
         number = sum(map(len, stale.values()))
+        files = "1 file" if number == 1 else f"{number} files"
         print(
-            f"{root}: {number} files of scans that are not part of this run: {', '.join(names)}. They are not "
+            f"{root}: {files} of scans that are not part of this run: {', '.join(names)}. They are not "
             "used; `q-net stale`, with the arguments of the run, lists them",
             file=sys.stderr,
         )

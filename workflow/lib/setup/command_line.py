@@ -101,8 +101,10 @@ def _below(schema: Mapping, key: str | None = None) -> Mapping:
     if key is None:
         return next((part["items"] for part in parts if "items" in part), {})
     found = next((part["properties"][key] for part in parts if key in part.get("properties", ())), None)
+    patterns = (item for part in parts for item in part.get("patternProperties", {}).items())
+    alike = next((below for pattern, below in patterns if re.search(pattern, key)), None)
     others = next((part["additionalProperties"] for part in parts if part.get("additionalProperties")), {})
-    return found if found is not None else others
+    return next((below for below in (found, alike) if below is not None), others)
 
 
 def _merged(config: object, changes: object) -> object:

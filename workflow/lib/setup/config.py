@@ -1,10 +1,14 @@
 """The configuration: checked against its schema, and in an order of its own."""
 
+from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from recon.problems import to_type
 from workflow.lib.home import HOME
 
 SCHEMA = HOME / "workflow" / "schemas" / "config.schema.yaml"
@@ -26,14 +30,64 @@ def validator(schema: Path):
 
 
 def check(*configs: dict) -> None:
-    """Raise ValueError with every value that the schema does not allow, one line each: its place and why."""
+    """Raise ValueError with every value that the schema does not allow, one line each: place, reason and remedy."""
     wrong = {
-        f"{'.'.join(map(str, error.absolute_path)) or 'sections'}: {error.message}": None
+        f"{'.'.join(map(str, error.absolute_path)) or 'sections'}: {error.message}{_remedy(error)}": None
         for config in configs
         for error in validator(SCHEMA).iter_errors(config)
     }
     if wrong:
         raise ValueError("\n  ".join(["expected what workflow/schemas/config.schema.yaml allows, found", *wrong]))
+
+
+def _remedy(error: Any) -> str:
+    """What to write in place of a value or a name that jsonschema's error refuses; empty where nothing is plain."""
+    place = [str(part) for part in error.absolute_path]
+    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+        known = error.schema.get("properties", {})
+        meant = [_instead(name, place, list(known)) for name in error.instance if name not in known]
+        return f"; did you mean {' and '.join(filter(None, meant))}?" if any(meant) else ""
+    if error.validator == "type":
+        return _as_type(place, error.instance, error.validator_value)
+    return ""
+
+
+def _instead(name: str, place: list[str], known: list[str]) -> str:
+    """What an unknown name may stand for: a setting of a section, or a name that is spelt alike."""
+    sections = [key for key, of in schema_of(SCHEMA)["properties"].items() if name in of.get("properties", {})]
+    if not place and sections:
+        return " or ".join(to_type(f"{section}.{name}", "VALUE") for section in sections)
+    close = get_close_matches(name, known, n=1)
+    return ".".join([*place, close[0]]) if close else ""
+
+
+def _as_type(place: list[str], value: object, wanted: str | list[str]) -> str:
+    """How YAML writes a value of the type that is wanted."""
+    types = [wanted] if isinstance(wanted, str) else wanted
+    key = place[-1] if place else ""
+    if "object" in types and len(place) == 1 and not isinstance(value, Mapping):
+        keys = schema_of(SCHEMA)["properties"][key].get("properties", {})
+        own = to_type(f"{key}.{key}", value) if key in keys else to_type(f"{key}.KEY", "VALUE")
+        return f"; {key} is a section, whose settings are given as {own}" if keys else ""
+    if "string" in types and isinstance(value, bool):
+        return '; in quotes it is text: "yes", "no", "true"'
+    if "string" in types and isinstance(value, int | float):
+        return f'; in quotes it is text: {key}: "{value}"'
+    if "boolean" in types:
+        return "; write true or false"
+    if "array" in types and not isinstance(value, Mapping):
+        return f"; a list is written in brackets: {key}: {yaml.safe_dump([value], default_flow_style=True).strip()}"
+    if "number" in types and isinstance(value, str) and _number(value) is not None:
+        return f"; YAML reads it as text, write {_number(value)}"
+    return ""
+
+
+def _number(text: str) -> str | None:
+    """A number as YAML 1.1 writes it, with a point before an exponent; None where the text is none."""
+    try:
+        return yaml.safe_dump(float(text)).splitlines()[0]
+    except ValueError:
+        return None
 
 
 def in_order(config: object) -> object:

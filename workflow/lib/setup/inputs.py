@@ -10,7 +10,7 @@ from snakemake.iocontainers import Wildcards
 
 from recon.intake.scan import Scan
 from recon.needs import needs_of
-from recon.problems import IntakeError
+from recon.problems import IntakeError, to_type
 from workflow.lib.jobs.resources import job_mb
 from workflow.lib.record.run_record import state
 from workflow.lib.run import Run
@@ -26,7 +26,7 @@ Function = Callable[[Wildcards], Any]  # of wildcards, as Snakemake takes it for
 
 NO_NUCLEI = (
     "expected nuclei for the diagnosis (they choose the slices), found locate_nuclei.method: none; target `maps` "
-    "works, or --config locate_nuclei='{method: template}'"
+    f"works, or {to_type('locate_nuclei.method', 'template')}"
 )
 
 

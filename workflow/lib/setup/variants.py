@@ -1,6 +1,7 @@
 """The settings of every training run: the main one, and its variants that are trained beside it."""
 
 from qnet.networks.heads.registry import encoder_heads
+from recon.problems import to_type
 
 MAIN = ""  # the folder of the main run below qnet/
 IMAGE_STAGE = ("normalise", "train_image_model")  # sections that decide what an image model is
@@ -35,7 +36,8 @@ def runs(config: dict) -> dict[str, dict]:
     names = config["runs"]["variants"]
     if unknown := sorted(set(names) - set(config["variants"])):
         known = ", ".join(config["variants"])
-        raise ValueError(f"runs.variants: expected names of variants ({known}), found {', '.join(unknown)}")
+        line = to_type("runs.variants", f"[{', '.join(sorted(set(names) - set(unknown)))}]")
+        raise ValueError(f"runs.variants: expected names of variants ({known}), found {', '.join(unknown)}: {line}")
     changed = {folder(name): merged(config, config["variants"][name]) for name in names}
     found = {place: preprocessed(settings) for place, settings in ({MAIN: config} | changed).items()}
     for place, settings in found.items():
@@ -50,10 +52,12 @@ def _check_scan_stage(run: str, settings: dict) -> None:
         return
     found = f"found weights {stage['weights']} and trainable {stage['trainable']}"
     for head in encoder_heads(scan):
-        expected = "expected train_image_model.weights of target `pretrain` and trainable: head"
+        line = '--config "train_image_model={weights: FILE, trainable: head}"'
+        expected = f"expected train_image_model.weights of target `pretrain` and trainable: head ({line})"
         raise ValueError(f"{run}, head {head}: {expected}, {found}")
     if scan["choices"] and scan["features"] != "out_of_fold":
-        expected = "expected features: out_of_fold, or a pre-trained encoder with trainable: head"
+        line = to_type("train_scan_model.features", "out_of_fold")
+        expected = f"expected features: out_of_fold ({line}), or a pre-trained encoder with trainable: head"
         raise ValueError(f"{run}, train_scan_model.choices: {expected}, {found} and features {scan['features']}")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from recon.intake.scan import Scan
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, to_type
 from workflow.lib.jobs.checksums import sha256
 from workflow.lib.study.participants import Participants
 
@@ -154,7 +154,7 @@ def _same_cohort(trained: Mapping, cfg: Mapping) -> list[Problem]:
     same = all(trained["simulate"][key] == cfg["simulate"][key] for key in ("preset", "seed"))
     if not (simulated and same):
         return []
-    expected = "subjects that the model has not seen: another seed, --config simulate='{seed: …}'"
+    expected = f"subjects that the model has not seen: another seed, {to_type('simulate.seed', 'N')}"
     return [Problem("config, simulate.seed", expected, str(cfg["simulate"]["seed"]))]
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, STRATIFIED, Folds, make_folds, one_site_out_fails
 from qnet.harmonise import COMBAT, Combat, notes, plan
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, to_type
 from workflow.lib.home import HOME
 from workflow.lib.setup.config import validator
 from workflow.lib.study.participants import UNKNOWN_AGE, Group, Participants, labelled, named, read_participants
@@ -108,8 +108,9 @@ def _labels(table: pd.DataFrame) -> dict[str, str]:
 def _needed(scheme: str, combat: Mapping | None) -> dict[str, str]:
     """Optional column that must be there → why."""
     column = {LEAVE_ONE_SITE_OUT: "site", GROUPED: "family"}.get(scheme)
-    by_scheme = {column: f"as folds.scheme is {scheme}"} if column else {}
-    return ({"site": f"as harmonisation is {COMBAT}"} if combat else {}) | by_scheme
+    stratified = f"{to_type('folds.scheme', STRATIFIED)} needs none"
+    by_scheme = {column: f"as folds.scheme is {scheme} ({stratified})"} if column else {}
+    return ({"site": f"as harmonisation is {COMBAT} (none needs none)"} if combat else {}) | by_scheme
 
 
 def _with_harmonisation(
@@ -222,7 +223,7 @@ def _families(path: Path, usable: pd.DataFrame, columns: Participants, params: F
     if min(sizes.values()) < params.folds:
         found = ", ".join(f"{name} ({size})" for name, size in sizes.items())
         expected = f"members of at least {params.folds} families in each group (folds), as folds.scheme is {GROUPED}"
-        return [Problem(where, expected, found)]
+        return [Problem(where, expected, found + _fewer(min(sizes.values())))]
     try:
         make_folds(labelled(usable, columns), params)
     except ValueError as error:
@@ -327,4 +328,9 @@ def _few(path: Path, usable: pd.DataFrame, groups: tuple[Group, Group], folds: i
         return []
     found = ", ".join(f"{name} ({size})" for name, size in sizes.items())
     fewest = f"at least {folds} usable subjects in each group" + (" (folds)" if folds > 1 else "")
-    return [Problem(str(path), fewest, found)]
+    return [Problem(str(path), fewest, found + (_fewer(min(sizes.values())) if folds > 1 else ""))]
+
+
+def _fewer(most: int) -> str:
+    """What to type for as many folds as there can be; nothing where there can be none."""
+    return f": fewer folds may do, {to_type('folds.folds', most)}" if most > 1 else ""

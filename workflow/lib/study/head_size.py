@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from recon.problems import Problem
+from recon.problems import Problem, to_type
 from workflow.lib.study.check_table import Record, status
 from workflow.lib.study.intake import Intake, merged
 
@@ -42,8 +42,8 @@ def _judged(record: Record, setting: str, radius_mm: float) -> Record:
     depth_mm, where = _deepest_mm(record.facts)
     if record.problems or depth_mm is None or depth_mm >= SCARCE * radius_mm:
         return record
-    section, key = setting.split(".")
-    advice = f"--config {section}='{{{key}: {max(depth_mm / 4, 0.1):.1f}}}', or another local_field.method"
+    smaller, projection = to_type(setting, f"{max(depth_mm / 4, 0.1):.1f}"), to_type("local_field.method", "pdf")
+    advice = f"{smaller}, or a method that erodes nothing, {projection}"
     if depth_mm > radius_mm:
         found = f"{where} reaches {depth_mm:.1f} mm below its surface"
         note = f"{found}, so that {setting}, {radius_mm:g} mm, erodes most of it: {advice}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from recon.intake.scan import Scan
 from recon.needs import LEAST_ECHOES
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, to_type
 from recon.regions.reference import CSF, region_names
 from recon.registry import look_up
 
@@ -35,8 +35,8 @@ def check_r2star(n_echoes: int, method: str, where: str) -> None:
     least = look_up(LEAST_ECHOES, method, "r2star_map.method")
     if 1 < n_echoes < least:
         serve = [name for name, fewest in LEAST_ECHOES.items() if fewest <= n_echoes]
-        expected = f"{least} echoes for r2star_map.method {method} ({', '.join(serve)}: {n_echoes} are enough)"
-        raise IntakeError([Problem(where, expected, str(n_echoes))])
+        found = f"{n_echoes}, enough for {to_type('r2star_map.method', serve[0])}"
+        raise IntakeError([Problem(where, f"{least} echoes for r2star_map.method {method}", found)])
 
 
 def check_coils(n_echoes: int, settings: Mapping[str, Any], where: str) -> None:
@@ -45,21 +45,24 @@ def check_coils(n_echoes: int, settings: Mapping[str, Any], where: str) -> None:
     if coils == 1:
         return
     if method != "irls":
-        line = "--config r2star_map='{method: irls}'"
+        line = to_type("r2star_map.method", "irls")
         raise ValueError(f"config r2star_map.coils: expected method irls ({line}) for {coils} coils, found {method}")
     if n_echoes == 2:
-        raise IntakeError([Problem(where, f"three echoes or more for r2star_map.coils {coils} (1 needs two)", "2")])
+        found = f"2, enough for {to_type('r2star_map.coils', 1)}"
+        raise IntakeError([Problem(where, f"three echoes or more for r2star_map.coils {coils}", found)])
 
 
 def check_reference(n_echoes: int, reference: str, nuclei: str, where: str) -> None:
     """Refuse a reference that no scan can have: IntakeError for fluid without R2*, ValueError without nuclei."""
     if reference == CSF and n_echoes == 1:
-        expected = "two echoes or more for combine_echoes.reference csf, which R2* shows (whole_brain needs one)"
-        raise IntakeError([Problem(where, expected, "1")])
+        expected = "two echoes or more for combine_echoes.reference csf, which R2* shows"
+        found = f"1, enough for {to_type('combine_echoes.reference', 'whole_brain')}"
+        raise IntakeError([Problem(where, expected, found)])
     if nuclei == "none" and reference != CSF and reference in region_names():
         raise ValueError(
             f"config combine_echoes.reference: expected whole_brain, csf or none where nothing is located, found "
-            f"{reference} with locate_nuclei.method none; --config locate_nuclei='{{method: template}}' locates it"
+            f"{reference} with locate_nuclei.method none; {to_type('locate_nuclei.method', 'template')} locates it, "
+            f"{to_type('combine_echoes.reference', 'whole_brain')} needs nothing located"
         )
 
 

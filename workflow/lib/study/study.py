@@ -15,7 +15,7 @@ from recon.intake.scan import Scan
 from recon.intake.select import EVERYTHING, Select
 from recon.phantom.bids import participants
 from recon.phantom.cohort import ILL, Simulate, cohort
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, to_type
 from workflow.lib.record.provenance import code, digest
 from workflow.lib.report.cohort import flow
 from workflow.lib.setup.paths import Paths, user_datasets
@@ -82,7 +82,7 @@ def _not_simulated(cfg: dict) -> Problem | None:
     asked, sites = dealing(cfg), cfg["simulate"]["sites"]
     scheme, combat = asked.get("scheme", STRATIFIED), asked.get("combat")
     if scheme == GROUPED or (scheme != STRATIFIED and not sites):
-        line = f'--config "folds={{scheme: {STRATIFIED}}}"'
+        line = to_type("folds.scheme", STRATIFIED)
         lacking = "no families" if sites else "neither sites (simulate.sites) nor families"
         return Problem("config, folds.scheme", f"{STRATIFIED}, as this simulated cohort has {lacking}: {line}", scheme)
     if combat and not sites:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from recon.intake.scan import Scan
-from recon.problems import Problem, printable
+from recon.problems import Problem, printable, to_type
 from workflow.lib.study.check_table import Record, status
 from workflow.lib.study.enrolment import Enrolment
 from workflow.lib.study.intake import Intake
@@ -89,7 +89,7 @@ def _scanners(records: dict[str, Record], table: Enrolment) -> list[str]:
         return []
     groups = "; ".join(f"{name}: {counts_of(dict(sorted(of.items())))}" for name, of in sorted(counts.items()))
     advice = "to have sites examined as a confound and spread over the folds, add a column `site` to participants.tsv "
-    advice += "(under another name: participants.site_column)"
+    advice += f"(under another name: {to_type('participants.site_column', 'NAME')})"
     return [f"{len(counts)} scanners according to the sidecars ({groups}): {advice}"]
 
 
