@@ -25,10 +25,14 @@ def rows_of(chi, r2star, own=()):
     """Rows of one scan: putamen on both sides, and regions of the user."""
     rows = []
     for side, shift in (("L", -0.001), ("R", 0.001), ("both", 0.0)):
-        rows.append(("putamen", side, None, "volume", "900", "mm3", 90, None, "nuclei", None))
-        rows.append(("putamen", side, "chi", "mean", f"{chi + shift:.6g}", "ppm", 90, "whole_brain", "nuclei", None))
-        rows.append(("putamen", side, "r2star", "mean", f"{r2star + shift:.6g}", "1/s", 90, None, "nuclei", None))
-    rows += [(name, None, "chi", "mean", "0.5", "ppm", 9, "whole_brain", key, None) for key, name in own]
+        rows.append(("putamen", side, None, "volume", "900", "mm3", 90, "0.9", None, "nuclei", None))
+        rows.append(
+            ("putamen", side, "chi", "mean", f"{chi + shift:.6g}", "ppm", 90, "0.9", "whole_brain", "nuclei", None)
+        )
+        rows.append(
+            ("putamen", side, "r2star", "mean", f"{r2star + shift:.6g}", "1/s", 90, "0.9", None, "nuclei", None)
+        )
+    rows += [(name, None, "chi", "mean", "0.5", "ppm", 9, None, "whole_brain", key, None) for key, name in own]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from recon.acquisition import Acquisition
-from recon.check.measures import REGISTRATION, image_measures
+from recon.check.measures import NUCLEI_CONFIDENCE, REGISTRATION, image_measures
 from recon.check.overview import (
     Shown,
     decay_images,
@@ -91,6 +91,7 @@ def main(
     measured, found, broken, notes = of_phase.before(of_maps)
     measured |= image_measures(signal[..., 0], brain, chi_map.data, read_volume(misfit).data if misfit else None)
     measured |= {REGISTRATION: sidecars.get("Nuclei", {}).get("Registration", {}).get("Correlation", np.nan)}
+    measured |= {NUCLEI_CONFIDENCE: np.nan if table is None else float(table["confidence"].median())}
     found += facts.get("decisions", {}).get("Notes", [])
     found += [f"{name}: {sidecar['Note']}" for name, sidecar in sidecars.items() if "Note" in sidecar]
     numbers = {name: value if np.isfinite(value).all() else None for name, value in measured.items()}
