@@ -29,6 +29,7 @@ DATACLASSES = {
     "prepare_echoes": "recon.intake.echoes.PrepareEchoes",
     "swi_map": "recon.swi.SwiMap",
     "locate_nuclei": "recon.regions.localize.LocateNuclei",
+    "group_maps": "qnet.group_maps.clusters.GroupMaps",
     "slice_stack": "qnet.images.data.SliceStack",
     "region_features": "qnet.baselines.regions.RegionFeatures",
     "normalise": "qnet.images.normalise.Normalise",
