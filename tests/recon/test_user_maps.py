@@ -50,7 +50,7 @@ def test_labels_that_are_no_nuclei_are_refused(saved, label, found):
     data = np.zeros(SHAPE, np.float32)
     data[3] = label
     with pytest.raises(
-        ValueError, match=rf"user\.nii\.gz: expected labels .* of resources/nuclei\.tsv, found {found}$"
+        ValueError, match=rf"user\.nii\.gz: expected labels .* of resources/nuclei_shapes\.tsv, found {found}$"
     ):
         user_labels(saved(data), GRID)
 

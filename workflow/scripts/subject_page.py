@@ -1,6 +1,7 @@
 """Maps and intermediate images of a scan → its page, images for the viewer, warnings, pictures for the report."""
 
 import numpy as np
+import pandas as pd
 
 from recon.acquisition import Acquisition
 from recon.check.measures import NUCLEI_CONFIDENCE, REGISTRATION, image_measures
@@ -40,6 +41,12 @@ def further_images(
 def sidecars_of(images: dict[str, str | None]) -> dict[str, dict]:
     """What the files beside images say, by the name of the image."""
     return {name: read_json(file) for name, path in images.items() if path and (file := sidecar_path(path)).exists()}
+
+
+def placement(sidecar: dict, table: pd.DataFrame | None) -> dict[str, float]:
+    """How well the nuclei were placed: sidecar of their labels, statistics of the nuclei."""
+    sure = np.nan if table is None or "confidence" not in table else float(table["confidence"].median())
+    return {REGISTRATION: sidecar.get("Registration", {}).get("Correlation", np.nan), NUCLEI_CONFIDENCE: sure}
 
 
 def main(
@@ -90,8 +97,7 @@ def main(
     of_phase = phase_quality(phase_rad, unwrapped_rad, signal, *masks, series.te_s, series.voxel_size_mm)
     measured, found, broken, notes = of_phase.before(of_maps)
     measured |= image_measures(signal[..., 0], brain, chi_map.data, read_volume(misfit).data if misfit else None)
-    measured |= {REGISTRATION: sidecars.get("Nuclei", {}).get("Registration", {}).get("Correlation", np.nan)}
-    measured |= {NUCLEI_CONFIDENCE: np.nan if table is None else float(table["confidence"].median())}
+    measured |= placement(sidecars.get("Nuclei", {}), table)
     found += facts.get("decisions", {}).get("Notes", [])
     found += [f"{name}: {sidecar['Note']}" for name, sidecar in sidecars.items() if "Note" in sidecar]
     numbers = {name: value if np.isfinite(value).all() else None for name, value in measured.items()}
