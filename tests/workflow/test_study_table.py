@@ -163,7 +163,7 @@ def test_regions_of_the_user_are_in_the_table_under_their_own_names(tmp_path):
 
 
 def test_names_of_columns_differ_in_more_than_their_case():
-    blank = ("", "n/a", "chi", "mean", "1", "ppm", "1", "none", "dseg", "n/a")
+    blank = ("", "n/a", "chi", "mean", "1", "ppm", "1", "0.9", "none", "dseg", "n/a")
     rows = [Row(*(name, *blank[1:])) for name in ("Pons", "pons", "PONS")]
     assert list(column_names(rows).values()) == ["dseg_Pons_chi_mean", "dseg_pons_chi_mean_2", "dseg_PONS_chi_mean_3"]
 
