@@ -450,6 +450,7 @@ rule derivative_description:
         simulated=RUN.simulated,
         licence=RUN.licence,
         nuclei=RUN.cfg["locate_nuclei"]["method"],
+        drawn=any(scan.nuclei for scan in RUN.scans.values()),
     script:
         "../scripts/derivative_description.py"
 
