@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 
 from qnet.figures import STYLE, save
 
-HEIGHTS_MM = (-26.0, -12.0, -4.0, 4.0, 12.0, 24.0)  # in the template: dentate, midbrain, basal ganglia, above them
+HEIGHTS_MM = (-34.0, -12.0, -4.0, 4.0, 12.0, 24.0)  # in the template: dentate, midbrain, basal ganglia, above them
 EFFECT_LIMIT = 2.0  # standard deviations
 SIGNED = "RdBu_r"
 
