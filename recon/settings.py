@@ -24,7 +24,7 @@ def arm(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration of the arm that `pipeline` names.
 
     The sections hold the paper's values; for `pipeline: consensus` the values under `consensus` replace those of the
-    sections of the same name.
+    sections of the same name. Where no nuclei shall be located, none are, in either arm.
 
     References
     ----------
@@ -33,4 +33,6 @@ def arm(config: dict[str, Any]) -> dict[str, Any]:
     if config["pipeline"] == "paper":
         return config
     replaced = {section: config[section] | values for section, values in config["consensus"].items()}
+    if config["locate_nuclei"]["method"] == "none":
+        replaced.pop("locate_nuclei", None)
     return config | replaced

@@ -85,19 +85,23 @@ def high_pass(
 
     The copy keeps the middle of each slice's k-space, |k| < 1 / (2 filter_mm), under a Hann window.
     """
+    check_filter(filter_mm, voxel_size_mm, through)
     across = [axis for axis in range(3) if axis != through]
-    largest_mm = max(voxel_size_mm[axis] for axis in across)
-    if filter_mm <= largest_mm:
-        expected = f"more than the voxels' {largest_mm:g} mm"
-        raise ValueError(
-            f"swi_map.filter_mm: expected {expected}, found {filter_mm:g}; "
-            f"{to_type('swi_map.filter_mm', f'{2 * largest_mm:g}')}"
-        )
     image = np.moveaxis(magnitude * np.exp(1j * phase_rad), through, 0)
     windows = [_hann(image.shape[1 + i], voxel_size_mm[axis], filter_mm) for i, axis in enumerate(across)]
     kept = windows[0][:, None] * windows[1]
     found = np.stack([np.angle(part * np.conj(fft.ifft2(fft.fft2(part) * kept))) for part in image])
     return np.moveaxis(found, 0, through)
+
+
+def check_filter(filter_mm: float, voxel_size_mm: Vector, through: int) -> None:
+    """ValueError where the filter is not coarser than the voxels within slices, whose axis is `through`."""
+    largest_mm = max(mm for axis, mm in enumerate(voxel_size_mm) if axis != through)
+    if filter_mm <= largest_mm:
+        raise ValueError(
+            f"swi_map.filter_mm: expected more than the voxels' {largest_mm:g} mm, found {filter_mm:g}; "
+            f"{to_type('swi_map.filter_mm', f'{2 * largest_mm:g}')}"
+        )
 
 
 def _hann(count: int, edge_mm: float, filter_mm: float) -> np.ndarray:

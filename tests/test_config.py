@@ -16,6 +16,7 @@ from recon.pipeline import STAGES
 from recon.registry import keywords, taken
 from recon.relaxation import t1_weighted
 from recon.relaxation.stage import decay_maps
+from recon.settings import arm
 from workflow.lib.setup.config_table import table
 from workflow.lib.setup.variants import merged, runs
 
@@ -29,6 +30,7 @@ DATACLASSES = {
     "prepare_echoes": "recon.intake.echoes.PrepareEchoes",
     "swi_map": "recon.swi.SwiMap",
     "locate_nuclei": "recon.regions.localize.LocateNuclei",
+    "group_maps": "qnet.group_maps.clusters.GroupMaps",
     "slice_stack": "qnet.images.data.SliceStack",
     "region_features": "qnet.baselines.regions.RegionFeatures",
     "normalise": "qnet.images.normalise.Normalise",
@@ -152,3 +154,9 @@ def test_the_page_of_the_configuration_is_up_to_date():
 
 def test_the_schemes_of_folds_are_those_of_the_schema():
     assert list(SCHEMES) == SCHEMA["properties"]["folds"]["properties"]["scheme"]["enum"]
+
+
+@pytest.mark.parametrize(("chosen", "located"), [("template", "shapes"), ("none", "none")])
+def test_the_consensus_arm_locates_nuclei_unless_none_shall_be(chosen, located):
+    config = CONFIG | {"pipeline": "consensus", "locate_nuclei": CONFIG["locate_nuclei"] | {"method": chosen}}
+    assert arm(config)["locate_nuclei"]["method"] == located

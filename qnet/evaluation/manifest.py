@@ -323,6 +323,29 @@ TABLES = {
         shown_in=("report",),
         caption="Weight of a slice relative to equal weights, by its height in the template.",
     ),
+    "group_maps": Table(
+        made_by="group_maps",
+        shown_in=("report",),
+        columns=(
+            Column(name="map", title="Map"),
+            Column(name="direction", title="Direction", form="name"),
+            Column(name="p", title="p, whole brain", form="p"),
+            Column(name="volume_mm3", title="Volume [mm³]", form="decimals", digits=0),
+            Column(name="nucleus", title="Nucleus", form="name"),
+            Column(name="x_mm", title="x [mm]", form="decimals", digits=0),
+            Column(name="y_mm", title="y [mm]", form="decimals", digits=0),
+            Column(name="z_mm", title="z [mm]", form="decimals", digits=0),
+            Column(name="t", title="largest t", form="decimals", digits=1),
+            Column(name="difference", title="mean difference", form="number"),
+            Column(name="unit", title="Unit"),
+            Column(name="effect", title="mean effect", form="decimals", digits=2),
+            Column(name="adjusted_for", title="Adjusted for"),
+        ),
+        caption="Clusters of either direction, the 20 with the smallest p of each map. p: share of permutations whose "
+        "largest cluster anywhere is at least as large. Nucleus: of the template, in which most of the cluster lies. "
+        "Place of the largest t in MNI152. Effect: difference over the standard deviation between subjects of a group. "
+        "A cluster beyond chance says that the groups differ somewhere in it, not in each of its voxels.",
+    ),
     "checklist": Table(made_by="checklist"),
     "validation": Table(
         made_by=VALIDATE,
@@ -510,6 +533,20 @@ FIGURES = {
         title="Average over held-out subjects in template space",
         caption="Where the evidence for one group over the other lies on average, on the slices of the MNI152 "
         "template.",
+    ),
+    "group_maps_chi": Figure(
+        made_by="group_maps",
+        title="Susceptibility of both groups in template space",
+        caption="Means of the groups, {positive} minus {negative}, and the effect, on slices of the MNI152 template. "
+        "Black outlines: clusters beyond chance (p < 0.05 over the whole brain). R: the subject's right (radiological "
+        "view). Grey: not measured in every subject.",
+        broad=True,
+    ),
+    "group_maps_r2star": Figure(
+        made_by="group_maps",
+        title="R2* of both groups in template space",
+        caption="As above, for R2*.",
+        broad=True,
     ),
     "slice_importance": Figure(
         made_by="slice_importance",

@@ -8,6 +8,7 @@ from recon.maths.boxes import bounding_box
 SNR, CHI_NOISE = "SNR of the first echo [1]", "noise of χ [ppm]"
 MISFIT = "misfit of R2*, 95th percentile [SD of the noise]"
 REGISTRATION = "correlation with the template [1]"
+NUCLEI_CONFIDENCE = "median confidence of the nuclei [1]"
 MISFIT_PERCENTILE = 95.0  # noise alone gives 1.54 with six echoes (chi-squared with four degrees of freedom)
 
 

@@ -17,7 +17,7 @@ from recon.export.quantity import LARGEST, scaled
 from recon.files.io import packed_image
 from recon.maths.affine import of_box
 from recon.maths.boxes import bounding_box
-from recon.regions.nuclei import nucleus_labels
+from recon.regions.shapes import LABELS
 
 NO_VALUE = -LARGEST - 1
 
@@ -121,7 +121,6 @@ def _overlay(title: str, labels: np.ndarray, affine: np.ndarray) -> Overlay:
     if labels.dtype == bool:
         names, colours = {1: title.lower()}, {1: CONTOUR_COLOURS[0]}
     else:
-        known = {label: " ".join(name) for label, name in nucleus_labels().items()}
-        names = {label: known[label] for label in found}
+        names = {label: " ".join(LABELS[label]) for label in found}
         colours = {label: to_hex(REGION_COLOURS((label - 1) % REGION_COLOURS.N)) for label in found}
     return Overlay(title=title, names=names, colours=colours, nifti=packed_image(labels.astype(np.uint8), affine, 1.0))

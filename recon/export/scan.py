@@ -16,7 +16,9 @@ from recon.files.io import Volume, read_json, read_mask, read_volume, sidecar_pa
 from recon.maths.affine import SAME_GRID, corner_gap
 from recon.problems import Problem, ProblemError
 
-PPB = 1000.0  # a ppm
+PPB, MS = 1000.0, 1000.0  # a ppm, a second
+T2STAR_WINDOW_MS = (0.0, 100.0)
+ARBITRARY = Code("[arb'U]", "UCUM", "arbitrary unit")
 QUANTITIES = {
     "chi": Quantity(
         suffix="Chimap", kind="QSM", title="Q-Net QSM [ppb]", unit="ppb",
@@ -31,10 +33,23 @@ QUANTITIES = {
     ),
     "t1w": Quantity(
         suffix="desc-stage_T1w", kind="T1W", title="Q-Net T1w [a.u.]", what="T1-weighted image", unit="US",
-        code=Code("[arb'U]", "UCUM", "arbitrary unit"), number=9003,
+        code=ARBITRARY, number=9003,
+    ),
+    "t2star": Quantity(
+        suffix="T2starmap", kind="T2_STAR MAP", title="Q-Net T2* [ms]", what="effective transverse relaxation time T2*",
+        unit="ms", code=Code("ms", "UCUM", "millisecond"), meaning=Code("113064", "DCM", "T2*"), factor=MS, number=9004,
+        window=T2STAR_WINDOW_MS,
+    ),
+    "swi": Quantity(
+        suffix="swi", kind="SWI", title="Q-Net SWI [a.u.]", what="susceptibility-weighted image", unit="US",
+        code=ARBITRARY, number=9005,
+    ),
+    "minip": Quantity(
+        suffix="minIP", kind="SWI MIN IP", title="Q-Net SWI minIP [a.u.]", unit="US", code=ARBITRARY, number=9006,
+        what="minimum intensity projection of the susceptibility-weighted image, the slab centred on each slice",
     ),
 }  # fmt: skip
-ALWAYS = ("chi", "t1w")  # a scan of one echo has no R2*
+ALWAYS = ("chi", "t1w")  # a scan of one echo has no R2*, and others are made on request
 T1W = QUANTITIES["t1w"].suffix
 MASK = "desc-brain_mask"
 

@@ -29,7 +29,6 @@ MEANS_EVERY = 4
 LARGEST_STEP_MM = 1.0
 STIFFNESS = 0.2  # 1/mm^2: squared gradient over variance of a map at which half a step is taken
 LEAST_JACOBIAN = 0.2
-BIAS_MM = 15.0  # over which the sensitivity of the coils is even
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +96,6 @@ def warped(values: np.ndarray, displacement_mm: np.ndarray) -> np.ndarray:
     return np.stack(moved).reshape(values.shape)
 
 
-def even(t1w: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """An image over its mean within `BIAS_MM`, so that a coil's sensitivity cancels."""
-    sigma = BIAS_MM / STEP_MM
-    total, share = (ndimage.gaussian_filter(part.astype(np.float32), sigma) for part in (t1w * known, known))
-    return np.where(known, t1w * share / np.maximum(total, 1e-6 * np.abs(total).max()), 0)
-
-
 def bend(
     maps: Mapping[str, np.ndarray], known: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray
 ) -> Deformation:
@@ -111,7 +103,7 @@ def bend(
 
     Parameters
     ----------
-    maps : name → (X, Y, Z) float array; ``t1w`` is freed of shading first
+    maps : name → (X, Y, Z) float array
     known : (X, Y, Z) bool, where all of them were measured
     affine : (4, 4), voxel indices → scanner mm
     subject_to_mni : (4, 4), the affine registration
@@ -123,9 +115,9 @@ def bend(
     """
     classes = template()
     inside = on_grid(known, affine, subject_to_mni) > 0.9
-    pictures = {name: on_grid(np.where(known, np.nan_to_num(data), 0), affine, subject_to_mni)
-                for name, data in maps.items()}  # fmt: skip
-    values = np.stack([even(data, inside) if name == "t1w" else data for name, data in pictures.items()])
+    values = np.stack(
+        [on_grid(np.where(known, np.nan_to_num(data), 0), affine, subject_to_mni) for data in maps.values()]
+    )
     counted = inside & classes.near
     zero = np.zeros((3, *SHAPE), np.float32)
     if np.count_nonzero(counted) < 0.2 * np.count_nonzero(classes.near):

@@ -2,6 +2,8 @@
 
 `template`: ellipsoids under an affine registration. `shapes`: surfaces fitted to public labels, which are bent onto the
 susceptibility of the subject after it. Where that does not explain the maps better, the affine registration stands.
+A T1-weighted image serves the affine registration alone: it hardly shows the nuclei of the midbrain, and to bend onto
+what it does show gained nothing on the head `mni` of `benchmarks.generators` (mean Dice 0.886 with, 0.888 without).
 """
 
 from dataclasses import dataclass
@@ -65,7 +67,7 @@ def locate(
     chi_ppm : (X, Y, Z) array [ppm]; a voxel that is zero or not finite was not measured
     mask : (X, Y, Z) bool array, brain
     affine : (4, 4), voxel indices → scanner coordinates [mm]
-    t1w : (X, Y, Z) array of any unit; without it susceptibility alone is registered
+    t1w : (X, Y, Z) array of any unit, for the affine registration; without it susceptibility is registered
     r2star : (X, Y, Z) array [1/s], which takes part in the deformation
     method : one of `METHODS`
 
@@ -85,8 +87,7 @@ def locate(
     if method == "template":
         return Located(labels=subject_labels(mask, affine, fit.subject_to_mni), registration=fit)
     known = mask & np.isfinite(chi_ppm) & (chi_ppm != 0)
-    given = {"chi": chi_ppm, "t1w": t1w, "r2star": r2star}
-    maps = {name: data for name, data in given.items() if data is not None}
+    maps = {"chi": chi_ppm} | ({} if r2star is None else {"r2star": r2star})
     bent = bend(maps, known, affine, fit.subject_to_mni)
     labels = bent_labels(mask, affine, fit.subject_to_mni, bent.displacement_mm)
     return Located(labels=labels, registration=fit, deformation=bent)

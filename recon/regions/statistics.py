@@ -3,18 +3,21 @@
 What counts: a voxel of the region that is finite and not zero in the map; zero means that it was not measured.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from recon.grid import Vector
+from recon.regions.confidence import DOUBTFUL
 from recon.regions.shapes import names_in
 
 COLUMNS = [
-    "nucleus", "hemisphere", "map", "statistic", "value", "unit", "voxels", "reference", "segmentation", "flag",
+    "nucleus", "hemisphere", "map", "statistic", "value", "unit", "voxels", "confidence", "reference", "segmentation",
+    "flag",
 ]  # fmt: skip
+DOUBTFUL_PLACE = "doubtful"  # flag of a nucleus whose place susceptibility cannot confirm
 NUCLEI, BOTH = "nuclei", "both"  # the segmentation of Q-Net's own regions; both sides of a nucleus together
 PERCENTILES = {"median": 50, "p5": 5, "p25": 25, "p75": 75, "p95": 95}
 DIGITS = 6  # that carry meaning
@@ -58,13 +61,18 @@ UNITLESS = ("skewness", "kurtosis")
 
 
 class Region(NamedTuple):
-    """A region of a scan: its names, where it is (X, Y, Z) bool, and whether the user drew it."""
+    """A region of a scan: its names, where it is (X, Y, Z) bool, whether the user drew it.
+
+    `sure` is the confidence of its place, see :mod:`recon.regions.confidence`, and `flag` is said of its rows.
+    """
 
     segmentation: str
     nucleus: str
     hemisphere: str | None
     where: np.ndarray
     own: bool = False
+    sure: float | None = None
+    flag: str | None = None
 
 
 def quantity_of(map_name: str) -> Quantity:
@@ -72,15 +80,27 @@ def quantity_of(map_name: str) -> Quantity:
     return QUANTITIES[map_name.split("_")[0]]
 
 
-def nuclei_regions(labels: np.ndarray, white: np.ndarray) -> Iterator[Region]:
-    """Each side of each nucleus of (X, Y, Z) uint8 labels, both sides together, and white matter outside of them."""
-    names = names_in(labels)
+def nuclei_regions(
+    labels: np.ndarray, white: np.ndarray, sure: Mapping[int, float] | None = None, drawn: bool = False
+) -> Iterator[Region]:
+    """Each side of each nucleus of (X, Y, Z) uint8 labels, both sides together, and white matter outside of them.
+
+    `sure`: confidence by label; both sides together are as sure as the less sure one. Labels below `DOUBTFUL` are
+    flagged, unless they were `drawn` by the user.
+    """
+    names, sure = names_in(labels), sure or {}
     sides = {label: labels == label for label in names}
-    for label, (name, hemisphere) in names.items():
-        yield Region(NUCLEI, name, hemisphere, sides[label])
+
+    def region(hemisphere: str, of: Sequence[int]) -> Region:
+        least = min((sure[label] for label in of if label in sure), default=None)
+        flag = DOUBTFUL_PLACE if least is not None and least < DOUBTFUL and not drawn else None
+        where = np.logical_or.reduce([sides[label] for label in of])
+        return Region(NUCLEI, names[of[0]][0], hemisphere, where, sure=least, flag=flag)
+
+    for label, (_, hemisphere) in names.items():
+        yield region(hemisphere, [label])
     for name in dict.fromkeys(name for name, _ in names.values()):
-        of_name = [sides[label] for label, (other, _) in names.items() if other == name]
-        yield Region(NUCLEI, name, BOTH, np.logical_or.reduce(of_name))
+        yield region(BOTH, [label for label, (other, _) in names.items() if other == name])
     yield Region(NUCLEI, "white_matter", None, white & (labels == 0))
 
 
@@ -105,7 +125,7 @@ def statistics_table(
     maps : name, a key of `QUANTITIES` or `chi_echoN` → (X, Y, Z) array in the unit of `QUANTITIES`
     voxel_size_mm : (3,) edge lengths of a voxel
     reference : whose mean is zero in the map `chi`; maps of single echoes have none
-    flag : said of every row
+    flag : said of every row, beside that of its region
 
     Returns
     -------
@@ -115,11 +135,13 @@ def statistics_table(
     """
     rows: list[tuple] = []
     for region in regions:
-        place = region.segmentation, flag
+        said = "; ".join(filter(None, (flag, region.flag))) or None
+        sure = None if region.sure is None else f"{region.sure:.{DIGITS}g}"
+        place = region.segmentation, said
         names = region.nucleus, region.hemisphere
         voxels = int(np.count_nonzero(region.where))
         volume_mm3 = voxels * float(np.prod(voxel_size_mm))
-        rows.append((*names, None, "volume", f"{volume_mm3:.{DIGITS}g}", "mm3", voxels, None, *place))
+        rows.append((*names, None, "volume", f"{volume_mm3:.{DIGITS}g}", "mm3", voxels, sure, None, *place))
         for name, data in maps.items():
             values = data[region.where].astype(np.float64)
             values = values[np.isfinite(values) & (values != 0)]
@@ -128,7 +150,7 @@ def statistics_table(
             for statistic, value in summary(values, quantity.bin_width, more=region.own).items():
                 text = f"{value:.{DIGITS}g}" if np.isfinite(value) else None
                 rows.append(
-                    (*names, name, statistic, text, unit_of(statistic, quantity.unit), values.size, zero, *place)
+                    (*names, name, statistic, text, unit_of(statistic, quantity.unit), values.size, sure, zero, *place)
                 )
     return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
 

@@ -8,8 +8,8 @@ import numpy as np
 from recon.files.bids import entities
 from recon.files.io import Volume, read_volume
 from recon.problems import IntakeError, Problem
-from recon.regions.nuclei import nucleus_labels
 from recon.regions.resample import resample, same_grid
+from recon.regions.shapes import LABELS
 
 B1_RANGE = (0.3, 3.0)  # medians of a map in fractions; those of one in percent lie outside by far
 
@@ -25,11 +25,11 @@ def user_mask(path: str, grid: Volume) -> np.ndarray:
 def user_labels(path: str, grid: Volume) -> np.ndarray:
     """The labels as they are: (X, Y, Z) uint8; IntakeError unless they lie on `grid` and are in the table."""
     labels = on_grid(path, grid).data
-    known, found = list(nucleus_labels()), np.unique(labels)
+    known, found = list(LABELS), np.unique(labels)
     unknown = found[~np.isin(found, [0, *known])]
     if len(unknown) or not labels.any():
         wrong = ", ".join(f"{label:g}" for label in (unknown if len(unknown) else found)[:8])
-        raise IntakeError([Problem(path, f"labels {known[0]} to {known[-1]} of resources/nuclei.tsv", wrong)])
+        raise IntakeError([Problem(path, f"labels {known[0]} to {known[-1]} of resources/nuclei_shapes.tsv", wrong)])
     return labels.astype(np.uint8)
 
 

@@ -49,6 +49,9 @@ def write_run(root: Path, affine: np.ndarray, scan: str = "sub-01", seed: int = 
     write_volume(anat / f"{scan}_Chimap.nii.gz", chi, like, {"Units": "ppm", "Reference": "whole_brain"})
     write_volume(anat / f"{scan}_R2starmap.nii.gz", r2star, like, {"Units": "1/s"})
     write_volume(anat / f"{scan}_desc-stage_T1w.nii.gz", first * np.exp(0.004 * r2star) * mask, like, about)
+    write_volume(anat / f"{scan}_T2starmap.nii.gz", mask / np.maximum(r2star, 1), like, {"Units": "s"})
+    for suffix in ("swi", "minIP", "space-MNI152NLin2009aSym_res-2_Chimap"):  # the last is not exported
+        write_volume(anat / f"{scan}_{suffix}.nii.gz", first * mask, like, {"Units": "arbitrary"})
     write_mask(anat / f"{scan}_desc-brain_mask.nii.gz", mask, like)
     return root
 
@@ -154,6 +157,7 @@ def test_windows_are_those_of_the_page(exported):
     _, out, _ = exported
     windows = {name: (float(i.WindowCenter), float(i.WindowWidth)) for name in QUANTITIES for i in read(out, name)[:1]}
     assert windows["chi"] == (0, 300) and windows["r2star"] == (30, 60)  # ±150 ppb; 0 to 60 1/s
+    assert windows["t2star"] == (50, 100)  # 0 to 100 ms
     assert windows["t1w"][0] == pytest.approx(windows["t1w"][1] / 2)
 
 

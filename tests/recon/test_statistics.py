@@ -76,3 +76,15 @@ def test_a_region_without_measured_voxels_is_missing_throughout():
     region = Region("label-lesion_mask", "lesion", None, np.ones((2, 2, 2), bool), own=True)
     found = statistics_table([region], {"chi": np.zeros((2, 2, 2))}, (1, 1, 1), "none")
     assert found["value"].tolist() == ["8"] + [None] * (len(found) - 1)
+
+
+def test_each_row_says_how_sure_its_place_is_and_flags_what_is_doubtful():
+    labels = np.zeros((4, 4, 4), np.uint8)
+    labels[0, 0] = [1, 1, 2, 2]
+    none, chi, (name, _) = np.zeros(labels.shape, bool), {"chi": np.ones(labels.shape)}, nucleus_labels()[1]
+    found = statistics_table(nuclei_regions(labels, none, {1: 0.9, 2: 0.25}), chi, (1, 1, 1), "none", "thin_slab")
+    told = [[cell(found, name, side, "chi", "mean", column) for side in ("L", "R", BOTH)]
+            for column in ("confidence", "flag")]  # fmt: skip
+    assert told == [["0.9", "0.25", "0.25"], ["thin_slab", "thin_slab; doubtful", "thin_slab; doubtful"]]
+    drawn = statistics_table(nuclei_regions(labels, none, {1: 0.9, 2: 0.25}, drawn=True), chi, (1, 1, 1), "none")
+    assert cell(drawn, name, "R", "chi", "mean", "flag") is None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from recon.files.io import Volume, read_volume, write_volume
+from recon.regions.shapes import LABELS
 from recon.regions.user_maps import user_b1, user_labels, user_mask, user_t1w
 
 SHAPE = (12, 14, 10)
@@ -40,7 +41,7 @@ def test_another_grid_is_refused(saved, read, shape, affine, found):
 
 
 def test_labels_stay_as_they_are(saved):
-    labels = np.random.default_rng(0).integers(0, 5, SHAPE).astype(np.uint8)
+    labels = np.random.default_rng(0).integers(0, max(LABELS) + 1, SHAPE).astype(np.uint8)
     np.testing.assert_array_equal(user_labels(saved(labels), GRID), labels)
 
 
@@ -49,7 +50,7 @@ def test_labels_that_are_no_nuclei_are_refused(saved, label, found):
     data = np.zeros(SHAPE, np.float32)
     data[3] = label
     with pytest.raises(
-        ValueError, match=rf"user\.nii\.gz: expected labels .* of resources/nuclei\.tsv, found {found}$"
+        ValueError, match=rf"user\.nii\.gz: expected labels .* of resources/nuclei_shapes\.tsv, found {found}$"
     ):
         user_labels(saved(data), GRID)
 

@@ -407,7 +407,10 @@ def test_a_good_subject_goes_on_where_a_bad_one_is_named(dataset):
 
 @pytest.mark.parametrize(
     ("kind", "content", "message"),
-    [("mask", 0, "expected a brain mask that is not empty"), ("nuclei", 77, "of resources/nuclei.tsv, found 77")],
+    [
+        ("mask", 0, "expected a brain mask that is not empty"),
+        ("nuclei", 77, "labels 1 to 18 of resources/nuclei_shapes.tsv"),
+    ],
 )
 def test_unusable_masks_and_labels_are_told_before_any_job(study, tmp_path, kind, content, message):
     path = tmp_path / f"own_{kind}.nii.gz"

@@ -28,6 +28,8 @@ NOT_IN_A_RUN = {  # rule: why no edit below can touch it
     "t1_map": "needs a second flip angle",
     "reference_region": "needs another reference than the whole brain",
     "swi_map": "needs swi_map.make",
+    "template_maps": "needs group_maps.make",
+    "group_maps": "needs group_maps.make",
     "train_inner_model": "needs train_scan_model.features: out_of_fold",
     "pretrain_encoder": "needs target pretrain",
     "predict_scan": "needs a trained run",

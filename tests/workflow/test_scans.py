@@ -5,7 +5,15 @@ import pytest
 from recon.intake.scan import Image, Scan, Series
 from recon.problems import IntakeError
 from workflow.lib.study import names
-from workflow.lib.study.scans import check_coils, check_r2star, check_reference, diagnosed, files_of, number_of_echoes
+from workflow.lib.study.scans import (
+    check_coils,
+    check_r2star,
+    check_reference,
+    check_swi,
+    diagnosed,
+    files_of,
+    number_of_echoes,
+)
 
 
 def scan(name: str, echoes: int = 2) -> Scan:
@@ -97,3 +105,12 @@ def test_the_files_of_a_scan_are_images_sidecars_and_what_the_user_added():
     series = Series(parts=("mag", "phase"), images=images, te_s=(0.005, 0.01), facts=({}, {}), sidecars=("a.json",))
     one = Scan(name="sub-01", series=series, mask="mask.nii")
     assert files_of(one) == ["m1", "m2", "p1", "p2", "a.json", "mask.nii"]
+
+
+def test_a_filter_of_the_weighted_image_that_is_finer_than_voxels_is_refused_before_any_job():
+    settings = {"make": True, "filter_mm": 1.0}
+    sizes = {"sub-01": (0.6, 0.6, 2.0), "sub-02": (1.2, 0.9, 3.0)}
+    with pytest.raises(ValueError, match=r"expected more than the voxels' 1.2 mm, found 1; set .* \(sub-02\)$"):
+        check_swi(settings, sizes)
+    check_swi(settings | {"filter_mm": 4.0}, sizes)
+    check_swi(settings | {"make": False}, sizes)

@@ -25,10 +25,14 @@ def rows_of(chi, r2star, own=()):
     """Rows of one scan: putamen on both sides, and regions of the user."""
     rows = []
     for side, shift in (("L", -0.001), ("R", 0.001), ("both", 0.0)):
-        rows.append(("putamen", side, None, "volume", "900", "mm3", 90, None, "nuclei", None))
-        rows.append(("putamen", side, "chi", "mean", f"{chi + shift:.6g}", "ppm", 90, "whole_brain", "nuclei", None))
-        rows.append(("putamen", side, "r2star", "mean", f"{r2star + shift:.6g}", "1/s", 90, None, "nuclei", None))
-    rows += [(name, None, "chi", "mean", "0.5", "ppm", 9, "whole_brain", key, None) for key, name in own]
+        rows.append(("putamen", side, None, "volume", "900", "mm3", 90, "0.9", None, "nuclei", None))
+        rows.append(
+            ("putamen", side, "chi", "mean", f"{chi + shift:.6g}", "ppm", 90, "0.9", "whole_brain", "nuclei", None)
+        )
+        rows.append(
+            ("putamen", side, "r2star", "mean", f"{r2star + shift:.6g}", "1/s", 90, "0.9", None, "nuclei", None)
+        )
+    rows += [(name, None, "chi", "mean", "0.5", "ppm", 9, None, "whole_brain", key, None) for key, name in own]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -159,7 +163,7 @@ def test_regions_of_the_user_are_in_the_table_under_their_own_names(tmp_path):
 
 
 def test_names_of_columns_differ_in_more_than_their_case():
-    blank = ("", "n/a", "chi", "mean", "1", "ppm", "1", "none", "dseg", "n/a")
+    blank = ("", "n/a", "chi", "mean", "1", "ppm", "1", "0.9", "none", "dseg", "n/a")
     rows = [Row(*(name, *blank[1:])) for name in ("Pons", "pons", "PONS")]
     assert list(column_names(rows).values()) == ["dseg_Pons_chi_mean", "dseg_pons_chi_mean_2", "dseg_PONS_chi_mean_3"]
 

@@ -69,13 +69,13 @@ def test_an_image_on_another_grid_is_refused():
 
 def test_regions_are_named_and_empty_ones_left_out():
     nuclei = np.zeros(SHAPE, int)
-    nuclei[3, 2, 2] = 4
+    nuclei[3, 2, 2], nuclei[4, 2, 2] = 4, 15
     overlays = views(
         [shown(np.ones(SHAPE))], BRAIN, {"Brain mask": BRAIN, "Nuclei": nuclei, "Box": BRAIN & False}
     ).overlays
     assert [(overlay.title, overlay.names) for overlay in overlays] == [
         ("Brain mask", {1: "brain mask"}),
-        ("Nuclei", {4: "putamen R"}),
+        ("Nuclei", {4: "putamen R", 15: "subthalamic_nucleus L"}),
     ]
 
 

@@ -7,6 +7,7 @@ reference and refer to its images; name, dates and other fields of the patient a
 
 import argparse
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from recon.files.io import read_json
 from recon.problems import Problem, ProblemError
 from workflow.lib.record.versions import project_version
 
+OTHER = re.compile("_(desc|space)-")  # in names of maps of single echoes and of those in template space
 NOT_COMPARED = "voxels not compared: the T1w map is not the first echo, or the source has no magnitude"
 
 
@@ -59,7 +61,7 @@ def _scans(run: Path, wanted: Sequence[str]) -> list[Maps]:
     """The scans to export; ProblemError where the run has none of that name, or none at all."""
     maps = run / "derivatives" / "qnet"
     ending = f"_{QUANTITIES['chi'].suffix}.nii.gz"
-    paths = [path for path in sorted(maps.glob(f"sub-*/**/anat/sub-*{ending}")) if "_desc-" not in path.name]
+    paths = [path for path in sorted(maps.glob(f"sub-*/**/anat/sub-*{ending}")) if not OTHER.search(path.name)]
     found = {path.name.removesuffix(ending): path.parent for path in paths}
     if not found:
         raise ProblemError([Problem(str(run), "a run with maps (derivatives/qnet/sub-…/anat/…_Chimap.nii.gz)", "none")])

@@ -10,6 +10,8 @@ from typing import Any
 
 from recon.combine import NONE, WHOLE_BRAIN, echo_range
 from recon.files.io import read_json
+from recon.files.nifti_header import read_header
+from recon.grid import Vector
 from recon.intake.scan import Scan
 from recon.problems import ProblemError
 from recon.registry import taken
@@ -26,10 +28,12 @@ from workflow.lib.study.scans import (
     check_coils,
     check_r2star,
     check_reference,
+    check_swi,
     diagnosed,
     files_of,
     number_of_echoes,
 )
+from workflow.lib.study.simulated import voxel_size_mm as planned_voxel_size_mm
 from workflow.lib.study.sites import sites_of_scans
 from workflow.lib.study.study import Study, harmonised, own_data, simulated_study
 
@@ -76,6 +80,7 @@ class Run:
         check_coils(n_echoes, cfg["r2star_map"], bids_dir_of(cfg))
         check_reference(n_echoes, cfg["combine_echoes"]["reference"], cfg["locate_nuclei"]["method"], bids_dir_of(cfg))
         if first_look:
+            check_swi(cfg["swi_map"], voxel_sizes_mm(cfg, study.scans))
             table = f"{bids_dir_of(cfg)}/participants.tsv"
             check_clock([table, *(file for scan in study.scans.values() for file in files_of(scan))])
         return cls(
@@ -276,6 +281,15 @@ def study_of(cfg: Mapping[str, Any], first_look: bool, workers: int) -> Study:
     if is_simulated(cfg):
         return simulated_study(cfg, paths)
     return own_data(cfg, paths, Path(bids_dir_of(cfg)), partial(chi_echoes, cfg), workers, first_look)
+
+
+def voxel_sizes_mm(cfg: Mapping[str, Any], scans: Mapping[str, Scan]) -> dict[str, Vector]:
+    """Edges of a voxel of each scan [mm]; none where no image asks for them."""
+    if not cfg["swi_map"]["make"]:
+        return {}
+    if is_simulated(cfg):
+        return {name: planned_voxel_size_mm(cfg["simulate"], name) for name in scans}
+    return {name: read_header(scan.series.files[0]).voxel_size_mm for name, scan in scans.items()}
 
 
 def chi_echoes(cfg: Mapping[str, Any], n_echoes: int) -> range:

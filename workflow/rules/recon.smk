@@ -313,6 +313,9 @@ rule t1_map:
         "../scripts/t1_map.py"
 
 
+GROUP_MAPS = RUN.cfg["group_maps"]["make"] and RUN.has_nuclei  # they need the registration
+
+
 rule locate_nuclei:
     input:
         *RUN.boxes,
@@ -329,6 +332,7 @@ rule locate_nuclei:
         white=RUN.paths.map("label-WM_mask.nii.gz"),
         box=RUN.paths.map("label-BG_mask.nii.gz"),
         stats=RUN.paths.map("desc-nuclei_stats.tsv"),
+        displacement=RUN.paths.work("displacement.nii.gz") if GROUP_MAPS else [],
     log:
         RUN.paths.scan_log("locate_nuclei"),
     benchmark:
@@ -346,6 +350,29 @@ rule locate_nuclei:
 
 
 NUCLEI = rules.locate_nuclei.output if RUN.has_nuclei else None  # None where there are none to locate
+
+
+rule template_maps:
+    input:
+        dseg=rules.locate_nuclei.output.dseg,
+        displacement=rules.locate_nuclei.output.displacement,
+        chi=rules.combine_echoes.output.chi,
+        r2star=R2STAR,
+    output:
+        chi_map=RUN.paths.map("space-MNI152NLin2009aSym_res-2_Chimap.nii.gz"),
+        r2star_map=RUN.paths.map("space-MNI152NLin2009aSym_res-2_R2starmap.nii.gz") if RUN.has_r2star else [],
+    log:
+        RUN.paths.scan_log("template_maps"),
+    benchmark:
+        RUN.paths.scan_benchmark("template_maps")
+    conda:
+        "../envs/recon.yaml"
+    resources:
+        mem_mb=INPUTS.memory_mb,
+    params:
+        code=code("workflow/scripts/template_maps.py"),
+    script:
+        "../scripts/template_maps.py"
 
 
 rule scan_statistics:
@@ -423,6 +450,7 @@ rule derivative_description:
         simulated=RUN.simulated,
         licence=RUN.licence,
         nuclei=RUN.cfg["locate_nuclei"]["method"],
+        drawn=any(scan.nuclei for scan in RUN.scans.values()),
     script:
         "../scripts/derivative_description.py"
 
@@ -572,6 +600,7 @@ rule maps:
         INPUTS.of_scans(SWI or [], RUN.scans),
         INPUTS.of_scans(REGION, RUN.scans),
         INPUTS.of_scans(NUCLEI or [], RUN.scans),
+        INPUTS.of_scans(rules.template_maps.output if GROUP_MAPS else [], RUN.scans),
         INPUTS.of_scans(rules.t1_map.output, RUN.two_flips),
         INPUTS.of_scans(rules.scan_statistics.output, RUN.scans),
         rules.study_table.output,

@@ -2,8 +2,9 @@
 # sessions or runs, `snakemake repeatability --config bids_dir=… dataset=…` says how repeatable the maps are; it needs no groups.
 
 from qnet.evaluation.manifest import tables_shown_in
+from workflow.lib.report.group_maps_files import images_of
 
-PAGES = ("base", "macros", "report", "results", "trust", "cohort", "steps")
+PAGES = ("base", "macros", "report", "results", "trust", "group_maps", "cohort", "steps")
 
 
 rule cohort_figures:
@@ -25,6 +26,33 @@ rule cohort_figures:
         synthetic=RUN.simulated,
     script:
         "../scripts/cohort_figures.py"
+
+
+rule group_maps:
+    input:
+        chi=INPUTS.of_scans(rules.template_maps.output.chi_map, RUN.diagnosed.values()),
+        r2star=INPUTS.of_scans(rules.template_maps.output.r2star_map, RUN.diagnosed.values()),
+        folds=rules.folds.output.folds,
+    output:
+        images=images_of(f"{RUN.paths.root}/group_maps", ("chi", "r2star")),
+        table=RUN.paths.table("group_maps"),
+        chi_picture=RUN.paths.figure("group_maps_chi"),
+        r2star_picture=RUN.paths.figure("group_maps_r2star"),
+    log:
+        RUN.paths.log("group_maps"),
+    benchmark:
+        RUN.paths.benchmark("group_maps")
+    conda:
+        "../envs/qnet.yaml"
+    resources:
+        mem_mb=INPUTS.memory_mb,
+    params:
+        code=code("workflow/scripts/group_maps.py", "resources/nuclei_shapes.tsv"),
+        cfg=RUN.cfg["group_maps"],
+        groups=RUN.cfg["participants"],
+        synthetic=RUN.simulated,
+    script:
+        "../scripts/group_maps.py"
 
 
 rule checklist:
@@ -62,6 +90,7 @@ rule report:
         tables=[
             *[RUN.paths.table(name) for name in TABLES],
             rules.baselines.output.harmonisation,
+            *([rules.group_maps.output.table] if GROUP_MAPS else []),
             *([rules.map_accuracy.output.table] if RUN.simulated else []),
             *expand([rules.class_activation.output.table, rules.slice_importance.output.table], input=RUN.inputs),
         ],
@@ -69,6 +98,7 @@ rule report:
             *[RUN.paths.figure(name) for name in FIGURES],
             *rules.cohort_figures.output,
             *rules.augmentation_samples.output,
+            *([rules.group_maps.output.chi_picture, rules.group_maps.output.r2star_picture] if GROUP_MAPS else []),
             *expand(
                 [
                     rules.class_activation.output.figure,

@@ -6,6 +6,7 @@ import pandas as pd
 
 from recon.files.io import write_json, write_text
 from recon.files.tables import write_table
+from recon.regions.shapes import LABELS as LABELS_OF_ALL
 from recon.regions.shapes import names_of
 from workflow.lib.jobs.job import job
 from workflow.lib.record.derivative import ABOUT, IGNORED, LABELS, README, SIDECARS, name_of
@@ -13,10 +14,11 @@ from workflow.lib.record.versions import project_version
 
 
 def main(
-    description: str, links: dict[str, str], simulated: bool, licence: str | None = None, nuclei: str = "template"
-) -> None:
+    description: str, links: dict[str, str], simulated: bool, licence: str | None = None, nuclei: str = "template",
+    drawn: bool = False,
+) -> None:  # fmt: skip
     """`links`: where the datasets `raw` and, if any, `user` of the sidecars' Sources lie; `licence`: of `raw`;
-    `nuclei`: how they are located."""
+    `nuclei`: how they are located; `drawn`: whether users drew some, who may draw all."""
     name = name_of(simulated)
     content = {
         "Name": name,
@@ -32,7 +34,10 @@ def main(
     folder = Path(description).parent
     for suffix, meaning in SIDECARS.items():
         write_json(folder / f"{suffix}.json", meaning)
-    rows = [(label, f"{nucleus} {side}") for label, (nucleus, side) in names_of(nuclei).items()]
+    rows = [
+        (label, f"{nucleus} {side}")
+        for label, (nucleus, side) in (LABELS_OF_ALL if drawn else names_of(nuclei)).items()
+    ]
     write_table(folder / LABELS, pd.DataFrame(rows, columns=["index", "name"]))
     write_text(folder / ".bidsignore", IGNORED)
     write_text(folder / "README", README.format(name=name, version=project_version()))
@@ -43,5 +48,5 @@ if __name__ == "__main__":
     with job(snakemake):
         params = snakemake.params
         links, licence = params.links, params.licence
-        output, nuclei = snakemake.output.description, params.nuclei
-        main(output, links=links, simulated=params.simulated, licence=licence, nuclei=nuclei)
+        output, of_nuclei = snakemake.output.description, {"nuclei": params.nuclei, "drawn": params.drawn}
+        main(output, links=links, simulated=params.simulated, licence=licence, **of_nuclei)

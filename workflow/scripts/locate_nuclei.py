@@ -6,6 +6,7 @@ from recon.files.bids import derivative_uri
 from recon.files.io import read_mask, read_volume, write_mask, write_volume
 from recon.files.tables import write_table
 from recon.problems import to_type
+from recon.regions.deformation import SHAPE
 from recon.regions.localize import (
     LocateNuclei,
     box_around,
@@ -16,6 +17,7 @@ from recon.regions.localize import (
     white_matter,
 )
 from recon.regions.locate import locate
+from recon.regions.to_template import SPACE, displacement_volume
 from recon.regions.user_maps import user_labels
 from workflow.lib.jobs.job import job
 
@@ -28,7 +30,7 @@ NO_BRAIN = (
 def main(
     t1w: str, mask: str, chi: str, dseg: str, box: str, stats: str, scan: str, cfg: dict,
     r2star: str | None = None, t2star: str | None = None, s0: str | None = None, region: str | None = None,
-    user_nuclei: str | None = None, user: str | None = None, white: str | None = None,
+    user_nuclei: str | None = None, user: str | None = None, white: str | None = None, displacement: str | None = None,
 ) -> None:  # fmt: skip
     """`user`: BIDS URI of `user_nuclei`; the registration still finds `white` matter. `region`: of the reference."""
     params, image, brain = LocateNuclei(**cfg), read_volume(t1w), read_mask(mask)
@@ -46,6 +48,10 @@ def main(
                 line=to_type("locate_nuclei.method", "none"), found=f"{alike}, volume ratio {fit.determinant:.2f}"
             )
         }
+    if displacement:
+        bent = found.deformation.displacement_mm if found.deformation else np.zeros((3, *SHAPE), np.float32)
+        field = displacement_volume(bent)
+        write_volume(displacement, field.data, field, {"Units": "mm", "SpatialReference": SPACE})
     core, labels = np.zeros(brain.shape, bool), found.labels
     if fit.plausible:
         core = white_matter(brain, image.affine, fit.subject_to_mni)

@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from recon.files.io import read_mask, read_volume
+from recon.files.io import read_json, read_mask, read_volume, sidecar_path
 from recon.files.tables import write_table
+from recon.regions.confidence import confidence
 from recon.regions.localize import THIN_MM, THIN_SLAB, coverage_mm
+from recon.regions.shapes import names_in
 from recon.regions.statistics import nuclei_regions, own_regions, statistics_table
 from recon.regions.user_maps import user_regions
 from workflow.lib.jobs.job import job
@@ -25,7 +27,10 @@ def main(
     image, brain = read_volume(chi), read_mask(mask)
     regions = []
     if dseg and white:
-        regions += nuclei_regions(read_volume(dseg).data.astype(np.uint8), read_volume(white).data > 0.5)
+        labels = read_volume(dseg).data.astype(np.uint8)
+        sure = confidence(labels, image.data, names_in(labels), image.voxel_size_mm).set_index("index")["confidence"]
+        drawn = read_json(sidecar_path(dseg)).get("Tool") == "user"
+        regions += nuclei_regions(labels, read_volume(white).data > 0.5, sure.to_dict(), drawn)
     for region in own:
         labels, names = user_regions(region["image"], image, region["names"])
         regions += own_regions(region["key"], labels, names)

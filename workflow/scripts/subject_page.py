@@ -1,9 +1,10 @@
 """Maps and intermediate images of a scan → its page, images for the viewer, warnings, pictures for the report."""
 
 import numpy as np
+import pandas as pd
 
 from recon.acquisition import Acquisition
-from recon.check.measures import REGISTRATION, SNR, image_measures
+from recon.check.measures import NUCLEI_CONFIDENCE, REGISTRATION, SNR, image_measures
 from recon.check.overview import (
     Shown,
     decay_images,
@@ -40,6 +41,12 @@ def further_images(
 def sidecars_of(images: dict[str, str | None]) -> dict[str, dict]:
     """What the files beside images say, by the name of the image."""
     return {name: read_json(file) for name, path in images.items() if path and (file := sidecar_path(path)).exists()}
+
+
+def placement(sidecar: dict, table: pd.DataFrame | None) -> dict[str, float]:
+    """How well the nuclei were placed: sidecar of their labels, statistics of the nuclei."""
+    sure = np.nan if table is None or "confidence" not in table else float(table["confidence"].median())
+    return {REGISTRATION: sidecar.get("Registration", {}).get("Correlation", np.nan), NUCLEI_CONFIDENCE: sure}
 
 
 def main(
@@ -90,7 +97,7 @@ def main(
     seen = phase_rad, unwrapped_rad, signal, *masks, series.te_s, series.voxel_size_mm
     measured, found, broken, notes = phase_quality(*seen, snr=of_images[SNR]).before(of_maps)
     measured |= of_images
-    measured |= {REGISTRATION: sidecars.get("Nuclei", {}).get("Registration", {}).get("Correlation", np.nan)}
+    measured |= placement(sidecars.get("Nuclei", {}), table)
     found += facts.get("decisions", {}).get("Notes", [])
     found += [f"{name}: {sidecar['Note']}" for name, sidecar in sidecars.items() if "Note" in sidecar]
     numbers = {name: value if np.isfinite(value).all() else None for name, value in measured.items()}

@@ -29,12 +29,14 @@ IMAGES = {
     "swi_map": (60, 4),
     "t1_map": (30, 2),
     "locate_nuclei": (30, 0),
+    "template_maps": (40, 0),
     "scan_statistics": (90, 4),
     "slice_stack": (104, 0),
     "region_features": (40, 0),
     "subject_page": (30, 24),
     "map_accuracy": (40, 0),
 }
+COHORT = {"group_maps": 12}  # {rule: MB a subject}
 # {rule: how many times it holds all slices, how many slices pass the network at once: a batch, or those of one scan}
 NETWORKS = {
     "train_image_model": (6, "batch"),
@@ -106,6 +108,8 @@ def job_mb(
     """
     if rule in NETWORKS:
         return network_mb(rule, scans, stack["slices"], stack["image_size"], training["batch_size"])
+    if rule in COHORT:
+        return PYTHON_MB + COHORT[rule] * scans
     if rule not in IMAGES and not of_scan:
         return PYTHON_MB
     voxels = SIMULATED_MM3 / prod(simulated_mm) if simulated_mm else voxels_of(series.files[0])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from recon.check.measures import CHI_NOISE, MISFIT, REGISTRATION, SNR
+from recon.check.measures import CHI_NOISE, MISFIT, NUCLEI_CONFIDENCE, REGISTRATION, SNR
 from recon.check.outliers import LIMIT, Spread, spread_of
 from recon.check.quality import RESIDUAL, SHARE
 from workflow.lib.words import NONE
@@ -98,6 +98,11 @@ MEASURES = (
     Measure(
         name="registration", title="Registration", unit="1", digits=2, bad=LOW, fact=REGISTRATION,
         about="Correlation of the T1-weighted image with the template after registration, which places the nuclei.",
+    ),
+    Measure(
+        name="nuclei_confidence", title="Nuclei", unit="1", digits=2, bad=LOW, fact=NUCLEI_CONFIDENCE,
+        about="Median of the confidence of the nuclei, 0 to 1: from the contrast of χ between a nucleus and its "
+        "surround over the spread within both.",
     ),
     Measure(
         name="warnings", title="Warnings", unit="1", digits=0, bad=HIGH,

@@ -15,6 +15,7 @@ from qnet.application.normative import UNITS, Normative, fit_normative, z_scores
 from recon.files.atomic import atomic
 from recon.files.io import write_json
 from recon.problems import IntakeError
+from recon.regions.confidence import DOUBTFUL
 from recon.regions.statistics import BOTH, COLUMNS, DIGITS, NUCLEI, QUANTITIES, STATISTICS, quantity_of
 from workflow.lib.study.names import scan_in
 from workflow.lib.study.participants import Participants, named, read_participants
@@ -38,6 +39,7 @@ class Row(NamedTuple):
     value: str
     unit: str
     voxels: str
+    confidence: str
     reference: str
     segmentation: str
     flag: str
@@ -238,9 +240,16 @@ def long_dictionary() -> dict[str, dict]:
         "value": {"Description": f"Value, {DIGITS} digits that carry meaning, in the unit of the column unit"},
         "unit": {"Description": "Unit of the value"},
         "voxels": {"Description": "Voxels that the value is made from: measured ones, of the volume all"},
+        "confidence": {
+            "Description": "How sure the place of the nucleus is, 0 to 1: from the contrast of susceptibility "
+            "between it and its surround over the spread within both; of both sides the smaller"
+        },
         "reference": {"Description": "Region whose mean is zero in a map of susceptibility"},
         "segmentation": {"Description": f"{NUCLEI}: desc-nuclei_dseg; otherwise what the user's file is called"},
-        "flag": {"Description": "thin_slab: less than 60 mm of the brain are covered along B0"},
+        "flag": {
+            "Description": "thin_slab: less than 60 mm of the brain are covered along B0; doubtful: the confidence is "
+            f"below {DOUBTFUL:g}, susceptibility cannot confirm the place of the label"
+        },
     }
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from recon.grid import Grid, Vector
 from recon.intake.scan import Scan
+from recon.maths.boxes import slice_axis
 from recon.needs import LEAST_ECHOES
 from recon.problems import IntakeError, Problem, to_type
 from recon.regions.reference import CSF, region_names
 from recon.registry import look_up
+from recon.swi import check_filter
 
 
 def files_of(scan: Scan) -> list[str]:
@@ -64,6 +67,15 @@ def check_reference(n_echoes: int, reference: str, nuclei: str, where: str) -> N
             f"{reference} with locate_nuclei.method none; {to_type('locate_nuclei.method', 'template')} locates it, "
             f"{to_type('combine_echoes.reference', 'whole_brain')} needs nothing located"
         )
+
+
+def check_swi(settings: Mapping[str, Any], voxel_sizes_mm: Mapping[str, Vector]) -> None:
+    """ValueError with the first scan, by name, for whose voxels the filter of `swi_map` is too fine."""
+    for name, size_mm in voxel_sizes_mm.items() if settings["make"] else ():
+        try:
+            check_filter(settings["filter_mm"], size_mm, slice_axis(Grid(size_mm)))
+        except ValueError as error:
+            raise ValueError(f"config {error} ({name})") from None
 
 
 def diagnosed(scans: Collection[Scan], which: str) -> dict[str, str]:
