@@ -36,7 +36,7 @@ $(STAMP): requirements.lock
 
 .PHONY: demo
 demo: $(STAMP) ## simulated cohort: raw echoes to report, results/simulated/report.html
-	$(QNET) run --cores $(CORES)
+	$(QNET) run --cores $(CORES) --configfile config/demo.yaml
 
 .PHONY: check
 check: $(STAMP) ## check your data before a run: make check BIDS=folder [DATASET=name]
