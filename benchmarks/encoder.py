@@ -1,8 +1,8 @@
 """What the shipped encoder measures in simulated cohorts: `python -m benchmarks.encoder COHORT …`.
 
-A cohort is a folder that `benchmarks.cohorts` wrote, of a simulator that the encoder has not seen. Writes encoder.tsv: for
-every nucleus and quantity, over all subjects and within sites, correlation and slope of the measurement with the truth,
-beside those of the mean over the located label.
+A cohort is a folder that `benchmarks.cohorts` wrote, of a simulator that the encoder has not seen. Writes encoder.tsv:
+for every nucleus and quantity correlation and slope of the measurement with the truth over all subjects, correlation
+within sites, beside those of the mean over the located label.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from qnet.networks.predict import embed, prepare
 from qnet.networks.weights import named_file, read_image_model, read_weights
 
 ROOT = Path(__file__).resolve().parents[1]
+READERS = ("encoder", "regional mean")
 
 
 def measured(stack: Path, weights: Path, about: dict) -> dict[str, float]:
@@ -80,7 +81,7 @@ def cohort_values(folder: Path, arm: str, work: Path, config: dict, weights: Pat
             (folder.name, scan, site, name, person[name], value, means.get(name, np.nan))
             for name, value in told.items()
         ]
-    return pd.DataFrame(rows, columns=["cohort", "participant_id", "site", "name", "true", "encoder", "regional mean"])
+    return pd.DataFrame(rows, columns=["cohort", "participant_id", "site", "name", "true", *READERS])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -100,16 +101,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ignore_index=True,
     )
     found = []
-    for (name, reader), table in ((key, values[values["name"] == key[0]]) for key in keys(values)):
-        found.append({"name": name, "reader": reader, **agreement(table, reader, table["site"])})
+    for name, table in values.groupby("name", sort=False):
+        for reader in READERS:
+            found.append({"name": name, "reader": reader, **agreement(table, reader, table["site"])})
     result = pd.DataFrame(found)
     result.to_csv(chosen.out / "encoder.tsv", sep="\t", index=False, float_format="%.3f", na_rep="n/a")
     print(result.to_string(index=False, float_format=lambda value: f"{value:.2f}"))
-
-
-def keys(values: pd.DataFrame) -> list[tuple[str, str]]:
-    """Every measurement and reader."""
-    return [(name, reader) for name in dict.fromkeys(values["name"]) for reader in ("encoder", "regional mean")]
 
 
 if __name__ == "__main__":

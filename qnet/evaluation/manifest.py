@@ -305,9 +305,9 @@ TABLES = {
         "2018): mean over the means of the nuclei. Training: estimated from the training subjects of the fold, "
         "against their common mean or the reference site. Its controls: a site that the training of the fold lacks, "
         "brought to the controls of the training, each of its controls by the others. Kept: what of age and sex can be "
-        "told from the sites. Controls: among those tested. Windows: the line through these means by which χ and R2* of "
-        "the site differ; networks with fixed windows (preprocessing: quantitative) read the maps without it, others "
-        "stretch each image.",
+        "told from the sites. Controls: among those tested. Windows: the line through these means by which χ and R2* "
+        "of the site differ; networks with fixed windows (preprocessing: quantitative) read the maps without it, "
+        "others stretch each image.",
     ),
     "map_accuracy": Table(
         made_by="map_accuracy",

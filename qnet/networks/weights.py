@@ -114,6 +114,8 @@ def read_image_model(path: str | Path) -> tuple[ImageModel, dict]:
     """The image model of a weights file, in evaluation mode, and how it was made."""
     state, about = read_weights(path)
     model = ImageModel(stages=stages_of(state))
+    outputs, inputs = state["resnet.fc.weight"].shape  # an encoder tells more than two numbers
+    model.resnet.fc = nn.Linear(inputs, outputs)
     model.load_state_dict(state)
     return model.eval(), about
 
@@ -139,6 +141,10 @@ def _file_of(weights: str) -> Path:
         raise FileNotFoundError(
             f"weights: expected none, imagenet, shipped or the path of a state dict, found {weights!r}"
         )
+    if weights == SHIPPED:
+        wanted = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
+        if hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+            raise ValueError(f"{path}: expected the SHA-256 of its card, {wanted}, found another")
     start = Path(name).stem.rsplit("-", 1)[-1]  # torch names its files by the start of their SHA-256
     if path.name == name and not hashlib.sha256(path.read_bytes()).hexdigest().startswith(start):
         raise ValueError(f"{path}: expected a SHA-256 that starts with {start}, found another: download {url} again")
