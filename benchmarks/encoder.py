@@ -6,7 +6,7 @@ within sites, beside those of the mean over the located label.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 READERS = ("encoder", "regional mean")
 
 
-def measured(stack: Path, weights: Path, about: dict) -> dict[str, float]:
+def measured(stack: Path, weights: Path, config: Mapping) -> dict[str, float]:
     """`<nucleus>_chi_ppb`, `<nucleus>_r2star_hz` of a scan as the encoder tells them."""
+    about = {"normalise": config["normalise"], "augmentation": config["train_image_model"]["augmentation"]}
     model, story = read_image_model(weights)
     reader = Measured.of_encoder(*read_weights(weights))
     embedded = embed(model, prepare(read_stack(stack, "crop")[0], about))
@@ -40,9 +41,9 @@ def regional(features: Path) -> dict[str, float]:
     means = about[(about["kind"] == "mean") & (about["side"] == "both") & (about["region"] != "box")]
     unit = {"chi": ("chi_ppb", 1000), "r2star": ("r2star_hz", 1)}
     return {
-        f"{row.region}_{unit[row.map][0]}": float(values[name].iloc[0]) * unit[row.map][1]
+        f"{row['region']}_{unit[row['map']][0]}": float(values[name].iloc[0]) * unit[row["map"]][1]
         for name, row in means.iterrows()
-        if row.map in unit
+        if row["map"] in unit
     }
 
 
@@ -68,13 +69,12 @@ def cohort_values(folder: Path, arm: str, work: Path, config: dict, weights: Pat
     """Rows of participant, site, name, true, encoder and regional mean."""
     people = pd.read_csv(folder / "cohort.tsv", sep="\t").set_index("participant_id")
     work.mkdir(parents=True, exist_ok=True)
-    about = {"normalise": config["normalise"], "augmentation": config["train_image_model"]["augmentation"]}
     rows = []
     for scan, person in people.iterrows():
         if not (folder / arm / f"{scan}_stats.tsv").exists():
             continue
         look(scan, folder / arm, work, config)
-        told = measured(work / f"{scan}_stack.npz", weights, about)
+        told = measured(work / f"{scan}_stack.npz", weights, config)
         means = regional(work / f"{scan}_features.tsv")
         site = person.get("site", "one")
         rows += [

@@ -32,7 +32,7 @@ class Measured(ScanModel):
     .. math:: m_k = \sum_t p_{tk} y_{tk} / \sum_t p_{tk},\quad z = W (m - f(\mathrm{age}))
 
     with f quadratic in age and W the whitening of what remains, both from the simulated subjects of the encoder or,
-    where its file does not tell them, from the training scans (`norms_of_study`). A scan without an age is compared
+    where its file does not tell them, from the training scans (`norms_of_study`; W then only scales). A scan without an age is compared
     with the mean of f over these.
 
     Parameters
@@ -178,8 +178,8 @@ def norms_of_study(measured: np.ndarray, ages: np.ndarray, labels: np.ndarray) -
     .. math:: m = c + s\,y + \beta_1 a + \beta_2 a^2 + e, \quad f(a) = c + \beta_1 a + \beta_2 a^2
 
     with group y and age a in `AGE_UNIT` from `AGE_CENTRE`; :math:`\beta_1, \beta_2` have normal priors of mean 0 and SD
-    `SLOPE` and `CURVATURE` in units of the SD of e. A few dozen scans do not determine the covariance of e, so that the
-    whitening adds `RIDGE` of its mean variance.
+    `SLOPE` and `CURVATURE` in units of the SD of e. A few dozen scans do not determine the covariance of e, and to whiten
+    by it costs more than it gives (docs/explanation/learning.md): each measurement is divided by its own SD alone.
 
     Parameters
     ----------
@@ -199,8 +199,7 @@ def norms_of_study(measured: np.ndarray, ages: np.ndarray, labels: np.ndarray) -
     coefficients = np.linalg.solve(basis.T @ basis + prior, basis.T @ measured)
     rest = measured - basis @ coefficients
     coefficients[0] -= y.mean() * coefficients[3]  # at y = 0
-    variance, axes = np.linalg.eigh(rest.T @ rest / max(len(rest) - 2, 1))
-    variance = np.maximum(variance, 0)
-    whitening = axes / np.sqrt(variance + RIDGE * max(float(variance.mean()), 1e-6))
+    sd = np.sqrt((rest**2).sum(0) / max(len(rest) - 2, 1))
+    whitening = np.diag(1 / np.maximum(sd, 1e-6))
     usual = (basis[:, :3] @ coefficients[:3]).mean(0)
     return {"age": [*coefficients[:3].tolist(), usual.tolist()], "whitening": whitening.tolist()}
