@@ -31,9 +31,9 @@ class Measured(ScanModel):
 
     .. math:: m_k = \sum_t p_{tk} y_{tk} / \sum_t p_{tk},\quad z = W (m - f(\mathrm{age}))
 
-    with f quadratic in age and W the whitening of what remains, both from the simulated subjects of the encoder or,
-    where its file does not tell them, from the training scans (`norms_of_study`; W then only scales). A scan without an age is compared
-    with the mean of f over these.
+    with f quadratic in age and W the whitening of what remains, both from the simulated subjects of the encoder. Where
+    its file does not tell them, f comes from the training scans and W only scales (`norms_of_study`). A scan without an
+    age is compared with the mean of f over these.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def norms_of_study(measured: np.ndarray, ages: np.ndarray, labels: np.ndarray) -
     .. math:: m = c + s\,y + \beta_1 a + \beta_2 a^2 + e, \quad f(a) = c + \beta_1 a + \beta_2 a^2
 
     with group y and age a in `AGE_UNIT` from `AGE_CENTRE`; :math:`\beta_1, \beta_2` have normal priors of mean 0 and SD
-    `SLOPE` and `CURVATURE` in units of the SD of e. A few dozen scans do not determine the covariance of e, and to whiten
+    `SLOPE` and `CURVATURE` in units of the SD of e. A few dozen scans do not determine the covariance of e, and whitening
     by it costs more than it gives (docs/explanation/learning.md): each measurement is divided by its own SD alone.
 
     Parameters
