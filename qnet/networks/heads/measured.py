@@ -178,8 +178,8 @@ def norms_of_study(measured: np.ndarray, ages: np.ndarray, labels: np.ndarray) -
     .. math:: m = c + s\,y + \beta_1 a + \beta_2 a^2 + e, \quad f(a) = c + \beta_1 a + \beta_2 a^2
 
     with group y and age a in `AGE_UNIT` from `AGE_CENTRE`; :math:`\beta_1, \beta_2` have normal priors of mean 0 and SD
-    `SLOPE` and `CURVATURE` in units of the SD of e. A few dozen scans do not determine the covariance of e, and whitening
-    by it costs more than it gives (docs/explanation/learning.md): each measurement is divided by its own SD alone.
+    `SLOPE` and `CURVATURE` in units of the SD of e. A few dozen scans do not determine the covariance of e, and to
+    whiten by it costs more than it gives (docs/explanation/learning.md): each measurement is divided by its SD alone.
 
     Parameters
     ----------
