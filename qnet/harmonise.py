@@ -107,7 +107,7 @@ def _planned(folds: pd.DataFrame, fold: int, site: str, params: Combat) -> dict[
         )
     if min(controls, of_training) < FEWEST_CONTROLS:
         found = f"controls: {controls} here, {of_training} in training, of {FEWEST_CONTROLS} or more that this takes"
-        note = f"not in training, its shift and scale cannot be estimated ({found}): its features stay as they are, "
+        note = f"not in training, its shift and scale cannot be estimated ({found}): its features and windows stay as they are, "
         return row | {"estimate": UNCHANGED, "note": note + "its subjects are scored and count in all results"}
     return row | {"estimate": BY_CONTROLS, "note": "not in training: shift and scale by its own controls"}
 
@@ -204,7 +204,8 @@ def effects_of(
     of_sites = dict(estimates.sites)
     of_people = [of_sites.get(name) for name in site]
     rest = features - estimates.expected(known)
-    target = np.stack([of_sites[site[index]].remove(rest[index]) for index in np.flatnonzero(training & control)])
+    well = np.flatnonzero(training & control)
+    target = np.array([of_sites[site[index]].remove(rest[index]) for index in well]).reshape(-1, features.shape[1])
     for name in (name for name, estimate in by.items() if estimate == BY_CONTROLS):
         here = site == name
         of_sites[name] = effect_of_controls(rest[here & control], target, families)

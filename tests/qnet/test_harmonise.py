@@ -216,3 +216,15 @@ def test_windows_of_an_unseen_site_know_its_other_controls_alone():
 def test_what_is_no_scanner_s_scale_is_left():
     assert line(PROFILE, 0.01 * PROFILE, np.ones(6)) == (0.0, 1.0)
     assert line(PROFILE[:2], PROFILE[:2], np.ones(2)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("who", "site"), [([7], "one subject"), ([1, 3, 5, 7], "patients alone"), ([6, 8, 10], "three, all in test")]
+)
+def test_odd_sites_have_windows_all_the_same(who, site):
+    given = scanned("AB")
+    given["folds"].loc[who, "site"] = site
+    given["folds"].loc[[6, 8, 10], "fold"] = 1
+    for fold in (0, 1):
+        found = np.array([*windows_in(given, fold, CONTROLS).values()])
+        assert np.isfinite(found).all() and (found[:, [1, 3]] >= 0.2).all()
