@@ -107,7 +107,10 @@ def _planned(folds: pd.DataFrame, fold: int, site: str, params: Combat) -> dict[
         )
     if min(controls, of_training) < FEWEST_CONTROLS:
         found = f"controls: {controls} here, {of_training} in training, of {FEWEST_CONTROLS} or more that this takes"
-        note = f"not in training, its shift and scale cannot be estimated ({found}): its features and windows stay as they are, "
+        note = (
+            f"not in training, its shift and scale cannot be estimated ({found}): "
+            "its features and windows stay as they are, "
+        )
         return row | {"estimate": UNCHANGED, "note": note + "its subjects are scored and count in all results"}
     return row | {"estimate": BY_CONTROLS, "note": "not in training: shift and scale by its own controls"}
 
