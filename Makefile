@@ -13,7 +13,7 @@ override DATASET := $(value DATASET)
 override RUN := $(value RUN)
 override CONFIG := $(value CONFIG)
 export BIDS DATASET RUN CONFIG
-STUDY = $(if $(BIDS),--config "bids_dir=$$BIDS" "dataset=$${DATASET:-mine}")
+STUDY = $(if $(BIDS),--config "bids_dir=$$BIDS" "dataset=$${DATASET:-mine}",--configfile config/demo.yaml)
 export NO_ET := 1
 export NIPYPE_NO_ET := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
