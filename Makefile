@@ -13,7 +13,7 @@ override DATASET := $(value DATASET)
 override RUN := $(value RUN)
 override CONFIG := $(value CONFIG)
 export BIDS DATASET RUN CONFIG
-STUDY = $(if $(BIDS),--config "bids_dir=$$BIDS" "dataset=$${DATASET:-mine}")
+STUDY = $(if $(BIDS),--config "bids_dir=$$BIDS" "dataset=$${DATASET:-mine}",--configfile config/demo.yaml)
 export NO_ET := 1
 export NIPYPE_NO_ET := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
@@ -36,7 +36,7 @@ $(STAMP): requirements.lock
 
 .PHONY: demo
 demo: $(STAMP) ## simulated cohort: raw echoes to report, results/simulated/report.html
-	$(QNET) run --cores $(CORES)
+	$(QNET) run --cores $(CORES) --configfile config/demo.yaml
 
 .PHONY: check
 check: $(STAMP) ## check your data before a run: make check BIDS=folder [DATASET=name]
@@ -85,6 +85,11 @@ wheel: $(STAMP) ## build the package, dist/q_net-*.whl; after pip install, q-net
 train-inversion: $(STAMP) ## train the network of dipole_inversion.method: unrolled anew, to resources/ (a quarter of an hour of one core)
 	$(BIN)/python -m benchmarks.inversion_volumes build/inversion
 	$(BIN)/python -m qnet.networks.train_inversion build/inversion resources/unrolled.safetensors
+
+.PHONY: train-encoder
+train-encoder: $(STAMP) ## train the encoder that measures nuclei anew, to resources/ (a quarter of an hour of one core)
+	$(BIN)/python -m benchmarks.encoder_heads build/encoder
+	$(BIN)/python -m qnet.networks.train_encoder build/encoder resources/encoder.safetensors
 
 .PHONY: bench
 bench: $(STAMP) $(PEERS)/.synced ## time, memory and accuracy of every stage, to benchmarks/results/

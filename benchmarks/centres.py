@@ -9,20 +9,26 @@ from resampled subjects) and centres_scanners.tsv (how each site measures). Peop
 """
 
 import argparse
+import tempfile
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import nn
 
 from benchmarks.learning import settings
 from benchmarks.measured import MAPS, READINGS, Measurement, about, columns, read_heads, true_means
-from qnet.baselines.models import Baselines, features_by_fold, models, score_fold
+from qnet.baselines.models import Baselines, demographics, features_by_fold, models, score_fold
 from qnet.evaluation.confounds import site_rows
 from qnet.evaluation.statistics import auc_interval, pair_wins, resample_subjects, weighted_auc
-from qnet.folds import Folds, make_folds
-from qnet.harmonise import COMBAT, CONTROLS, NONE, Combat
+from qnet.folds import Folds, ages, held_out_labels, make_folds, training_labels
+from qnet.harmonise import COMBAT, CONTROLS, NONE, Combat, plan, windows
+from qnet.networks.predict import scan_scores
+from qnet.networks.train_scan import ScanTraining, train_scan_model
+from qnet.networks.weights import ENCODER, read_story, write_weights
 from recon.phantom import bids
 from recon.phantom.cohort import ILL, Simulate, age_mean, age_spread, at_site, cohort, group_shift, mixing
 from recon.phantom.tissue import TABLE_TESLA, r2star_at
@@ -34,6 +40,7 @@ DESIGNS = {
 }
 SCHEMES = {"pooled": "stratified", "site left out": "leave_one_site_out"}
 FIRST = "ROI + age (LR)"  # of `qnet.baselines.models`; the one that also learns from the means of images
+NETWORK = "Q-Net (config/best.yaml, shipped encoder)"
 LEARNT = (FIRST, "ROI + age (SVM)")
 ORACLE, READER = "oracle (true χ and R2*, age)", "reader of the means who knows every scanner"
 KEYS = ["design", "reading", "model", "scheme", "harmonisation"]
@@ -98,9 +105,53 @@ def learnt_scores(
     return {name: of_model.set_index("participant_id")["score"] for name, of_model in scored.groupby("model")}
 
 
-def study(
-    design: str, cfg: Simulate, scanners: Mapping[str, Mapping[str, Measurement]], params: Baselines
-) -> pd.DataFrame:
+def network_scores(folds: pd.DataFrame, means: pd.DataFrame, kind: str, params: ScanTraining) -> pd.Series:
+    """Cross-validated P(HH) by participant of the head `measured`, which reads what the shipped encoder measured.
+
+    Stage 2 is trained as in the workflow; harmonised windows take the line of each site off the measurements.
+    """
+    story = read_story(ENCODER)
+    mean, sd = (np.array(story[name])[:-1] / units() for name in ("mean", "sd"))
+    years, scores = ages(folds), {}
+    planned = None if kind == NONE else plan(folds, HARMONISATIONS[kind])
+    for fold in sorted(folds["fold"].unique()):
+        common = means
+        if planned is not None:
+            of_fold = planned[planned["fold"] == fold]
+            lines = np.array([*windows(means, about(), demographics(folds), folds, of_fold).values()])
+            shift, scale = (np.repeat(lines[:, k::2], len(mean) // 2, axis=1) for k in (0, 1))
+            common = (means.loc[folds["participant_id"]] - shift) / scale
+        rows = ((common.to_numpy() - mean) / sd).astype(np.float32)
+        read = {name: row[None] for name, row in zip(common.index, rows, strict=True)}
+        labels = training_labels(folds, fold)
+        own, target = np.array([years[name] for name in labels]), np.array([*labels.values()])
+        with tempfile.TemporaryDirectory() as folder:
+            encoder = f"{folder}/encoder.safetensors"
+            write_reader(encoder, story["targets"])
+            scans = [read[name][None] for name in labels]
+            model, _ = train_scan_model(scans, target, own, params, 0, torch.device("cpu"), [*labels], encoder)
+        for name in held_out_labels(folds, fold):
+            scores[name] = scan_scores(model, read[name], years[name])[1]
+    return pd.Series(scores)
+
+
+def units() -> np.ndarray:
+    """(p,) by which to divide ppb and 1/s for ppm and 1/s."""
+    half = len(columns()) // 2
+    return np.repeat([1 / factor for _, factor in MAPS.values()], half)
+
+
+def write_reader(path: str, targets: Sequence[str]) -> None:
+    """An encoder's file for embeddings that are its measurements themselves, of a slice that shows all nuclei."""
+    p = len(columns())
+    layer = nn.Linear(p, p + 1 + p // 2)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(p + 1 + p // 2, p))
+        layer.bias.zero_()[p + 1 :] = 30.0  # logits of showing a nucleus
+    write_weights(path, nn.ModuleDict({"resnet": nn.ModuleDict({"fc": layer})}), {"targets": [*targets]})
+
+
+def study(design: str, cfg: Simulate, scanners: Mapping[str, Mapping[str, Measurement]], best: Mapping) -> pd.DataFrame:
     """Scores of every reader and model for every person of one cohort: KEYS, participant_id, site, label, score."""
     people = people_of(cfg)
     tables = []
@@ -111,16 +162,19 @@ def study(
         tables.append(told.assign(score=values, **dict(zip(KEYS, (design, *keys), strict=True))))
 
     add(people["oracle_score"].to_numpy(), NONE, ORACLE, NONE, NONE)
+    stage = ScanTraining(**best["train_scan_model"])
     for number, reading in enumerate(READINGS if design == "sites" else READINGS[:1]):
         of_site = scanners[reading]
         means = measured_means(people, of_site, np.random.default_rng([cfg.seed, number]))
         add(reader_scores(people, means, of_site, cfg), reading, READER, NONE, NONE)
         names = LEARNT if reading == "maps" else (FIRST,)
-        kinds = HARMONISATIONS if reading == "maps" else [NONE]
+        kinds = HARMONISATIONS if reading in ("maps", "encoder") else [NONE]
         for (scheme, dealt), kind in product(SCHEMES.items(), kinds):
             folds = make_folds(people, Folds(scheme=dealt, folds=len(cfg.sites), seed=0))
-            for name, scores in learnt_scores(folds, means, names, kind, params).items():
+            for name, scores in learnt_scores(folds, means, names, kind, Baselines(**best["baselines"])).items():
                 add(scores, reading, name, scheme, kind)
+            if reading == "encoder":
+                add(network_scores(folds, means, kind, stage), reading, NETWORK, scheme, kind)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -203,7 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for (design, overlays), seed in product(DESIGNS.items(), chosen.seeds):
         simulate = settings([str(ROOT / file) for file in overlays])["simulate"]
         cfg = Simulate(**simulate | {"seed": seed, "subjects": chosen.subjects})
-        tables.append(study(design, cfg, scanners, Baselines(**best["baselines"])).assign(cohort=seed))
+        tables.append(study(design, cfg, scanners, best).assign(cohort=seed))
     scores = pd.concat(tables, ignore_index=True)
     single = [
         dict(zip([*KEYS, "cohort"], keys, strict=True)) | of_cohort(table)

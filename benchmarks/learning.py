@@ -18,7 +18,8 @@ import pandas as pd
 import yaml
 
 from qnet.evaluation.manifest import tables_of
-from qnet.harmonise import COMBAT
+from qnet.harmonise import COMBAT, harmonises_windows
+from qnet.networks.weights import named_file
 from recon.files.io import read_volume, write_mask
 from recon.regions.localize import LocateNuclei, box_around, box_mask
 from workflow.lib.jobs.given import Fold
@@ -84,8 +85,10 @@ def train_fold(job: tuple[str, int, int], config: dict, stacks: list[str], out: 
     stage = {
         "normalise": config["normalise"], "training": config["train_image_model"], "labels": config["runs"]["labels"],
         "inner_folds": config["train_scan_model"]["inner_folds"],
+        "combat": config["combat"] if harmonises_windows(config) else None,
     }  # fmt: skip
-    train = partial(script("train_image_model"), folds, stacks, cfg=stage)
+    features = [path.replace("_stack.npz", "_features.tsv") for path in stacks]
+    train = partial(script("train_image_model"), folds, stacks, cfg=stage, features=features)
     train(weights, averaged, at("image_training.jsonl"), given)
     inner = []
     if config["train_scan_model"]["features"] == "out_of_fold":
@@ -97,7 +100,7 @@ def train_fold(job: tuple[str, int, int], config: dict, stacks: list[str], out: 
     script("train_scan_model")(
         folds, embeddings, at("scan_model.safetensors"), at("scan_training.jsonl"), given,
         cfg={"training": config["train_scan_model"], "labels": config["runs"]["labels"]},
-        encoder=config["train_image_model"]["weights"],
+        encoder=str(named_file(config["train_image_model"]["weights"])),
     )  # fmt: skip
     script("predict_fold")(
         folds, stacks, weights, averaged, embeddings, at("scan_model.safetensors"), at("predictions.tsv"),

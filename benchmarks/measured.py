@@ -18,14 +18,16 @@ import numpy as np
 import pandas as pd
 from sklearn.covariance import LedoitWolf
 
+from benchmarks.encoder import measured
 from benchmarks.learning import look
 from qnet.images.data import read_array, read_stack
 from qnet.images.normalise import Normalise, normalise
+from qnet.networks.weights import ENCODER
 from recon.regions.nuclei import nucleus_labels, nucleus_names
 
 MAPS = {"chi": ("chi_ppb", 1e-3), "r2star": ("r2star_hz", 1.0)}  # map → column of the truth, factor to the map's unit
 CHANNEL = {"chi": 0, "r2star": 1}  # of the networks' images
-READINGS = ("maps", "window", "stretch")
+READINGS = ("maps", "window", "stretch", "encoder")
 FEWEST = 3  # heads of a site
 
 
@@ -68,7 +70,7 @@ def true_means(truth: pd.DataFrame) -> np.ndarray:
                      for column, factor in MAPS.values() for nucleus in nucleus_names()], axis=1)  # fmt: skip
 
 
-def fit(measured: np.ndarray, true: np.ndarray, site: np.ndarray) -> dict[str, Measurement]:
+def fit(found: np.ndarray, true: np.ndarray, site: np.ndarray) -> dict[str, Measurement]:
     """Least squares for the heads of each site: an offset for each mean, one scale for each map.
 
     The size of the error is that of the site and map; how it is shared out among the means and hangs together between
@@ -77,10 +79,10 @@ def fit(measured: np.ndarray, true: np.ndarray, site: np.ndarray) -> dict[str, M
 
     Parameters
     ----------
-    measured, true : (h, p)
+    found, true : measured and true means, (h, p)
     site : (h,) names
     """
-    parts = {name: _line(measured[site == name], true[site == name]) for name in np.unique(site)}
+    parts = {name: _line(found[site == name], true[site == name]) for name in np.unique(site)}
     together = LedoitWolf(assume_centered=True).fit(
         np.concatenate([rest / size for _, _, rest, size in parts.values()])
     )
@@ -121,7 +123,7 @@ def read_heads(cohort: Path, arm: str, out: Path, config: Mapping) -> dict[str, 
     """Reading → site → its measurement, from the heads that `python -m benchmarks.cohorts` has reconstructed so far.
 
     Readings: `maps`, means of the maps in physical units; `window` and `stretch`, means in the images that networks
-    see after either normalisation, in 0 to 1.
+    see after either normalisation, in 0 to 1; `encoder`, what the shipped encoder measures, in physical units.
 
     Parameters
     ----------
@@ -154,6 +156,10 @@ def _read(scan: str, folder: Path, reading: str, config: Mapping) -> np.ndarray:
         features = pd.read_csv(folder / f"{scan}_features.tsv", sep="\t", na_values=["n/a"]).set_index("name")["value"]
         return features.loc[columns()].to_numpy(float)
     stack = folder / f"{scan}_stack.npz"
+    if reading == "encoder":
+        told = measured(stack, ENCODER, config)
+        return np.array([factor * told[f"{nucleus}_{column}"] for column, factor in MAPS.values()
+                         for nucleus in nucleus_names()])  # fmt: skip
     window = Normalise(**config["normalise"] | {"method": reading})
     images, labels = normalise(read_stack(stack, "crop")[0], window), read_array(stack, "crop_nuclei")
     pixels: dict[str, np.ndarray] = {nucleus: np.zeros(labels.shape, bool) for nucleus in nucleus_names()}

@@ -1,4 +1,4 @@
-"""Harmonisation of regional features over sites, in each fold by its training subjects alone.
+"""Harmonisation of regional features and of the maps' windows over sites, in each fold by its training subjects alone.
 
 A subject of a site that the training has is harmonised by ComBat's estimates of the training (`qnet.combat`). A site
 that only the test fold has is refused, or brought to the controls of the training by its own controls: each of them by
@@ -6,19 +6,20 @@ the others, the patients by all of them. So no value of a test subject enters an
 harmonisation, and none but those of such controls that of another subject.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from qnet.combat import SiteEffect, effect_of_controls, fit
+from qnet.combat import Estimates, SiteEffect, effect_of_controls, fit
+from qnet.site_windows import NUMBERS, Windows, numbers_of
 
 NONE, COMBAT = "none", "combat"  # values of the setting `harmonisation`
 REFUSE, CONTROLS = "refuse", "controls"  # of `combat.unseen_site`
 FEWEST_CONTROLS = 3  # of a site that training lacks: the other two of each still have a variance
 COLUMNS = ["fold", "site", "training", "tested", "controls", "estimate", "note"]
-TABLE_COLUMNS = [*COLUMNS[:-1], "shift_chi_ppb", "shift_r2star_hz", "scale", "kept", "note"]
+TABLE_COLUMNS = [*COLUMNS[:-1], "shift_chi_ppb", "shift_r2star_hz", "scale", *NUMBERS, "kept", "note"]
 SHIFTS = {"chi": ("shift_chi_ppb", 1000.0), "r2star": ("shift_r2star_hz", 1.0)}  # map → column, factor to its unit
 BY_TRAINING, BY_ONE, BY_REFERENCE = "training", "training, shift alone", "reference"
 BY_CONTROLS, UNCHANGED = "its controls", "none"
@@ -107,7 +108,10 @@ def _planned(folds: pd.DataFrame, fold: int, site: str, params: Combat) -> dict[
         )
     if min(controls, of_training) < FEWEST_CONTROLS:
         found = f"controls: {controls} here, {of_training} in training, of {FEWEST_CONTROLS} or more that this takes"
-        note = f"not in training, its shift and scale cannot be estimated ({found}): its features stay as they are, "
+        note = (
+            f"not in training, its shift and scale cannot be estimated ({found}): "
+            "its features and windows stay as they are, "
+        )
         return row | {"estimate": UNCHANGED, "note": note + "its subjects are scored and count in all results"}
     return row | {"estimate": BY_CONTROLS, "note": "not in training: shift and scale by its own controls"}
 
@@ -138,8 +142,61 @@ def harmonise(
     values : DataFrame, as given
     table : DataFrame, TABLE_COLUMNS
         `planned` with the effect of each site, mean over the nuclei: `shift_chi_ppb`, `shift_r2star_hz`, `scale`
-        (geometric mean), and the covariates that were `kept`.
+        (geometric mean), the line of the maps' windows (`qnet.site_windows`), and the covariates that were `kept`.
     """
+    people = folds.set_index("participant_id")
+    features, known = (table.loc[people.index].to_numpy(float) for table in (values, covariates))
+    found = effects_of(values, about, covariates, folds, planned)
+    new = features.copy()
+    for index, own in enumerate(found.of_people):
+        if own is not None:
+            new[index] = found.estimates.harmonised(features[[index]], known[[index]], own)[0]
+    kept = ", ".join(covariates.columns[found.estimates.kept]) or "none"
+    of_sites = [found.of_sites.get(name) for name in planned["site"]]
+    lines = np.array([numbers_of(found.estimates, effect, about.loc[values.columns]) for effect in of_sites])
+    told = planned.assign(
+        kept=kept, **_told(of_sites, about.loc[values.columns]), **dict(zip(NUMBERS, lines.T, strict=True))
+    )
+    return pd.DataFrame(new, people.index, values.columns), told[TABLE_COLUMNS]
+
+
+def windows(
+    values: pd.DataFrame, about: pd.DataFrame, covariates: pd.DataFrame, folds: pd.DataFrame, planned: pd.DataFrame
+) -> Windows:
+    """How the maps of every subject are brought to the scale that sites share in one fold, see `qnet.site_windows`.
+
+    Parameters as in `harmonise`.
+    """
+    found = effects_of(values, about, covariates, folds, planned)
+    numbers = [numbers_of(found.estimates, effect, about.loc[values.columns]) for effect in found.of_people]
+    return dict(zip(folds["participant_id"], numbers, strict=True))
+
+
+def harmonises_windows(settings: Mapping) -> bool:
+    """Whether a run's networks read harmonised windows; images that are stretched one by one have none."""
+    return settings["harmonisation"] == COMBAT and settings["normalise"]["method"] == "window"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effects:
+    """What sites do to the features of one fold.
+
+    Attributes
+    ----------
+    estimates : of the training
+    of_sites : site → its effect; a site that is left as it is has none
+    of_people : the effect that is taken off each subject, None for none, in the order of the folds
+    """
+
+    estimates: Estimates
+    of_sites: dict[str, SiteEffect]
+    of_people: list[SiteEffect | None]
+
+
+def effects_of(
+    values: pd.DataFrame, about: pd.DataFrame, covariates: pd.DataFrame, folds: pd.DataFrame, planned: pd.DataFrame
+) -> Effects:
+    """Estimate what sites do to the features; parameters as in `harmonise`."""
     people, fold = folds.set_index("participant_id"), planned["fold"].iloc[0]
     features, known = (table.loc[people.index].to_numpy(float) for table in (values, covariates))
     site, control = people["site"].to_numpy(str), (people["label"] == 0).to_numpy()
@@ -148,21 +205,18 @@ def harmonise(
     by = dict(zip(planned["site"], planned["estimate"], strict=True))
     reference = next((name for name, estimate in by.items() if estimate == BY_REFERENCE), None)
     estimates = fit(features[training], site[training], known[training], families, reference)
-    effects, new = dict(estimates.sites), features.copy()
-    for name, effect in estimates.sites.items():
-        new[site == name] = estimates.harmonised(features[site == name], known[site == name], effect)
-    expected = estimates.expected(known)
-    target = (new - expected)[training & control]
+    of_sites = dict(estimates.sites)
+    of_people = [of_sites.get(name) for name in site]
+    rest = features - estimates.expected(known)
+    well = np.flatnonzero(training & control)
+    target = np.array([of_sites[site[index]].remove(rest[index]) for index in well]).reshape(-1, features.shape[1])
     for name in (name for name, estimate in by.items() if estimate == BY_CONTROLS):
         here = site == name
-        effects[name] = effect_of_controls((features - expected)[here & control], target, families)
+        of_sites[name] = effect_of_controls(rest[here & control], target, families)
         for index in np.flatnonzero(here):
             others = here & control & (np.arange(len(site)) != index)
-            own = effect_of_controls((features - expected)[others], target, families)
-            new[index] = estimates.harmonised(features[[index]], known[[index]], own)[0]
-    kept = ", ".join(covariates.columns[estimates.kept]) or "none"
-    told = planned.assign(kept=kept, **_told([effects.get(name) for name in by], about.loc[values.columns]))
-    return pd.DataFrame(new, people.index, values.columns), told[TABLE_COLUMNS]
+            of_people[index] = effect_of_controls(rest[others], target, families)
+    return Effects(estimates=estimates, of_sites=of_sites, of_people=of_people)
 
 
 def _told(effects: Sequence[SiteEffect | None], about: pd.DataFrame) -> dict[str, list[float]]:

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.centres import (
     FIRST,
     KEYS,
+    NETWORK,
     NONE,
     ORACLE,
     READER,
@@ -19,16 +20,20 @@ from benchmarks.centres import (
     reader_scores,
     study,
 )
+from benchmarks.learning import settings
 from benchmarks.measured import READINGS, Measurement, about, columns, fit, true_means
-from qnet.baselines.models import Baselines
 from recon.phantom.cohort import Simulate
 from tests.recon.test_sites import CONFOUNDED, SITES
 
 CFG = Simulate(**SITES)
 P = len(columns())
-QUICK = Baselines(
-    inverse_regularisation=(0.1,), feature_counts=(5,), inner_folds=2, components=2, permutations=0, seed=0
-)
+QUICK = settings(["config/best.yaml"]) | {
+    "baselines": {
+        "inverse_regularisation": (0.1,), "feature_counts": (5,), "inner_folds": 2, "components": 2, "permutations": 0,
+        "seed": 0,
+    }
+}  # fmt: skip
+QUICK["train_scan_model"] |= {"epochs": 60}
 
 
 def scanner(error_sd: float, offset: float = 0.0) -> Measurement:
@@ -108,13 +113,16 @@ def test_every_scheme_and_harmonisation_has_a_row_and_the_oracle_is_the_measure(
         study("sites", replace(CFG, seed=seed, subjects=32), same, QUICK).assign(cohort=seed) for seed in (1, 2)
     )
     means = over_cohorts(scores).set_index(KEYS)
-    assert len(means) == 1 + len(READINGS) + 2 * 2 * 2 + 2 * 2  # oracle, readers, models of maps, of images
+    assert (
+        len(means) == 1 + len(READINGS) + 2 * 2 * 2 + 2 * 2 + 2 * 2 * 2
+    )  # oracle, readers, models of maps, images, encoder
     assert set(means["cohorts"]) == {2}
     oracle = means.loc["sites", NONE, ORACLE, NONE, NONE]
     assert oracle["below_oracle"] == oracle["below_oracle_high"] == 0
     assert oracle["auc_low"] < oracle["auc"] < oracle["auc_high"]
     assert means.loc["sites", "maps", READER, NONE, NONE]["below_oracle"] == pytest.approx(0, abs=0.002)
     assert (means.xs(FIRST, level="model")["auc"] > 0.6).all()
+    assert (means.xs(NETWORK, level="model")["auc"] > 0.6).all()
 
 
 def test_a_site_that_reads_high_passes_for_disease_where_sites_are_confounded(scanners):

@@ -202,6 +202,7 @@ NOT_RUN = {  # beginning of the command: why no test of this file runs it
     "python -m benchmarks --size paper": "takes minutes; tests/test_bench.py",
     "cd results/mystudy": "needs a finished run; tests/workflow/test_job.py compares with sha256sum",
     "python -m benchmarks.cohorts HEADS": "takes minutes; tests/test_cohorts.py",
+    "python -m benchmarks.encoder COHORTS": "needs reconstructed heads",
     "python -m benchmarks.centres HEADS": "needs reconstructed heads; tests/test_centres.py",
     "python -m tests.recon.intake.vendor_table": "takes minutes; tests/recon/intake/test_vendor_table.py",
     "python -m recon nuclei": "needs a brain; tests/recon/test_nuclei_stage.py",

@@ -18,7 +18,9 @@ from tests.workflow.conftest import TINY
 
 FOLDERS = ("recon", "qnet", "workflow", "config", "resources")
 MOST_BYTES = 1_100_000  # without what is pinned by its hash
-PINNED = ("q_net/resources/viewer/niivue.js", "q_net/resources/unrolled.safetensors")
+PINNED = tuple(
+    f"q_net/resources/{name}" for name in ("viewer/niivue.js", "unrolled.safetensors", "encoder.safetensors")
+)
 
 
 @pytest.fixture(scope="module")

@@ -173,7 +173,7 @@ def training_embeddings(scans: Mapping[str, np.ndarray], held_out: Sequence[str]
 
     Parameters
     ----------
-    scans : {participant: (T, 512)}
+    scans : {participant: (T, F)}
         Embeddings of all subjects by this model.
     held_out : participants
         Those that it has not seen. New scans are unseen as well, so these are what they compare with.
@@ -181,7 +181,7 @@ def training_embeddings(scans: Mapping[str, np.ndarray], held_out: Sequence[str]
     Returns
     -------
     dict
-        mean, sd : (512,) lists; held_out : distances
+        mean, sd : (F,) lists; held_out : distances
     """
     means = {name: features.mean(0, dtype=float) for name, features in scans.items()}
     seen = np.array([mean for name, mean in means.items() if name not in held_out])
@@ -195,7 +195,7 @@ def _short(values: Iterable[float]) -> list[float]:
 
 
 def embedding_distance(place: Mapping, features: np.ndarray) -> float:
-    """Root mean square over features of the scan's mean embedding (T, 512) → mean, in SDs of the training scans.
+    """Root mean square over features of the scan's mean embedding (T, F) → mean, in SDs of the training scans.
 
     A Mahalanobis distance with a diagonal covariance; 512 features of a hundred scans have no better one.
     """

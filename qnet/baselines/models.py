@@ -144,7 +144,7 @@ def radiomics(values: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
 
 
 def hybrid(radiomics: pd.DataFrame, embeddings: dict[str, np.ndarray], input_name: str, params: Baselines) -> Model:
-    """Radiomics and embeddings {participant: (…, T, 512)}, of which the mean over the slices counts."""
+    """Radiomics and embeddings {participant: (…, T, F)}, of which the mean over the slices counts."""
     means = {name: slices.reshape(-1, slices.shape[-1]).mean(0) for name, slices in embeddings.items()}
     features = radiomics.join(pd.DataFrame(means).T.add_prefix("embedding_"))
     groups = features.columns.str.startswith("embedding_").astype(int)
@@ -232,7 +232,7 @@ def baselines(
     backgrounds : DataFrame
         `thumbnail` of the background of each participant.
     embeddings : dict
-        (input, seed, fold) → participant → (T, 512); may be empty, and there are no hybrid models then.
+        (input, seed, fold) → participant → (T, F); may be empty, and there are no hybrid models then.
     params : Baselines
     by_fold : dict, optional
         Fold → features in place of `values`, see `features_by_fold`.

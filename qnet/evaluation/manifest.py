@@ -295,13 +295,19 @@ TABLES = {
             Column(name="shift_chi_ppb", title="Shift of χ [ppb]", form="signed", digits=1),
             Column(name="shift_r2star_hz", title="Shift of R2* [1/s]", form="signed", digits=2),
             Column(name="scale", title="Scale", form="decimals", digits=2),
+            Column(name="window_chi_shift_ppm", title="Window of χ: shift [ppm]", form="signed", digits=3),
+            Column(name="window_chi_scale", title="scale", form="decimals", digits=2),
+            Column(name="window_r2star_shift_hz", title="of R2*: shift [1/s]", form="signed", digits=1),
+            Column(name="window_r2star_scale", title="scale", form="decimals", digits=2),
             Column(name="kept", title="Kept"),
         ),
         caption="What was taken off the regional features of each site in each fold, by ComBat (Johnson 2007, Fortin "
         "2018): mean over the means of the nuclei. Training: estimated from the training subjects of the fold, "
         "against their common mean or the reference site. Its controls: a site that the training of the fold lacks, "
         "brought to the controls of the training, each of its controls by the others. Kept: what of age and sex can be "
-        "told from the sites. Controls: among those tested. The networks read the maps as they are.",
+        "told from the sites. Controls: among those tested. Windows: the line through these means by which χ and R2* "
+        "of the site differ; networks with fixed windows (preprocessing: quantitative) read the maps without it, "
+        "others stretch each image.",
     ),
     "map_accuracy": Table(
         made_by="map_accuracy",

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 
-from qnet.explanation.template import CELL_PIXELS, VOXEL_MM, Evidence, Template, evidence_pixels
+from qnet.explanation.template import VOXEL_MM, Evidence, Template, evidence_pixels, pitch
 from qnet.figures import save
 
 QSM_WINDOW_PPM = (-0.1, 0.2)
@@ -178,8 +178,8 @@ def _evidence_label(groups: tuple[str, str]) -> str:
 def _cells(cases: Sequence[Evidence]) -> str:
     """What the cells of the maps are, in words."""
     first = cases[0]
-    cell_mm = CELL_PIXELS * np.linalg.norm(first.array("to_mni")[0, :, 0])
     rows, columns = first.maps.shape[1:]
+    cell_mm = pitch(first.crop_size, columns) * np.linalg.norm(first.array("to_mni")[0, :, 0])
     return f"Maps of {rows} × {columns} cells {cell_mm:.0f} mm apart, interpolated: nothing smaller can be resolved."
 
 

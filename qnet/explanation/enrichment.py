@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from qnet.explanation.template import CELL_PIXELS, Evidence, cell_weights, seen, to_pixels
+from qnet.explanation.template import Evidence, cell_weights, pitch, seen, to_pixels
 
 KINDS = ("absolute", "positive")  # the size of the evidence, and what speaks for the positive group
 DIFFERENCE = "trained - random"
@@ -108,7 +108,9 @@ def enrichment(cases: Sequence[Evidence], draws: int) -> pd.DataFrame:
         if len(rows):
             bounds = interval(rows["enrichment"].to_numpy(), draws)
             found.append((weights, kind, group, len(rows), *rows[MEASURES].mean(), *bounds))
-    cell_mm = np.mean([CELL_PIXELS * np.linalg.norm(case.array("to_mni")[0, :, 0]) for case in cases])
+    cell_mm = np.mean(
+        [pitch(case.crop_size, case.maps.shape[-1]) * np.linalg.norm(case.array("to_mni")[0, :, 0]) for case in cases]
+    )
     return pd.DataFrame(found, columns=COLUMNS[:-1]).assign(cell_mm=cell_mm)
 
 

@@ -27,8 +27,8 @@ def evidence_map(model: ImageModel, images: np.ndarray) -> tuple[np.ndarray, np.
     Returns
     -------
     maps : (N, h, w) float array
-        Evidence in logits: above zero speaks for the positive class. Cells lie 32 pixels apart, see
-        `qnet.explanation.template.cell_weights`; what a cell sees is wider than that.
+        Evidence in logits: above zero speaks for the positive class. Cells lie 32 pixels apart (16 or 8 with fewer
+        stages), see `qnet.explanation.template.cell_weights`; what a cell sees is wider than that.
     logit_difference : (N,) float array
 
     References
@@ -45,7 +45,7 @@ def random_control(model: ImageModel, seed: int) -> ImageModel:
     """The same network before any training: random weights, the same standardisation and channels."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        control = ImageModel()
+        control = ImageModel(stages=model.stages)
     for name, value in model.named_buffers(recurse=False):
         getattr(control, name).copy_(value)
     return control.to(model.mean.device).eval()
@@ -70,7 +70,7 @@ def explain_fold(
     cases = []
     for participant, label in labels.items():
         images, _ = read_stack(stacks[participant], about["input"])
-        prepared = prepare(images, about)
+        prepared = prepare(images, about, participant)
         scores = image_scores(model, prepared)
         cases.append(
             Evidence(

@@ -9,7 +9,7 @@ import numpy as np
 
 from qnet.images.data import read_array, read_stack
 
-CELL_PIXELS = 32  # pitch of the last feature maps of ResNet18
+CELL_PIXELS = 32  # pitch of the last feature maps of ResNet18; half for each stage that is not there
 VOXEL_MM = 2.0
 COVERAGE = 0.5  # share of the subjects that a mean needs
 
@@ -56,13 +56,18 @@ class Evidence:
         return read_array(self.stack, "slice")
 
 
+def pitch(size: int, cells: int) -> int:
+    """Pixels from cell to cell of a feature map with `cells` along the side of an image of `size`."""
+    return next(n for n in (CELL_PIXELS, CELL_PIXELS // 2, CELL_PIXELS // 4, 1) if -(-size // n) >= cells)
+
+
 def cell_weights(size: int, cells: int) -> np.ndarray:
     """Linear interpolation from cells to pixels along one axis, (C, h); rows sum to one.
 
-    With the strides and paddings of ResNet18 the receptive field of cell i is centred on pixel 32 i, not on the
-    middle of the i-th of h equal parts; pixels beyond the last centre take the last cell.
+    With the strides and paddings of ResNet18 the receptive field of cell i is centred on pixel 32 i (16 i or 8 i with
+    fewer stages), not on the middle of the i-th of h equal parts; pixels beyond the last centre take the last cell.
     """
-    place = np.minimum(np.arange(size) / CELL_PIXELS, cells - 1)
+    place = np.minimum(np.arange(size) / pitch(size, cells), cells - 1)
     return np.maximum(1 - np.abs(place[:, None] - np.arange(cells)), 0)
 
 

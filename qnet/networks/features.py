@@ -14,7 +14,7 @@ import numpy as np
 from qnet.images.augment import Augmentation, augment, pipeline, seed_of
 from qnet.images.normalise import Normalise, normalise
 from qnet.networks.model import ImageModel
-from qnet.networks.predict import embed, prepare
+from qnet.networks.predict import embed, on_common_scale, prepare
 
 KINDS = ("in_sample", "augmented", "out_of_fold")
 Network = tuple[ImageModel, dict]  # and how it was made, as its file says
@@ -53,8 +53,8 @@ def embed_fold(
     Returns
     -------
     dict
-        participant: (T, 512) float32, each scan as the outer network sees it; `training/` participant:
-        (R, T, 512) float32, the versions to train on, `copies` of them for `augmented` and else one.
+        participant: (T, F) float32, each scan as the outer network sees it; `training/` participant:
+        (R, T, F) float32, the versions to train on, `copies` of them for `augmented` and else one.
 
     Raises
     ------
@@ -70,13 +70,14 @@ def embed_fold(
     seen: list[dict[str, np.ndarray]] = [{} for _ in inner]
     versions: dict[str, np.ndarray] = {}
     for participant, images in scans:
-        own[participant] = embed(outer[0], prepare(images, outer[1]))
+        own[participant] = embed(outer[0], prepare(images, outer[1], participant))
         if participant not in training:
             continue
         for (model, about), found in zip(inner, seen, strict=True):
-            found[participant] = embed(model, prepare(images, about))
+            found[participant] = embed(model, prepare(images, about, participant))
         if kind == "augmented":
-            versions[participant] = augmented(outer, images, copies, seed_of(seed, training.index(participant)))
+            common = on_common_scale(images, outer[1], participant)
+            versions[participant] = augmented(outer, common, copies, seed_of(seed, training.index(participant)))
     if kind != "augmented":
         source = own if kind == "in_sample" else out_of_fold(own, seen, inner_of)
         versions = {participant: source[participant][None] for participant in training}
@@ -90,14 +91,14 @@ def augmented(network: Network, images: np.ndarray, copies: int, seed: int) -> n
     ----------
     network : Network
     images : (T, 3, S, S) float array
-        In physical units.
+        In physical units, windows harmonised.
     copies : int
     seed : int
         The draw depends on it, on the copy and on the slice alone.
 
     Returns
     -------
-    (copies, T, 512) float32 array
+    (copies, T, F) float32 array
     """
     model, about = network
     params = Augmentation(**about["augmentation"])
@@ -163,16 +164,16 @@ def out_of_fold(
 
     Parameters
     ----------
-    outer : {participant: (T, 512)}
+    outer : {participant: (T, F)}
         Embeddings by the network of the fold, at least of its training subjects.
-    inner : list of {participant: (T, 512)}
+    inner : list of {participant: (T, F)}
         Embeddings of the training subjects by each inner network.
     inner_of : {participant: inner fold}
         Of the training subjects.
 
     Returns
     -------
-    {participant: (T, 512)} float32, in the order of `inner_of`
+    {participant: (T, F)} float32, in the order of `inner_of`
     """
     maps = []
     for number, own in enumerate(inner):

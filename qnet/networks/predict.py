@@ -13,9 +13,26 @@ from qnet.images.normalise import Normalise, normalise
 from qnet.networks.heads.base import ScanModel
 from qnet.networks.model import ImageModel
 from qnet.predictions import COLUMNS
+from qnet.site_windows import to_common_scale
 
 
-def prepare(images: np.ndarray, about: dict) -> np.ndarray:
+def on_common_scale(images: np.ndarray, about: dict, participant: str | None) -> np.ndarray:
+    """Images in physical units, through the window of the participant's site where the model was trained so.
+
+    Raises
+    ------
+    ValueError
+        It was, and the participant was no part of that study: nobody knows the window.
+    """
+    if "windows" not in about:
+        return images
+    if participant not in about["windows"]:
+        who = participant or "a new subject"
+        raise ValueError(f"{who}: expected a subject of the study, whose sites have harmonised windows, found another")
+    return to_common_scale(images, about["windows"][participant])
+
+
+def prepare(images: np.ndarray, about: dict, participant: str | None = None) -> np.ndarray:
     """The input of an image model: normalised as in its training and cropped about the centre.
 
     Parameters
@@ -24,12 +41,15 @@ def prepare(images: np.ndarray, about: dict) -> np.ndarray:
         One scan in physical units.
     about : dict
         How the image model was made, as its file says.
+    participant : str, optional
+        Who that is, where windows are harmonised over sites.
 
     Returns
     -------
     (T, 3, C, C) float32 array in [0, 1]
     """
-    return centre_crop(normalise(images, Normalise(**about["normalise"])), Augmentation(**about["augmentation"]))
+    common = on_common_scale(images, about, participant)
+    return centre_crop(normalise(common, Normalise(**about["normalise"])), Augmentation(**about["augmentation"]))
 
 
 def positive_probability(logits: Tensor) -> np.ndarray:
@@ -49,13 +69,13 @@ def image_scores(model: ImageModel, images: np.ndarray) -> np.ndarray:
 
 @torch.inference_mode()
 def embed(model: ImageModel, images: np.ndarray) -> np.ndarray:
-    """Prepared images (T, 3, C, C) → embeddings (T, 512) float32."""
+    """Prepared images (T, 3, C, C) → embeddings (T, F) float32."""
     return model.embed(torch.from_numpy(images).to(model.mean.device)).cpu().numpy()
 
 
 @torch.inference_mode()
 def scan_scores(model: ScanModel, embeddings: np.ndarray, age: float) -> tuple[np.ndarray, float]:
-    """Embeddings (T, 512) of one scan and age [years], NaN if unknown → P(positive) of its images (T,), of the scan."""
+    """Embeddings (T, F) of one scan and age [years], NaN if unknown → P(positive) of its images (T,), of the scan."""
     batch = _batch_of_one(model, embeddings)
     images, scan = model(batch, None, batch.new_tensor([age]))
     return positive_probability(images)[0], float(positive_probability(scan)[0])
@@ -63,7 +83,7 @@ def scan_scores(model: ScanModel, embeddings: np.ndarray, age: float) -> tuple[n
 
 @torch.inference_mode()
 def weigh_slices(model: ScanModel, embeddings: np.ndarray) -> np.ndarray:
-    """Embeddings (T, 512) of one scan → weights (T,) of its slices, as `ScanModel.slice_weights` defines them."""
+    """Embeddings (T, F) of one scan → weights (T,) of its slices, as `ScanModel.slice_weights` defines them."""
     return model.slice_weights(_batch_of_one(model, embeddings))[0].cpu().numpy()
 
 

@@ -17,7 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from qnet.images.augment import Augmentation, centre_crop
 from qnet.networks.checkpoint import Checkpoint, fingerprint
 from qnet.networks.loop import Batch, batches, fit, out_of_memory_says
-from qnet.networks.model import FEATURES, ImageModel
+from qnet.networks.model import ImageModel
 from qnet.networks.precision import autocast
 from qnet.networks.train import augmenter, cosine_rate
 
@@ -29,6 +29,7 @@ NEAR = 0.5  # standard deviations: a slice counts as measured where its targets 
 class Pretraining:
     """Section `pretrain` of the configuration, and what it shares with the training of image models."""
 
+    stages: int  # of ResNet18
     epochs: int
     batch_size: int
     learning_rate: float
@@ -98,10 +99,10 @@ def measuring_loss(
     return loss, error.abs().sum(1) / counts < NEAR
 
 
-def measuring_model(outputs: int, channels: np.ndarray) -> ImageModel:
+def measuring_model(outputs: int, channels: np.ndarray, stages: int) -> ImageModel:
     """An image model with `outputs` numbers in place of two classes."""
-    model = ImageModel(channels)
-    model.resnet.fc = nn.Linear(FEATURES, outputs)
+    model = ImageModel(channels, stages)
+    model.resnet.fc = nn.Linear(model.resnet.fc.in_features, outputs)
     return model
 
 
@@ -146,7 +147,7 @@ def pretrain(
     data = torch.from_numpy(images).to(device)
     wanted = [torch.from_numpy(array).to(device) for array in (targets.values, targets.weights, targets.shown)]
     outputs = len(targets.names) + targets.shown.shape[1]
-    model = measuring_model(outputs, channels).to(device).to(memory_format=torch.channels_last)
+    model = measuring_model(outputs, channels, params.stages).to(device).to(memory_format=torch.channels_last)
     model.standardise_by(centre_crop(data, params.augmentation))
     changed = augmenter(data, params, seed, device)
 

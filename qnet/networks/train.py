@@ -21,14 +21,15 @@ from qnet.networks.checkpoint import Checkpoint, fingerprint
 from qnet.networks.loop import Batch, batches, fit, out_of_memory_says
 from qnet.networks.model import ImageModel
 from qnet.networks.precision import autocast, uses_bfloat16
-from qnet.networks.weights import initialise
+from qnet.networks.weights import initialise, stages_to_start_from
+from qnet.site_windows import Windows, to_common_scale
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTraining:
     """Stage 1: the image model."""
 
-    weights: str  # none, imagenet or a path
+    weights: str  # none, imagenet, shipped or a path
     trainable: str  # all, or head: only the last layer, without augmentation
     epochs: int
     batch_size: int
@@ -68,7 +69,11 @@ def image_loss(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor
 
 
 def training_images(
-    labels: Mapping[str, int], paths: Mapping[str, str], input_name: str, params: Normalise
+    labels: Mapping[str, int],
+    paths: Mapping[str, str],
+    input_name: str,
+    params: Normalise,
+    windows: Windows | None = None,
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Read and normalise the slices of all training subjects.
 
@@ -78,6 +83,7 @@ def training_images(
     paths : participant → stack
     input_name : str
     params : Normalise
+    windows : participant → line of its site, where windows are harmonised
 
     Returns
     -------
@@ -89,7 +95,8 @@ def training_images(
     images, targets, names = [], [], []
     for participant, label in labels.items():
         stack, slices = read_stack(paths[participant], input_name)
-        images.append(normalise(stack, params).astype(np.float16))
+        common = stack if windows is None else to_common_scale(stack, windows[participant])
+        images.append(normalise(common, params).astype(np.float16))
         targets += [label] * len(slices)
         names += [f"{participant} slice {z}" for z in slices]
     return np.concatenate(images), np.array(targets), names
@@ -109,7 +116,7 @@ def augmenter(images: Tensor, params: Schedule, seed: int, device: torch.device)
 
 @torch.no_grad()
 def embeddings(model: ImageModel, images: Tensor, batch_size: int) -> Tensor:
-    """Images (N, 3, C, C) → what the last layer reads (N, 512), batch normalisation as the model came with it."""
+    """Images (N, 3, C, C) → what the last layer reads (N, F), batch normalisation as the model came with it."""
     model.eval()
     return torch.cat([model.embed(batch.float()) for batch in images.split(batch_size)])
 
@@ -172,7 +179,9 @@ def train_image_model(
     data = torch.from_numpy(images).to(device)
     clean = centre_crop(data, params.augmentation)
     targets = torch.from_numpy(np.asarray(labels, dtype=np.int64)).to(device)
-    model = ImageModel(channels).to(device).to(memory_format=torch.channels_last)  # the quicker layout
+    model = (
+        ImageModel(channels, stages_to_start_from(params.weights)).to(device).to(memory_format=torch.channels_last)
+    )  # the quicker layout
     model.standardise_by(clean)
     initialise(model, params.weights)
 

@@ -14,7 +14,6 @@ from qnet.images.augment import seed_of
 from qnet.networks.heads.base import ScanModel
 from qnet.networks.heads.models import new_model
 from qnet.networks.loop import Batch, batches, fit
-from qnet.networks.model import FEATURES
 
 IGNORED = -100  # label of an image that does not exist, the one that cross_entropy leaves out
 
@@ -46,7 +45,7 @@ def scan_loss(
     Parameters
     ----------
     model : ScanModel
-    embeddings : (N, T, 512)
+    embeddings : (N, T, F)
     lengths : (N,) int64 on the CPU
         Slices of each scan.
     ages : (N,) [years], NaN where unknown
@@ -65,9 +64,9 @@ def scan_loss(
 
 
 def pad(scans: list[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Scans (R, T_i, 512) → one tensor (N, R, max T_i, 512), zero behind a scan, and the T_i (N,)."""
+    """Scans (R, T_i, F) → one tensor (N, R, max T_i, F), zero behind a scan, and the T_i (N,)."""
     lengths = torch.tensor([scan.shape[1] for scan in scans])
-    padded = torch.zeros(len(scans), len(scans[0]), int(lengths.max()), FEATURES)
+    padded = torch.zeros(len(scans), len(scans[0]), int(lengths.max()), scans[0].shape[-1])
     for row, scan in zip(padded, scans, strict=True):
         row[:, : scan.shape[1]] = torch.from_numpy(scan)
     return padded, lengths
@@ -87,7 +86,7 @@ def train_scan_model(
 
     Parameters
     ----------
-    scans : N arrays (R, T, 512) float32
+    scans : N arrays (R, T, F) float32
         R versions of the embeddings of each training scan; one of them is drawn for each scan and epoch.
     labels : (N,) int array, 0 or 1
     ages : (N,) float array [years], NaN where unknown
@@ -114,7 +113,8 @@ def train_scan_model(
     features, lengths = pad(scans)
     features, targets = features.to(device), torch.from_numpy(np.asarray(labels, dtype=np.int64)).to(device)
     years = torch.from_numpy(np.asarray(ages, dtype=np.float32)).to(device)
-    model = new_model(params.head, params.hidden_size, int(lengths.max()), encoder).to(device)
+    model = new_model(params.head, params.hidden_size, int(lengths.max()), encoder, features.shape[-1]).to(device)
+    model.learn_usual(features[:, 0], lengths, years, targets)
 
     def batches_of(epoch: int) -> Iterator[Batch]:
         chance = torch.Generator().manual_seed(seed_of(seed, epoch, 1))  # the order is drawn from (seed, epoch)

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -11,15 +13,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from qnet.atomic import atomic
-from qnet.networks.model import ImageModel
+from qnet.home import HOME
+from qnet.networks.model import STAGES, ImageModel
 
+SHIPPED = "shipped"  # the encoder that comes with the project
+ENCODER = HOME / "resources" / "encoder.safetensors"
 NAMED = ("none", "imagenet")
 OWN = ("mean", "std")  # buffers that a file of this project has beside the ResNet18
 PREPROCESSING = ("input", "normalise")  # entries of a file's story that its images must share
 
 
 def initialise(model: ImageModel, weights: str) -> None:
-    """Start from random weights (`none`), from ImageNet (`imagenet`) or from a file (a path).
+    """Start from random weights (`none`), ImageNet (`imagenet`), the encoder that is shipped or a file (a path).
 
     A file is a state dict of ResNet18 (.pth or .safetensors) or an image model of this project, whose channel
     means and standard deviations are taken over too. The last layer is always new: it has two outputs. Nothing
@@ -48,7 +53,7 @@ def check_encoder(weights: str, about: dict) -> None:
 
     Parameters
     ----------
-    weights : none | imagenet | path
+    weights : none | imagenet | shipped | path
     about : dict
         The story of the training to come, with `input` and `normalise`.
 
@@ -79,24 +84,45 @@ def read_story(path: str | Path) -> dict:
         return json.loads((file.metadata() or {}).get("qnet", "{}"))
 
 
-def write_weights(path: str | Path, model: nn.Module, about: dict) -> None:
-    """Write weights as safetensors; `about` (plain values) says how they were made."""
+def write_weights(path: str | Path, model: nn.Module, about: dict, small: bool = False) -> None:
+    """Write weights as safetensors, `small`: as float16; `about` (plain values) says how they were made."""
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    if small:
+        state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
     with atomic(path) as part:
         save_file(state, part, metadata={"qnet": json.dumps(about, sort_keys=True)})
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict]:
-    """Tensors of a weights file, and how they were made."""
-    return load_file(path), read_story(path)
+    """Tensors of a weights file, float32 where they are floats, and how they were made."""
+    state = load_file(path)
+    return {name: v.float() if v.is_floating_point() else v for name, v in state.items()}, read_story(path)
+
+
+def stages_of(names: Iterable[str]) -> int:
+    """How many stages of a ResNet18 the tensors of these names belong to."""
+    found = {int(number) for name in names for number in re.findall(r"(?:^|\.)layer([1-4])\.", name)}
+    return max(found, default=STAGES)
+
+
+def stages_to_start_from(weights: str) -> int:
+    """Stages of the image model that starts from `weights`, as in `initialise`."""
+    return STAGES if weights in NAMED else stages_of(_read_state(_file_of(weights)))
 
 
 def read_image_model(path: str | Path) -> tuple[ImageModel, dict]:
     """The image model of a weights file, in evaluation mode, and how it was made."""
     state, about = read_weights(path)
-    model = ImageModel()
+    model = ImageModel(stages=stages_of(state))
+    outputs, inputs = state["resnet.fc.weight"].shape  # an encoder tells more than two numbers
+    model.resnet.fc = nn.Linear(inputs, outputs)
     model.load_state_dict(state)
     return model.eval(), about
+
+
+def named_file(weights: str) -> Path:
+    """The path that a setting `weights` stands for, there or not."""
+    return ENCODER if weights == SHIPPED else Path(weights)
 
 
 def _file_of(weights: str) -> Path:
@@ -105,14 +131,20 @@ def _file_of(weights: str) -> Path:
 
     url = ResNet18_Weights.IMAGENET1K_V1.url
     name = url.rsplit("/", 1)[-1]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / name if weights == "imagenet" else Path(weights)
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name if weights == "imagenet" else named_file(weights)
     if not path.is_file() and weights == "imagenet":
         raise FileNotFoundError(
             f"weights: expected the ImageNet weights at {path}, found no file. They are not downloaded automatically: "
             f"put {url} there, or give the path of your copy in place of 'imagenet'"
         )
     if not path.is_file():
-        raise FileNotFoundError(f"weights: expected none, imagenet or the path of a state dict, found {weights!r}")
+        raise FileNotFoundError(
+            f"weights: expected none, imagenet, shipped or the path of a state dict, found {weights!r}"
+        )
+    if weights == SHIPPED:
+        wanted = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
+        if hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+            raise ValueError(f"{path}: expected the SHA-256 of its card, {wanted}, found another")
     start = Path(name).stem.rsplit("-", 1)[-1]  # torch names its files by the start of their SHA-256
     if path.name == name and not hashlib.sha256(path.read_bytes()).hexdigest().startswith(start):
         raise ValueError(f"{path}: expected a SHA-256 that starts with {start}, found another: download {url} again")

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from qnet.baselines.models import demographics, features_by_fold
-from qnet.harmonise import TABLE_COLUMNS, Combat, harmonise, notes, plan
+from qnet.harmonise import TABLE_COLUMNS, Combat, harmonise, notes, plan, windows
+from qnet.site_windows import SAME, line, to_common_scale
 from tests.qnet.test_baselines import study
 
 MEAN, CONTROLS = Combat(reference_site=None, unseen_site="refuse"), Combat(reference_site=None, unseen_site="controls")
@@ -153,3 +154,77 @@ def test_what_cannot_be_harmonised_is_refused_with_what_to_type(sites, params, m
 def test_without_a_column_of_sites_it_is_refused():
     with pytest.raises(ValueError, match="expected a site of each subject"):
         plan(study()["folds"], MEAN)
+
+
+PROFILE = np.array([0.015, 0.045, 0.07, 0.11, 0.125, 0.14])  # ppm, of six nuclei
+
+
+def scanned(labels: str = "AB", shift: float = 0.02, scale: float = 0.5, subjects: int = 60) -> dict:
+    """Subjects whose maps site B changes by a line; nobody differs otherwise but by noise."""
+    chance = np.random.default_rng(3)
+    site = np.array(list(labels))[np.arange(subjects) // 2 % len(labels)]
+    maps, values, about = {"chi": (PROFILE, "ppm"), "r2star": (200 * PROFILE + 15, "1/s")}, {}, []
+    for name, (profile, unit) in maps.items():
+        for k, mean in enumerate(profile):
+            own = mean + 0.05 * profile.std() * chance.normal(size=subjects)
+            values[f"{name}_{k}"] = np.where(site == "B", shift + scale * own, own)
+            about.append((f"{name}_{k}", name, "mean", f"nucleus {k}", "both", unit))
+    people = [f"sub-{i:02d}" for i in range(subjects)]
+    folds = pd.DataFrame({"participant_id": people, "label": np.arange(subjects) % 2, "group": "x", "age": 50.0,
+                          "sex": "F", "site": site, "fold": np.arange(subjects) // 6 % 3})  # fmt: skip
+    told = pd.DataFrame(about, columns=["name", "map", "kind", "region", "side", "unit"]).set_index("name")
+    return {"values": pd.DataFrame(values, people), "about": told, "folds": folds}
+
+
+def windows_in(given: dict, fold: int, params: Combat = MEAN) -> dict[str, list[float]]:
+    planned = plan(given["folds"], params)
+    people = demographics(given["folds"])
+    return windows(given["values"], given["about"], people, given["folds"], planned[planned["fold"] == fold])
+
+
+def test_the_line_of_a_site_is_taken_off_the_maps():
+    given = scanned()
+    found = windows_in(given, 0, Combat(reference_site="A", unseen_site="refuse"))
+    shift, scale, _, scale_r2star = found["sub-02"]
+    assert (shift, scale, scale_r2star) == pytest.approx((0.02, 0.5, 0.5), abs=0.02)
+    assert found["sub-00"] == pytest.approx(SAME)
+    images = np.zeros((1, 3, 1, 2), np.float32)
+    images[0, :, 0, 0] = 0.02 + 0.5 * 0.1, 0.02 + 0.5 * 30, 7.0
+    common = to_common_scale(images, found["sub-02"])
+    assert common[0, 0, 0, 0] == pytest.approx(0.1, abs=0.005) and common[0, 1, 0, 0] == pytest.approx(30, rel=0.05)
+    assert common[0, 2, 0, 0] == 7 and not common[..., 1].any()
+
+
+def test_windows_know_no_test_subject():
+    given = scanned("ABC")
+    tested = given["folds"].loc[given["folds"]["fold"] == 1, "participant_id"].tolist()
+    assert windows_in(given, 1) == windows_in(changed(given, tested), 1)
+
+
+def test_windows_of_an_unseen_site_know_its_other_controls_alone():
+    given = left_out(scanned("ABC"))
+    here = given["folds"][given["folds"]["fold"] == 1].set_index("participant_id")["label"]
+    before = windows_in(given, 1, CONTROLS)
+    assert before[here.index[0]][1] == pytest.approx(0.5, abs=0.1)
+    assert before == windows_in(changed(given, here.index[here == 1].tolist()), 1, CONTROLS)
+    one = here.index[here == 0][0]
+    after = windows_in(changed(given, [one]), 1, CONTROLS)
+    assert after[one] == before[one]
+    assert all(after[name] == before[name] for name in before if name not in here.index)
+
+
+def test_what_is_no_scanner_s_scale_is_left():
+    assert line(PROFILE, 0.01 * PROFILE, np.ones(6)) == (0.0, 1.0)
+    assert line(PROFILE[:2], PROFILE[:2], np.ones(2)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("who", "site"), [([7], "one subject"), ([1, 3, 5, 7], "patients alone"), ([6, 8, 10], "three, all in test")]
+)
+def test_odd_sites_have_windows_all_the_same(who, site):
+    given = scanned("AB")
+    given["folds"].loc[who, "site"] = site
+    given["folds"].loc[[6, 8, 10], "fold"] = 1
+    for fold in (0, 1):
+        found = np.array([*windows_in(given, fold, CONTROLS).values()])
+        assert np.isfinite(found).all() and (found[:, [1, 3]] >= 0.2).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from qnet.networks.heads.measured import Measured, norms
+from qnet.networks.heads.measured import Measured, norms, norms_of_study
 from qnet.networks.heads.models import read_scan_model
 from qnet.networks.weights import write_weights
 
@@ -91,3 +91,34 @@ def test_a_file_gives_the_same_scores(tmp_path):
 def test_an_image_model_is_no_encoder():
     with pytest.raises(ValueError, match="expected weights of an encoder"):
         Measured.of_encoder({}, {"input": "crop"})
+
+
+def test_without_norms_the_study_tells_what_is_usual_at_an_age():
+    """A slope with age in both groups and a shift of one: the first is expected, the second stays."""
+    chance = np.random.default_rng(1)
+    ages, labels = chance.uniform(25, 80, 400), np.arange(400) % 2
+    measured = 0.5 * chance.normal(size=(400, 2)) + np.stack([0.8 * (ages - 50) / 20 + 2 * labels, 0 * ages], 1)
+    found = norms_of_study(measured, ages, labels)
+    coefficients = np.array(found["age"])
+    assert coefficients[:3, 0] == pytest.approx([0, 0.8, 0], abs=0.1)
+    rest = (measured - np.stack([np.ones(400), (ages - 50) / 20, ((ages - 50) / 20) ** 2], 1) @ coefficients[:3]) @ (
+        np.array(found["whitening"])
+    )
+    well = rest[labels == 0]
+    assert np.cov(well.T) == pytest.approx(np.eye(2), abs=0.2) and np.abs(well.mean(0)).max() < 0.2
+
+
+@pytest.mark.parametrize("ages", [np.full(6, np.nan), np.full(6, 50.0)])
+def test_a_small_study_without_ages_still_has_norms(ages):
+    found = norms_of_study(np.random.default_rng(0).normal(size=(6, 14)), ages, np.array([0, 1, 0, 1, 1, 1]))
+    assert all(np.isfinite(values).all() for values in found.values())
+
+
+def test_norms_of_the_encoder_are_kept():
+    model, before = reader(), reader().age.clone()
+    model.told = True
+    model.learn_usual(scan(3).expand(4, -1, -1), torch.full((4,), 3), torch.full((4,), 50.0), torch.arange(4) % 2)
+    torch.testing.assert_close(model.age, before)
+    model.told = False
+    model.learn_usual(scan(3).expand(4, -1, -1), torch.full((4,), 3), torch.full((4,), 50.0), torch.arange(4) % 2)
+    assert not torch.equal(model.age, before)

@@ -21,7 +21,7 @@ from qnet.networks.predict import (
     weigh_slices,
 )
 from qnet.predictions import COLUMNS
-from tests.qnet.settings import PAPER, WINDOW
+from tests.qnet.settings import OFF, PAPER, WINDOW
 
 CONSTANT = {"participant_id": "sub-01", "label": 1, "input": "crop", "seed": 0, "fold": 2}
 
@@ -96,3 +96,15 @@ def test_weights_of_slices_stand_beside_them():
     assert table.columns.tolist() == ["participant_id", "slice", "weight"]
     assert table["slice"].tolist() == [3, 4, 5, 6, 7]
     assert table["weight"].sum() == pytest.approx(1, rel=1e-6)
+
+
+def test_harmonised_windows_are_those_of_the_participant_and_nobody_else_has_one():
+    images = np.random.default_rng(2).uniform(0.01, 0.2, (2, 3, 16, 16)).astype(np.float32)
+    about = {"normalise": asdict(WINDOW), "augmentation": asdict(OFF)}
+    sited = about | {"windows": {"sub-01": [0.01, 0.5, 0.0, 1.0]}}
+    brighter = images.copy()
+    brighter[:, 0] = (images[:, 0] - 0.01) / 0.5
+    np.testing.assert_allclose(prepare(images, sited, "sub-01"), prepare(brighter, about), atol=1e-6)
+    for stranger in ("sub-02", None):
+        with pytest.raises(ValueError, match="whose sites have harmonised windows"):
+            prepare(images, sited, stranger)

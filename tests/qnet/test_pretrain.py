@@ -56,8 +56,8 @@ def encoder():
     images = images + chance.normal(scale=0.01, size=images.shape).astype(np.float16)
     targets = targets_of(truth, [slices_with(1)] * 48, {"caudate": [1, 2]}, smallest=8)
     params = Pretraining(
-        epochs=12, batch_size=16, learning_rate=1e-3, final_learning_rate=1e-4, smallest_pixels=8, precision="float32",
-        augment_on="cpu", augmentation=OFF,
+        stages=4, epochs=12, batch_size=16, learning_rate=1e-3, final_learning_rate=1e-4, smallest_pixels=8,
+        precision="float32", augment_on="cpu", augmentation=OFF,
     )  # fmt: skip
     names = [f"sub-{number:02d} slice 0" for number in range(48)]
     return pretrain(images, targets, params, (True,) * 3, 0, torch.device("cpu"), None, names), images, chi, params

@@ -1,12 +1,27 @@
 """Weights on disk: round trips, where a model may start from, and clear refusals."""
 
+import hashlib
+import json
+
 import pytest
 import torch
 from safetensors.torch import save_file
 from torchvision.models import resnet18
 
+from qnet.networks.heads.measured import Measured
 from qnet.networks.model import ImageModel
-from qnet.networks.weights import check_encoder, initialise, read_image_model, read_story, write_weights
+from qnet.networks.weights import (
+    ENCODER,
+    SHIPPED,
+    check_encoder,
+    initialise,
+    read_image_model,
+    read_story,
+    read_weights,
+    stages_of,
+    stages_to_start_from,
+    write_weights,
+)
 
 ABOUT = {"input": "crop", "normalise": {"method": "window", "qsm_window_ppm": [-0.1, 0.25]}}
 
@@ -154,3 +169,37 @@ def test_encoder_that_has_seen_a_study_is_told(tmp_path, capsys):
     write_weights(tmp_path / "fold.safetensors", torch.nn.Linear(1, 1), {**ABOUT, "fold": 2})
     check_encoder(str(tmp_path / "fold.safetensors"), ABOUT)
     assert "training subjects of fold 2" in capsys.readouterr().err
+
+
+def test_the_shipped_encoder_is_what_its_card_says_and_measures_nuclei():
+    card = json.loads(ENCODER.with_suffix(".json").read_text())
+    assert hashlib.sha256(ENCODER.read_bytes()).hexdigest() == card["sha256"]
+    assert ENCODER.stat().st_size < 6_000_000
+    state, about = read_weights(ENCODER)
+    stages = stages_to_start_from(SHIPPED)
+    assert stages == card["training"]["stages"] == stages_of(state)
+    model = ImageModel(stages=stages)
+    initialise(model, SHIPPED)
+    torch.testing.assert_close(model.resnet.layer1[0].conv1.weight, state["resnet.layer1.0.conv1.weight"])
+    assert Measured.of_encoder(state, about).measure(torch.zeros(1, 3, 512 >> (4 - stages))).shape == (1, 14)
+    assert "norms" not in about and about["normalise"]["method"] == "window"
+
+
+def test_a_shipped_encoder_that_was_changed_is_refused(tmp_path, monkeypatch):
+    copy = tmp_path / ENCODER.name
+    copy.write_bytes(ENCODER.read_bytes()[:-1] + b"x")
+    copy.with_suffix(".json").write_text(ENCODER.with_suffix(".json").read_text())
+    monkeypatch.setattr("qnet.networks.weights.ENCODER", copy)
+    with pytest.raises(ValueError, match="expected the SHA-256 of its card"):
+        initialise(ImageModel(stages=3), SHIPPED)
+
+
+@pytest.mark.parametrize("stages", [2, 3, 4])
+def test_a_model_with_fewer_stages_is_read_back_also_from_half_precision(stages, tmp_path):
+    model, path = ImageModel(stages=stages).eval(), tmp_path / "model.safetensors"
+    write_weights(path, model, {}, small=True)
+    found, _ = read_image_model(path)
+    assert found.stages == stages
+    images = torch.rand(1, 3, 56, 56)
+    assert found.feature_maps(images).shape == (1, 64 << (stages - 1), *[-(-56 // (4 << (stages - 1)))] * 2)
+    torch.testing.assert_close(found(images), model(images), atol=0.02, rtol=0.02)

@@ -56,7 +56,7 @@ def test_it_tells_for_whom_and_how_many_subjects_a_comparison_needs(run):
     bundle, text = run
     assert "| sex F | 5 | 2 | 0.700 | — | 1234 |" in text.split("### For whom")[1]
     assert "ComBat" not in text
-    assert "The networks read the maps as they are" in card_text(read_bundle(bundle) | {"harmonisation": "combat"})
+    assert "windows that were harmonised" in card_text(read_bundle(bundle) | {"harmonisation": "combat"})
 
 
 def test_every_preprocessing_setting_stands_in_it(run):

@@ -4,6 +4,8 @@ import pytest
 import yaml
 
 from workflow.lib.setup.variants import MAIN, image_run, merged, runs
+from workflow.lib.study.applied import site_bound
+from workflow.lib.study.study import dealing
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,29 @@ def test_a_variant_of_stage_2_uses_the_image_models_of_the_main_run(config):
         "variants/qsm/": "variants/qsm/",
         "variants/permuted/": "variants/permuted/",
     }
+
+
+def test_harmonised_windows_have_image_models_of_their_own(config):
+    found = of(config, "by_site", "quantitative", preprocessing="quantitative")
+    assert image_run(found, "variants/by_site/") == "variants/by_site/"
+    assert image_run(found, "variants/quantitative/") == MAIN
+
+
+def test_a_variant_whose_harmonisation_would_change_nothing_is_refused(config):
+    stretched = {"variants": {"stretched_by_site": {"harmonisation": "combat"}}}
+    with pytest.raises(ValueError, match="stretched_by_site/, harmonisation: expected preprocessing: quantitative"):
+        of(merged(config, stretched), "stretched_by_site")
+
+
+def test_a_variant_that_harmonises_asks_for_sites_before_any_job(config):
+    asked = dealing(merged(config, {"runs": {"variants": ["by_site"]}}))
+    assert asked["combat"] == config["combat"] and dealing(config)["combat"] is None
+
+
+def test_a_model_of_harmonised_windows_is_applied_to_no_other_study(config):
+    window = {"preprocessing": {"normalise": config["normalise"] | {"method": "window"}}, "dataset": "RUN"}
+    assert "harmonisation: combat" in str(site_bound(window | {"harmonisation": "combat"})[0])
+    assert not site_bound(window | {"harmonisation": "none"})
 
 
 def test_an_unknown_variant_is_named(config):

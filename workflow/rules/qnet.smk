@@ -51,6 +51,7 @@ rule folds:
 
 
 STACKS = INPUTS.of_scans(rules.slice_stack.output.stack, RUN.diagnosed.values())
+FEATURES = INPUTS.of_scans(RUN.paths.work("features.tsv"), RUN.diagnosed.values())
 
 
 rule train_image_model:
@@ -58,6 +59,7 @@ rule train_image_model:
         LEARNING.initial_weights,
         folds=rules.folds.output.folds,
         stacks=STACKS,
+        features=LEARNING.of_windows(FEATURES),
     output:
         weights=RUN.paths.fold("image_model.safetensors"),
         swa_weights=RUN.paths.fold("image_model_swa.safetensors"),
@@ -82,6 +84,7 @@ rule train_inner_model:
         LEARNING.initial_weights,
         folds=rules.folds.output.folds,
         stacks=STACKS,
+        features=LEARNING.of_windows(FEATURES),
     output:
         weights=RUN.paths.fold("inner-{inner}/image_model.safetensors"),
         swa_weights=RUN.paths.fold("inner-{inner}/image_model_swa.safetensors"),

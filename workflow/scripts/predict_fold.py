@@ -25,7 +25,7 @@ def main(folds: str, stacks: list[str], weights: str, swa_weights: str, embeddin
     years, of_run = ages(table), {"input": fold.input_name, "seed": fold.seed, "fold": fold.number}
     for participant, label in held_out_labels(table, fold.number).items():
         images, slices = read_stack(paths[participant], fold.input_name)
-        prepared, own = prepare(images, about), features[participant]
+        prepared, own = prepare(images, about, participant), features[participant]
         constant = {"participant_id": participant, "label": label, **of_run}
         for name, model in {"ResNet": resnet.to(device), "ResNetSWA": swa.to(device)}.items():
             scored.append(image_model_rows(name, slices, image_scores(model, prepared), **constant))

@@ -22,7 +22,7 @@ def main(
     table, shuffled_by = read_folds(folds), fold.seed if cfg["labels"] == "permuted" else None
     labels, years = training_labels(table, fold.number, shuffled_by), ages(table)
     features = load_file(embeddings)
-    scans = [features[f"training/{participant}"] for participant in labels]  # (R, T, 512) each
+    scans = [features[f"training/{participant}"] for participant in labels]  # (R, T, F) each
     own, device = np.array([years[participant] for participant in labels]), prepare_torch(fold.threads)
     data, rest = (scans, np.array([*labels.values()]), own), (fold.seed, device, [*labels], encoder)
     params, losses = candidates(ScanTraining(**cfg["training"])), []

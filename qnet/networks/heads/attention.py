@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from qnet.networks.heads.recurrent import Recurrent, weighted_sum
+from qnet.networks.model import FEATURES
 
 
 class GatedAttention(nn.Module):
@@ -30,13 +31,13 @@ class GatedAttention(nn.Module):
 class Attention(Recurrent):
     """The scan head reads the weighted mean over the slices, (N, 2 H)."""
 
-    def __init__(self, hidden_size: int, slices: int, inputs: int):
-        super().__init__(hidden_size, slices, inputs)
+    def __init__(self, hidden_size: int, slices: int, inputs: int, features: int):
+        super().__init__(hidden_size, slices, inputs, features)
         self.attention = GatedAttention(inputs, hidden_size)
 
     @classmethod
-    def build(cls, hidden_size: int, slices: int, encoder: str | Path | None) -> Self:
-        return cls(hidden_size, slices, 2 * hidden_size)
+    def build(cls, hidden_size: int, slices: int, encoder: str | Path | None, features: int = FEATURES) -> Self:
+        return cls(hidden_size, slices, 2 * hidden_size, features)
 
     def pool(self, outputs: Tensor, mask: Tensor) -> Tensor:
         return weighted_sum(self.attention(outputs, mask), outputs)

@@ -8,6 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from qnet.networks.model import FEATURES
+
 
 class ScanModel(nn.Module, ABC):
     """A network of stage 2. Each head is a subclass, in a file of this folder.
@@ -26,7 +28,7 @@ class ScanModel(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def build(cls, hidden_size: int, slices: int, encoder: str | Path | None) -> Self:
+    def build(cls, hidden_size: int, slices: int, encoder: str | Path | None, features: int = FEATURES) -> Self:
         """An untrained model.
 
         Parameters
@@ -36,6 +38,7 @@ class ScanModel(nn.Module, ABC):
         slices : int
             T of the training scans.
         encoder : weights file of a pre-trained encoder, for heads that read one
+        features : F, numbers that an image model embeds a slice in
         """
 
     @classmethod
@@ -43,15 +46,26 @@ class ScanModel(nn.Module, ABC):
     def read(cls, state: Mapping[str, Tensor], about: Mapping) -> Self:
         """A model with room for the tensors `state` of a weights file; `about` says how they were made."""
 
+    def learn_usual(self, embeddings: Tensor, lengths: Tensor, ages: Tensor, labels: Tensor) -> None:
+        """Take what is usual from the training scans, before any step; only for heads that know and were not told.
+
+        Parameters
+        ----------
+        embeddings : (N, T, F)
+        lengths : (N,) int64 on the CPU
+        ages : (N,) [years], NaN where unknown
+        labels : (N,) 0 or 1
+        """
+
     @abstractmethod
     def forward(
         self, embeddings: Tensor, lengths: Tensor | None = None, ages: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Embeddings (N, T, 512) → logits of the images (N, T, 2) and of the scans (N, 2).
+        """Embeddings (N, T, F) → logits of the images (N, T, 2) and of the scans (N, 2).
 
         Parameters
         ----------
-        embeddings : (N, T, 512)
+        embeddings : (N, T, F)
         lengths : (N,) int64 on the CPU, optional
             Slices of each scan; the image logits behind them mean nothing. All T by default.
         ages : (N,) [years], optional

@@ -6,14 +6,15 @@ from typing import Self
 from torch import Tensor
 
 from qnet.networks.heads.recurrent import Recurrent
+from qnet.networks.model import FEATURES
 
 
 class Concat(Recurrent):
     """The scan head reads the outputs of all T slices, (N, T · 2 H)."""
 
     @classmethod
-    def build(cls, hidden_size: int, slices: int, encoder: str | Path | None) -> Self:
-        return cls(hidden_size, slices, 2 * hidden_size * slices)
+    def build(cls, hidden_size: int, slices: int, encoder: str | Path | None, features: int = FEATURES) -> Self:
+        return cls(hidden_size, slices, 2 * hidden_size * slices, features)
 
     def outputs(self, embeddings: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """As in `Recurrent`; ValueError for a scan with another number of slices than those of training."""

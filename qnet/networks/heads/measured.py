@@ -1,8 +1,8 @@
 """Head `measured` reads measurements: what a pre-trained encoder says about each nucleus, judged for age.
 
-The other heads learn from some eighty scans what 512 features mean. Here the encoder has learnt that beforehand, on
-simulated subjects, and the same subjects tell what is usual at an age; the scans of the study are asked for one weight
-a measurement only.
+The other heads learn from some eighty scans what hundreds of features mean. Here the encoder has learnt that
+beforehand, on simulated subjects. What is usual at an age is told by the same subjects or, where these stand for no
+population, by the training scans; these are asked for one weight a measurement besides.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,8 @@ from qnet.networks.model import FEATURES
 from qnet.networks.weights import read_weights
 
 AGE_CENTRE, AGE_UNIT = 50.0, 20.0  # years
+# prior variances over 20 years and its square, in variances between subjects: as those of section `model_card`
+SLOPE, CURVATURE = 1.0, 0.25
 RIDGE = 0.1  # variance added before whitening, of the subjects' variance: measurements of one nucleus nearly repeat
 
 
@@ -29,13 +31,16 @@ class Measured(ScanModel):
 
     .. math:: m_k = \sum_t p_{tk} y_{tk} / \sum_t p_{tk},\quad z = W (m - f(\mathrm{age}))
 
-    with f quadratic in age and W the whitening of what remains, both from simulated subjects. A scan without an age
-    is compared with the mean of f over these.
+    with f quadratic in age and W the whitening of what remains, both from the simulated subjects of the encoder. Where
+    its file does not tell them, f comes from the training scans and W only scales (`norms_of_study`). A scan without an
+    age is compared with the mean of f over these.
 
     Parameters
     ----------
     nuclei : int
         R; there are K = 2 R measurements, of susceptibility and of R2*.
+    features : int
+        F, numbers that the encoder embeds a slice in.
     """
 
     weight: Tensor
@@ -43,11 +48,12 @@ class Measured(ScanModel):
     age: Tensor
     whitening: Tensor
 
-    def __init__(self, nuclei: int):
+    def __init__(self, nuclei: int, features: int = FEATURES):
         super().__init__()
+        self.told = False  # what is usual
         self.nuclei, self.slices = nuclei, 0  # any number of slices
         outputs, measurements = 3 * nuclei + 1, 2 * nuclei
-        self.register_buffer("weight", torch.zeros(outputs, FEATURES))
+        self.register_buffer("weight", torch.zeros(outputs, features))
         self.register_buffer("bias", torch.zeros(outputs))
         self.register_buffer("age", torch.zeros(4, measurements))  # of 1, a, a^2; then the mean of f
         self.register_buffer("whitening", torch.eye(measurements))
@@ -55,7 +61,7 @@ class Measured(ScanModel):
         self.scan_head = nn.Linear(measurements, 2)
 
     @classmethod
-    def build(cls, hidden_size: int, slices: int, encoder: str | Path | None) -> Self:
+    def build(cls, hidden_size: int, slices: int, encoder: str | Path | None, features: int = FEATURES) -> Self:
         """Read with the last layer of the encoder; there is no hidden layer, and any number of slices will do."""
         if encoder is None:
             line = '--config "train_image_model={weights: FILE, trainable: head}"'
@@ -71,7 +77,7 @@ class Measured(ScanModel):
         Parameters
         ----------
         tensors : of the encoder's file
-        about : how it was made; `norms` only once it has measured the simulated subjects
+        about : how it was made; `norms` only if it has measured simulated subjects of the population
 
         Raises
         ------
@@ -81,7 +87,8 @@ class Measured(ScanModel):
         if "targets" not in about:
             found = "expected weights of an encoder (target `pretrain`), found another image model"
             raise ValueError(f"head measured: {found}")
-        model = cls((len(about["targets"]) - 1) // 2)
+        model = cls((len(about["targets"]) - 1) // 2, tensors["resnet.fc.weight"].shape[1])
+        model.told = "norms" in about
         read = {"weight": tensors["resnet.fc.weight"], "bias": tensors["resnet.fc.bias"]}
         usual = {name: torch.tensor(values) for name, values in about.get("norms", {}).items()}
         for name, values in {**read, **usual}.items():
@@ -90,12 +97,22 @@ class Measured(ScanModel):
 
     @classmethod
     def read(cls, state: Mapping[str, Tensor], about: Mapping) -> Self:
-        return cls(len(state["scan_head.weight"][0]) // 2)
+        return cls(len(state["scan_head.weight"][0]) // 2, state["weight"].shape[1])
+
+    @torch.no_grad()
+    def learn_usual(self, embeddings: Tensor, lengths: Tensor, ages: Tensor, labels: Tensor) -> None:
+        """As in `ScanModel`, unless the encoder's file tells what is usual."""
+        if self.told:
+            return
+        measured = self.measure(embeddings, lengths).cpu().numpy()
+        usual = norms_of_study(measured, ages.cpu().numpy(), labels.cpu().numpy())
+        for name, values in usual.items():
+            getattr(self, name).copy_(torch.tensor(values))
 
     def forward(
         self, embeddings: Tensor, lengths: Tensor | None = None, ages: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """As in `ScanModel`; a scan of unknown age is compared with the mean over the simulated subjects."""
+        """As in `ScanModel`; a scan of unknown age is compared with the mean over those who tell what is usual."""
         values, shown = self._read(embeddings, lengths)
         expected = self._expected(len(embeddings), ages)
         scans = (self._pool(values, shown) - expected) @ self.whitening
@@ -104,7 +121,7 @@ class Measured(ScanModel):
 
     @torch.no_grad()
     def measure(self, embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Embeddings (N, T, 512) → measurements m (N, K), in standard deviations of the simulated subjects."""
+        """Embeddings (N, T, F) → measurements m (N, K), in standard deviations of the simulated subjects."""
         return self._pool(*self._read(embeddings, lengths))
 
     @torch.no_grad()
@@ -156,3 +173,36 @@ def norms(measured: np.ndarray, ages: np.ndarray) -> dict[str, list]:
     variance, axes = np.linalg.eigh(np.cov((measured - basis @ coefficients).T))
     whitening = axes / np.sqrt(variance + RIDGE)
     return {"age": [*coefficients.tolist(), (basis @ coefficients).mean(0).tolist()], "whitening": whitening.tolist()}
+
+
+def norms_of_study(measured: np.ndarray, ages: np.ndarray, labels: np.ndarray) -> dict[str, list]:
+    r"""What is usual at an age, from the scans of a study, where both groups age alike.
+
+    .. math:: m = c + s\,y + \beta_1 a + \beta_2 a^2 + e, \quad f(a) = c + \beta_1 a + \beta_2 a^2
+
+    with group y and age a in `AGE_UNIT` from `AGE_CENTRE`; :math:`\beta_1, \beta_2` have normal priors of mean 0 and SD
+    `SLOPE` and `CURVATURE` in units of the SD of e. A few dozen scans do not determine the covariance of e, and to
+    whiten by it costs more than it gives (docs/explanation/learning.md): each measurement is divided by its SD alone.
+
+    Parameters
+    ----------
+    measured : (N, K)
+    ages : (N,) [years], NaN where unknown: these stand at the mean age
+    labels : (N,) 0 or 1
+
+    Returns
+    -------
+    dict, as of `norms`
+    """
+    a = (np.asarray(ages, float) - AGE_CENTRE) / AGE_UNIT
+    a = np.where(np.isnan(a), np.nanmean(a) if np.isfinite(a).any() else 0.0, a)
+    y = np.asarray(labels, float)
+    basis = np.stack([np.ones_like(a), a, a**2, y - y.mean()], axis=1)
+    prior = np.diag([0, SLOPE**-2, CURVATURE**-2, 1e-9])  # the last where there is one group
+    coefficients = np.linalg.solve(basis.T @ basis + prior, basis.T @ measured)
+    rest = measured - basis @ coefficients
+    coefficients[0] -= y.mean() * coefficients[3]  # at y = 0
+    sd = np.sqrt((rest**2).sum(0) / max(len(rest) - 2, 1))
+    whitening = np.diag(1 / np.maximum(sd, 1e-6))
+    usual = (basis[:, :3] @ coefficients[:3]).mean(0)
+    return {"age": [*coefficients[:3].tolist(), usual.tolist()], "whitening": whitening.tolist()}

@@ -7,6 +7,7 @@ from qnet.networks.heads.base import ScanModel
 from qnet.networks.heads.concat import Concat
 from qnet.networks.heads.mean import Mean
 from qnet.networks.heads.measured import Measured
+from qnet.networks.model import FEATURES
 from qnet.networks.weights import read_weights
 
 MODELS: dict[str, type[ScanModel]] = {"concat": Concat, "mean": Mean, "attention": Attention, "measured": Measured}
@@ -19,9 +20,11 @@ def model_of(head: str) -> type[ScanModel]:
     return MODELS[head]
 
 
-def new_model(head: str, hidden_size: int, slices: int, encoder: str | Path | None = None) -> ScanModel:
+def new_model(
+    head: str, hidden_size: int, slices: int, encoder: str | Path | None = None, features: int = FEATURES
+) -> ScanModel:
     """The untrained network of a head; parameters as in `ScanModel.build`."""
-    return model_of(head).build(hidden_size, slices, encoder)
+    return model_of(head).build(hidden_size, slices, encoder, features)
 
 
 def read_scan_model(path: str | Path) -> tuple[ScanModel, dict]:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from qnet.networks.heads.base import ScanModel, slices_of
-from qnet.networks.model import FEATURES
 
 
 class Recurrent(ScanModel):
@@ -25,18 +24,20 @@ class Recurrent(ScanModel):
         T of the training scans.
     inputs : int
         Numbers that the scan head reads.
+    features : int
+        F, numbers that a slice is embedded in.
     """
 
-    def __init__(self, hidden_size: int, slices: int, inputs: int):
+    def __init__(self, hidden_size: int, slices: int, inputs: int, features: int):
         super().__init__()
         self.hidden_size, self.slices = hidden_size, slices
-        self.lstm = nn.LSTM(FEATURES, hidden_size, batch_first=True, bidirectional=True)
+        self.lstm = nn.LSTM(features, hidden_size, batch_first=True, bidirectional=True)
         self.image_head = nn.Linear(2 * hidden_size, 2)
         self.scan_head = nn.Linear(inputs, 2)
 
     @classmethod
     def read(cls, state: Mapping[str, Tensor], about: Mapping) -> Self:
-        return cls.build(about["hidden_size"], about["slices"], None)
+        return cls.build(about["hidden_size"], about["slices"], None, state["lstm.weight_ih_l0"].shape[1])
 
     def forward(
         self, embeddings: Tensor, lengths: Tensor | None = None, ages: Tensor | None = None

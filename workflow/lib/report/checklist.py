@@ -11,7 +11,7 @@ import pandas as pd
 
 from qnet.evaluation.names import NETWORKS
 from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, SCHEMES
-from qnet.harmonise import COMBAT
+from qnet.harmonise import COMBAT, harmonises_windows
 from workflow.lib.home import HOME
 from workflow.lib.report.cohort import describe
 from workflow.lib.report.report_data import Rows, flags, kind
@@ -148,6 +148,7 @@ def _of_methods(cfg: dict, people: pd.DataFrame, versions: dict[str, str]) -> di
     augmentation = settings(image.get("augmentation", {}))
     schedule = {name: value for name, value in image.items() if name not in ("augmentation", "weights")}
     head = {name: value for name, value in scan.items() if name in ("head", "hidden_size")}
+    windows = " and the windows of the maps" if harmonises_windows(cfg) else ", not the maps,"
     choosing = "scan model and baselines choose theirs" if scan.get("choices") else "baselines choose theirs"
     architectures = "ResNet18 on single slices, with and without averaging of weights; a scan model over its embeddings"
     return {
@@ -173,7 +174,7 @@ def _of_methods(cfg: dict, people: pd.DataFrame, versions: dict[str, str]) -> di
         "statistics": f"{percent(evaluate['confidence'], 0)} % intervals: Wilson, DeLong, {evaluate['bootstrap']} "
         "resamples of whole subjects; DeLong test clustered by subject, exact McNemar test, Holm adjustment; corrected "
         "resampled t-test over the folds.",
-        "harmonisation": "Regional features, not the maps, were harmonised over sites by ComBat, in each fold by its "
+        "harmonisation": f"Regional features{windows} were harmonised over sites by ComBat, in each fold by its "
         "training subjects: tables/harmonisation.tsv." if cfg["harmonisation"] == COMBAT else "",
         "primary_names": _primary_names(evaluate.get("primary", [])),
         "software": ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from qnet.evaluation.manifest import TABLES, Column
-from qnet.harmonise import COMBAT
+from qnet.harmonise import COMBAT, harmonises_windows
 from qnet.labels import RESEARCH_USE, SYNTHETIC
 from workflow.lib.report.cells import NO_INTERVAL, Cell, cell, columns
 from workflow.lib.report.cohort import by_fold, by_group
@@ -91,6 +91,7 @@ def card_text(bundle: Mapping) -> str:
         metrics=metrics,
         subgroups=subgroups,
         harmonised=bundle["harmonisation"] == COMBAT,
+        windows=harmonises_windows({"harmonisation": bundle["harmonisation"], **bundle["preprocessing"]}),
     )
 
 

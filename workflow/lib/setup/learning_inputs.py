@@ -7,11 +7,14 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import expand
 from snakemake.iocontainers import Wildcards
 
+from qnet.harmonise import harmonises_windows
 from qnet.networks.heads.registry import encoder_heads
+from workflow.lib.home import HOME
 from workflow.lib.run import Run
 from workflow.lib.setup.inputs import Function
 from workflow.lib.setup.variants import MAIN, image_run
 
+SHIPPED = str(HOME / "resources" / "encoder.safetensors")
 SHARED = ("precision", "augment_on", "augmentation")  # of stage 1, which pre-training takes over
 
 
@@ -45,7 +48,8 @@ class LearningInputs:
 
     def initial_weights(self, wildcards: Wildcards) -> list[str]:
         """Input function: the file that stage 1 starts from, if the user gives one."""
-        return [weights for weights in [self._weights(wildcards)] if weights not in ("none", "imagenet")]
+        weights = self._weights(wildcards)
+        return [] if weights in ("none", "imagenet") else [SHIPPED if weights == "shipped" else weights]
 
     def encoder(self, wildcards: Wildcards) -> list[str]:
         """Input function: the same where the scan model reads it."""
@@ -55,11 +59,16 @@ class LearningInputs:
     def image_stage(self, wildcards: Wildcards) -> dict:
         """Param function: what stage 1 depends on."""
         settings = self._settings(wildcards)
-        return {
+        combat = {"combat": settings["combat"]} if harmonises_windows(settings) else {}
+        return combat | {
             "normalise": settings["normalise"],
             "training": settings["train_image_model"] | {"weights": self._weights(wildcards)},
             "labels": settings["runs"]["labels"],
         }
+
+    def of_windows(self, features: Function) -> Function:
+        """Input function: what harmonised windows are estimated from, where a run has some."""
+        return lambda wildcards: features(wildcards) if harmonises_windows(self._settings(wildcards)) else []
 
     def inner_stage(self, wildcards: Wildcards) -> dict:
         """Param function: the same for the image models of inner folds."""

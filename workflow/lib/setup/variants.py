@@ -1,5 +1,6 @@
 """The settings of every training run: the main one, and its variants that are trained beside it."""
 
+from qnet.harmonise import COMBAT, harmonises_windows
 from qnet.networks.heads.registry import encoder_heads
 from recon.problems import to_type
 
@@ -42,7 +43,18 @@ def runs(config: dict) -> dict[str, dict]:
     found = {place: preprocessed(settings) for place, settings in ({MAIN: config} | changed).items()}
     for place, settings in found.items():
         _check_scan_stage(place or "the main run", settings)
+        if place and settings["harmonisation"] == COMBAT and config["harmonisation"] != COMBAT:
+            _check_windows(place, settings)
     return found
+
+
+def _check_windows(run: str, settings: dict) -> None:
+    """Refuse a variant in which harmonisation would change nothing: its features are those of the main run."""
+    if not harmonises_windows(settings):
+        expected = "expected preprocessing: quantitative, whose windows it harmonises"
+        raise ValueError(
+            f"{run}, harmonisation: {expected}, found images that are each stretched (preprocessing: paper)"
+        )
 
 
 def _check_scan_stage(run: str, settings: dict) -> None:
@@ -52,8 +64,10 @@ def _check_scan_stage(run: str, settings: dict) -> None:
         return
     found = f"found weights {stage['weights']} and trainable {stage['trainable']}"
     for head in encoder_heads(scan):
-        line = '--config "train_image_model={weights: FILE, trainable: head}"'
-        expected = f"expected train_image_model.weights of target `pretrain` and trainable: head ({line})"
+        line = '--config "train_image_model={weights: shipped, trainable: head}"'
+        expected = (
+            f"expected train_image_model.weights `shipped` or those of target `pretrain`, and trainable: head ({line})"
+        )
         raise ValueError(f"{run}, head {head}: {expected}, {found}")
     if scan["choices"] and scan["features"] != "out_of_fold":
         line = to_type("train_scan_model.features", "out_of_fold")
@@ -65,6 +79,7 @@ def image_run(configs: dict[str, dict], place: str) -> str:
     """The run whose image models a run uses: the first that trains them in the same way, often the main one."""
 
     def stage(settings: dict) -> list:
-        return [settings[section] for section in IMAGE_STAGE] + [settings["runs"]["labels"]]
+        combat = settings["combat"] if harmonises_windows(settings) else None
+        return [settings[section] for section in IMAGE_STAGE] + [settings["runs"]["labels"], combat]
 
     return next(other for other, settings in configs.items() if stage(settings) == stage(configs[place]))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from qnet.harmonise import COMBAT, harmonises_windows
 from recon.intake.scan import Scan
 from recon.problems import IntakeError, Problem, to_type
 from workflow.lib.jobs.checksums import sha256
@@ -65,7 +66,7 @@ def trained_model(cfg: Mapping, root: str) -> tuple[Path, dict] | None:
         return None
     path = bundle_path(cfg["model"])
     bundle = read_model(path)
-    if found := same_dataset(bundle, path, cfg["dataset"], root) + differences(bundle, cfg):
+    if found := same_dataset(bundle, path, cfg["dataset"], root) + differences(bundle, cfg) + site_bound(bundle):
         raise IntakeError(found)
     return path, bundle
 
@@ -113,6 +114,14 @@ def same_dataset(bundle: Mapping, path: Path, dataset: str, root: str | Path) ->
         return []
     expected = f"a name other than {bundle['dataset']!r}, whose subjects the model has seen"
     return [Problem("config, dataset", expected, f"{dataset!r}")]
+
+
+def site_bound(bundle: Mapping) -> list[Problem]:
+    """A problem if a model's networks read windows that were harmonised over the sites of its own study."""
+    if not harmonises_windows({"harmonisation": bundle["harmonisation"], **bundle["preprocessing"]}):
+        return []
+    expected = "a model of windows that are the same for all sites (harmonisation: none), as new sites have no others"
+    return [Problem("config, model", expected, f"{bundle['dataset']!r}, trained with harmonisation: {COMBAT}")]
 
 
 def swapped(bundle: Mapping, cfg: Mapping) -> list[Problem]:

@@ -19,6 +19,7 @@ from recon.problems import IntakeError, Problem, to_type
 from workflow.lib.record.provenance import code, digest
 from workflow.lib.report.cohort import flow
 from workflow.lib.setup.paths import Paths, user_datasets
+from workflow.lib.setup.variants import merged
 from workflow.lib.study.check_table import Record, text, write_all
 from workflow.lib.study.enrolment import Enrolment, enrol, of_message, of_subjects
 from workflow.lib.study.head_size import checked_size
@@ -162,7 +163,13 @@ def own_study(
 
 def dealing(cfg: Mapping) -> dict:
     """Section `folds` and `combat`, what participants.tsv must allow; of a trained run: a subject of each group."""
-    return {"folds": 1} if cfg["model"] else cfg["folds"] | {"combat": harmonised(cfg)}
+    return {"folds": 1} if cfg["model"] else cfg["folds"] | {"combat": harmonised_anywhere(cfg)}
+
+
+def harmonised_anywhere(cfg: Mapping) -> dict | None:
+    """Section `combat` of the first run that harmonises, the main one or a variant."""
+    changed = (merged(dict(cfg), cfg["variants"][name]) for name in cfg["runs"]["variants"])
+    return next((combat for run in (cfg, *changed) if (combat := harmonised(run))), None)
 
 
 def harmonised(cfg: Mapping) -> dict | None:
