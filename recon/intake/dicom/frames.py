@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from pydicom import Dataset, Sequence, dcmread
+from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from recon.intake.dicom.bytes import MAGIC, MAGIC_OFFSET, Source, head_of
@@ -38,7 +39,8 @@ AcquisitionTime AcquisitionDateTime AcquisitionNumber TemporalPositionIdentifier
 ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept
 Rows Columns SamplesPerPixel BitsAllocated NumberOfFrames LossyImageCompression
 """
-TAGS: list[Any] = [*WORDS.split(), *GROUPS, COIL_OF_SIEMENS, LOOPS_OF_SIEMENS, PART_OF_GE, SCALE_OF_PHILIPS]
+NAMES: list[Any] = [*WORDS.split(), *GROUPS, COIL_OF_SIEMENS, LOOPS_OF_SIEMENS, PART_OF_GE, SCALE_OF_PHILIPS]
+TAGS = list(map(Tag, NAMES))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,6 +1,5 @@
 """Whether images are copies of each other, and whether two parts can be of one acquisition."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,19 +14,25 @@ SAME_LEVEL = 1e-5  # of the range of an image: less than a step of 16 bits, more
 
 def without_copies(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, str]]]:
     """Pairs without copies of others, and the copies with the reason: one scan exported twice."""
-    alike: defaultdict[tuple, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        first = pair.first
-        alike[pair.parts, first.te_s, first.protocol, first.grid, first.first.study].append(pair)
-    kept, copies = [], []
-    for group in alike.values():
-        for i, pair in enumerate(group):
-            original = next((other for other in group[:i] if _equal(pair, other)), None)
-            if original is None:
-                kept.append(pair)
-            else:
-                copies.append((pair, f"equal to series {listed(original.numbers)}"))
+    kept: list[Pair] = []
+    copies = []
+    for pair in sorted(pairs, key=lambda pair: (pair.first.protocol.count(None), pair.numbers)):
+        if original := next((other for other in kept if _same_kind(pair, other) and _equal(pair, other)), None):
+            copies.append((pair, f"equal to series {listed(original.numbers)}"))
+        else:
+            kept.append(pair)
     return sorted(kept, key=lambda pair: pair.numbers), copies
+
+
+def _same_kind(one: Pair, other: Pair) -> bool:
+    """Whether two pairs are as copies are: an anonymiser may have taken a fact of the protocol from one of them."""
+    kinds = [(pair.parts, pair.first.te_s, pair.first.grid, pair.first.first.study) for pair in (one, other)]
+    return kinds[0] == kinds[1] and same_protocol(one.first, other.first)
+
+
+def same_protocol(one: Stack, other: Stack) -> bool:
+    """Whether nothing tells two protocols apart; a fact that one lacks does not."""
+    return all(a == b or None in (a, b) for a, b in zip(one.protocol, other.protocol, strict=True))
 
 
 def _equal(one: Pair, other: Pair) -> bool:
@@ -52,10 +57,16 @@ def without_corrected(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pai
 
 
 def _corrects(pair: Pair, original: Pair) -> bool:
-    """Whether a pair may be made of another by a correction of distortion: nothing tells that it is another scan."""
+    """Whether a pair may be made of another by a correction of distortion: nothing tells that it is another scan.
+
+    An echo of either may be lost.
+    """
     one, other = pair.first, original.first
-    kinds = [(p.parts, s.te_s, s.protocol, s.first.study) for p, s in ((pair, one), (original, other))]
-    if not one.first.corrected or other.first.corrected or kinds[0] != kinds[1]:
+    if not one.first.corrected or other.first.corrected or not same_protocol(one, other):
+        return False
+    echoes = set(one.te_s), set(other.te_s)
+    kinds = [(p.parts, p.first.first.study) for p in (pair, original)]
+    if kinds[0] != kinds[1] or not (echoes[0] <= echoes[1] or echoes[1] <= echoes[0]):
         return False
     times = [acquisition_time_s(stack.first.facts) for stack in (one, other)]
     return times[0] is None or times[1] is None or abs(times[0] - times[1]) <= SAME_TIME_S

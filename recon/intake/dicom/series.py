@@ -8,7 +8,7 @@ import numpy as np
 
 from recon.intake.dicom.images import Pair, Raw, Stack, stacks
 from recon.intake.dicom.join import join, listed
-from recon.intake.dicom.same import apart, equal, without_copies, without_corrected
+from recon.intake.dicom.same import apart, equal, same_protocol, without_copies, without_corrected
 from recon.intake.kinds import PREPARED, PROCESSED, computed, unknown_part
 from recon.intake.scan import CARTESIAN, POLAR
 from recon.intake.vendors import GE, vendor_of
@@ -129,8 +129,7 @@ def pair_up(candidates: Sequence[Stack]) -> tuple[list[Pair], list[Skipped]]:
     """Match magnitude with phase and real with imaginary; of an acquisition that has all four, keep the latter two."""
     cartesian, lonely_cartesian = _match(candidates, *CARTESIAN)
     polar, lonely_polar = _match(candidates, *POLAR)
-    used = {(pair.first.protocol, pair.first.te_s) for pair in cartesian}
-    kept = [pair for pair in polar if (pair.first.protocol, pair.first.te_s) not in used]
+    kept = [pair for pair in polar if not any(_same_acquisition(pair.first, used.first) for used in cartesian)]
     reason = "the real and imaginary parts of the same acquisition are used"
     spare = [
         Skipped(n, f"{' and '.join(pair.parts)}: {reason}") for pair in polar if pair not in kept for n in pair.numbers
@@ -141,6 +140,10 @@ def pair_up(candidates: Sequence[Stack]) -> tuple[list[Pair], list[Skipped]]:
         for n in stack.numbers
     ]
     return sorted([*cartesian, *kept], key=lambda pair: pair.numbers), [*spare, *lonely]
+
+
+def _same_acquisition(one: Stack, other: Stack) -> bool:
+    return one.te_s == other.te_s and same_protocol(one, other)
 
 
 def _match(candidates: Sequence[Stack], first: str, second: str) -> tuple[list[Pair], list[tuple[Stack, str]]]:

@@ -28,7 +28,7 @@ from tests.recon.intake.spliced_dicom import pack_as_jpeg_ls, read
 from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_ge, write_philips, write_siemens
 from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_siemens_enhanced
 
-DRAWS = 400  # within a minute of one core
+DRAWS = 1000  # within a minute of one core
 PROTOCOL = Protocol(affine=oblique_affine(), te_s=TE_S)
 ECHOES = signal(SHAPE, TE_S)
 
@@ -96,6 +96,13 @@ def test_dates_with_times_in_other_forms_tell_runs_apart(tmp_path, subject, form
     for letter, minute in (("M", "15"), ("P", "35")):
         edit(of_part(subject, letter), AcquisitionTime="", AcquisitionDateTime=form.format(minute))
     assert "was acquired at another time" in one(tmp_path).problems[0].found
+
+
+def test_images_of_which_no_header_tells_the_part_are_called_so_and_not_coils(tmp_path, subject):
+    edit(sorted(subject.rglob("*.dcm")), ImageType=["ORIGINAL", "PRIMARY"], AcquisitionTime="101500.000000")
+    assert one(tmp_path).problems[0].found == (
+        "series 5 and 6 (neither magnitude, phase, real nor imaginary by its ImageType)"
+    )
 
 
 def test_a_phase_before_its_magnitude_needs_a_time_as_proof(tmp_path, subject):
@@ -350,6 +357,14 @@ def test_of_a_scan_with_and_without_distortion_correction_the_latter_is_used(tmp
     assert_signal(tmp_path, ECHOES, "siemens")
 
 
+def test_a_corrected_scan_that_has_more_echoes_left_is_no_run(tmp_path):
+    write_corrected_too(tmp_path / "dicom" / "p1", ECHOES, PROTOCOL)
+    for path in sorted((tmp_path / "dicom" / "p1").glob("[!c]*.dcm")):
+        if pydicom.dcmread(path).EchoNumbers == 3:
+            path.unlink()
+    assert [(series.numbers, series.te_s) for series in one(tmp_path).series] == [((5, 7), TE_S[:2])]
+
+
 def test_a_corrected_scan_whose_time_is_lost_is_no_run(tmp_path, subject):
     write_siemens(subject / "corrected", ECHOES * 0.9j, PROTOCOL.later(2))
     for path in sorted((subject / "corrected").iterdir()):
@@ -421,6 +436,23 @@ def test_runs_with_other_elements_switched_on_are_runs(tmp_path):
 def test_classic_and_enhanced_copies_count_once(tmp_path, subject):
     write_siemens_enhanced(subject / "enhanced", ECHOES, PROTOCOL.later(20))
     assert [series.numbers for series in one(tmp_path).series] == [(5, 6)]
+
+
+@pytest.mark.parametrize("without", ["classic", "enhanced"])
+def test_a_copy_without_the_flip_angle_is_a_copy(tmp_path, subject, without):
+    write_siemens_enhanced(subject / "enhanced", ECHOES, PROTOCOL.later(20))
+    if without == "classic":
+        edit(sorted((subject / "scan").iterdir()), FlipAngle=None)
+    else:
+        edit(sorted((subject / "enhanced").iterdir()), SharedFunctionalGroupsSequence=[])
+    expected = (25, 26) if without == "classic" else (5, 6)
+    assert [(series.numbers, series.flip_deg) for series in one(tmp_path).series] == [(expected, 15)]
+
+
+def test_magnitude_and_phase_without_their_flip_angle_give_way_to_real_and_imaginary_parts(tmp_path, subject):
+    write_siemens(subject / "parts", ECHOES, PROTOCOL.later(2), parts="real imag")
+    edit(sorted((subject / "scan").iterdir()), FlipAngle=None)
+    assert [series.numbers for series in one(tmp_path).series] == [(7, 8)]
 
 
 def test_equal_files_are_taken_once(tmp_path, subject):
