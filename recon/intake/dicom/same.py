@@ -1,6 +1,7 @@
 """Whether images are copies of each other, and whether two parts can be of one acquisition."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 
@@ -105,11 +106,12 @@ def _turned(volume: Volume) -> np.ndarray:
     return np.flip(data, backwards).transpose(*np.argsort(nearest), 3)
 
 
-def apart(one: Stack, other: Stack) -> str | None:
+def apart(one: Stack, other: Stack, twins: AbstractSet[int] = frozenset()) -> str | None:
     """What speaks against one acquisition of two parts; None where something proves it.
 
     Proof is, in this order: one series of the scanner; equal times of acquisition, echo by echo; where no time is told,
-    as after an anonymiser, series numbers that follow each other, magnitude (or real) first.
+    as after an anonymiser, series numbers that follow each other, magnitude (or real) first, with no others between
+    them than `twins`, which the scanner made of the same acquisition.
     """
     if {image.uid for image in one.images} & {image.uid for image in other.images}:
         return None
@@ -119,7 +121,8 @@ def apart(one: Stack, other: Stack) -> str | None:
         return "was acquired at another time"
     if told:
         return None
-    overlap = max(min(one.numbers), min(other.numbers)) <= min(max(one.numbers), max(other.numbers))
-    if overlap or max(one.numbers) + 1 == min(other.numbers):
+    last, first = max(one.numbers), min(other.numbers)
+    overlap = max(min(one.numbers), first) <= min(last, max(other.numbers))
+    if overlap or (last < first and all(number in twins for number in range(last + 1, first))):
         return None
     return "is not its neighbour, and no time of acquisition proves that both are of one scan"

@@ -89,7 +89,6 @@ SYNTAXES = {
 OFTEN = *["plain"] * 4, "implicit"  # drawn more often than the others: what need not be unpacked is ready sooner
 # what else than the scan itself an exam may hold: single coils, and what the scanner corrected for distortion
 VARIANTS: dict[str, complex] = {"": 1, "coil1": 0.7 + 0.5j, "coil2": -0.4 + 0.3j, "corrected": 0.9 + 0.1j}
-SERIES_OF_A_RUN = 20
 CHUNK = 25  # exams that one call converts
 
 
@@ -233,7 +232,9 @@ WRITERS: dict[str, Callable] = {
 @cache
 def whole(writer: str, echoes: int, run: int) -> list[Spliced]:
     """The files of one run as its scanner writes them."""
-    protocol = Protocol(affine=oblique_affine(), te_s=TE_S[:echoes], person=False).later(run * SERIES_OF_A_RUN)
+    protocol = Protocol(affine=oblique_affine(), te_s=TE_S[:echoes], person=False)
+    if run:  # its series follow those of the run before
+        protocol = replace(protocol, number=1 + max(_number(file) for file in whole(writer, echoes, run - 1)))
     with tempfile.TemporaryDirectory() as folder:
         WRITERS[writer](Path(folder), truth(echoes, run), protocol)
         files = read(Path(folder))
@@ -246,6 +247,10 @@ def whole(writer: str, echoes: int, run: int) -> list[Spliced]:
         for frame in file.frames:
             frame.content.FrameContentSequence[0].FrameAcquisitionNumber = run + 1
     return files
+
+
+def _number(file: Spliced) -> int:
+    return int(str(file.facts["SeriesNumber"]))
 
 
 @cache

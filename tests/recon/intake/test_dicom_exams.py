@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
-from pydicom.uid import ExplicitVRBigEndian, JPEGLSNearLossless
+from pydicom.uid import ExplicitVRBigEndian, JPEGLSNearLossless, RLELossless
 
 from recon.files.io import read_json, read_volume
 from recon.intake.dicom.convert import Conversion, convert
@@ -275,6 +275,19 @@ def test_jpeg_ls_is_read_and_refused_for_phase_where_it_may_lose(tmp_path, subje
     assert "series 6 (phase): expected phase, real and imaginary parts without lossy" in str(done.problems[0])
 
 
+def test_a_repetition_that_cannot_be_decoded_is_no_copy_of_another(tmp_path):
+    folder = tmp_path / "dicom" / "p1"
+    for run, factor in enumerate((1, 0.7j), 1):
+        write_philips_enhanced(tmp_path / str(run), factor * ECHOES, PROTOCOL)
+        (file,) = read(tmp_path / str(run))
+        file.path = f"{run}.dcm"
+        frames = len(file.pixels) + (1 if run == 1 else 0)
+        file.set(SeriesInstanceUID="1.2.3", AcquisitionTime=f"10{run}500", NumberOfFrames=frames)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / file.path).write_bytes(file.content(RLELossless))
+    assert "pixels that cannot be decoded (RLE Lossless): file 1" in str(one(tmp_path))
+
+
 def test_images_of_single_coils_are_refused_by_that_name(tmp_path, subject):
     files = sorted(subject.rglob("*.dcm"))
     edit(files, ReceiveCoilName="H1")
@@ -355,6 +368,19 @@ def test_of_a_scan_with_and_without_distortion_correction_the_latter_is_used(tmp
     reason = "corrected for distortion; series 5 and 7 is the scan without it"
     assert set(done.skipped) == {(6, reason), (8, reason)}
     assert_signal(tmp_path, ECHOES, "siemens")
+
+
+def test_without_times_corrected_series_may_lie_between_the_parts(tmp_path):
+    write_corrected_too(tmp_path / "dicom" / "p1", ECHOES, PROTOCOL)
+    edit(sorted((tmp_path / "dicom").rglob("*.dcm")), AcquisitionTime="")
+    assert [series.numbers for series in one(tmp_path).series] == [(5, 7)]
+    assert_signal(tmp_path, ECHOES, "siemens")
+
+
+def test_without_times_a_series_that_is_lost_may_not(tmp_path, subject):
+    edit(of_part(subject, "P"), SeriesNumber=7)
+    edit(sorted((tmp_path / "dicom").rglob("*.dcm")), AcquisitionTime="")
+    assert "no time of acquisition proves that both are of one scan" in one(tmp_path).problems[0].found
 
 
 def test_a_corrected_scan_that_has_more_echoes_left_is_no_run(tmp_path):
@@ -473,6 +499,33 @@ def test_packed_files_are_read(tmp_path, subject):
     assert [len(series.te_s) for series in one(tmp_path).series] == [3]
 
 
+def test_files_that_were_packed_twice_are_read(tmp_path, subject):
+    with zipfile.ZipFile(subject / "inner.zip", "w") as archive:
+        for path in sorted((subject / "scan").iterdir()):
+            archive.writestr(f"{path.name}.gz", gzip.compress(path.read_bytes()))
+            path.unlink()
+    with zipfile.ZipFile(subject / "outer.zip", "w") as archive:
+        archive.write(subject / "inner.zip", "inner.zip")
+    (subject / "inner.zip").unlink()
+    assert [len(series.te_s) for series in one(tmp_path).series] == [3]
+
+
+@pytest.mark.parametrize(("name", "content", "told"), [
+    ("a.dcm.xz", b"\xfd7zXZ\0" + bytes(9), "packed as xz, which is not read: unpack it"),
+    ("a.dcm.bz2", b"BZh91AY", "packed as bzip2, which is not read: unpack it"),
+    ("a.nii.gz", gzip.compress(bytes(352)), "NIfTI images, which belong into a BIDS folder (config bids_dir)"),
+    ("a.PAR", b"# === DATA DESCRIPTION FILE", "PAR and REC files of Philips: export DICOM"),
+    ("a.txt", b"a", "none among 2 files"),
+])  # fmt: skip
+def test_what_lies_there_instead_of_dicom_is_told(tmp_path, name, content, told):
+    (tmp_path / "dicom" / "p1").mkdir(parents=True)
+    for number in (1, 2):
+        (tmp_path / "dicom" / "p1" / f"{number}{name}").write_bytes(content)
+    (problem,) = one(tmp_path).problems
+    assert problem.found.endswith(told)
+    assert problem.found.count("the order of names") == (1 if "packed" in told else 0)
+
+
 @pytest.mark.parametrize("fault", ["damaged", "encrypted"])
 def test_an_archive_that_cannot_be_unpacked_is_refused_for_it_may_hold_slices(tmp_path, subject, fault):
     file, packed = sorted(subject.rglob("*.dcm"))[0], subject / "some.zip"
@@ -484,7 +537,7 @@ def test_an_archive_that_cannot_be_unpacked_is_refused_for_it_may_hold_slices(tm
     packed.write_bytes(content[:-30] if fault == "damaged" else content[:flags] + b"\x01" + content[flags + 1 :])
     (problem,) = one(tmp_path).problems
     assert "zip archive that can be unpacked" in problem.expected
-    assert problem.found == "one that is damaged or encrypted"
+    assert problem.found == "one that is damaged, encrypted or packed too often"
     assert file.name not in str(problem)
 
 
@@ -492,6 +545,17 @@ def test_the_index_of_a_cd_is_no_image(tmp_path, subject):
     index = pydicom.dcmread(next(subject.rglob("*.dcm")))
     index.save_as(tmp_path / "dicom" / "DICOMDIR")
     assert len(one(tmp_path).series) == 1
+
+
+@pytest.mark.parametrize("images", ["DICOM/PAT0", ""])
+def test_the_programs_of_a_cd_are_no_subjects(tmp_path, images):
+    disc = tmp_path / "dicom"
+    write_siemens(disc / images, ECHOES, PROTOCOL)
+    (disc / "VIEWER").mkdir()
+    with zipfile.ZipFile(disc / "VIEWER" / "viewer.jar", "w") as program:
+        program.writestr("a.class", b"a")
+    (disc / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    assert [series.te_s for series in one(tmp_path).series] == [TE_S]
 
 
 def test_what_an_anonymiser_took_from_ge_is_named(tmp_path):

@@ -139,6 +139,28 @@ def test_a_subject_without_images(dataset, inside):
     )
 
 
+def test_what_a_subject_has_instead_of_echoes_is_told(dataset):
+    for name in ("anat/sub-03_T1w", "anat/sub-03_phase", "func/sub-03_task-rest_bold"):
+        write_nifti(dataset / f"sub-03/{name}.nii.gz")
+    assert "found none, but anat/*_T1w, anat/*_phase, func/*_bold" in problems(dataset, "sub-03")
+
+
+@pytest.mark.parametrize(("suffix", "echo"), [("T2starw", ""), ("MEGRE", "_echo-1")])
+def test_a_magnitude_without_its_part_is_told_so(tmp_path, suffix, echo):
+    write_echo(tmp_path, f"{SINGLE_STEM}{echo}_part-phase", suffix=suffix)
+    write_echo(tmp_path, f"{SINGLE_STEM}{echo}", suffix=suffix)
+    assert f"{echo}_{suffix}.nii.gz without part-: if it is the magnitude of this echo, say part-mag" in problems(
+        tmp_path, "sub-01"
+    )
+
+
+def test_files_without_sub_are_told_once(tmp_path):
+    write_series(tmp_path, "sub-01/anat/01")
+    (problem,) = index(tmp_path)[1]["sub-01"]
+    assert problem.expected == "a name that begins with sub-01_"
+    assert problem.found == "one without sub-: rename the file"
+
+
 @pytest.mark.parametrize("label", ["sub-a b", "sub-01;rm", "sub-ä", "sub-", "sub-01_ses-1", "sub-\udcff"])
 def test_unsafe_labels_are_refused(dataset, label):
     write_series(dataset / label, "anat/sub-01")
