@@ -23,6 +23,7 @@ MEANINGS = {  # of entities that no echo may have: why
     "space": "it was moved to another space, and wrapped phase must not be interpolated",
     "res": "it was resampled, and wrapped phase must not be interpolated",
     "desc": "it is derived, and not as the scanner wrote it",
+    "coil": "an image of a single coil, which is not combined: export the combined images",
     "dir": "a readout of another direction is another series: say so by acq-",
 }
 

@@ -428,7 +428,8 @@ def _unwanted(exam: Exam, used: Used) -> list[str]:
     """Single coils, unless nothing is left that tells them; a corrected scan beside the one that it was made of."""
     scans = {scan for scan, _ in used}
     told = exam.removal not in ("private tags", "times", "all but these")
-    coils = [scan for scan in scans if scan[1].startswith("coil") and told]
+    left = {label.scan for file in exam.files for label in file.labels if label.scan[1].startswith("coil")}
+    coils = [scan for scan in scans & left if told and len(left) > 1]  # one that is left alone has nothing to tell it
     corrected = [scan for scan in scans if scan[1] == "corrected" and (scan[0], "") in scans]
     return [f"{scan} is used" for scan in (*coils, *corrected)]
 

@@ -11,10 +11,16 @@ import pydicom
 import pytest
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
-from pydicom.uid import ExplicitVRBigEndian, JPEGLSNearLossless, RLELossless
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    JPEGLSNearLossless,
+    LegacyConvertedEnhancedMRImageStorage,
+    RLELossless,
+)
 
 from recon.files.io import read_json, read_volume
 from recon.intake.dicom.convert import Conversion, convert
+from recon.intake.dicom.converter import run_converter
 from tests.recon.intake.fuzz_dicom import (
     SHAPE,
     TE_S,
@@ -273,6 +279,54 @@ def test_jpeg_ls_is_read_and_refused_for_phase_where_it_may_lose(tmp_path, subje
         content.save_as(path)
     (done,) = convert(tmp_path / "dicom", tmp_path / "again")
     assert "series 6 (phase): expected phase, real and imaginary parts without lossy" in str(done.problems[0])
+
+
+def test_several_images_of_one_echo_that_no_header_tells_apart_are_refused_as_such(tmp_path, subject):
+    for path in sorted(subject.rglob("*.dcm")):
+        content = pydicom.dcmread(path)
+        content.PixelData = content.pixel_array[::-1].tobytes()
+        content.save_as(path.with_name(f"other_{path.name}"))
+    assert "2 images of one echo, part and place, which no header tells apart" in str(one(tmp_path).problems[0])
+
+
+def test_slices_that_the_converter_puts_elsewhere_are_refused(tmp_path, subject, monkeypatch):
+    def exchange(converter: str, source: Path, target: Path) -> None:
+        run_converter(converter, source, target)
+        first = sorted(target.glob("*.nii"))[0]
+        content = bytearray(first.read_bytes())
+        size = 2 * SHAPE[0] * SHAPE[1]  # bytes of a slice
+        content[-size:], content[-2 * size : -size] = content[-2 * size : -size], content[-size:]
+        first.write_bytes(content)
+
+    monkeypatch.setattr("recon.intake.dicom.convert.run_converter", exchange)
+    (problem,) = one(tmp_path).problems
+    assert problem.expected.startswith("every slice at the echo and place that its header tells, after conversion")
+    assert problem.found == "2 of 9 slices elsewhere, or without a header"
+
+
+def test_legacy_converted_files_are_read(tmp_path):
+    """What classic files tell of echo and protocol stands in sequences of their own, as no converter assigns it."""
+
+    def attributes(**values) -> list[pydicom.Dataset]:
+        item = pydicom.Dataset()
+        for name, value in values.items():
+            setattr(item, name, value)
+        return [item]
+
+    write_siemens_enhanced(tmp_path / "dicom" / "p1", ECHOES, PROTOCOL)
+    for path in sorted((tmp_path / "dicom" / "p1").iterdir()):
+        content = pydicom.dcmread(path)
+        content.SOPClassUID = content.file_meta.MediaStorageSOPClassUID = LegacyConvertedEnhancedMRImageStorage
+        shared = content.SharedFunctionalGroupsSequence[0]
+        shared.UnassignedSharedConvertedAttributesSequence = attributes(FlipAngle=15, RepetitionTime=30)
+        del shared.MRTimingAndRelatedParametersSequence, content.ComplexImageComponent
+        for groups in content.PerFrameFunctionalGroupsSequence:
+            te_ms = groups.MREchoSequence[0].EffectiveEchoTime
+            groups.UnassignedPerFrameConvertedAttributesSequence = attributes(EchoTime=te_ms)
+            del groups.MREchoSequence, groups.MRImageFrameTypeSequence
+        content.save_as(path)
+    assert [series.flip_deg for series in one(tmp_path).series] == [15]
+    assert_signal(tmp_path, ECHOES, "siemens")
 
 
 def test_a_repetition_that_cannot_be_decoded_is_no_copy_of_another(tmp_path):

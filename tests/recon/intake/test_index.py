@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from recon.files.io import write_json
+from recon.intake.candidates import MEANINGS
 from recon.intake.index import index
 from tests.recon.intake.raw_files import write_echo, write_nifti, write_series
 
@@ -186,6 +187,12 @@ def test_names_with_more_than_is_understood_are_refused(dataset, name):
     assert f"{path}: {BAD_NAMES[name]}" in problems(dataset, "sub-01")
 
 
+@pytest.mark.parametrize("entity", MEANINGS)
+def test_entities_that_no_echo_may_have_are_refused_with_the_reason(dataset, entity):
+    write_nifti(dataset / f"{SINGLE_STEM}_{entity}-1_echo-1_part-mag_MEGRE.nii.gz")
+    assert f"found {entity}-1 ({MEANINGS[entity]})" in problems(dataset, "sub-01")
+
+
 def test_an_image_of_somebody_else_is_refused(dataset):
     path = write_echo(dataset, "sub-01/anat/sub-02_echo-3_part-mag")
     assert f"{path}: expected sub-01 in its name, as its folder says, found sub-02_echo-3" in problems(
@@ -281,7 +288,7 @@ def test_two_series_of_one_flip_angle_are_told_with_the_line_to_type(tmp_path):
     assert problem.found == '24 degrees in both: choose one, for example --config "select={acq: pd}"'
 
 
-@pytest.mark.parametrize("label", ["norm", "NORM", "normalized", "prescannorm", "PURE"])
+@pytest.mark.parametrize("label", ["norm", "NORM", "normalized", "prescannorm", "PURE", "clear"])
 @pytest.mark.parametrize("stem", ["", "_acq-hr"])
 def test_a_normalised_magnitude_belongs_to_the_phase_without_the_label(tmp_path, stem, label):
     files = write_series(tmp_path, f"{SINGLE_STEM}{stem}_rec-{label}", parts=("mag",))
