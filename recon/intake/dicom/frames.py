@@ -203,7 +203,7 @@ def _file(source: Source, content: Dataset, missing: int) -> File:
         lossy=flag == LOSSY_FLAG or (syntax in LOSSY and flag != "00"),
         volumetric=content.get("MRAcquisitionType") == "3D",
         vendor=vendor_of({"Manufacturer": str(content.get("Manufacturer") or "")}),
-        sequence=str(content.get("SequenceName") or content.get("PulseSequenceName") or ""),
+        sequence=str(content.get("PulseSequenceName") or content.get("SequenceName") or ""),
         missing=missing,
     )
     file.frames = tuple(_enhanced_frames(content, file) if file.enhanced else [_classic_frame(content, file)])

@@ -51,6 +51,7 @@ SHAPE, TE_S = (6, 4, 3), (0.004, 0.0085, 0.013)
 SLICES = {1: 4, 2: 2, 3: 2}  # of a drawn exam, by its number of echoes: fewer files are read sooner
 TIMES = ("101500.000000", "103000.000000")  # of the runs
 MAGNITUDES = "M", "M_FFE", "0", "MAGNITUDE"  # as a label calls them
+FIELD_MAP = "siemens field map"
 TURN = 4096  # stored values of Siemens that make 2 pi
 HARMS = (
     "nothing", "nothing", "nothing", "lose file", "lose image", "lose part", "lose slice", "double file", "cut file",
@@ -72,6 +73,7 @@ REMOVALS = {
     "image type": ("ImageType", "ComplexImageComponent"),
     "echo time": ("EchoTime",),
     "flip angle": ("FlipAngle",),
+    "sequence names": ("SequenceName", "PulseSequenceName"),
 }
 # where the frames of an enhanced file tell the same
 OF_FRAMES = {
@@ -112,6 +114,16 @@ def write_field_map(folder: Path, echoes: np.ndarray, protocol: Protocol) -> Non
     for path in (folder / "magnitude").iterdir():
         if pydicom.dcmread(path, specific_tags=["ImageType"]).ImageType[2] == "P":
             path.unlink()
+
+
+def write_field_map_enhanced(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
+    """As `write_field_map`, a file each; the sequence alone tells that there were two echoes."""
+    difference = np.abs(echoes[1]) * np.exp(1j * np.angle(echoes[1] * echoes[0].conj()))
+    write_siemens_enhanced(folder / "magnitude", echoes[:2], replace(protocol, te_s=protocol.te_s[:2]))
+    write_siemens_enhanced(folder / "difference", difference[None], replace(protocol, te_s=protocol.te_s[1:2]))
+    for path in (*folder.glob("magnitude/*PHASE*"), *folder.glob("difference/*MAGNITUDE*")):
+        path.unlink()
+    edit(folder, lambda content: setattr(content, "PulseSequenceName", "*fm2d2"))
 
 
 def write_apart(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
@@ -212,6 +224,7 @@ WRITERS: dict[str, Callable] = {
     "siemens corrected too": write_corrected_too,
     "siemens twice": twice(write_siemens, write_siemens_enhanced),
     "siemens field map": write_field_map,
+    "siemens field map enhanced": write_field_map_enhanced,
     "philips": write_philips,
     "philips enhanced": write_philips_enhanced,
     "philips real imag": partial(write_philips, parts="real imag"),
@@ -269,7 +282,7 @@ class Exam:
         self.writer, self.syntax = pick(list(WRITERS)), pick([*OFTEN, *SYNTAXES])
         self.runs, self.harm, self.removal = pick((1, 1, 1, 2)), pick(HARMS), pick(["nothing"] * 5 + list(REMOVALS))
         self.shuffled, self.echoes = pick((False, True)), pick((1, 2, 2, 3))
-        if self.writer == "siemens field map":
+        if self.writer.startswith(FIELD_MAP):
             self.echoes = 2
         if self.harm == "one file" and "twice" in self.writer:
             self.harm = "nothing"  # its frames would have one time and their copies another
@@ -398,7 +411,7 @@ LOSSES: dict[str, Callable] = {"lose image": _image, "lose part": _series, "lose
 
 def wrong(exam: Exam, done: Conversion, subject: Path) -> list[str]:
     """What of a converted exam is not the signal of its runs, what is twice or must not be there, what is not told."""
-    if exam.harm == "lossy" or exam.writer == "siemens field map":
+    if exam.harm == "lossy" or exam.writer.startswith(FIELD_MAP):
         return ["accepted"]
     faults, found = [], {}
     for first in sorted(path for part in ("mag", "real") for path in subject.glob(f"anat/*part-{part}_MEGRE.nii.gz")):

@@ -135,6 +135,17 @@ def test_a_difference_of_phases_is_not_the_phase_of_one_echo(tmp_path, tags, fou
     assert found in one(tmp_path).problems[0].found
 
 
+@pytest.mark.parametrize(("name", "found"), [
+    ("*fm2d2", "a pulse sequence of 2 echoes"), ("", "no PulseSequenceName (0018,9005)"), ("*fl3d1", ""),
+])  # fmt: skip
+def test_an_enhanced_single_echo_is_proven_by_its_sequence(tmp_path, name, found):
+    write_siemens_enhanced(tmp_path / "dicom" / "p1", ECHOES[:1], replace(PROTOCOL, te_s=TE_S[:1]))
+    edit(sorted((tmp_path / "dicom").rglob("*.dcm")), PulseSequenceName=name, SequenceName=None)
+    done = one(tmp_path)
+    assert found in str(done)
+    assert len(done.series) == (0 if found else 1)
+
+
 def test_lossy_phase_is_refused_and_a_lossy_magnitude_is_told(tmp_path, subject):
     edit(of_part(subject, "M"), LossyImageCompression="01")
     assert len(one(tmp_path).series) == 1
