@@ -14,21 +14,25 @@ SAME_LEVEL = 1e-5  # of the range of an image: less than a step of 16 bits, more
 
 
 def without_copies(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, str]]]:
-    """Pairs without copies of others, and the copies with the reason: one scan exported twice."""
+    """Pairs without copies of others, and the copies with the reason: one scan exported twice.
+
+    A copy may have lost echoes, or facts of its protocol: that which has more is kept.
+    """
     kept: list[Pair] = []
     copies = []
-    for pair in sorted(pairs, key=lambda pair: (pair.first.protocol.count(None), pair.numbers)):
-        if original := next((other for other in kept if _same_kind(pair, other) and _equal(pair, other)), None):
+    for pair in sorted(pairs, key=lambda p: (-len(p.first.te_s), p.first.protocol.count(None), p.numbers)):
+        if original := next((other for other in kept if _may_be_copy(pair, other) and _equal(pair, other)), None):
             copies.append((pair, f"equal to series {listed(original.numbers)}"))
         else:
             kept.append(pair)
     return sorted(kept, key=lambda pair: pair.numbers), copies
 
 
-def _same_kind(one: Pair, other: Pair) -> bool:
-    """Whether two pairs are as copies are: an anonymiser may have taken a fact of the protocol from one of them."""
-    kinds = [(pair.parts, pair.first.te_s, pair.first.grid, pair.first.first.study) for pair in (one, other)]
-    return kinds[0] == kinds[1] and same_protocol(one.first, other.first)
+def _may_be_copy(pair: Pair, original: Pair) -> bool:
+    """Whether nothing but the voxels can tell a pair from a copy of another."""
+    kinds = [(p.parts, p.first.grid, p.first.first.study) for p in (pair, original)]
+    of_its_echoes = set(pair.first.te_s) <= set(original.first.te_s)
+    return of_its_echoes and kinds[0] == kinds[1] and same_protocol(pair.first, original.first)
 
 
 def same_protocol(one: Stack, other: Stack) -> bool:
@@ -36,11 +40,16 @@ def same_protocol(one: Stack, other: Stack) -> bool:
     return all(a == b or None in (a, b) for a, b in zip(one.protocol, other.protocol, strict=True))
 
 
-def _equal(one: Pair, other: Pair) -> bool:
-    """Whether two pairs are copies; an image of another time is none, were it equal."""
-    times = [acquisition_time_s(pair.first.first.facts) for pair in (one, other)]
-    apart = None not in times and times[0] != times[1]
-    return not apart and all(equal(*stacks) for stacks in zip(one, other, strict=True))
+def _equal(pair: Pair, original: Pair) -> bool:
+    """Whether a pair is a copy of echoes of another; an image of another time is none, were it equal."""
+    times = [acquisition_time_s(p.first.first.facts) for p in (pair, original)]
+    if None not in times and times[0] != times[1]:
+        return False
+    for stack, whole in zip(pair, original, strict=True):
+        of_echo = {image.te_s: image for image in whole.images}
+        if not all(image.te_s in of_echo and alike(image, of_echo[image.te_s]) for image in stack.images):
+            return False
+    return True
 
 
 def without_corrected(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, str]]]:

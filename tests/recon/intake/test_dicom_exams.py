@@ -540,6 +540,16 @@ def test_a_copy_without_the_flip_angle_is_a_copy(tmp_path, subject, without):
     assert [(series.numbers, series.flip_deg) for series in one(tmp_path).series] == [(expected, 15)]
 
 
+def test_a_copy_that_lost_an_echo_is_a_copy(tmp_path, subject):
+    write_siemens_enhanced(subject / "enhanced", ECHOES, PROTOCOL.later(20))
+    for path in sorted((subject / "scan").iterdir()):
+        if pydicom.dcmread(path).EchoNumbers == 2:
+            path.unlink()
+    done = one(tmp_path)
+    assert [(series.numbers, series.te_s) for series in done.series] == [((25, 26), TE_S)]
+    assert set(done.skipped) == {(number, "equal to series 25 and 26") for number in (5, 6)}
+
+
 def test_magnitude_and_phase_without_their_flip_angle_give_way_to_real_and_imaginary_parts(tmp_path, subject):
     write_siemens(subject / "parts", ECHOES, PROTOCOL.later(2), parts="real imag")
     edit(sorted((subject / "scan").iterdir()), FlipAngle=None)
