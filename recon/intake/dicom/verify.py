@@ -11,9 +11,8 @@ from recon.intake.dicom.frames import Frame
 from recon.intake.dicom.images import Pair, Raw, Stack
 from recon.intake.dicom.join import listed
 from recon.intake.dicom.stage import Staged, stored
-from recon.intake.kinds import echoes_of_sequence
+from recon.intake.kinds import echoes_of_sequence, may_be_siemens
 from recon.intake.scan import CARTESIAN
-from recon.intake.vendors import SIEMENS, vendor_of
 from recon.problems import Problem
 
 SAME_TE_S = 1e-5
@@ -223,8 +222,7 @@ def _more_echoes(pair: Pair, staged: Staged) -> str | None:
     if any(frame.echo is None for frame in classic):
         return f"no EchoNumbers (0018,0086), which an anonymiser may have removed; if {of_one}"
     # enhanced files have no such number, and of Siemens nothing but the sequence tells a difference of phases
-    may_be_siemens = vendor_of(facts) is SIEMENS or "Manufacturer" not in facts
-    if may_be_siemens and any(frame.echo is None and not frame.file.sequence for frame in frames):
+    if may_be_siemens(facts) and any(frame.echo is None and not frame.file.sequence for frame in frames):
         return f"no PulseSequenceName (0018,9005), which an anonymiser may have removed; if {of_one}"
     return None
 
