@@ -34,7 +34,7 @@ from tests.recon.intake.spliced_dicom import pack_as_jpeg_ls, read
 from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_ge, write_philips, write_siemens
 from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_siemens_enhanced
 
-DRAWS = 800  # within a minute of one core
+DRAWS = 600  # within a minute of one core
 PROTOCOL = Protocol(affine=oblique_affine(), te_s=TE_S)
 ECHOES = signal(SHAPE, TE_S)
 
