@@ -15,6 +15,7 @@ TOLD_BY_PART = {
 }  # suffixes of all kinds of images: what makes an echo
 READ, PAIRS = (".nii", ".nii.gz"), (".hdr", ".img", ".hdr.gz", ".img.gz")
 SERIES = ("task", "acq", "ce", "rec", "mt", "flip")  # entities that tell the series of a visit apart, in BIDS order
+MOST = 5  # kinds of images that are listed
 ENTITIES = {"sub", "ses", "run", "echo", "part", "suffix", *SERIES}
 MEANINGS = {  # of entities that no echo may have: why
     "inv": "an inversion pulse turns the sign of the signal",
@@ -22,6 +23,7 @@ MEANINGS = {  # of entities that no echo may have: why
     "space": "it was moved to another space, and wrapped phase must not be interpolated",
     "res": "it was resampled, and wrapped phase must not be interpolated",
     "desc": "it is derived, and not as the scanner wrote it",
+    "coil": "an image of a single coil, which is not combined: export the combined images",
     "dir": "a readout of another direction is another series: say so by acq-",
 }
 
@@ -46,6 +48,17 @@ def _has_part(path: str, parts: Iterable[str]) -> bool:
     return any(f"_part-{part}_" in os.path.basename(path) for part in parts)
 
 
+def others(folder: str) -> str:
+    """What a subject's folder holds instead of echoes: `none, but anat/*_T1w, func/*_bold`."""
+    found = {
+        f"{os.path.basename(inside)}/*_{name.partition('.')[0].rpartition('_')[2]}"
+        for inside, _, names in os.walk(folder)
+        for name in names
+        if name.endswith((*READ, *PAIRS))
+    }
+    return f"none, but {', '.join(sorted(found)[:MOST])}" if found else "none"
+
+
 def name_problems(image: str, visit: str) -> list[Problem]:
     """Problems of one image's name: of a pair of files, not BIDS, of another visit, or with an entity that means more.
 
@@ -55,6 +68,8 @@ def name_problems(image: str, visit: str) -> list[Problem]:
     if name.endswith(PAIRS):
         expected = "one file with header and voxels, .nii or .nii.gz, as BIDS has it"
         return [Problem(image, expected, "a pair of .hdr and .img: convert it")]
+    if not name.startswith("sub-"):
+        return [Problem(image, f"a name that begins with {visit}_", "one without sub-: rename the file")]
     if not BIDS_NAME.fullmatch(name) or len(names) != name.count("_") + 1:  # fewer where one stands twice
         return [Problem(image, "a BIDS name: key-label_..._suffix of letters and digits, no key twice", repr(name))]
     if "_".join(f"{key}-{names[key]}" for key in ("sub", "ses") if key in names) != visit:

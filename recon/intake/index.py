@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recon.files.bids import entities
-from recon.intake.candidates import SUFFIXES, echo_images, name_problems
+from recon.intake.candidates import SUFFIXES, echo_images, name_problems, others
 from recon.intake.choose import by_series, choice, choice_problems, paired
 from recon.intake.derivatives import Derivatives, Offered, derivatives_in, offered_files
 from recon.intake.facts import is_number, shown
@@ -156,7 +156,7 @@ def _subject(
         return {}, {subject: list(error.problems)}
     if not any(visit.images for visit in visits):
         chosen = " that match `select`" if select != EVERYTHING else ""
-        return {}, {subject: [Problem(folder, f"images anat/*_MEGRE.nii.gz (or *_VFA.nii.gz){chosen}", "none")]}
+        return {}, {subject: [Problem(folder, f"images anat/*_MEGRE.nii.gz (or *_VFA.nii.gz){chosen}", others(folder))]}
     offered = offered_files(datasets, subject)
     scans: dict[str, Scan] = {}
     problems: Problems = {}

@@ -58,8 +58,13 @@ def unknown_part(facts: Mapping) -> str:
 
 def echoes_of_sequence(name: str, facts: Mapping) -> int | None:
     """Number of echoes that the name of a pulse sequence tells, Siemens' `*fm2d2r`; None where it tells none."""
-    match = SIEMENS.echoes_in_name.search(name) if SIEMENS.echoes_in_name and vendor_of(facts) is SIEMENS else None
+    match = SIEMENS.echoes_in_name.search(name) if SIEMENS.echoes_in_name and may_be_siemens(facts) else None
     return int(match[1]) if match else None
+
+
+def may_be_siemens(facts: Mapping) -> bool:
+    """Whether the manufacturer is Siemens, or untold, as an anonymiser leaves it."""
+    return vendor_of(facts) is SIEMENS or "Manufacturer" not in facts
 
 
 def words_of(value: object) -> set[str]:

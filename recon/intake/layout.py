@@ -1,5 +1,6 @@
 """Which files are the two parts of which echo: told by their names alone."""
 
+import os
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -79,12 +80,20 @@ def _best_form(by_part: dict[str, dict[int | None, str]]) -> tuple[tuple[str, st
         Problem(
             by_part[part][echo],
             f"its part-{other} partner{'' if echo is None else f' of echo {echo}'}",
-            "none: add it, or take this image away",
+            _instead(by_part[part][echo], part, other),
         )
         for part, other in (parts, parts[::-1])
         for echo in sorted(by_part[part].keys() - by_part[other].keys(), key=_order)
     ]
     return parts, problems
+
+
+def _instead(file: str, part: str, other: str) -> str:
+    """What there is in place of a partner: a name without a part may be that of a magnitude, or of an average."""
+    plain = file.replace(f"_part-{part}_", "_")
+    if other == "mag" and os.path.exists(plain):
+        return f"{os.path.basename(plain)} without part-: if it is the magnitude of this echo, say part-mag in its name"
+    return "none: add it, or take this image away"
 
 
 def _number_problems(pairs: dict[int | None, tuple[str, str]]) -> list[Problem]:

@@ -16,7 +16,17 @@ HEAD_BYTES = 265
 INDEX = "DICOMDIR"  # of a CD: it lists images and is none
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 # what nothing here unpacks: name, first byte, and the bytes from there
-ARCHIVES = (("7z", 0, b"7z\xbc\xaf\x27\x1c"), ("rar", 0, b"Rar!"), ("tar", 257, b"ustar"))
+ARCHIVES = (
+    ("7z", 0, b"7z\xbc\xaf\x27\x1c"), ("rar", 0, b"Rar!"), ("tar", 257, b"ustar"), ("bzip2", 0, b"BZh"),
+    ("xz", 0, b"\xfd7zXZ\0"), ("zstd", 0, b"\x28\xb5\x2f\xfd"), ("compress", 0, b"\x1f\x9d"),
+)  # fmt: skip
+DEEPEST = 3  # archives in each other
+# other files of images, by the end of their names
+OTHERS = {
+    "NIfTI images, which belong into a BIDS folder (config bids_dir)": (".nii", ".nii.gz"),
+    "PAR and REC files of Philips: export DICOM": (".par", ".rec"),
+    "raw data of a scanner, not reconstructed": (".dat", ".raw", ".lab", ".sin", ".7"),
+}
 UNPACKED_BYTES = 2**34  # of one visit; more is a fault of the archive
 
 
@@ -77,20 +87,32 @@ def sources(folder: Path, unpacked: Path) -> Iterator[Source]:
 
     A zip archive that cannot be unpacked comes as it is.
     """
+    left, count = UNPACKED_BYTES, 0
+    for order, path in enumerate(_files(folder), 1):
+        waiting = [] if path.name.upper() == INDEX else [(0, path)]
+        while waiting:
+            depth, packed = waiting.pop(0)
+            if depth == DEEPEST or not (_starts(packed, GZIP) or can_be_unpacked(packed)):
+                yield Source(order, packed, unpacked=depth > 0)
+                continue
+            for content in _contents(packed):
+                count += 1
+                target = unpacked / str(count)
+                with content, target.open("wb") as file:
+                    left -= _copy(content, file, left)
+                waiting.append((depth + 1, target))
+
+
+def _files(folder: Path) -> list[Path]:
     paths = (Path(inside, name) for inside, _, names in os.walk(folder) for name in names)
-    files = sorted((path for path in paths if path.is_file()), key=lambda path: os.fsencode(path))
-    left = UNPACKED_BYTES
-    for order, path in enumerate(files, 1):
-        if path.name.upper() == INDEX:
-            continue
-        if not (_starts(path, GZIP) or can_be_unpacked(path)):
-            yield Source(order, path)
-            continue
-        for member, content in enumerate(_contents(path)):
-            target = unpacked / f"{order}_{member}"
-            with content, target.open("wb") as file:
-                left -= _copy(content, file, left)
-            yield Source(order, target, unpacked=True)
+    return sorted((path for path in paths if path.is_file()), key=lambda path: os.fsencode(path))
+
+
+def told_of_others(folder: Path) -> str:
+    """What a folder without DICOM files holds instead."""
+    names = [path.name.lower() for path in _files(folder)]
+    kinds = [kind for kind, ends in OTHERS.items() if any(name.endswith(ends) for name in names)]
+    return "; ".join(kinds) or (f"none among {len(names)} files" if names else "none")
 
 
 def _starts(path: Path, magic: bytes) -> bool:

@@ -73,12 +73,13 @@ def _numbered(one: str, other: str) -> bool:
 
 
 def _at_one_time(images: Sequence[Raw], frames: Mapping[str, Sequence[Frame]]) -> set[str]:
-    """The series with an image that another has at the same time with other voxels; where no time is told, none.
+    """The series with an image that another has at the same time with other voxels.
 
-    The repetitions of one series were told apart by more than their time.
+    None where no time is told, or no part: magnitude and phase differ, too. The repetitions of one series were told
+    apart by more than their time.
     """
     kinds: defaultdict[tuple, list[Raw]] = defaultdict(list)
-    for image in images:
+    for image in (image for image in images if image.part):
         kind = image.part, image.te_s, image.facts.get("FlipAngle"), image.facts.get("RepetitionTime")
         kinds[kind, tuple(sorted(image.words))].append(image)
     stored = {image.uid: frames[image.uid][0].file.uid for image in images if frames.get(image.uid)}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recon.files.io import sidecar_path, write_json, write_text
+from recon.intake.dicom.bytes import told_of_others
 from recon.intake.dicom.clean import copy_without_texts, phase_units, sidecar
 from recon.intake.dicom.coils import single_coils
 from recon.intake.dicom.converter import find_converter, run_converter
@@ -256,7 +257,7 @@ def _convert_visit(visit: Path, raw: Path, made: Path, name: str, converter: str
     where = visit.name if "_ses-" not in name else f"{visit.parent.name}/{visit.name}"
     staged = stage(visit, raw, where)
     if not staged.frames:
-        return [], [], [Problem(where, "DICOM files", "; ".join(staged.remarks) or "none")]
+        return [], [], [Problem(where, "DICOM files", "; ".join(staged.remarks) or told_of_others(visit))]
     run_converter(converter, raw / READY, raw)
     images, uneven = read_images(raw)
     images = with_own_acquisition(images, staged)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from recon.intake.dicom.bytes import archive_kind, is_dicom, is_zip, study
+from recon.intake.dicom.bytes import INDEX, archive_kind, is_dicom, is_zip, study
 from recon.problems import IntakeError, Problem
 
 ONE_SUBJECT = "01"
@@ -21,6 +21,8 @@ def subject_folders(dicom_dir: Path, bids_dir: Path) -> dict[str, Path]:
     if bids_dir.resolve().is_relative_to(dicom_dir.resolve()):
         raise IntakeError([Problem(str(bids_dir), "a folder outside the DICOM folder", "one inside it")])
     folders, loose = _subfolders(dicom_dir), _has_dicom(dicom_dir)
+    if any(child.name.upper() == INDEX for child in dicom_dir.iterdir()):  # of a CD, which may hold programs as well
+        folders = [folder for folder in folders if any(map(_may_hold_images, folder.rglob("*")))]
     if loose and not folders:
         return {ONE_SUBJECT: dicom_dir}
     if loose or not folders:
@@ -90,6 +92,10 @@ def _subfolders(folder: Path) -> list[Path]:
 def _has_dicom(folder: Path) -> bool:
     """Whether a DICOM file lies directly in the folder."""
     return any(is_dicom(child) for child in folder.iterdir() if child.is_file())
+
+
+def _may_hold_images(path: Path) -> bool:
+    return path.is_file() and (is_dicom(path) or path.suffix.lower() == ".zip")
 
 
 def visits(folder: Path) -> dict[str, Path]:

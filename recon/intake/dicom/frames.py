@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from pydicom import Dataset, Sequence, dcmread
+from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from recon.intake.dicom.bytes import MAGIC, MAGIC_OFFSET, Source, head_of
@@ -31,6 +32,7 @@ COIL_IN_TEXT = re.compile(r"(?:^|[^a-z])(?:coil|channel|chan|ch|element)s?[ _#:-
 SINGLE_COILS = "images of single coils, which are not combined (export the combined images)"
 SCALE_OF_PHILIPS, OWN_OF_PHILIPS = (0x2005, 0x100E), (0x2005, 0x140F)  # the latter holds the former of each frame
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+OF_CONVERTED = ("UnassignedPerFrameConvertedAttributesSequence", "UnassignedSharedConvertedAttributesSequence")
 WORDS = """
 SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Manufacturer Modality
 ImageType ComplexImageComponent EchoTime EchoNumbers FlipAngle MRAcquisitionType SequenceName PulseSequenceName
@@ -38,7 +40,8 @@ AcquisitionTime AcquisitionDateTime AcquisitionNumber TemporalPositionIdentifier
 ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept
 Rows Columns SamplesPerPixel BitsAllocated NumberOfFrames LossyImageCompression
 """
-TAGS: list[Any] = [*WORDS.split(), *GROUPS, COIL_OF_SIEMENS, LOOPS_OF_SIEMENS, PART_OF_GE, SCALE_OF_PHILIPS]
+NAMES: list[Any] = [*WORDS.split(), *GROUPS, COIL_OF_SIEMENS, LOOPS_OF_SIEMENS, PART_OF_GE, SCALE_OF_PHILIPS]
+TAGS = list(map(Tag, NAMES))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,7 +52,7 @@ class Frame:
     ----------
     part : `mag`, `phase`, `real` or `imag`; None where no header tells
     te_s : echo time [s]; None where no header tells
-    echo : number of the echo, of classic files
+    echo : number of the echo, of classic files and those that were converted from them
     flip_deg : flip angle [degree]
     place : ImagePositionPatient and the steps along a row and along a column [mm], (3, 3); None where it is not told
     acquisition : what repetitions differ in: number, temporal position and time of the acquisition
@@ -200,7 +203,7 @@ def _file(source: Source, content: Dataset, missing: int) -> File:
         lossy=flag == LOSSY_FLAG or (syntax in LOSSY and flag != "00"),
         volumetric=content.get("MRAcquisitionType") == "3D",
         vendor=vendor_of({"Manufacturer": str(content.get("Manufacturer") or "")}),
-        sequence=str(content.get("SequenceName") or content.get("PulseSequenceName") or ""),
+        sequence=str(content.get("PulseSequenceName") or content.get("SequenceName") or ""),
         missing=missing,
     )
     file.frames = tuple(_enhanced_frames(content, file) if file.enhanced else [_classic_frame(content, file)])
@@ -208,11 +211,10 @@ def _file(source: Source, content: Dataset, missing: int) -> File:
 
 
 def _classic_frame(content: Dataset, file: File) -> Frame:
-    number = content.get("EchoNumbers")
     return Frame(
         part=_part(content, content.get("ImageType") or (), content.get("ComplexImageComponent")),
         te_s=_seconds(content.get("EchoTime")),
-        echo=int(number) if isinstance(number, int | float) else None,
+        echo=_int(content.get("EchoNumbers")),
         flip_deg=_float(content.get("FlipAngle")),
         place=_place(
             content.get("ImagePositionPatient"), content.get("ImageOrientationPatient"), content.get("PixelSpacing")
@@ -269,9 +271,9 @@ def _enhanced_frames(content: Dataset, file: File) -> Iterable[Frame]:
                 kind.get("FrameType") or words,
                 kind.get("ComplexImageComponent") or content.get("ComplexImageComponent"),
             ),
-            te_s=_seconds(groups.of("MREchoSequence").get("EffectiveEchoTime")),
-            echo=None,
-            flip_deg=_float(timing.get("FlipAngle")),
+            te_s=_seconds(groups.of("MREchoSequence").get("EffectiveEchoTime") or groups.converted("EchoTime")),
+            echo=_int(groups.converted("EchoNumbers")),
+            flip_deg=_float(timing.get("FlipAngle") or groups.converted("FlipAngle")),
             place=_place(
                 plane,
                 groups.of("PlaneOrientationSequence").get("ImageOrientationPatient"),
@@ -292,7 +294,7 @@ def _enhanced_frames(content: Dataset, file: File) -> Iterable[Frame]:
 
 
 class _Groups:
-    """Functional groups of a frame: its own, else those that all frames share."""
+    """Functional groups of a frame: its own, else those that all frames share, in this order."""
 
     def __init__(self, *groups: Dataset) -> None:
         self.groups = groups
@@ -301,6 +303,11 @@ class _Groups:
         """The first item of a sequence; an empty one where no group has it."""
         found = (group[name].value for group in self.groups if name in group)
         return next((items[0] for items in found if isinstance(items, Sequence) and items), Dataset())
+
+    def converted(self, name: str) -> Any:
+        """What the classic file told that this one was made of, if there was no other place for it; else None."""
+        items = (group.get(OF_CONVERTED[i]) for i, group in enumerate(self.groups))
+        return next((found[0].get(name) for found in items if found and name in found[0]), None)
 
 
 def _part(content: Dataset, words: Iterable[str], component: str | None) -> str | None:
@@ -327,6 +334,10 @@ def _float(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
+
+
+def _int(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) else None
 
 
 def _digits(time: Any) -> str:

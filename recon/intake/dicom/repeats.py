@@ -55,7 +55,8 @@ def _distinct(group: Sequence[Frame], pixels: Callable[[Frame], bytes | None]) -
             broken.append(frame)
         else:  # a frame of another time is no copy, were it equal
             first.setdefault((content, _number(frame.acquisition[2])[0] if len(times) > 1 else 0), frame)
-    return list(first.values()) or broken[:1]  # a broken copy of a whole one is not needed
+    whole = {frame.acquisition for frame in first.values()}  # a broken copy of one of these is not needed
+    return [*first.values(), *{f.acquisition: f for f in broken if f.acquisition not in whole}.values()]
 
 
 def _parted(places: dict[tuple, list[Frame]]) -> tuple[list[list[Frame]], str | None]:

@@ -1,7 +1,7 @@
 """Whether images are copies of each other, and whether two parts can be of one acquisition."""
 
-from collections import defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 
@@ -14,27 +14,42 @@ SAME_LEVEL = 1e-5  # of the range of an image: less than a step of 16 bits, more
 
 
 def without_copies(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, str]]]:
-    """Pairs without copies of others, and the copies with the reason: one scan exported twice."""
-    alike: defaultdict[tuple, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        first = pair.first
-        alike[pair.parts, first.te_s, first.protocol, first.grid, first.first.study].append(pair)
-    kept, copies = [], []
-    for group in alike.values():
-        for i, pair in enumerate(group):
-            original = next((other for other in group[:i] if _equal(pair, other)), None)
-            if original is None:
-                kept.append(pair)
-            else:
-                copies.append((pair, f"equal to series {listed(original.numbers)}"))
+    """Pairs without copies of others, and the copies with the reason: one scan exported twice.
+
+    A copy may have lost echoes, or facts of its protocol: that which has more is kept.
+    """
+    kept: list[Pair] = []
+    copies = []
+    for pair in sorted(pairs, key=lambda p: (-len(p.first.te_s), p.first.protocol.count(None), p.numbers)):
+        if original := next((other for other in kept if _may_be_copy(pair, other) and _equal(pair, other)), None):
+            copies.append((pair, f"equal to series {listed(original.numbers)}"))
+        else:
+            kept.append(pair)
     return sorted(kept, key=lambda pair: pair.numbers), copies
 
 
-def _equal(one: Pair, other: Pair) -> bool:
-    """Whether two pairs are copies; an image of another time is none, were it equal."""
-    times = [acquisition_time_s(pair.first.first.facts) for pair in (one, other)]
-    apart = None not in times and times[0] != times[1]
-    return not apart and all(equal(*stacks) for stacks in zip(one, other, strict=True))
+def _may_be_copy(pair: Pair, original: Pair) -> bool:
+    """Whether nothing but the voxels can tell a pair from a copy of another."""
+    kinds = [(p.parts, p.first.grid, p.first.first.study) for p in (pair, original)]
+    of_its_echoes = set(pair.first.te_s) <= set(original.first.te_s)
+    return of_its_echoes and kinds[0] == kinds[1] and same_protocol(pair.first, original.first)
+
+
+def same_protocol(one: Stack, other: Stack) -> bool:
+    """Whether nothing tells two protocols apart; a fact that one lacks does not."""
+    return all(a == b or None in (a, b) for a, b in zip(one.protocol, other.protocol, strict=True))
+
+
+def _equal(pair: Pair, original: Pair) -> bool:
+    """Whether a pair is a copy of echoes of another; an image of another time is none, were it equal."""
+    times = [acquisition_time_s(p.first.first.facts) for p in (pair, original)]
+    if None not in times and times[0] != times[1]:
+        return False
+    for stack, whole in zip(pair, original, strict=True):
+        of_echo = {image.te_s: image for image in whole.images}
+        if not all(image.te_s in of_echo and alike(image, of_echo[image.te_s]) for image in stack.images):
+            return False
+    return True
 
 
 def without_corrected(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pair, str]]]:
@@ -52,10 +67,16 @@ def without_corrected(pairs: Sequence[Pair]) -> tuple[list[Pair], list[tuple[Pai
 
 
 def _corrects(pair: Pair, original: Pair) -> bool:
-    """Whether a pair may be made of another by a correction of distortion: nothing tells that it is another scan."""
+    """Whether a pair may be made of another by a correction of distortion: nothing tells that it is another scan.
+
+    An echo of either may be lost.
+    """
     one, other = pair.first, original.first
-    kinds = [(p.parts, s.te_s, s.protocol, s.first.study) for p, s in ((pair, one), (original, other))]
-    if not one.first.corrected or other.first.corrected or kinds[0] != kinds[1]:
+    if not one.first.corrected or other.first.corrected or not same_protocol(one, other):
+        return False
+    echoes = set(one.te_s), set(other.te_s)
+    kinds = [(p.parts, p.first.first.study) for p in (pair, original)]
+    if kinds[0] != kinds[1] or not (echoes[0] <= echoes[1] or echoes[1] <= echoes[0]):
         return False
     times = [acquisition_time_s(stack.first.facts) for stack in (one, other)]
     return times[0] is None or times[1] is None or abs(times[0] - times[1]) <= SAME_TIME_S
@@ -94,11 +115,12 @@ def _turned(volume: Volume) -> np.ndarray:
     return np.flip(data, backwards).transpose(*np.argsort(nearest), 3)
 
 
-def apart(one: Stack, other: Stack) -> str | None:
+def apart(one: Stack, other: Stack, twins: AbstractSet[int] = frozenset()) -> str | None:
     """What speaks against one acquisition of two parts; None where something proves it.
 
     Proof is, in this order: one series of the scanner; equal times of acquisition, echo by echo; where no time is told,
-    as after an anonymiser, series numbers that follow each other, magnitude (or real) first.
+    as after an anonymiser, series numbers that follow each other, magnitude (or real) first, with no others between
+    them than `twins`, which the scanner made of the same acquisition.
     """
     if {image.uid for image in one.images} & {image.uid for image in other.images}:
         return None
@@ -108,7 +130,8 @@ def apart(one: Stack, other: Stack) -> str | None:
         return "was acquired at another time"
     if told:
         return None
-    overlap = max(min(one.numbers), min(other.numbers)) <= min(max(one.numbers), max(other.numbers))
-    if overlap or max(one.numbers) + 1 == min(other.numbers):
+    last, first = max(one.numbers), min(other.numbers)
+    overlap = max(min(one.numbers), first) <= min(last, max(other.numbers))
+    if overlap or (last < first and all(number in twins for number in range(last + 1, first))):
         return None
     return "is not its neighbour, and no time of acquisition proves that both are of one scan"

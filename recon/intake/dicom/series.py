@@ -8,7 +8,7 @@ import numpy as np
 
 from recon.intake.dicom.images import Pair, Raw, Stack, stacks
 from recon.intake.dicom.join import join, listed
-from recon.intake.dicom.same import apart, equal, without_copies, without_corrected
+from recon.intake.dicom.same import apart, equal, same_protocol, without_copies, without_corrected
 from recon.intake.kinds import PREPARED, PROCESSED, computed, unknown_part
 from recon.intake.scan import CARTESIAN, POLAR
 from recon.intake.vendors import GE, vendor_of
@@ -129,8 +129,7 @@ def pair_up(candidates: Sequence[Stack]) -> tuple[list[Pair], list[Skipped]]:
     """Match magnitude with phase and real with imaginary; of an acquisition that has all four, keep the latter two."""
     cartesian, lonely_cartesian = _match(candidates, *CARTESIAN)
     polar, lonely_polar = _match(candidates, *POLAR)
-    used = {(pair.first.protocol, pair.first.te_s) for pair in cartesian}
-    kept = [pair for pair in polar if (pair.first.protocol, pair.first.te_s) not in used]
+    kept = [pair for pair in polar if not any(_same_acquisition(pair.first, used.first) for used in cartesian)]
     reason = "the real and imaginary parts of the same acquisition are used"
     spare = [
         Skipped(n, f"{' and '.join(pair.parts)}: {reason}") for pair in polar if pair not in kept for n in pair.numbers
@@ -143,6 +142,10 @@ def pair_up(candidates: Sequence[Stack]) -> tuple[list[Pair], list[Skipped]]:
     return sorted([*cartesian, *kept], key=lambda pair: pair.numbers), [*spare, *lonely]
 
 
+def _same_acquisition(one: Stack, other: Stack) -> bool:
+    return one.te_s == other.te_s and same_protocol(one, other)
+
+
 def _match(candidates: Sequence[Stack], first: str, second: str) -> tuple[list[Pair], list[tuple[Stack, str]]]:
     """Pair every `first` with the `second` of its acquisition; also return those left alone, with what is known why.
 
@@ -150,33 +153,35 @@ def _match(candidates: Sequence[Stack], first: str, second: str) -> tuple[list[P
     its own echo time in the other part stays alone: it may be a difference of phases.
     """
     free = {part: [stack for stack in candidates if stack.first.part == part] for part in (first, second)}
+    both = [*free[first], *free[second]]
     pairs: list[Pair] = []
-    while found := _mutual(free[first], free[second]):
+    while found := _mutual(free[first], free[second], both):
         pairs += found
         for pair in found:
             free[first].remove(pair.first)
             free[second].remove(pair.second)
-    lonely = [(stack, _why_alone(stack, free[second])) for stack in free[first]]
-    return pairs, [*lonely, *((stack, _why_alone(stack, free[first])) for stack in free[second])]
+    lonely = [(stack, _why_alone(stack, free[second], both)) for stack in free[first]]
+    return pairs, [*lonely, *((stack, _why_alone(stack, free[first], both)) for stack in free[second])]
 
 
-def _mutual(ones: Sequence[Stack], others: Sequence[Stack]) -> list[Pair]:
-    """The pairs of which each is the other's best."""
-    best_of_ones = {id(one): _best(one, others) for one in ones}
+def _mutual(ones: Sequence[Stack], others: Sequence[Stack], both: Sequence[Stack]) -> list[Pair]:
+    """The pairs of which each is the other's best; `both` are all stacks of the two parts, paired or not."""
+    best_of_ones = {id(one): _best(one, others, both) for one in ones}
     return [
         Pair(best, other)
         for other in others
-        if (best := _best(other, ones)) is not None and best_of_ones[id(best)] is other
+        if (best := _best(other, ones, both)) is not None and best_of_ones[id(best)] is other
     ]
 
 
-def _best(stack: Stack, others: Sequence[Stack]) -> Stack | None:
+def _best(stack: Stack, others: Sequence[Stack], both: Sequence[Stack]) -> Stack | None:
     """The nearest of the stacks that may be of the same acquisition; none where several differ that are as near.
 
     One with, one without a correction of distortion may be a pair only where there are no others.
     """
     others = [other for other in others if other.first.corrected == stack.first.corrected] or others
-    partners = [other for other in others if _may_pair(stack, other) and not apart(*_in_order(stack, other))]
+    twins = _twins(stack, both)
+    partners = [other for other in others if _may_pair(stack, other) and not apart(*_in_order(stack, other), twins)]
     distances = [_distance(*_in_order(stack, other)) for other in partners]
     nearest = [other for other, distance in zip(partners, distances, strict=True) if distance == min(distances)]
     return nearest[0] if nearest and all(equal(nearest[0], other) for other in nearest[1:]) else None
@@ -192,10 +197,23 @@ def _may_pair(one: Stack, other: Stack) -> bool:
     return one.protocol == other.protocol and (not single or one.te_s == other.te_s)
 
 
-def _why_alone(stack: Stack, others: Iterable[Stack]) -> str:
+def _twins(stack: Stack, both: Iterable[Stack]) -> set[int]:
+    """Numbers of the series that differ from a stack in the correction of distortion, not in protocol or echoes.
+
+    A scanner that stores both may count the magnitudes of both before the phases of both.
+    """
+    return {
+        number
+        for other in both
+        if other.first.corrected != stack.first.corrected and _same_acquisition(stack, other)
+        for number in other.numbers
+    }
+
+
+def _why_alone(stack: Stack, others: Iterable[Stack], both: Sequence[Stack]) -> str:
     """What parts a stack from the free ones that look like its other part; nothing where there is none."""
     for other in others:
-        if _may_pair(stack, other) and (reason := apart(*_in_order(stack, other))):
+        if _may_pair(stack, other) and (reason := apart(*_in_order(stack, other), _twins(stack, both))):
             return f", as series {listed(other.numbers)} {reason}"
     return ""
 

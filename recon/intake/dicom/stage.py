@@ -36,16 +36,24 @@ class Staged:
     frames : every slice, at the place where it lies now, by SeriesInstanceUID, of which each repetition gets its own
     faults : why a series must not be used, by SeriesInstanceUID
     numbers : series number by SeriesInstanceUID, of series with a fault too
-    remarks : files that belong to no series, and why they are not read
+    odd : files that belong to no series, each by its place, by the reason why they are not read
     files, whole : number of DICOM files with an image, and of those that are complete
     """
 
     frames: dict[str, list[Frame]] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
+    odd: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     files: int = 0
     whole: int = 0
+
+    @property
+    def remarks(self) -> list[str]:
+        """A sentence for each reason why files are not read."""
+        more = {
+            reason: f" and {len(places) - 1} more" if len(places) > 1 else "" for reason, places in self.odd.items()
+        }
+        return [f"{places[0]}{more[reason]}: {reason}" for reason, places in self.odd.items()]
 
     def blame(self, uid: str, number: int, reason: str) -> None:
         """Enter a fault of a series; of several the first is told."""
@@ -100,14 +108,14 @@ def _read(visit: Path, unpacked: Path, staged: Staged, name: str) -> dict[str, l
             file = read_file(source)
         except BrokenHeader as error:
             staged.files += 1
-            staged.remarks.append(f"{where}: {error}")
+            staged.odd[str(error)].append(where)
             continue
         if file is None:
             if is_zip(source.path):
                 expected = "a zip archive that can be unpacked, as it may hold a part of a series"
-                raise IntakeError([Problem(where, expected, "one that is damaged or encrypted")])
+                raise IntakeError([Problem(where, expected, "one that is damaged, encrypted or packed too often")])
             if kind := archive_kind(source.path):
-                staged.remarks.append(f"{where}: a {kind} archive, which is not read: unpack it")
+                staged.odd[f"packed as {kind}, which is not read: unpack it"].append(where)
             continue
         staged.files += 1
         series[file.uid].append(file)

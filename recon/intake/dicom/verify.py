@@ -11,7 +11,7 @@ from recon.intake.dicom.frames import Frame
 from recon.intake.dicom.images import Pair, Raw, Stack
 from recon.intake.dicom.join import listed
 from recon.intake.dicom.stage import Staged, stored
-from recon.intake.kinds import echoes_of_sequence
+from recon.intake.kinds import echoes_of_sequence, may_be_siemens
 from recon.intake.scan import CARTESIAN
 from recon.problems import Problem
 
@@ -151,19 +151,21 @@ def _meant(pixels: np.ndarray, frame: Frame, true_values: bool) -> np.ndarray:
 
 
 def _index(frame: Frame, to_voxel: np.ndarray, shape: Sequence[int]) -> tuple | None:
-    """Indices of the voxels at the (rows, columns) of a frame; None where it lies outside or between voxels."""
+    """Indices that together give the (rows, columns) of a frame; None where it lies outside or between voxels."""
     if frame.place is None:
         return None
-    corner, across, down = frame.place * TO_RAS
+    corner, of_column, of_row = frame.place * TO_RAS
     start = to_voxel[:3, :3] @ corner + to_voxel[:3, 3]
-    steps = np.stack([to_voxel[:3, :3] @ down, to_voxel[:3, :3] @ across])  # of a row, of a column
+    steps = np.stack([to_voxel[:3, :3] @ of_row, to_voxel[:3, :3] @ of_column])
     rounded = np.rint(steps)
     if np.abs(start - np.rint(start)).max() > WHOLE or np.abs(steps - rounded).max() * max(shape) > 1:
         return None
-    image = stored(frame)
-    rows, columns = np.indices(image.shape)
-    index = np.rint(start).astype(int)[:, None, None] + np.einsum("sa,sij->aij", rounded.astype(int), [rows, columns])
-    inside = all(((axis >= 0) & (axis < size)).all() for axis, size in zip(index, shape, strict=True))
+    rows, columns = (np.arange(size) for size in stored(frame).shape)
+    index = [
+        first + (down * rows[:, None] if down else 0) + (across * columns if across else 0)
+        for first, down, across in zip(np.rint(start).astype(int), *rounded.astype(int), strict=True)
+    ]
+    inside = all(np.min(axis) >= 0 and np.max(axis) < size for axis, size in zip(index, shape, strict=True))
     return tuple(index) if inside else None
 
 
@@ -219,6 +221,9 @@ def _more_echoes(pair: Pair, staged: Staged) -> str | None:
     classic = [frame for frame in frames if not frame.file.enhanced]
     if any(frame.echo is None for frame in classic):
         return f"no EchoNumbers (0018,0086), which an anonymiser may have removed; if {of_one}"
+    # enhanced files have no such number, and of Siemens nothing but the sequence tells a difference of phases
+    if may_be_siemens(facts) and any(frame.echo is None and not frame.file.sequence for frame in frames):
+        return f"no PulseSequenceName (0018,9005), which an anonymiser may have removed; if {of_one}"
     return None
 
 

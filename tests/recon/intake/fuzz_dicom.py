@@ -48,8 +48,10 @@ from tests.recon.intake.synthetic_dicom import (
 from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_siemens_enhanced
 
 SHAPE, TE_S = (6, 4, 3), (0.004, 0.0085, 0.013)
+SLICES = {1: 4, 2: 2, 3: 2}  # of a drawn exam, by its number of echoes: fewer files are read sooner
 TIMES = ("101500.000000", "103000.000000")  # of the runs
 MAGNITUDES = "M", "M_FFE", "0", "MAGNITUDE"  # as a label calls them
+FIELD_MAP = "siemens field map"
 TURN = 4096  # stored values of Siemens that make 2 pi
 HARMS = (
     "nothing", "nothing", "nothing", "lose file", "lose image", "lose part", "lose slice", "double file", "cut file",
@@ -71,6 +73,7 @@ REMOVALS = {
     "image type": ("ImageType", "ComplexImageComponent"),
     "echo time": ("EchoTime",),
     "flip angle": ("FlipAngle",),
+    "sequence names": ("SequenceName", "PulseSequenceName"),
 }
 # where the frames of an enhanced file tell the same
 OF_FRAMES = {
@@ -85,19 +88,9 @@ SYNTAXES = {
     "deflated": DeflatedExplicitVRLittleEndian, "RLE": RLELossless, "JPEG": JPEGLosslessSV1,
     "JPEG 2000": JPEG2000Lossless, "JPEG-LS": JPEGLSLossless,
 }  # fmt: skip
-OFTEN = "plain", "plain", "implicit"  # drawn more often than the others: what need not be unpacked is ready sooner
+OFTEN = *["plain"] * 4, "implicit"  # drawn more often than the others: what need not be unpacked is ready sooner
 # what else than the scan itself an exam may hold: single coils, and what the scanner corrected for distortion
 VARIANTS: dict[str, complex] = {"": 1, "coil1": 0.7 + 0.5j, "coil2": -0.4 + 0.3j, "corrected": 0.9 + 0.1j}
-SERIES_OF_A_RUN = 20
-# elements of the writers that name a person, which other tests look for: without them files are read sooner
-OF_NO_USE = """
-PatientName PatientID OtherPatientNames PatientAddress PatientComments AdditionalPatientHistory StudyID
-InstitutionName InstitutionAddress InstitutionalDepartmentName StationName ReferringPhysicianName OperatorsName
-PerformingPhysicianName RequestingPhysician ScheduledPerformingPhysicianName StudyDescription SeriesDescription
-ProtocolName ImageComments AccessionNumber RequestedProcedureDescription PerformedProcedureStepDescription
-SoftwareVersions PatientBirthDate StudyDate SeriesDate AcquisitionDate ContentDate DeviceSerialNumber PatientSex
-PatientAge PatientWeight BodyPartExamined
-"""
 CHUNK = 25  # exams that one call converts
 
 
@@ -121,6 +114,16 @@ def write_field_map(folder: Path, echoes: np.ndarray, protocol: Protocol) -> Non
     for path in (folder / "magnitude").iterdir():
         if pydicom.dcmread(path, specific_tags=["ImageType"]).ImageType[2] == "P":
             path.unlink()
+
+
+def write_field_map_enhanced(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
+    """As `write_field_map`, a file each; the sequence alone tells that there were two echoes."""
+    difference = np.abs(echoes[1]) * np.exp(1j * np.angle(echoes[1] * echoes[0].conj()))
+    write_siemens_enhanced(folder / "magnitude", echoes[:2], replace(protocol, te_s=protocol.te_s[:2]))
+    write_siemens_enhanced(folder / "difference", difference[None], replace(protocol, te_s=protocol.te_s[1:2]))
+    for path in (*folder.glob("magnitude/*PHASE*"), *folder.glob("difference/*MAGNITUDE*")):
+        path.unlink()
+    edit(folder, lambda content: setattr(content, "PulseSequenceName", "*fm2d2"))
 
 
 def write_apart(folder: Path, echoes: np.ndarray, protocol: Protocol) -> None:
@@ -221,6 +224,7 @@ WRITERS: dict[str, Callable] = {
     "siemens corrected too": write_corrected_too,
     "siemens twice": twice(write_siemens, write_siemens_enhanced),
     "siemens field map": write_field_map,
+    "siemens field map enhanced": write_field_map_enhanced,
     "philips": write_philips,
     "philips enhanced": write_philips_enhanced,
     "philips real imag": partial(write_philips, parts="real imag"),
@@ -241,12 +245,13 @@ WRITERS: dict[str, Callable] = {
 @cache
 def whole(writer: str, echoes: int, run: int) -> list[Spliced]:
     """The files of one run as its scanner writes them."""
-    protocol = Protocol(affine=oblique_affine(), te_s=TE_S[:echoes]).later(run * SERIES_OF_A_RUN)
+    protocol = Protocol(affine=oblique_affine(), te_s=TE_S[:echoes], person=False)
+    if run:  # its series follow those of the run before
+        protocol = replace(protocol, number=1 + max(_number(file) for file in whole(writer, echoes, run - 1)))
     with tempfile.TemporaryDirectory() as folder:
         WRITERS[writer](Path(folder), truth(echoes, run), protocol)
         files = read(Path(folder))
     for file in files:
-        file.set(**dict.fromkeys(OF_NO_USE.split()))
         first = Path(file.path).parts[0]
         scan = run, first if first in VARIANTS else ""
         file.labels = [label._replace(scan=scan) for label in file.labels]
@@ -257,11 +262,15 @@ def whole(writer: str, echoes: int, run: int) -> list[Spliced]:
     return files
 
 
+def _number(file: Spliced) -> int:
+    return int(str(file.facts["SeriesNumber"]))
+
+
 @cache
 def truth(echoes: int, run: int) -> np.ndarray:
     """(echo, X, Y, Z) signal of a run; runs differ in a field of their own, which the phase of no other run has."""
-    te_s = TE_S[:echoes]
-    return signal(SHAPE, te_s) * np.exp(2j * np.pi * 25 * run * np.reshape(te_s, (-1, 1, 1, 1))) * (1 + run / 4)
+    te_s, shape = TE_S[:echoes], (*SHAPE[:2], SLICES[echoes])
+    return signal(shape, te_s) * np.exp(2j * np.pi * 25 * run * np.reshape(te_s, (-1, 1, 1, 1))) * (1 + run / 4)
 
 
 class Exam:
@@ -273,7 +282,7 @@ class Exam:
         self.writer, self.syntax = pick(list(WRITERS)), pick([*OFTEN, *SYNTAXES])
         self.runs, self.harm, self.removal = pick((1, 1, 1, 2)), pick(HARMS), pick(["nothing"] * 5 + list(REMOVALS))
         self.shuffled, self.echoes = pick((False, True)), pick((1, 2, 2, 3))
-        if self.writer == "siemens field map":
+        if self.writer.startswith(FIELD_MAP):
             self.echoes = 2
         if self.harm == "one file" and "twice" in self.writer:
             self.harm = "nothing"  # its frames would have one time and their copies another
@@ -402,7 +411,7 @@ LOSSES: dict[str, Callable] = {"lose image": _image, "lose part": _series, "lose
 
 def wrong(exam: Exam, done: Conversion, subject: Path) -> list[str]:
     """What of a converted exam is not the signal of its runs, what is twice or must not be there, what is not told."""
-    if exam.harm == "lossy" or exam.writer == "siemens field map":
+    if exam.harm == "lossy" or exam.writer.startswith(FIELD_MAP):
         return ["accepted"]
     faults, found = [], {}
     for first in sorted(path for part in ("mag", "real") for path in subject.glob(f"anat/*part-{part}_MEGRE.nii.gz")):
@@ -432,7 +441,8 @@ def _unwanted(exam: Exam, used: Used) -> list[str]:
     """Single coils, unless nothing is left that tells them; a corrected scan beside the one that it was made of."""
     scans = {scan for scan, _ in used}
     told = exam.removal not in ("private tags", "times", "all but these")
-    coils = [scan for scan in scans if scan[1].startswith("coil") and told]
+    left = {label.scan for file in exam.files for label in file.labels if label.scan[1].startswith("coil")}
+    coils = [scan for scan in scans & left if told and len(left) > 1]  # one that is left alone has nothing to tell it
     corrected = [scan for scan in scans if scan[1] == "corrected" and (scan[0], "") in scans]
     return [f"{scan} is used" for scan in (*coils, *corrected)]
 

@@ -20,7 +20,7 @@ SECRETS = (SECRET, SECRET_DATE, "1929-12-31", "135757", "13:57:57", SECRET_SERIA
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """What the scanner was told; `number` is that of the first series."""
+    """What the scanner was told; `number` is that of the first series, `person` whether headers tell of one."""
 
     affine: np.ndarray
     te_s: tuple[float, ...] = (0.004, 0.0085, 0.013)
@@ -30,6 +30,7 @@ class Protocol:
     sequence: str = "GR"
     study: str = "study"
     first_echo: int = 1
+    person: bool = True
 
     def later(self, step: int) -> "Protocol":
         """The same protocol as a later series."""
@@ -142,7 +143,7 @@ def _write(folder: Path, raw: np.ndarray, protocol: Protocol, tags: dict, privat
 
 
 def header(protocol: Protocol, signed: bool) -> Dataset:
-    """What all slices of a series share: protocol and a person."""
+    """What all slices of a series share: protocol and maybe a person."""
     slice_ = Dataset()
     slice_.file_meta = FileMetaDataset()
     slice_.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -155,7 +156,8 @@ def header(protocol: Protocol, signed: bool) -> Dataset:
     slice_.StudyInstanceUID = generate_uid(entropy_srcs=[protocol.study])
     slice_.SamplesPerPixel, slice_.PhotometricInterpretation = 1, "MONOCHROME2"
     slice_.BitsAllocated, slice_.BitsStored, slice_.HighBit, slice_.PixelRepresentation = 16, 16, 15, int(signed)
-    _person(slice_)
+    if protocol.person:
+        _person(slice_)
     return slice_
 
 

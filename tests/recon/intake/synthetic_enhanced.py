@@ -53,6 +53,7 @@ def write_siemens_enhanced(folder: Path, echoes: np.ndarray, protocol: Protocol,
     for step, (raw, part, *scaling) in enumerate(parts):
         tags = {"Manufacturer": "SIEMENS", "ImageType": ["ORIGINAL", "PRIMARY", part[0], "NONE"]}
         tags |= {"ComplexImageComponent": part, "SeriesInstanceUID": generate_uid()}
+        tags |= {"PulseSequenceName": f"*fl3d{len(protocol.te_s)}_ns"}
         frames = _frames(raw, part, *scaling)
         for echo in range(1 if together else len(raw)):
             inside = [frame for frame in frames if together or frame.echo == echo]

@@ -11,10 +11,16 @@ import pydicom
 import pytest
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
-from pydicom.uid import ExplicitVRBigEndian, JPEGLSNearLossless
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    JPEGLSNearLossless,
+    LegacyConvertedEnhancedMRImageStorage,
+    RLELossless,
+)
 
 from recon.files.io import read_json, read_volume
 from recon.intake.dicom.convert import Conversion, convert
+from recon.intake.dicom.converter import run_converter
 from tests.recon.intake.fuzz_dicom import (
     SHAPE,
     TE_S,
@@ -28,7 +34,7 @@ from tests.recon.intake.spliced_dicom import pack_as_jpeg_ls, read
 from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_ge, write_philips, write_siemens
 from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_siemens_enhanced
 
-DRAWS = 400  # within a minute of one core
+DRAWS = 600  # within a minute of one core
 PROTOCOL = Protocol(affine=oblique_affine(), te_s=TE_S)
 ECHOES = signal(SHAPE, TE_S)
 
@@ -98,6 +104,13 @@ def test_dates_with_times_in_other_forms_tell_runs_apart(tmp_path, subject, form
     assert "was acquired at another time" in one(tmp_path).problems[0].found
 
 
+def test_images_of_which_no_header_tells_the_part_are_called_so_and_not_coils(tmp_path, subject):
+    edit(sorted(subject.rglob("*.dcm")), ImageType=["ORIGINAL", "PRIMARY"], AcquisitionTime="101500.000000")
+    assert one(tmp_path).problems[0].found == (
+        "series 5 and 6 (neither magnitude, phase, real nor imaginary by its ImageType)"
+    )
+
+
 def test_a_phase_before_its_magnitude_needs_a_time_as_proof(tmp_path, subject):
     edit(of_part(subject, "P"), SeriesNumber=4)
     assert len(one(tmp_path).series) == 1
@@ -120,6 +133,19 @@ def test_a_difference_of_phases_is_not_the_phase_of_one_echo(tmp_path, tags, fou
     write_siemens(tmp_path / "dicom" / "p1", ECHOES[1:2], replace(PROTOCOL, te_s=TE_S[1:2], first_echo=2))
     edit(sorted((tmp_path / "dicom").rglob("*.dcm")), **tags)
     assert found in one(tmp_path).problems[0].found
+
+
+@pytest.mark.parametrize("manufacturer", ["SIEMENS", None])
+@pytest.mark.parametrize(("name", "found"), [
+    ("*fm2d2", "a pulse sequence of 2 echoes"), ("", "no PulseSequenceName (0018,9005)"), ("*fl3d1", ""),
+])  # fmt: skip
+def test_an_enhanced_single_echo_is_proven_by_its_sequence(tmp_path, name, found, manufacturer):
+    write_siemens_enhanced(tmp_path / "dicom" / "p1", ECHOES[:1], replace(PROTOCOL, te_s=TE_S[:1]))
+    tags = {"PulseSequenceName": name, "SequenceName": None, "Manufacturer": manufacturer}
+    edit(sorted((tmp_path / "dicom").rglob("*.dcm")), **tags)
+    done = one(tmp_path)
+    assert found in str(done)
+    assert len(done.series) == (0 if found else 1)
 
 
 def test_lossy_phase_is_refused_and_a_lossy_magnitude_is_told(tmp_path, subject):
@@ -268,6 +294,67 @@ def test_jpeg_ls_is_read_and_refused_for_phase_where_it_may_lose(tmp_path, subje
     assert "series 6 (phase): expected phase, real and imaginary parts without lossy" in str(done.problems[0])
 
 
+def test_several_images_of_one_echo_that_no_header_tells_apart_are_refused_as_such(tmp_path, subject):
+    for path in sorted(subject.rglob("*.dcm")):
+        content = pydicom.dcmread(path)
+        content.PixelData = content.pixel_array[::-1].tobytes()
+        content.save_as(path.with_name(f"other_{path.name}"))
+    assert "2 images of one echo, part and place, which no header tells apart" in str(one(tmp_path).problems[0])
+
+
+def test_slices_that_the_converter_puts_elsewhere_are_refused(tmp_path, subject, monkeypatch):
+    def exchange(converter: str, source: Path, target: Path) -> None:
+        run_converter(converter, source, target)
+        first = sorted(target.glob("*.nii"))[0]
+        content = bytearray(first.read_bytes())
+        size = 2 * SHAPE[0] * SHAPE[1]  # bytes of a slice
+        content[-size:], content[-2 * size : -size] = content[-2 * size : -size], content[-size:]
+        first.write_bytes(content)
+
+    monkeypatch.setattr("recon.intake.dicom.convert.run_converter", exchange)
+    (problem,) = one(tmp_path).problems
+    assert problem.expected.startswith("every slice at the echo and place that its header tells, after conversion")
+    assert problem.found == "2 of 9 slices elsewhere, or without a header"
+
+
+def test_legacy_converted_files_are_read(tmp_path):
+    """What classic files tell of echo and protocol stands in sequences of their own, as no converter assigns it."""
+
+    def attributes(**values) -> list[pydicom.Dataset]:
+        item = pydicom.Dataset()
+        for name, value in values.items():
+            setattr(item, name, value)
+        return [item]
+
+    write_siemens_enhanced(tmp_path / "dicom" / "p1", ECHOES, PROTOCOL)
+    for path in sorted((tmp_path / "dicom" / "p1").iterdir()):
+        content = pydicom.dcmread(path)
+        content.SOPClassUID = content.file_meta.MediaStorageSOPClassUID = LegacyConvertedEnhancedMRImageStorage
+        shared = content.SharedFunctionalGroupsSequence[0]
+        shared.UnassignedSharedConvertedAttributesSequence = attributes(FlipAngle=15, RepetitionTime=30)
+        del shared.MRTimingAndRelatedParametersSequence, content.ComplexImageComponent
+        for groups in content.PerFrameFunctionalGroupsSequence:
+            te_ms = groups.MREchoSequence[0].EffectiveEchoTime
+            groups.UnassignedPerFrameConvertedAttributesSequence = attributes(EchoTime=te_ms)
+            del groups.MREchoSequence, groups.MRImageFrameTypeSequence
+        content.save_as(path)
+    assert [series.flip_deg for series in one(tmp_path).series] == [15]
+    assert_signal(tmp_path, ECHOES, "siemens")
+
+
+def test_a_repetition_that_cannot_be_decoded_is_no_copy_of_another(tmp_path):
+    folder = tmp_path / "dicom" / "p1"
+    for run, factor in enumerate((1, 0.7j), 1):
+        write_philips_enhanced(tmp_path / str(run), factor * ECHOES, PROTOCOL)
+        (file,) = read(tmp_path / str(run))
+        file.path = f"{run}.dcm"
+        frames = len(file.pixels) + (1 if run == 1 else 0)
+        file.set(SeriesInstanceUID="1.2.3", AcquisitionTime=f"10{run}500", NumberOfFrames=frames)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / file.path).write_bytes(file.content(RLELossless))
+    assert "pixels that cannot be decoded (RLE Lossless): file 1" in str(one(tmp_path))
+
+
 def test_images_of_single_coils_are_refused_by_that_name(tmp_path, subject):
     files = sorted(subject.rglob("*.dcm"))
     edit(files, ReceiveCoilName="H1")
@@ -350,6 +437,27 @@ def test_of_a_scan_with_and_without_distortion_correction_the_latter_is_used(tmp
     assert_signal(tmp_path, ECHOES, "siemens")
 
 
+def test_without_times_corrected_series_may_lie_between_the_parts(tmp_path):
+    write_corrected_too(tmp_path / "dicom" / "p1", ECHOES, PROTOCOL)
+    edit(sorted((tmp_path / "dicom").rglob("*.dcm")), AcquisitionTime="")
+    assert [series.numbers for series in one(tmp_path).series] == [(5, 7)]
+    assert_signal(tmp_path, ECHOES, "siemens")
+
+
+def test_without_times_a_series_that_is_lost_may_not(tmp_path, subject):
+    edit(of_part(subject, "P"), SeriesNumber=7)
+    edit(sorted((tmp_path / "dicom").rglob("*.dcm")), AcquisitionTime="")
+    assert "no time of acquisition proves that both are of one scan" in one(tmp_path).problems[0].found
+
+
+def test_a_corrected_scan_that_has_more_echoes_left_is_no_run(tmp_path):
+    write_corrected_too(tmp_path / "dicom" / "p1", ECHOES, PROTOCOL)
+    for path in sorted((tmp_path / "dicom" / "p1").glob("[!c]*.dcm")):
+        if pydicom.dcmread(path).EchoNumbers == 3:
+            path.unlink()
+    assert [(series.numbers, series.te_s) for series in one(tmp_path).series] == [((5, 7), TE_S[:2])]
+
+
 def test_a_corrected_scan_whose_time_is_lost_is_no_run(tmp_path, subject):
     write_siemens(subject / "corrected", ECHOES * 0.9j, PROTOCOL.later(2))
     for path in sorted((subject / "corrected").iterdir()):
@@ -423,6 +531,33 @@ def test_classic_and_enhanced_copies_count_once(tmp_path, subject):
     assert [series.numbers for series in one(tmp_path).series] == [(5, 6)]
 
 
+@pytest.mark.parametrize("without", ["classic", "enhanced"])
+def test_a_copy_without_the_flip_angle_is_a_copy(tmp_path, subject, without):
+    write_siemens_enhanced(subject / "enhanced", ECHOES, PROTOCOL.later(20))
+    if without == "classic":
+        edit(sorted((subject / "scan").iterdir()), FlipAngle=None)
+    else:
+        edit(sorted((subject / "enhanced").iterdir()), SharedFunctionalGroupsSequence=[])
+    expected = (25, 26) if without == "classic" else (5, 6)
+    assert [(series.numbers, series.flip_deg) for series in one(tmp_path).series] == [(expected, 15)]
+
+
+def test_a_copy_that_lost_an_echo_is_a_copy(tmp_path, subject):
+    write_siemens_enhanced(subject / "enhanced", ECHOES, PROTOCOL.later(20))
+    for path in sorted((subject / "scan").iterdir()):
+        if pydicom.dcmread(path).EchoNumbers == 2:
+            path.unlink()
+    done = one(tmp_path)
+    assert [(series.numbers, series.te_s) for series in done.series] == [((25, 26), TE_S)]
+    assert set(done.skipped) == {(number, "equal to series 25 and 26") for number in (5, 6)}
+
+
+def test_magnitude_and_phase_without_their_flip_angle_give_way_to_real_and_imaginary_parts(tmp_path, subject):
+    write_siemens(subject / "parts", ECHOES, PROTOCOL.later(2), parts="real imag")
+    edit(sorted((subject / "scan").iterdir()), FlipAngle=None)
+    assert [series.numbers for series in one(tmp_path).series] == [(7, 8)]
+
+
 def test_equal_files_are_taken_once(tmp_path, subject):
     for path in sorted(subject.rglob("*.dcm")):
         path.with_name(f"copy_{path.name}").write_bytes(path.read_bytes())
@@ -441,6 +576,33 @@ def test_packed_files_are_read(tmp_path, subject):
     assert [len(series.te_s) for series in one(tmp_path).series] == [3]
 
 
+def test_files_that_were_packed_twice_are_read(tmp_path, subject):
+    with zipfile.ZipFile(subject / "inner.zip", "w") as archive:
+        for path in sorted((subject / "scan").iterdir()):
+            archive.writestr(f"{path.name}.gz", gzip.compress(path.read_bytes()))
+            path.unlink()
+    with zipfile.ZipFile(subject / "outer.zip", "w") as archive:
+        archive.write(subject / "inner.zip", "inner.zip")
+    (subject / "inner.zip").unlink()
+    assert [len(series.te_s) for series in one(tmp_path).series] == [3]
+
+
+@pytest.mark.parametrize(("name", "content", "told"), [
+    ("a.dcm.xz", b"\xfd7zXZ\0" + bytes(9), "packed as xz, which is not read: unpack it"),
+    ("a.dcm.bz2", b"BZh91AY", "packed as bzip2, which is not read: unpack it"),
+    ("a.nii.gz", gzip.compress(bytes(352)), "NIfTI images, which belong into a BIDS folder (config bids_dir)"),
+    ("a.PAR", b"# === DATA DESCRIPTION FILE", "PAR and REC files of Philips: export DICOM"),
+    ("a.txt", b"a", "none among 2 files"),
+])  # fmt: skip
+def test_what_lies_there_instead_of_dicom_is_told(tmp_path, name, content, told):
+    (tmp_path / "dicom" / "p1").mkdir(parents=True)
+    for number in (1, 2):
+        (tmp_path / "dicom" / "p1" / f"{number}{name}").write_bytes(content)
+    (problem,) = one(tmp_path).problems
+    assert problem.found.endswith(told)
+    assert problem.found.count("the order of names") == (1 if "packed" in told else 0)
+
+
 @pytest.mark.parametrize("fault", ["damaged", "encrypted"])
 def test_an_archive_that_cannot_be_unpacked_is_refused_for_it_may_hold_slices(tmp_path, subject, fault):
     file, packed = sorted(subject.rglob("*.dcm"))[0], subject / "some.zip"
@@ -452,7 +614,7 @@ def test_an_archive_that_cannot_be_unpacked_is_refused_for_it_may_hold_slices(tm
     packed.write_bytes(content[:-30] if fault == "damaged" else content[:flags] + b"\x01" + content[flags + 1 :])
     (problem,) = one(tmp_path).problems
     assert "zip archive that can be unpacked" in problem.expected
-    assert problem.found == "one that is damaged or encrypted"
+    assert problem.found == "one that is damaged, encrypted or packed too often"
     assert file.name not in str(problem)
 
 
@@ -460,6 +622,17 @@ def test_the_index_of_a_cd_is_no_image(tmp_path, subject):
     index = pydicom.dcmread(next(subject.rglob("*.dcm")))
     index.save_as(tmp_path / "dicom" / "DICOMDIR")
     assert len(one(tmp_path).series) == 1
+
+
+@pytest.mark.parametrize("images", ["DICOM/PAT0", ""])
+def test_the_programs_of_a_cd_are_no_subjects(tmp_path, images):
+    disc = tmp_path / "dicom"
+    write_siemens(disc / images, ECHOES, PROTOCOL)
+    (disc / "VIEWER").mkdir()
+    with zipfile.ZipFile(disc / "VIEWER" / "viewer.jar", "w") as program:
+        program.writestr("a.class", b"a")
+    (disc / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    assert [series.te_s for series in one(tmp_path).series] == [TE_S]
 
 
 def test_what_an_anonymiser_took_from_ge_is_named(tmp_path):

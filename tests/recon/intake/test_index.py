@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from recon.files.io import write_json
+from recon.intake.candidates import MEANINGS
 from recon.intake.index import index
 from tests.recon.intake.raw_files import write_echo, write_nifti, write_series
 
@@ -139,6 +140,28 @@ def test_a_subject_without_images(dataset, inside):
     )
 
 
+def test_what_a_subject_has_instead_of_echoes_is_told(dataset):
+    for name in ("anat/sub-03_T1w", "anat/sub-03_phase", "func/sub-03_task-rest_bold"):
+        write_nifti(dataset / f"sub-03/{name}.nii.gz")
+    assert "found none, but anat/*_T1w, anat/*_phase, func/*_bold" in problems(dataset, "sub-03")
+
+
+@pytest.mark.parametrize(("suffix", "echo"), [("T2starw", ""), ("MEGRE", "_echo-1")])
+def test_a_magnitude_without_its_part_is_told_so(tmp_path, suffix, echo):
+    write_echo(tmp_path, f"{SINGLE_STEM}{echo}_part-phase", suffix=suffix)
+    write_echo(tmp_path, f"{SINGLE_STEM}{echo}", suffix=suffix)
+    assert f"{echo}_{suffix}.nii.gz without part-: if it is the magnitude of this echo, say part-mag" in problems(
+        tmp_path, "sub-01"
+    )
+
+
+def test_files_without_sub_are_told_once(tmp_path):
+    write_series(tmp_path, "sub-01/anat/01")
+    (problem,) = index(tmp_path)[1]["sub-01"]
+    assert problem.expected == "a name that begins with sub-01_"
+    assert problem.found == "one without sub-: rename the file"
+
+
 @pytest.mark.parametrize("label", ["sub-a b", "sub-01;rm", "sub-ä", "sub-", "sub-01_ses-1", "sub-\udcff"])
 def test_unsafe_labels_are_refused(dataset, label):
     write_series(dataset / label, "anat/sub-01")
@@ -162,6 +185,12 @@ BAD_NAMES = {
 def test_names_with_more_than_is_understood_are_refused(dataset, name):
     path = write_nifti(dataset / f"{SINGLE_STEM}_{name}_MEGRE.nii.gz")
     assert f"{path}: {BAD_NAMES[name]}" in problems(dataset, "sub-01")
+
+
+@pytest.mark.parametrize("entity", MEANINGS)
+def test_entities_that_no_echo_may_have_are_refused_with_the_reason(dataset, entity):
+    write_nifti(dataset / f"{SINGLE_STEM}_{entity}-1_echo-1_part-mag_MEGRE.nii.gz")
+    assert f"found {entity}-1 ({MEANINGS[entity]})" in problems(dataset, "sub-01")
 
 
 def test_an_image_of_somebody_else_is_refused(dataset):
@@ -259,7 +288,7 @@ def test_two_series_of_one_flip_angle_are_told_with_the_line_to_type(tmp_path):
     assert problem.found == '24 degrees in both: choose one, for example --config "select={acq: pd}"'
 
 
-@pytest.mark.parametrize("label", ["norm", "NORM", "normalized", "prescannorm", "PURE"])
+@pytest.mark.parametrize("label", ["norm", "NORM", "normalized", "prescannorm", "PURE", "clear"])
 @pytest.mark.parametrize("stem", ["", "_acq-hr"])
 def test_a_normalised_magnitude_belongs_to_the_phase_without_the_label(tmp_path, stem, label):
     files = write_series(tmp_path, f"{SINGLE_STEM}{stem}_rec-{label}", parts=("mag",))
