@@ -76,9 +76,10 @@ def decide(
     if problems := gap_problems(series.files[0], series.facts[0], voxel_size_mm):
         raise IntakeError(problems)
     units = _phase_units(series, examined, params)
-    offsets = _slice_offsets(series, first, last, units.value)
-    chop, filled = _slices(series, first, units.value, params, offsets.value)
-    filtered = _phase_filter(series, last, units.value, chop.value, offsets.value, voxel_size_mm, params.phase_filter)
+    ends = [complex_signal(*polar(stored, units.value)) for stored in ([first] if last is first else [first, last])]
+    offsets = _slice_offsets(series, ends)
+    chop, filled = _slices(series, ends[0], voxel_size_mm, params, offsets.value)
+    filtered = _phase_filter(series, ends[-1], chop.value, offsets.value, voxel_size_mm, params.phase_filter)
     sign = phase_sign(params.phase_sign, vendor_of(series.facts[0]))
     decided: dict[str, Decision[Any]] = {
         "MainField": main_field(series.facts),
@@ -177,21 +178,20 @@ def _phase_units(series: Series, examined: _Examined, params: PrepareEchoes) -> 
     return Decision(scale.value, scale.reason, scale.notes)
 
 
-def _slice_offsets(
-    series: Series, first: StoredEcho, last: StoredEcho, scale: PhaseScale | None
-) -> Decision[int | None]:
-    """The axis along which slices have phase offsets of their own, from the first and the last echo."""
-    ends = [first] if len(series.te_s) == 1 else [first, last]
-    signals = [complex_signal(*polar(stored, scale)) for stored in ends]
-    te_s = [series.te_s[stored.echo] for stored in ends]
-    return offset_axis(signals, te_s, series.facts[0].get("MRAcquisitionType"), name_of(series.images[1][0]))
+def _slice_offsets(series: Series, ends: Sequence[np.ndarray]) -> Decision[int | None]:
+    """The axis along which slices have phase offsets of their own, from the signal of the first and the last echo."""
+    te_s = [series.te_s[0], series.te_s[-1]][: len(ends)]
+    return offset_axis(ends, te_s, series.facts[0].get("MRAcquisitionType"), name_of(series.images[1][0]))
 
 
 def _slices(
-    series: Series, first: StoredEcho, scale: PhaseScale | None, params: PrepareEchoes, offset_axis: int | None
+    series: Series,
+    signal: np.ndarray,
+    voxel_size_mm: Sequence[float],
+    params: PrepareEchoes,
+    offset_axis: int | None,
 ) -> tuple[Decision[int | None], tuple[str, ...]]:
-    """The axis along which slices alternate in sign, and notes on zero-filled axes, from the first echo."""
-    signal = complex_signal(*polar(first, scale))
+    """The axis along which slices alternate in sign, and notes on zero-filled axes, from the first echo's signal."""
     where, vendor = name_of(series.images[1][0]), vendor_of(series.facts[0])
     found = correlations(signal)
     if params.slice_chop == "auto" and offset_axis is not None and abs(found[offset_axis]) <= CLEAR:
@@ -199,15 +199,13 @@ def _slices(
     else:
         chop = chop_axis(found, params.slice_chop, vendor, where)
     if chop.value is not None:
-        signal *= alternation(signal.shape, chop.value)
-    voxel_size_mm = Volume(data=signal, affine=first.first.header.affine).voxel_size_mm
-    return chop, interpolation_notes(signal, voxel_size_mm.tolist())
+        signal = signal * alternation(signal.shape, chop.value)
+    return chop, interpolation_notes(signal, voxel_size_mm)
 
 
 def _phase_filter(
     series: Series,
-    last: StoredEcho,
-    scale: PhaseScale | None,
+    signal: np.ndarray,
     chop: int | None,
     offsets: int | None,
     voxel_size_mm: Sequence[float],
@@ -216,9 +214,7 @@ def _phase_filter(
     """Whether the phase may be filtered, from the last echo. A filter would have taken offsets of slices away."""
     if offsets is not None:
         return Decision(False, "none: slices have kept phase offsets of their own")
-    signal = complex_signal(*polar(last, scale))
     if chop is not None:
-        signal *= alternation(signal.shape, chop)
-    where = name_of(series.images[1][last.echo])
-    found = spread(signal, voxel_size_mm)
-    return phase_filter(found, series.facts[last.echo], series.te_s[last.echo], where, setting)
+        signal = signal * alternation(signal.shape, chop)
+    where = name_of(series.images[1][-1])
+    return phase_filter(spread(signal, voxel_size_mm), series.facts[-1], series.te_s[-1], where, setting)
