@@ -71,7 +71,7 @@ def _nth(path: str | Path, volume: int) -> StoredImage:
 def read_mask(path: str | Path) -> np.ndarray:
     """Read a mask: (X, Y, Z) bool; ProblemError where it is not 3-D or selects nothing."""
     data = read_volume(path).data
-    mask = np.nan_to_num(data) > 0.5
+    mask = data > 0.5  # NaN is not
     if mask.ndim != 3 or not mask.any():
         found = f"shape {data.shape}, {mask.sum()} voxels"
         raise ProblemError([Problem(str(path), "a 3-D mask that is not empty", found)])

@@ -8,7 +8,7 @@ from workflow.lib.home import HOME
 
 PROJECT = HOME / "pyproject.toml"
 PACKAGES = (
-    "numpy", "scipy", "nibabel", "scikit-image", "simpleitk", "nilearn", "torch", "torchvision",
+    "numpy", "scipy", "nibabel", "scikit-image", "simpleitk", "nilearn", "torch", "isal",
     "albumentations", "pandas", "matplotlib", "snakemake",
 )  # fmt: skip
 
