@@ -125,3 +125,8 @@ def test_a_free_queue_or_none_is_no_hindrance(tmp_path, monkeypatch, text):
     squeue(tmp_path, text)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     left_over.check_queue(Path("/data/study"))
+
+
+def test_a_method_that_needs_more_memory_asks_for_more():
+    usual, unrolled = (images_mb("dipole_inversion", 11_250_000, 6, method) for method in ("tv", "unrolled"))
+    assert unrolled - usual > 500
