@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from qnet.atomic import atomic
-from qnet.networks.adam import Adam
 
 INTERVAL_S = 60.0  # least time between two files: one of ResNet18 with Adam and a weight average has 180 MB
 
@@ -45,7 +44,7 @@ class Checkpoint:
     modules: dict[str, nn.Module]
     _last_s: float = field(default_factory=time.monotonic, init=False)
 
-    def keep(self, optimiser: Adam, records: list[dict]) -> None:
+    def keep(self, optimiser: torch.optim.Optimizer, records: list[dict]) -> None:
         """Write the state after the epochs of `records`, unless the last file is too fresh."""
         if time.monotonic() - self._last_s < INTERVAL_S:
             return
@@ -55,7 +54,7 @@ class Checkpoint:
             torch.save(state, part)
         self._last_s = time.monotonic()
 
-    def resume(self, optimiser: Adam) -> list[dict]:
+    def resume(self, optimiser: torch.optim.Optimizer) -> list[dict]:
         """Load the state where a file fits → records of the epochs that are done, none otherwise."""
         if not self.path.is_file():
             return []

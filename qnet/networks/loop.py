@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from qnet.atomic import atomic
 from qnet.images.augment import seed_of
-from qnet.networks.adam import Adam
 from qnet.networks.checkpoint import Checkpoint
 
 Batch = tuple[Tensor, ...]  # indices of the items (B,) on the CPU, then what the loss is computed from
@@ -27,7 +26,7 @@ def batches(count: int, size: int, seed: int, epoch: int) -> list[Tensor]:
 
 def train_epoch(
     model: nn.Module,
-    optimiser: Adam,
+    optimiser: torch.optim.Optimizer,
     data: Iterable[Batch],
     loss_of: Callable[..., tuple[Tensor, Tensor]],
     autocast: Callable[[], AbstractContextManager] = nullcontext,
@@ -108,11 +107,12 @@ def fit(
     ValueError
         A loss is not finite.
     """
-    optimiser = Adam(model.parameters(), rate_of(0))
+    optimiser = torch.optim.Adam(model.parameters(), lr=rate_of(0))
     records = checkpoint.resume(optimiser) if checkpoint else []
     for epoch in range(len(records), epochs):
         start = time.perf_counter()
-        optimiser.rate = rate_of(epoch)
+        for group in optimiser.param_groups:
+            group["lr"] = rate_of(epoch)
         score = score_epoch(epoch, *train_epoch(model, optimiser, batches_of(epoch), loss_of, autocast), names)
         after_epoch(epoch)
         seconds = round(time.perf_counter() - start, 3)

@@ -7,8 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qnet.networks.resnet import ResNet18
-
 FEATURES = 512  # of ResNet18 after global average pooling
 
 
@@ -30,8 +28,10 @@ class ImageModel(nn.Module):
     channels: Tensor
 
     def __init__(self, channels: Sequence[bool] | np.ndarray = (True, True, True)):
+        from torchvision.models import resnet18  # slow to import, and stage 2 does without
+
         super().__init__()
-        self.resnet = ResNet18(num_classes=2)
+        self.resnet = resnet18(num_classes=2)
         self.register_buffer("mean", torch.zeros(3, 1, 1))
         self.register_buffer("std", torch.ones(3, 1, 1))
         self.register_buffer("channels", torch.tensor([float(used) for used in channels]).view(3, 1, 1))

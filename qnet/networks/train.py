@@ -177,12 +177,11 @@ def train_image_model(
     initialise(model, params.weights)
 
     frozen = params.trainable == "head"
-    trained: nn.Module = model
     if frozen:
         features = embeddings(model, clean, params.batch_size)
         trained, data_of = model.resnet.fc, lambda index, epoch: features[index]
     else:
-        data_of = augmenter(data, params, seed, device)
+        trained, data_of = model, augmenter(data, params, seed, device)
     average = AveragedModel(trained)
     averaged_epochs = max(1, round(params.swa_fraction * params.epochs))
 
@@ -211,7 +210,7 @@ def train_image_model(
     )
     if frozen:
         swa_model = deepcopy(model)
-        swa_model.resnet.fc = cast(nn.Linear, average.module)
+        swa_model.resnet.fc = average.module
     else:
         refresh_statistics(average, clean, params.batch_size, seed_of(seed, params.epochs))
         swa_model = cast(ImageModel, average.module)

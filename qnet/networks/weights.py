@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from qnet.atomic import atomic
-from qnet.networks.imagenet import WEIGHTS_URL
 from qnet.networks.model import ImageModel
 
 NAMED = ("none", "imagenet")
@@ -102,20 +101,21 @@ def read_image_model(path: str | Path) -> tuple[ImageModel, dict]:
 
 def _file_of(weights: str) -> Path:
     """The file that a setting other than `none` stands for, its SHA-256 checked where that is known."""
-    name = WEIGHTS_URL.rsplit("/", 1)[-1]
+    from torchvision.models import ResNet18_Weights
+
+    url = ResNet18_Weights.IMAGENET1K_V1.url
+    name = url.rsplit("/", 1)[-1]
     path = Path(torch.hub.get_dir()) / "checkpoints" / name if weights == "imagenet" else Path(weights)
     if not path.is_file() and weights == "imagenet":
         raise FileNotFoundError(
             f"weights: expected the ImageNet weights at {path}, found no file. They are not downloaded automatically: "
-            f"put {WEIGHTS_URL} there, or give the path of your copy in place of 'imagenet'"
+            f"put {url} there, or give the path of your copy in place of 'imagenet'"
         )
     if not path.is_file():
         raise FileNotFoundError(f"weights: expected none, imagenet or the path of a state dict, found {weights!r}")
     start = Path(name).stem.rsplit("-", 1)[-1]  # torch names its files by the start of their SHA-256
     if path.name == name and not hashlib.sha256(path.read_bytes()).hexdigest().startswith(start):
-        raise ValueError(
-            f"{path}: expected a SHA-256 that starts with {start}, found another: download {WEIGHTS_URL} again"
-        )
+        raise ValueError(f"{path}: expected a SHA-256 that starts with {start}, found another: download {url} again")
     return path
 
 

@@ -8,8 +8,8 @@ from workflow.lib.home import HOME
 
 PROJECT = HOME / "pyproject.toml"
 PACKAGES = (
-    "numpy", "scipy", "nibabel", "scikit-image", "simpleitk", "nilearn", "torch", "isal",
-    "albumentations", "pandas", "matplotlib", "snakemake",
+    "numpy", "scipy", "nibabel", "scikit-image", "simpleitk", "nilearn", "torch", "torchvision",
+    "isal", "albumentations", "pandas", "matplotlib", "snakemake",
 )  # fmt: skip
 
 

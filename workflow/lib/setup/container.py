@@ -17,7 +17,8 @@ BASE_NAME = "docker.io/library/python:3.11.13-slim-bookworm"
 BASE = "python@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1"
 MODULES = (
     "albumentations", "dcm2niix", "fsl.wrappers", "matplotlib.pyplot", "nibabel", "nilearn.image",
-    "nipype.interfaces.fsl", "pandas", "SimpleITK", "skimage.measure", "sklearn.svm", "torch", "isal.igzip",
+    "nipype.interfaces.fsl", "pandas", "SimpleITK", "skimage.measure", "sklearn.svm", "torch", "torchvision",
+    "isal.igzip",
 )  # fmt: skip
 
 

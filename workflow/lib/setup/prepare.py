@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 import yaml
 
-from qnet.networks.imagenet import WEIGHTS_SHA256, WEIGHTS_URL
 from recon.files.atomic import atomic
 from recon.regions.template import KINDS, template_path
 from workflow.lib.home import HOME
 from workflow.lib.jobs.checksums import sha256
+
+WEIGHTS_URL = "https://download.pytorch.org/models/resnet18-f37072fd.pth"  # torchvision's ResNet18 on ImageNet
+WEIGHTS_SHA256 = "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"
 
 
 class Item(NamedTuple):
