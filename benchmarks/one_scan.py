@@ -23,6 +23,7 @@ import pandas as pd
 from benchmarks.__main__ import configuration
 from benchmarks.heads import SIZES, Size, simulate
 from benchmarks.measure import ONE_THREAD
+from benchmarks.planning import PARTS
 from recon.files.io import read_volume, write_stored
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,8 +55,10 @@ def write_scan(bids: Path, size: Size) -> None:
 def run(code: Path, bids: Path, folder: Path) -> pd.DataFrame:
     """CPU and wall seconds and peak memory [MB] of each job, of all `jobs`, and of the `command`, in a new folder."""
     folder.mkdir(parents=True)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(code / "workflow" / "Snakefile"), "--cores", "2"]
-    command += ["--config", "dataset=one", f"bids_dir={bids}", "--", "maps"]
+    for part in (*PARTS, "pyproject.toml", "requirements.lock"):  # older builds run in their own checkout only
+        (folder / part).symlink_to(code / part)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "dataset=one"]
+    command += [f"bids_dir={bids}", "--", "maps"]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     ended = subprocess.run(command, cwd=folder, env=os.environ | ONE_THREAD, capture_output=True, text=True)
     wall_s, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -8,7 +8,11 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 DRIVER = ROOT / "environment.yml"
 ENVIRONMENTS = [DRIVER, *sorted((ROOT / "workflow/envs").glob("*.yaml"))]
-CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch"}  # by name in requirements.lock
+CONDA_NAMES = {
+    "isal": "python-isal",
+    "matplotlib": "matplotlib-base",
+    "torch": "pytorch",
+}  # by name in requirements.lock
 
 
 def locked() -> dict[str, set[str]]:

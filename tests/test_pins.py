@@ -81,6 +81,7 @@ def test_every_scripted_rule_has_an_environment_that_exists(rules):
 IMPORT_NAMES = {
     "cv2": "albumentations",  # which brings it
     "fsl": "fslpy",
+    "isal": "python-isal",
     "matplotlib": "matplotlib-base",
     "mpl_toolkits": "matplotlib-base",
     "SimpleITK": "simpleitk",

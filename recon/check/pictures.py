@@ -58,13 +58,15 @@ def canonical(data: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def orthogonal_views(mask: np.ndarray, affine: np.ndarray) -> list[View]:
     """The three planes through the centre of mass of `mask` (X, Y, Z)."""
-    centre = [int(np.round(axis.mean())) for axis in np.nonzero(canonical(mask, affine)[0])]
+    inside = canonical(mask, affine)[0]
+    counts = [np.count_nonzero(inside, axis=others) for others in ((1, 2), (0, 2), (0, 1))]
+    centre = [int(np.round(np.arange(len(count)) @ count / count.sum())) for count in counts]
     return [(plane, centre[axis]) for plane, (axis, _, _) in PLANES.items()]
 
 
 def axial_views(mask: np.ndarray, affine: np.ndarray, count: int) -> list[View]:
     """`count` axial slices, evenly spaced inside the extent of `mask` (X, Y, Z), from below."""
-    z = np.nonzero(canonical(mask, affine)[0])[2]
+    z = np.flatnonzero(canonical(mask, affine)[0].any(axis=(0, 1)))
     steps = (np.arange(count) + 0.5) / count
     return [("axial", int(np.round(z.min() + step * (z.max() - z.min())))) for step in steps]
 

@@ -1,25 +1,23 @@
 """Files in and out: NIfTI volumes, masks and JSON. The only place of `recon` that knows nibabel."""
 
-import gzip
 import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 
 from recon.files.atomic import atomic
 from recon.files.nifti_header import no_pipe
+from recon.files.packed import packing
 from recon.files.voxels import StoredImage, stored_images, stored_whole
 from recon.maths.affine import orthonormal
 from recon.problems import Problem, ProblemError
 
 SCANNER = (1, 1)  # qform and sform both give coordinates of the scanner
-GZIP_LEVEL = 1  # float maps hardly shrink further; level 1 writes five times faster than the default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +71,7 @@ def _nth(path: str | Path, volume: int) -> StoredImage:
 def read_mask(path: str | Path) -> np.ndarray:
     """Read a mask: (X, Y, Z) bool; ProblemError where it is not 3-D or selects nothing."""
     data = read_volume(path).data
-    mask = np.nan_to_num(data) > 0.5
+    mask = data > 0.5  # NaN is not
     if mask.ndim != 3 or not mask.any():
         found = f"shape {data.shape}, {mask.sum()} voxels"
         raise ProblemError([Problem(str(path), "a 3-D mask that is not empty", found)])
@@ -110,7 +108,7 @@ def write_stored(
 def packed_image(pixels: np.ndarray, affine: np.ndarray, slope: float) -> bytes:
     """The .nii.gz file of (X, Y, Z) pixels, in memory; a reader sees ``slope * pixels``."""
     stream = io.BytesIO()
-    with _packed(stream, Path("image.gz")) as file:
+    with packing(stream) as file:
         _write_image(file, _header(pixels, affine, slope, 0.0, SCANNER), pixels)
     return stream.getvalue()
 
@@ -123,14 +121,9 @@ def _write_image(file: BinaryIO, header: bytes, pixels: np.ndarray) -> None:
         file.write(native.reshape(-1, order="F").data)
 
 
-@contextmanager
-def _packed(file: BinaryIO, name: Path) -> Iterator[BinaryIO]:
-    """What to write to: packed where the name ends on .gz, with neither name nor time: equal images are equal."""
-    if name.suffix == ".gz":
-        with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=GZIP_LEVEL, mtime=0) as packed:
-            yield cast(BinaryIO, packed)
-    else:
-        yield file
+def _packed(file: BinaryIO, name: Path) -> AbstractContextManager[BinaryIO]:
+    """What to write to: packed where the name ends on .gz."""
+    return packing(file) if name.suffix == ".gz" else nullcontext(file)
 
 
 def _header(pixels: np.ndarray, affine: np.ndarray, slope: float, intercept: float, codes: tuple[int, int]) -> bytes:

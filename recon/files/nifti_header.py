@@ -6,11 +6,9 @@ https://nifti.nimh.nih.gov: nifti1.h and nifti2.h.
 """
 
 import errno
-import gzip
 import math
 import os
 import stat
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from typing import Literal
 
 import numpy as np
 
+from recon.files.packed import DAMAGE, open_packed
 from recon.maths.affine import SAME_GRID, corner_gap
 from recon.problems import Problem, ProblemError
 
@@ -233,16 +232,20 @@ def open_at_voxels(path: str | Path) -> Iterator[tuple[Header, BufferedIOBase]]:
         Where the file cannot be opened, or does not begin with a header.
     """
     path = str(path)
-    opener = gzip.open if path.endswith(".gz") else open
     with ExitStack() as stack:
         try:
             no_pipe(path)
-            stream = stack.enter_context(opener(path, "rb"))
+            stream = stack.enter_context(_opened(path))
             header = Header(path=path, fields=_fields(stream))
-        except (OSError, EOFError, ValueError, zlib.error) as error:
+        except DAMAGE + (ValueError,) as error:
             found = f"a folder instead of a file ({error})" if os.path.isdir(path) else getattr(error, "strerror", None)
             raise ProblemError([Problem(path, "a readable NIfTI image", found or str(error))]) from None
         yield header, stream
+
+
+def _opened(path: str) -> BufferedIOBase:
+    """A file as a stream, unpacked where its name says that it is packed."""
+    return open_packed(path) if path.endswith(".gz") else open(path, "rb")
 
 
 def _fields(stream: BufferedIOBase) -> np.void:

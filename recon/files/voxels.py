@@ -1,7 +1,6 @@
 """The voxels of a NIfTI file: as they are stored, and what they mean. Every file is opened and read once."""
 
 import math
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
@@ -11,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from recon.files.nifti_header import DATATYPES, Header, open_at_voxels
+from recon.files.packed import DAMAGE
+from recon.maths.pieces import in_blocks
 from recon.problems import Problem, ProblemError
 
 CHUNK = 2**20
@@ -24,11 +25,11 @@ class StoredImage(NamedTuple):
 
     def values(self) -> np.ndarray:
         """Slope and intercept applied: float32; what that cannot hold becomes Inf."""
-        slope, intercept, values = np.float64(self.header.slope), np.float64(self.header.intercept), self.stored
+        slope, intercept = np.float64(self.header.slope), np.float64(self.header.intercept)
         with np.errstate(over="ignore", invalid="ignore"):
-            values = values if slope == 1 else values * slope
-            values = values if intercept == 0 else values + intercept
-            return np.asarray(values, dtype=np.float32)
+            if slope == 1 and intercept == 0:
+                return np.asarray(self.stored, dtype=np.float32)
+            return in_blocks(lambda stored: stored * slope + intercept, self.stored)
 
 
 def stored_images(path: str | Path) -> Iterator[StoredImage]:
@@ -132,5 +133,5 @@ def _packed_file(header: Header) -> Iterator[None]:
     """What gzip raises, as ProblemError."""
     try:
         yield
-    except (OSError, EOFError, zlib.error) as error:
+    except DAMAGE as error:
         raise ProblemError([Problem(header.path, "a complete gzip file", str(error))]) from None

@@ -14,6 +14,7 @@ import numpy as np
 
 from recon.intake.decisions import Decision
 from recon.intake.vendors import Vendor, chopping_vendors
+from recon.maths.pieces import slice_pairs
 from recon.problems import IntakeError, Problem, to_type
 
 NEVER, ALWAYS = (to_type("prepare_echoes.slice_chop", choice) for choice in ("never", "always"))
@@ -22,6 +23,7 @@ CLEAR = 0.4  # |C| above which the sign of C is believed
 
 def correlations(signal: np.ndarray) -> tuple[float, ...]:
     """C along each axis of a (X, Y, Z) complex signal; 0 where an axis has no two slices with signal."""
+    signal = slice_pairs(signal)
     magnitude = np.abs(signal)
     strong = magnitude > magnitude.mean(dtype=float)
     found = []

@@ -7,6 +7,7 @@ import numpy as np
 
 from recon.files.nifti_header import DATATYPES
 from recon.maths.finite import finite_part
+from recon.maths.pieces import slice_pairs
 from recon.problems import Problem
 
 NEGATIVE = 1e-3  # of the largest magnitude, that rounding or resampling may leave below zero
@@ -73,6 +74,7 @@ def _stuck(finite: np.ndarray, low: float, high: float) -> str:
 
 def cut_problems(where: str, phase: np.ndarray, magnitude: np.ndarray) -> list[Problem]:
     """Problems of phase that was clipped: one extreme in many voxels with signal. Both (X, Y, Z)."""
+    phase, magnitude = slice_pairs(phase), slice_pairs(magnitude)
     finite = np.isfinite(phase) & np.isfinite(magnitude)
     strong = finite & (magnitude > np.mean(magnitude, where=finite, dtype=float))
     values, most = phase[strong], CUT * np.count_nonzero(strong)
@@ -86,12 +88,13 @@ def cut_problems(where: str, phase: np.ndarray, magnitude: np.ndarray) -> list[P
 
 def likeness(data: np.ndarray) -> float:
     """Largest correlation, of any sign, of neighbouring voxels along an axis of a (X, Y, Z) image; not finite is 0."""
+    data = slice_pairs(data)
     finite = np.isfinite(data)
     with np.errstate(invalid="ignore"):  # Inf, and NaN that signal
         centred = np.where(finite, data - np.mean(data, where=finite, dtype=float), 0)
     power = np.sum(centred**2)
     products = []
-    for axis in range(data.ndim):
+    for axis in range(3):
         along = np.moveaxis(centred, axis, 0)  # a view
         products.append(np.sum(along[1:] * along[:-1]))
     return float(max(map(abs, products)) / power) if power > 0 else 0.0

@@ -81,12 +81,13 @@ def decide(
         problems := mirror_problems(*polar(first, units.value), name_of(series.images[1][0]))
     ):
         raise IntakeError(problems)
-    offsets = _slice_offsets(series, first, last, units.value)
-    chop, filled = _slices(series, first, units.value, params, offsets.value)
+    ends = [complex_signal(*polar(stored, units.value)) for stored in ([first] if last is first else [first, last])]
+    offsets = _slice_offsets(series, ends)
+    chop, filled = _slices(series, ends[0], voxel_size_mm, params, offsets.value)
     filtered = (
         Decision(False, "none: slices have kept phase offsets of their own")  # a filter would have taken them away
         if offsets.value is not None
-        else _phase_filter(series, first, last, units.value, chop.value, voxel_size_mm, params.phase_filter)
+        else _phase_filter(series, ends, chop.value, voxel_size_mm, params.phase_filter)
     )
     sign = phase_sign(params.phase_sign, vendor_of(series.facts[0]))
     decided: dict[str, Decision[Any]] = {
@@ -186,21 +187,20 @@ def _phase_units(series: Series, examined: _Examined, params: PrepareEchoes) -> 
     return Decision(scale.value, scale.reason, scale.notes)
 
 
-def _slice_offsets(
-    series: Series, first: StoredEcho, last: StoredEcho, scale: PhaseScale | None
-) -> Decision[int | None]:
-    """The axis along which slices have phase offsets of their own, from the first and the last echo."""
-    ends = [first] if len(series.te_s) == 1 else [first, last]
-    signals = [complex_signal(*polar(stored, scale)) for stored in ends]
-    te_s = [series.te_s[stored.echo] for stored in ends]
-    return offset_axis(signals, te_s, series.facts[0].get("MRAcquisitionType"), name_of(series.images[1][0]))
+def _slice_offsets(series: Series, ends: Sequence[np.ndarray]) -> Decision[int | None]:
+    """The axis along which slices have phase offsets of their own, from the signal of the first and the last echo."""
+    te_s = [series.te_s[0], series.te_s[-1]][: len(ends)]
+    return offset_axis(ends, te_s, series.facts[0].get("MRAcquisitionType"), name_of(series.images[1][0]))
 
 
 def _slices(
-    series: Series, first: StoredEcho, scale: PhaseScale | None, params: PrepareEchoes, offset_axis: int | None
+    series: Series,
+    signal: np.ndarray,
+    voxel_size_mm: Sequence[float],
+    params: PrepareEchoes,
+    offset_axis: int | None,
 ) -> tuple[Decision[int | None], tuple[str, ...]]:
-    """The axis along which slices alternate in sign, and notes on zero-filled axes, from the first echo."""
-    signal = complex_signal(*polar(first, scale))
+    """The axis along which slices alternate in sign, and notes on zero-filled axes, from the first echo's signal."""
     where, vendor = name_of(series.images[1][0]), vendor_of(series.facts[0])
     found = correlations(signal)
     if params.slice_chop == "auto" and offset_axis is not None and abs(found[offset_axis]) <= CLEAR:
@@ -208,27 +208,22 @@ def _slices(
     else:
         chop = chop_axis(found, params.slice_chop, vendor, where)
     if chop.value is not None:
-        signal *= alternation(signal.shape, chop.value)
-    voxel_size_mm = Volume(data=signal, affine=first.first.header.affine).voxel_size_mm
-    return chop, interpolation_notes(signal, voxel_size_mm.tolist())
+        signal = signal * alternation(signal.shape, chop.value)
+    return chop, interpolation_notes(signal, voxel_size_mm)
 
 
 def _phase_filter(
     series: Series,
-    first: StoredEcho,
-    last: StoredEcho,
-    scale: PhaseScale | None,
+    ends: Sequence[np.ndarray],
     chop: int | None,
     voxel_size_mm: Sequence[float],
     setting: str,
 ) -> Decision[bool]:
     """Whether the phase may be filtered, from the last echo and, where there are several, the first."""
 
-    def found(stored: StoredEcho) -> Spread | None:
-        signal = complex_signal(*polar(stored, scale))
-        if chop is not None:
-            signal *= alternation(signal.shape, chop)
-        return spread(signal, voxel_size_mm)
+    def found(signal: np.ndarray) -> Spread | None:
+        return spread(signal if chop is None else signal * alternation(signal.shape, chop), voxel_size_mm)
 
-    where, facts, te_s = name_of(series.images[1][last.echo]), series.facts[last.echo], series.te_s[last.echo]
-    return phase_filter(found(last), facts, te_s, where, setting, found(first) if first.echo != last.echo else None)
+    where = name_of(series.images[1][-1])
+    first = found(ends[0]) if len(ends) > 1 else None
+    return phase_filter(found(ends[-1]), series.facts[-1], series.te_s[-1], where, setting, first)

@@ -1,15 +1,14 @@
 """What is wrong with a NIfTI header, and with two that should have one grid; no voxel is read."""
 
-import gzip
 import math
 import os
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from recon.files.nifti_header import DATATYPES, IN_THE_SCANNER, Header, read_header
+from recon.files.packed import DAMAGE, open_packed
 from recon.intake.geometry import angle_deg, b0_direction, is_regular
 from recon.maths.affine import SAME_GRID, corner_gap, shear
 from recon.problems import IntakeError, Problem, ProblemError
@@ -93,10 +92,10 @@ def _unpacked_size(path: str, needed: int) -> int:
             return needed
     size = 0
     try:
-        with gzip.open(path, "rb") as file:
+        with open_packed(path) as file:
             while size <= needed and (chunk := file.read1(CHUNK)):
                 size += len(chunk)
-    except (OSError, EOFError, zlib.error):
+    except DAMAGE:
         return min(size, needed - 1)  # something of the file is lost, be it the end of the stream alone
     return size
 

@@ -15,6 +15,7 @@ from recon.intake.decisions import Decision, PhaseScale
 from recon.intake.facts import shown
 from recon.intake.vendors import MILLIRADIANS, RADIANS, VENDORS, Range, vendor_of
 from recon.maths.finite import finite_part
+from recon.maths.pieces import slice_pairs
 from recon.problems import IntakeError, Problem, to_type
 
 POSITIVE_RADIANS, POSITIVE_MILLIRADIANS = Range(0, 2 * np.pi), Range(0, 2000 * np.pi)
@@ -32,7 +33,7 @@ REACH = 0.98  # of a turn, between the lowest and the highest value; measured: 0
 ARCS, ARCS_FILLED = 32, 0.9  # share of the circle's arcs that hold voxels
 WRAPS = 1e-4  # share of unlike neighbours more than 3/4 turn apart; measured: 0.002 to 0.06, in magnitudes none
 LEAST = 0.1  # of a turn, that the phase of any head exceeds within an echo
-SAMPLES = 2**21  # voxels of an echo that are sorted into arcs
+SAMPLES = 2**18  # voxels of an echo that are sorted into arcs
 EXACT = (
     0.001  # of a turn, by which values of no known unit may miss its ends; measured: 0.0002 in one echo of 8,000 voxels
 )
@@ -100,7 +101,7 @@ def observe(raw: np.ndarray, where: str, phase_range: Sequence[float] | None) ->
         low=low,
         high=high,
         arcs={turn: _arcs(sample, turn) for turn in turns},
-        wraps=_wraps(raw, turns),
+        wraps=_wraps(slice_pairs(raw), turns),
     )
 
 
@@ -115,9 +116,12 @@ def _arcs(values: np.ndarray, turn: Range) -> np.ndarray:
 
 
 def _wraps(raw: np.ndarray, turns: Iterable[Range]) -> dict[Range, float]:
-    """Of neighbours along any axis that differ, the share that differs by more than 3/4 turn; a mask does not count."""
+    """Of neighbours that differ, the share that differs by more than 3/4 turn; a mask does not count.
+
+    `raw`: (X, Y, Z, part), whose parts are no neighbours.
+    """
     counts, pairs = dict.fromkeys(turns, 0), 0
-    for axis in range(raw.ndim):
+    for axis in range(3):
         with np.errstate(invalid="ignore", over="ignore"):  # Inf - Inf
             jump = np.diff(raw, axis=axis)
         np.abs(jump, out=jump)
@@ -251,7 +255,10 @@ def _odd(echo: Observed, turn: Range, evidence: str) -> Problem:
 
 def wraps_like_phase(magnitude: np.ndarray) -> bool:
     """Whether a (X, Y, Z) magnitude jumps from its lowest to its highest value and back; zeros do not count."""
-    signal = np.where(np.isfinite(magnitude) & (magnitude != 0), magnitude, np.nan)
+    seen = slice_pairs(magnitude)
+    signal = np.where(np.isfinite(seen) & (seen != 0), seen, np.nan)
+    if np.isnan(signal).all():  # of slices without signal between those with it
+        return False
     own = Range(float(np.nanmin(signal)), float(np.nanmax(signal)))
     return _wraps(signal, [own])[own] >= WRAPS
 

@@ -14,6 +14,7 @@ from recon.intake.chop import alternation
 from recon.intake.contents import kind_problems
 from recon.intake.decisions import Decisions, PhaseScale
 from recon.intake.scan import POLAR, Image, Series
+from recon.maths.pieces import in_blocks
 from recon.problems import IntakeError, Problem, ProblemError
 
 
@@ -76,6 +77,10 @@ def _images_of_file(path: str) -> Iterator[StoredImage]:
 
 def wrapped(phase_rad: np.ndarray) -> np.ndarray:
     """Phase brought to [-pi, pi): a new float32 array."""
+    return in_blocks(_wrapped, phase_rad)
+
+
+def _wrapped(phase_rad: np.ndarray) -> np.ndarray:
     turn, half = np.float32(2 * np.pi), np.float32(np.pi)
     wrapped_rad = phase_rad + half
     outside = ~((wrapped_rad >= 0) & (wrapped_rad < turn))  # few; the remainder of the others is themselves
@@ -99,18 +104,23 @@ def polar(stored: StoredEcho, scale: PhaseScale | None) -> tuple[np.ndarray, np.
     first, second = stored.first.values(), stored.second.values()
     with np.errstate(invalid="ignore", over="ignore"):  # Inf
         if scale is not None:
-            return first, wrapped(np.float32(scale.slope) * second + np.float32(scale.intercept))
-        return np.hypot(first, second), np.arctan2(second, first)
+            slope, intercept = np.float32(scale.slope), np.float32(scale.intercept)
+            return first, in_blocks(lambda raw: _wrapped(slope * raw + intercept), second)
+        return in_blocks(np.hypot, first, second), in_blocks(np.arctan2, second, first)
 
 
 def complex_signal(magnitude: np.ndarray, phase_rad: np.ndarray) -> np.ndarray:
     """(X, Y, Z) complex64 signal, its largest magnitude 1, and 0 where magnitude or phase are not finite."""
     finite = np.isfinite(magnitude) & np.isfinite(phase_rad)
     largest = np.max(magnitude, where=finite, initial=np.finfo(np.float32).tiny)
-    relative, angle = np.where(finite, magnitude, 0) / largest, np.where(finite, phase_rad, 0)
-    signal = np.empty(magnitude.shape, np.complex64, order="F")
-    signal.real, signal.imag = relative * np.cos(angle), relative * np.sin(angle)
-    return signal
+
+    def signal(m: np.ndarray, phi: np.ndarray, known: np.ndarray) -> np.ndarray:
+        relative, angle = np.where(known, m, 0) / largest, np.where(known, phi, 0)
+        z = np.empty(m.shape, np.complex64)
+        z.real, z.imag = relative * np.cos(angle), relative * np.sin(angle)
+        return z
+
+    return in_blocks(signal, magnitude, phase_rad, finite, dtype=np.complex64)
 
 
 def stacked(echoes: list[StoredEcho], decisions: Decisions) -> tuple[np.ndarray, np.ndarray, Volume]:

@@ -42,14 +42,12 @@ def strong(magnitude: np.ndarray) -> np.ndarray:
     return magnitude > magnitude.mean(dtype=float)
 
 
-def steps(
-    phases_rad: Sequence[np.ndarray], te_s: Times, inside: np.ndarray, axis: int
-) -> tuple[np.ndarray, np.ndarray]:
+def steps(signals: Sequence[np.ndarray], te_s: Times, inside: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """Median line over TE of the voxels' steps from slice to slice along `axis`.
 
     Parameters
     ----------
-    phases_rad : (X, Y, Z) of each echo, wrapped or not; of a single one the line is taken for level
+    signals : (X, Y, Z) of each echo, complex, or its phase [rad]; of a single one the line is taken for level
     te_s : their echo times [s]
     inside : (X, Y, Z) bool, voxels with signal
 
@@ -57,19 +55,29 @@ def steps(
     -------
     rate, common : (n - 1,) slope [rad/s] and value at TE = 0 [rad], 0 and NaN where too few voxels tell them
     """
-    echoes, use = [np.moveaxis(phase, axis, 0) for phase in phases_rad], np.moveaxis(inside, axis, 0)
+    echoes = [np.moveaxis(signal, axis, 0) for signal in signals]
+    use = np.ascontiguousarray(np.moveaxis(inside, axis, 0))
+    times = np.asarray(te_s, dtype=float)
+    moment = (times - times.mean()) / max(np.sum((times - times.mean()) ** 2), np.finfo(float).tiny)
     rate, common = np.zeros(max(len(use) - 1, 0)), np.full(max(len(use) - 1, 0), np.nan)
     for k in range(len(common)):
         both = np.flatnonzero(use[k] & use[k + 1])
         if len(both) < LEAST_VOXELS:
             continue
-        both = both[:: -(-len(both) // MOST_VOXELS)]
-        step = np.stack([phase[k + 1].flat[both].astype(float) - phase[k].flat[both] for phase in echoes])
-        line = np.unwrap(wrap(step), axis=0)
-        slope, value = np.polyfit(te_s, line, 1) if len(line) > 1 else (np.zeros(len(both)), line[0])
+        voxels = np.unravel_index(both[:: -(-len(both) // MOST_VOXELS)], use[k].shape)
+        line = np.unwrap([_advance(echo[k][voxels], echo[k + 1][voxels]) for echo in echoes], axis=0)
+        slope = moment @ line  # of the least squares
+        value = line.mean(axis=0) - slope * times.mean()
         centre = np.angle(np.exp(1j * value).sum())
         rate[k], common[k] = np.median(slope), wrap(centre + np.median(wrap(value - centre)))
     return rate, common
+
+
+def _advance(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """By how much phase grows from one set of (n,) voxels, complex or phase [rad], to another: within half a turn."""
+    if np.iscomplexobj(before):
+        return np.angle(after.astype(complex) * before.conj())
+    return wrap(after.astype(float) - before)
 
 
 def unevenness(step_rad: np.ndarray) -> float:
@@ -94,10 +102,10 @@ def offset_axis(signals: Sequence[np.ndarray], te_s: Times, told: object, where:
     IntakeError
         Where slices differ, and the echoes do not tell the offsets from the field.
     """
-    inside, phases = strong(np.abs(signals[-1])), [np.angle(signal) for signal in signals]
+    inside = strong(np.abs(signals[-1]))
     uneven, lines = [], []
     for axis in range(3):
-        rate, common = steps(phases, te_s, inside, axis)
+        rate, common = steps(signals, te_s, inside, axis)
         uneven.append(unevenness(common))
         lines.append(rate)
     axis = int(np.argmax(uneven))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from recon.grid import Vector
+from recon.maths.boxes import bounding_box
 from recon.regions.confidence import DOUBTFUL
 from recon.regions.shapes import names_in
 
@@ -139,11 +140,13 @@ def statistics_table(
         sure = None if region.sure is None else f"{region.sure:.{DIGITS}g}"
         place = region.segmentation, said
         names = region.nucleus, region.hemisphere
-        voxels = int(np.count_nonzero(region.where))
+        box = bounding_box(region.where)  # of nuclei a hundredth of the image
+        inside = region.where[box]
+        voxels = int(np.count_nonzero(inside))
         volume_mm3 = voxels * float(np.prod(voxel_size_mm))
         rows.append((*names, None, "volume", f"{volume_mm3:.{DIGITS}g}", "mm3", voxels, sure, None, *place))
         for name, data in maps.items():
-            values = data[region.where].astype(np.float64)
+            values = data[box][inside].astype(np.float64)
             values = values[np.isfinite(values) & (values != 0)]
             zero = {"chi": reference}.get(name, "none" if name.startswith("chi") else None)
             quantity = quantity_of(name)

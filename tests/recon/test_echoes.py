@@ -1,10 +1,10 @@
-import gzip
 import json
 
 import numpy as np
 import pytest
 
 from recon.acquisition import Acquisition
+from recon.files import nifti_header
 from recon.intake.echoes import PrepareEchoes, form, prepare_echoes
 from recon.intake.scan import Image
 from recon.problems import IntakeError
@@ -83,8 +83,8 @@ def test_every_file_is_opened_and_unpacked_once(signals, tmp_path, monkeypatch, 
         paths = [ef.write(tmp_path / f"{i}.nii.gz", np.stack(part, -1)) for i, part in enumerate(parts)]
         images = tuple(tuple(Image(path, echo) for echo in range(len(signals))) for path in paths)
         series = ef.series(images, Units="rad", Manufacturer="Simulated")
-    opened, unpack = [], gzip.open
-    monkeypatch.setattr(gzip, "open", lambda path, *args: opened.append(path) or unpack(path, *args))
+    opened, unpack = [], nifti_header.open_packed
+    monkeypatch.setattr(nifti_header, "open_packed", lambda path: opened.append(path) or unpack(path))
     prepare_echoes(series, ef.AUTO)
     assert sorted(opened) == sorted(series.files)
 

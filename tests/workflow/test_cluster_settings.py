@@ -3,6 +3,7 @@
 import re
 from math import prod
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -11,6 +12,18 @@ from recon.intake.scan import Series
 from recon.phantom.anatomy import FOV_MM
 from workflow.lib.jobs import left_over
 from workflow.lib.jobs.resources import IMAGES, NETWORKS, PYTHON_MB, SIMULATED_MM3, images_mb, job_mb, network_mb
+from workflow.lib.setup.process import run_stages_here
+
+
+class Workflow:
+    """What `run_stages_here` sees of Snakemake's."""
+
+    def __init__(self, remote_exec: bool) -> None:
+        self.remote_exec, self.rules, self.local = remote_exec, [SimpleNamespace(name="brain_mask")], ()
+
+    def localrules(self, *names: str) -> None:
+        self.local = names
+
 
 QUEUE = """\
 12|/data/study|rule_scan_brain_mask
@@ -125,3 +138,15 @@ def test_a_free_queue_or_none_is_no_hindrance(tmp_path, monkeypatch, text):
     squeue(tmp_path, text)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     left_over.check_queue(Path("/data/study"))
+
+
+def test_a_method_that_needs_more_memory_asks_for_more():
+    usual, unrolled = (images_mb("dipole_inversion", 11_250_000, 6, method) for method in ("tv", "unrolled"))
+    assert unrolled - usual > 500
+
+
+@pytest.mark.parametrize(("in_a_job", "local"), [(True, ("brain_mask",)), (False, ())])
+def test_only_in_a_job_of_a_cluster_all_rules_are_local(in_a_job, local):
+    workflow = Workflow(in_a_job)
+    run_stages_here(workflow)
+    assert workflow.local == local

@@ -17,7 +17,7 @@ from workflow.lib.report.model_card import NEEDED
 from workflow.lib.run import Run
 from workflow.lib.setup.inputs import Inputs, joined, made_from, made_last
 from workflow.lib.setup.learning_inputs import LearningInputs, only_simulated
-from workflow.lib.setup.process import prepare_process, refusals, understood
+from workflow.lib.setup.process import prepare_process, refusals, run_stages_here, understood
 from workflow.lib.study.names import FOLDER, SCAN
 from workflow.lib.study.simulated import planned_images, planned_parts, planned_sidecars
 from workflow.lib.study.verdict import failed

@@ -165,3 +165,6 @@ rule validate:
         rules.external_validation.output,
         INPUTS.of_scans(rules.prediction_page.output.page, RUN.diagnosed.values()),
     localrule: True
+
+
+run_stages_here(workflow)  # the last file of rules

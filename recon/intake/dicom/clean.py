@@ -4,13 +4,13 @@ Profile: keep a short list of keys, rather than drop a list of identifying ones,
 keeps free text (descriptions, comments, station, serial number) and the time of the scan.
 """
 
-import gzip
 import shutil
 from pathlib import Path
 
 import numpy as np
 
-from recon.files.io import GZIP_LEVEL, read_volume
+from recon.files.io import read_volume
+from recon.files.packed import packing
 from recon.intake.vendors import KEYS
 
 PHYSICS = """
@@ -63,6 +63,6 @@ def copy_without_texts(source: Path, target: Path) -> None:
         header = bytearray(plain.read(HEADER_BYTES))
         for start, length in TEXTS:
             header[start : start + length] = bytes(length)
-        with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=GZIP_LEVEL, mtime=0) as packed:
+        with packing(file) as packed:
             packed.write(header)
             shutil.copyfileobj(plain, packed)

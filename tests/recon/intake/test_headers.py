@@ -246,7 +246,7 @@ BAD_FILES = [
     ("a.nii", nothing, "found an empty file"),
     ("a.nii.gz", nothing, "found an empty file"),
     ("a.nii", lambda path: path.write_text("no image"), "found no NIfTI header"),
-    ("a.nii.gz", lambda path: path.write_text("no image"), "found Not a gzipped file"),
+    ("a.nii.gz", lambda path: path.write_text("no image" * 99), "found Not a gzipped file"),
     ("a.nii", lambda path: path.write_bytes(gzip.compress(b"no image")), "found no NIfTI header"),
     ("a.nii", too_short, "expected 592 bytes for (4, 5, 6) voxels, found 582: truncated?"),
     ("a.nii.gz", lambda path: packed_and_cut(path, 40), "expected a readable NIfTI image, found Compressed file ended"),

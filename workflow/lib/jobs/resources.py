@@ -37,6 +37,8 @@ IMAGES = {
     "map_accuracy": (40, 0),
 }
 COHORT = {"group_maps": 12}  # {rule: MB a subject}
+# {(rule, method): bytes a voxel more than what its other methods need}
+OF_METHOD = {("dipole_inversion", "unrolled"): 55}
 # {rule: how many times it holds all slices, how many slices pass the network at once: a batch, or those of one scan}
 NETWORKS = {
     "train_image_model": (6, "batch"),
@@ -56,7 +58,7 @@ CHANNELS = 3
 SIMULATED_MM3 = 192 * 228 * 168  # field of view of simulated images
 
 
-def images_mb(rule: str, voxels: int, echoes: int) -> int:
+def images_mb(rule: str, voxels: int, echoes: int, method: str = "") -> int:
     """Memory of a rule that works on the images of one scan [MB].
 
     Parameters
@@ -64,8 +66,10 @@ def images_mb(rule: str, voxels: int, echoes: int) -> int:
     rule : its name
     voxels : of one echo
     echoes : number of echoes
+    method : the configured one, where a rule has several
     """
     of_voxel, of_echo = IMAGES.get(rule, UNMEASURED)
+    of_voxel += OF_METHOD.get((rule, method), 0)
     return PYTHON_MB + ceil(voxels * (of_voxel + of_echo * echoes) / 1e6)
 
 
@@ -94,6 +98,7 @@ def job_mb(
     stack: dict,
     training: dict,
     of_scan: bool,
+    method: str = "",
 ) -> int:
     """Memory of a job [MB].
 
@@ -105,6 +110,7 @@ def job_mb(
     scans : in the cohort
     stack, training : config sections `slice_stack` and `train_image_model`
     of_scan : whether it works on one scan; any other rule that is in no table needs little
+    method : of the rule's section of the config, where it has several
     """
     if rule in NETWORKS:
         return network_mb(rule, scans, stack["slices"], stack["image_size"], training["batch_size"])
@@ -113,7 +119,7 @@ def job_mb(
     if rule not in IMAGES and not of_scan:
         return PYTHON_MB
     voxels = SIMULATED_MM3 / prod(simulated_mm) if simulated_mm else voxels_of(series.files[0])
-    return images_mb(rule, voxels, len(series.te_s))
+    return images_mb(rule, voxels, len(series.te_s), method)
 
 
 @cache

@@ -85,6 +85,7 @@ DRIVERS: dict[str, Callable[[Size], float]] = {
 
 DRIVER_OF = {
     "simulate_subject": "images",
+    "simulate_subject_in_other_parts": "images",
     "prepare_echoes": "samples",
     "brain_mask": "voxels",
     "unwrap_phase": "samples",
@@ -122,7 +123,11 @@ WEIGHTS = dict.fromkeys(("train_image_model", "train_inner_model", "pretrain_enc
 BY_ARM = frozenset(MAPS_OF_ONE_FIELD)
 TRAINED = frozenset(("trained", "pretrained", "sequences"))  # drivers of rules that train networks
 COLUMNS = ("rule", "arm", "quantity", "fixed", "per_unit", "driver", "low", "high")
-LIKE = {"train_inner_model": "train_image_model", "pretrain_encoder": "train_image_model"}
+LIKE = {
+    "train_inner_model": "train_image_model",
+    "pretrain_encoder": "train_image_model",
+    "simulate_subject_in_other_parts": "simulate_subject",
+}
 
 
 def driver_of(rule: str, together: bool, quantity: str = SECONDS, of_scan: bool = False) -> str:

@@ -2,16 +2,24 @@
 
 Snakemake watches a script's time stamp but not the modules that it imports. As a rule's param, this fingerprint
 makes an edit to `recon/background/stage.py` re-run the stages that import it, what depends on them, and nothing else.
-Docstrings, comments and formatting do not count.
+Docstrings, comments and formatting do not count. Parsing takes longer than planning the run of a scan, so the folder
+of the run remembers what each text of a file gave.
 """
 
 import ast
+import atexit
 import hashlib
+import json
+import sys
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
+from recon.files.atomic import atomic
 from workflow.lib.home import HOME
 
 PACKAGES = ("recon", "qnet", "workflow")
+MEMORY = Path(".snakemake", "q-net-code-{}.{}.json".format(*sys.version_info)).absolute()  # a syntax tree is a Python's
 WATCHERS = ("workflow/lib/jobs/job.py",)  # its log and checksums do not change what a job computes
 
 
@@ -38,27 +46,59 @@ def digest(fingerprints: dict[str, str]) -> str:
 @cache
 def fingerprint(file: str) -> tuple[str, tuple[str, ...]]:
     """Hash of a file's syntax tree without docstrings, and the project files that it imports."""
-    tree = ast.parse((HOME / file).read_text(encoding="utf-8"))
-    imports: dict[str, None] = {}
+    content = (HOME / file).read_bytes()
+    text, known = hashlib.sha256(content).hexdigest(), _remembered()
+    if text not in known:
+        if not _NEW:
+            atexit.register(_remember)
+        known[text] = _NEW[text] = _parsed(content)
+    found, names = known[text]
+    return found, tuple(dict.fromkeys(f for name in names if (f := _file_of(name))))
+
+
+def _parsed(content: bytes) -> tuple[str, list[str]]:
+    """Hash of a syntax tree without docstrings, and the names that may be project modules that it imports."""
+    tree = ast.parse(content)
+    names: dict[str, None] = {}
     for node in ast.walk(tree):
-        imports |= dict.fromkeys(_imported_files(node))
+        names |= dict.fromkeys(_imported_names(node))
         _drop_docstring(node)
-    return _hash(ast.dump(tree).encode()), tuple(imports)
+    return _hash(ast.dump(tree).encode()), list(names)
+
+
+_NEW: dict[str, tuple[str, list[str]]] = {}  # what this process has parsed, by SHA-256 of the text
+
+
+@cache
+def _remembered() -> dict[str, tuple[str, list[str]]]:
+    """What `_parsed` gave before, by SHA-256 of the text; nothing where no folder remembers anything."""
+    with suppress(OSError, ValueError):
+        known = json.loads(MEMORY.read_text(encoding="utf-8"))
+        if isinstance(known, dict):
+            return known
+    return {}
+
+
+def _remember() -> None:
+    """Write what was parsed to the folder of a run; any other has no such folder."""
+    if MEMORY.parent.is_dir():
+        with suppress(OSError), atomic(MEMORY) as part:
+            part.write_text(json.dumps(_remembered()), encoding="utf-8")
 
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def _imported_files(node: ast.AST) -> list[str]:
-    """Project files that one import statement names: absolute imports only, as the architecture test demands."""
+def _imported_names(node: ast.AST) -> list[str]:
+    """Names of the project that one import statement holds: absolute imports only, as the architecture test demands."""
     if isinstance(node, ast.Import):
         names = [alias.name for alias in node.names]
     elif isinstance(node, ast.ImportFrom) and node.level == 0:
         names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     else:
         return []
-    return [f for name in names if name.split(".")[0] in PACKAGES and (f := _file_of(name))]
+    return [name for name in names if name.split(".")[0] in PACKAGES]
 
 
 def _file_of(module: str) -> str | None:

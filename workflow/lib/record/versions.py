@@ -9,7 +9,7 @@ from workflow.lib.home import HOME
 PROJECT = HOME / "pyproject.toml"
 PACKAGES = (
     "numpy", "scipy", "nibabel", "scikit-image", "simpleitk", "nilearn", "torch", "torchvision",
-    "albumentations", "pandas", "matplotlib", "snakemake",
+    "isal", "albumentations", "pandas", "matplotlib", "snakemake",
 )  # fmt: skip
 
 

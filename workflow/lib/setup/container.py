@@ -18,6 +18,7 @@ BASE = "python@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df7223
 MODULES = (
     "albumentations", "dcm2niix", "fsl.wrappers", "matplotlib.pyplot", "nibabel", "nilearn.image",
     "nipype.interfaces.fsl", "pandas", "SimpleITK", "skimage.measure", "sklearn.svm", "torch", "torchvision",
+    "isal.igzip",
 )  # fmt: skip
 
 

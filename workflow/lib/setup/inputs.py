@@ -206,7 +206,7 @@ class Inputs:
         simulated_mm = voxel_size_mm(cfg["simulate"], name) if run.simulated else None
         return attempt * job_mb(
             rulename, (scan or run.first_scan).series, simulated_mm, len(run.diagnosed), cfg["slice_stack"],
-            cfg["train_image_model"], of_scan=scan is not None,
+            cfg["train_image_model"], of_scan=scan is not None, method=cfg.get(rulename, {}).get("method", ""),
         )  # fmt: skip
 
 

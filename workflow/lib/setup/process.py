@@ -29,6 +29,16 @@ def prepare_process() -> None:
     gc.set_threshold(50_000, 20, 50)  # a plan makes millions of objects that stay; looking for waste took a seventh
 
 
+def run_stages_here(workflow: Any) -> None:
+    """Let the Snakemake of a cluster's job run the stages of that job itself, once all rules are known.
+
+    Its executor would start another Snakemake for each, which takes longer than most stages; rules that are local it
+    leaves to this process.
+    """
+    if workflow.remote_exec:
+        workflow.localrules(*(rule.name for rule in workflow.rules))
+
+
 def understood(config: Mapping, workflow: Any) -> Mapping:
     """The configuration as the user's command means it, after a look at what Snakemake would lose or cannot do.
 
