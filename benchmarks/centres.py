@@ -21,10 +21,10 @@ from torch import nn
 
 from benchmarks.learning import settings
 from benchmarks.measured import MAPS, READINGS, Measurement, about, columns, read_heads, true_means
-from qnet.baselines.models import Baselines, demographics, features_by_fold, models, score_fold
+from qnet.baselines.models import Baselines, features_by_fold, models, score_fold
 from qnet.evaluation.confounds import site_rows
 from qnet.evaluation.statistics import auc_interval, pair_wins, resample_subjects, weighted_auc
-from qnet.folds import Folds, ages, held_out_labels, make_folds, training_labels
+from qnet.folds import Folds, ages, demographics, held_out_labels, make_folds, training_labels
 from qnet.harmonise import COMBAT, CONTROLS, NONE, Combat, plan, windows
 from qnet.networks.predict import scan_scores
 from qnet.networks.train_scan import ScanTraining, train_scan_model

@@ -19,9 +19,9 @@ import torch
 
 from benchmarks.centres import FIRST, HARMONISATIONS, KEYS, ORACLE, SCHEMES, of_cohort, over_cohorts
 from benchmarks.learning import look, settings
-from qnet.baselines.models import Baselines, demographics, features_by_fold, models, score_fold
-from qnet.baselines.regions import read_features
-from qnet.folds import Folds, ages, held_out_labels, make_folds, training_labels
+from qnet.baselines.feature_table import read_features
+from qnet.baselines.models import Baselines, features_by_fold, models, score_fold
+from qnet.folds import Folds, ages, demographics, held_out_labels, make_folds, training_labels
 from qnet.harmonise import COMBAT, CONTROLS, NONE, Combat, plan, windows
 from qnet.images.data import read_stack
 from qnet.networks.model import ImageModel

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from benchmarks.learning import look, settings
-from qnet.baselines.regions import read_features
+from qnet.baselines.feature_table import read_features
 from qnet.images.data import read_stack
 from qnet.networks.heads.measured import Measured
 from qnet.networks.predict import embed, prepare

@@ -59,7 +59,7 @@ def columns() -> list[str]:
 
 
 def about() -> pd.DataFrame:
-    """What the p means are, as `qnet.baselines.regions.read_features` tells it."""
+    """What the p means are, as `qnet.baselines.feature_table.read_features` tells it."""
     rows = [(quantity, "mean", nucleus, "both") for quantity in MAPS for nucleus in nucleus_names()]
     return pd.DataFrame(rows, index=columns(), columns=["map", "kind", "region", "side"])
 

@@ -272,3 +272,12 @@ def held_out_labels(folds: pd.DataFrame, fold: int) -> dict[str, int]:
     """Participant → label of every subject of `fold`."""
     rows = folds[folds["fold"] == fold]
     return dict(zip(rows["participant_id"], map(int, rows["label"]), strict=True))
+
+
+def demographics(folds: pd.DataFrame) -> pd.DataFrame:
+    """Age [years] and a column for every sex but the first, by participant; NaN where missing."""
+    people = folds.set_index("participant_id")
+    sex = people["sex"].mask(people["sex"].isin(MISSING))
+    columns = pd.get_dummies(sex, prefix="sex", drop_first=True, dtype=float)
+    columns[sex.isna()] = np.nan
+    return pd.concat([pd.to_numeric(people["age"], errors="coerce").rename("age"), columns], axis=1)

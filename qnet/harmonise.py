@@ -132,7 +132,7 @@ def harmonise(
 
     Parameters
     ----------
-    values, about : of `qnet.baselines.regions.read_features`; features of one map and kind share a prior
+    values, about : of `qnet.baselines.feature_table.read_features`; features of one map and kind share a prior
     covariates : age and sex by participant, numbers, NaN where unknown: their effect stays
     folds : of `qnet.folds.make_folds`
     planned : rows of `plan` of one fold

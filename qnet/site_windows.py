@@ -37,7 +37,7 @@ def numbers_of(estimates: Estimates, effect: SiteEffect | None, about: pd.DataFr
     Parameters
     ----------
     estimates, effect : of features in the order of `about`
-    about : of `qnet.baselines.regions.read_features`; the means of both sides of each nucleus count
+    about : of `qnet.baselines.feature_table.read_features`; the means of both sides of each nucleus count
     """
     if effect is None:
         return SAME

@@ -35,7 +35,7 @@ import pandas as pd
 
 from qnet.baselines.classifiers import Recipe, predict
 from qnet.baselines.regions import BOX
-from qnet.folds import MISSING, held_out_labels, training_labels
+from qnet.folds import demographics, held_out_labels, training_labels
 from qnet.harmonise import TABLE_COLUMNS, Combat, harmonise, plan
 from qnet.predictions import COLUMNS
 
@@ -83,17 +83,8 @@ class Model:
     shuffled_by: int | None
 
 
-def demographics(folds: pd.DataFrame) -> pd.DataFrame:
-    """Age [years] and a column for every sex but the first, by participant; NaN where missing."""
-    people = folds.set_index("participant_id")
-    sex = people["sex"].mask(people["sex"].isin(MISSING))
-    columns = pd.get_dummies(sex, prefix="sex", drop_first=True, dtype=float)
-    columns[sex.isna()] = np.nan
-    return pd.concat([pd.to_numeric(people["age"], errors="coerce").rename("age"), columns], axis=1)
-
-
 def regional_means(values: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
-    """Mean χ [ppm] and R2* [1/s] of every nucleus, both sides together; arguments from `regions.read_features`."""
+    """Mean χ [ppm] and R2* [1/s] of every nucleus, both sides together; arguments from `read_features`."""
     return values[about.index[(about["kind"] == "mean") & (about["side"] == "both") & (about["region"] != BOX)]]
 
 
@@ -228,7 +219,7 @@ def baselines(
     folds : DataFrame
         The table of `folds.make_folds`.
     values, about : DataFrame
-        As `regions.read_features` returns them.
+        As `qnet.baselines.feature_table.read_features` returns them.
     backgrounds : DataFrame
         `thumbnail` of the background of each participant.
     embeddings : dict

@@ -7,7 +7,8 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from qnet.baselines.classifiers import base_log_odds, machine, standard
-from qnet.baselines.models import Baselines, demographics, regional_means, unharmonised
+from qnet.baselines.models import Baselines, regional_means, unharmonised
+from qnet.folds import demographics
 
 
 def permutation_test(

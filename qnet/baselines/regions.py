@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from qnet.baselines.feature_table import COLUMNS
 from qnet.baselines.glcm import cooccurrence, grey_levels, texture
 from qnet.baselines.radiomics import SHAPE_UNITS, first_order, shape
 from qnet.images.data import read_canonical
 
-COLUMNS = ["name", "map", "kind", "region", "side", "unit", "value"]
 UNITS = {"chi": "ppm", "r2star": "1/s", "t1w": "1"}
 UNITLESS = ("skewness", "kurtosis")
 BOX = "box"
@@ -173,36 +173,3 @@ def _of_shape(region: str, sides: list[Side], voxel_size_mm: np.ndarray) -> Iter
     for feature, unit in SHAPE_UNITS.items():
         value = float(np.mean([of_side[feature] for of_side in whole])) if whole else np.nan
         yield _row("mask", "shape", feature, region, "both", unit, value)
-
-
-def read_features(paths: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tables of several scans, one a subject.
-
-    Parameters
-    ----------
-    paths : list of path
-        `…/sub-<label>[…]_features.tsv`.
-
-    Returns
-    -------
-    values : DataFrame
-        A row for each participant, a column for each feature, NaN where missing.
-    about : DataFrame
-        Map, kind, region, side and unit of each feature, by name.
-
-    Raises
-    ------
-    ValueError
-        Tables list different features, or two are of one subject.
-    """
-    tables: dict[str, pd.DataFrame] = {}
-    for path in paths:
-        participant = Path(path).name.split("_")[0]
-        table = pd.read_csv(path, sep="\t", na_values=["n/a"]).set_index("name")
-        first = next(iter(tables.values()), table)
-        if participant in tables or not table.index.equals(first.index):
-            found = "two for one subject" if participant in tables else "others"
-            raise ValueError(f"{path}: expected one table per subject with the features of {paths[0]}, found {found}")
-        tables[participant] = table
-    values = pd.DataFrame({name: table["value"] for name, table in tables.items()}).T
-    return values, next(iter(tables.values())).drop(columns="value")

@@ -7,8 +7,9 @@ from sklearn.feature_selection import f_classif
 from sklearn.metrics import roc_auc_score
 
 from qnet.baselines.classifiers import Recipe, f_score, platt, predict, strongest
-from qnet.baselines.models import Baselines, baselines, demographics, thumbnail, to_reference
+from qnet.baselines.models import Baselines, baselines, thumbnail, to_reference
 from qnet.baselines.permutation import permutation_test
+from qnet.folds import demographics
 from qnet.predictions import COLUMNS, read_predictions
 
 PARAMS = Baselines(

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qnet.baselines.models import demographics, features_by_fold
+from qnet.baselines.models import features_by_fold
+from qnet.folds import demographics
 from qnet.harmonise import TABLE_COLUMNS, Combat, harmonise, notes, plan, windows
 from qnet.site_windows import SAME, line, to_common_scale
 from tests.qnet.test_baselines import study

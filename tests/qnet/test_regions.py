@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qnet.baselines.regions import COLUMNS, RegionFeatures, read_features, read_names, region_features
+from qnet.baselines.feature_table import read_features
+from qnet.baselines.regions import COLUMNS, RegionFeatures, read_names, region_features
 from qnet.tables import write_table
 
 SHAPE, VOXEL_MM = (24, 20, 10), (1.5, 1.0, 3.0)

@@ -4,9 +4,9 @@ harmonised the features."""
 import pandas as pd
 from safetensors.numpy import load_file
 
+from qnet.baselines.feature_table import read_features
 from qnet.baselines.models import Baselines, baselines, features_by_fold, thumbnail
 from qnet.baselines.permutation import permutation_test
-from qnet.baselines.regions import read_features
 from qnet.folds import read_folds
 from qnet.harmonise import Combat, notes
 from qnet.images.data import participant_of, read_array

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from qnet.baselines.models import demographics
-from qnet.baselines.regions import read_features
-from qnet.folds import inner_folds, read_folds, training_labels
+from qnet.baselines.feature_table import read_features
+from qnet.folds import demographics, inner_folds, read_folds, training_labels
 from qnet.harmonise import Combat, notes, plan, windows
 from qnet.images.augment import Augmentation
 from qnet.images.data import participant_of
