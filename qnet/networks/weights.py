@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from qnet.atomic import atomic
 from qnet.networks.model import ImageModel
+from qnet.networks.names import NETWORKS
+from qnet.networks.volumes import Network, new_network
 
 NAMED = ("none", "imagenet")
 OWN = ("mean", "std")  # buffers that a file of this project has beside the ResNet18
@@ -91,8 +93,16 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict]:
     return load_file(path), read_story(path)
 
 
+def read_network(path: str | Path) -> tuple[Network, dict]:
+    """The network of stage 1 of a weights file, in evaluation mode, and how it was made."""
+    state, about = read_weights(path)
+    model = new_network(about.get("network", NETWORKS[0]))
+    model.load_state_dict(state)
+    return model.eval(), about
+
+
 def read_image_model(path: str | Path) -> tuple[ImageModel, dict]:
-    """The image model of a weights file, in evaluation mode, and how it was made."""
+    """The same where it is a ResNet18, as that of the main run is."""
     state, about = read_weights(path)
     model = ImageModel()
     model.load_state_dict(state)

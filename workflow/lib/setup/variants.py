@@ -1,6 +1,7 @@
 """The settings of every training run: the main one, and its variants that are trained beside it."""
 
 from qnet.networks.heads.registry import encoder_heads
+from qnet.networks.names import NETWORKS, check_start, sees_scans
 
 MAIN = ""  # the folder of the main run below qnet/
 IMAGE_STAGE = ("normalise", "train_image_model")  # sections that decide what an image model is
@@ -30,7 +31,7 @@ def runs(config: dict) -> dict[str, dict]:
     Raises
     ------
     ValueError
-        A name that `variants` does not define.
+        A name that `variants` does not define, or settings that no run can have.
     """
     names = config["runs"]["variants"]
     if unknown := sorted(set(names) - set(config["variants"])):
@@ -40,6 +41,11 @@ def runs(config: dict) -> dict[str, dict]:
     found = {place: preprocessed(settings) for place, settings in ({MAIN: config} | changed).items()}
     for place, settings in found.items():
         _check_scan_stage(place or "the main run", settings)
+        stage = settings["train_image_model"]
+        check_start(stage["network"], stage["weights"], stage["trainable"])
+        if place == MAIN and sees_scans(stage["network"]):
+            expected = f"expected {NETWORKS[0]} in the main run, whose slices are explained, and others in variants"
+            raise ValueError(f"train_image_model.network: {expected}, found {stage['network']}")
     return found
 
 
