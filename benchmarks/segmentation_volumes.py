@@ -4,9 +4,9 @@
 
 SYNTHETIC: half deep brains whose labels are the surfaces of `resources/nuclei_shapes.tsv` and the tissues of the
 template, bent at random, and whose maps are drawn from the labels with random contrast, resolution and artefacts, in
-the manner of SynthSeg (Billot 2023, doi:10.1016/j.media.2023.102789). Nothing is shared with :mod:`benchmarks.generators`,
-on whose heads the result is scored, neither code nor labels, but for the shapes of thalamus and dentate. Each volume is
-a file `NNNN.npz`: `maps` (channel, X, Y, Z), `known`, `labels`.
+the manner of SynthSeg (Billot 2023, doi:10.1016/j.media.2023.102789). Nothing is shared with
+:mod:`benchmarks.generators`, on whose heads the result is scored, neither code nor labels, but for the shapes of
+thalamus and dentate. Each volume is a file `NNNN.npz`: `maps` (channel, X, Y, Z), `known`, `labels`.
 """
 
 import argparse

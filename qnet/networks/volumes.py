@@ -25,8 +25,8 @@ CELLS = 7  # tokens along a side of a slice, at least
 class VideoResNet(nn.Module):
     """torchvision's ResNet18 for video, `r3d_18` or `mc3_18` (Tran et al., CVPR 2018, doi:10.1109/cvpr.2018.00675).
 
-    `r3d_18` halves the slices as it halves the plane, so that its maps are repeated to all T; `mc3_18` keeps T, and after
-    its first block its convolutions are those of a plane.
+    `r3d_18` halves the slices as it halves the plane, so that its maps are repeated to all T; `mc3_18` keeps T, and
+    after its first block its convolutions are those of a plane.
     """
 
     def __init__(self, name: str):
