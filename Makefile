@@ -86,6 +86,11 @@ train-inversion: $(STAMP) ## train the network of dipole_inversion.method: unrol
 	$(BIN)/python -m benchmarks.inversion_volumes build/inversion
 	$(BIN)/python -m qnet.networks.train_inversion build/inversion resources/unrolled.safetensors
 
+.PHONY: train-segmentation
+train-segmentation: $(STAMP) ## train the network of locate_nuclei.method: network anew, to resources/ (a quarter of an hour of one core)
+	$(BIN)/python -m benchmarks.segmentation_volumes build/segmentation
+	$(BIN)/python -m qnet.networks.train_segmentation build/segmentation resources/segmentation.safetensors
+
 .PHONY: bench
 bench: $(STAMP) $(PEERS)/.synced ## time, memory and accuracy of every stage, to benchmarks/results/
 	$(BIN)/python -m benchmarks

@@ -3,7 +3,8 @@
 The heads are those of `benchmarks.generators`, as they lie, turned by 20 degrees, or pushed apart at the ventricles.
 Maps are those of an arm in the true brain. `nuclei.tsv` has a row a head, change, arm, method, inputs, nucleus, side:
 Dice coefficient, 95 % surface distance [mm], means of the arm's own χ [ppm] over the label and over the true label,
-the confidence, and for the head the CPU seconds of registration and labels.
+the confidence, with the method `network` the Dice coefficient that it expects, and for the head the CPU seconds of
+registration and labels.
 
 The labels of the heads are BigBrain's, or BigBrain's and CIT168's together (philips, mni, seven). The surfaces of
 `resources/nuclei_shapes.tsv` were fitted to CIT168, but for the thalamus, which is BigBrain's, and the dentate, which
@@ -13,7 +14,7 @@ is the same ellipsoid in the heads: of these two the shape is no independent evi
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ CHANGES = ("none", "turned", "wide")
 TURN_DEG = (12.0, 8.0, 14.0)  # about x, y and z: 20 degrees about one axis
 WIDENING, REACH_MM = 0.5, (28.0, 45.0, 22.0)  # of the ventricles, and how far it is felt
 INPUTS = {"chi": (), "chi t1w": ("t1w",), "chi t1w r2star": ("t1w", "r2star")}
-METHODS = ("template", "shapes")
+METHODS = ("template", "shapes", "network")
 
 
 def maps_of(head: Head, arm_name: str) -> dict[str, np.ndarray]:
@@ -75,7 +76,9 @@ def surface_distance_mm(a: np.ndarray, b: np.ndarray, voxel_size_mm: np.ndarray)
     return float(np.percentile(np.r_[away[1][rims[0]], away[0][rims[1]]], 95))
 
 
-def rows_of(head: Head, arm_name: str, changes: Sequence[str], inputs: Sequence[str]) -> Iterator[dict]:
+def rows_of(
+    head: Head, arm_name: str, changes: Sequence[str], inputs: Sequence[str], methods: Sequence[str] = METHODS
+) -> Iterator[dict]:
     """Rows of one head and arm."""
     plain = maps_of(head, arm_name)
     voxel_size_mm = np.array(head.acquisition.voxel_size_mm)
@@ -84,18 +87,25 @@ def rows_of(head: Head, arm_name: str, changes: Sequence[str], inputs: Sequence[
         affine = np.array(head.affine)
         if change == "turned":
             affine[:3] = Rotation.from_euler("xyz", TURN_DEG, degrees=True).as_matrix() @ affine[:3]
-        for method in METHODS:
+        for method in methods:
             for given in inputs:
                 extra = {name: maps[name] for name in INPUTS[given] if name in maps}
                 start_s = time.process_time()
                 found = locate(maps["chi"], maps["brain"], affine, **extra, method=method)
                 cpu_s = time.process_time() - start_s
                 first = {"head": head.folder.name, "change": change, "arm": arm_name, "method": method, "inputs": given}
-                for row in compare(found.labels, maps["truth"], maps["chi"], voxel_size_mm):
+                expected = found.expected_dice or {}
+                for row in compare(found.labels, maps["truth"], maps["chi"], voxel_size_mm, expected):
                     yield first | row | {"cpu_s": cpu_s}
 
 
-def compare(labels: np.ndarray, truth: np.ndarray, chi_ppm: np.ndarray, voxel_size_mm: np.ndarray) -> Iterator[dict]:
+def compare(
+    labels: np.ndarray,
+    truth: np.ndarray,
+    chi_ppm: np.ndarray,
+    voxel_size_mm: np.ndarray,
+    expected_dice: Mapping[int, float],
+) -> Iterator[dict]:
     """Scores of each side of each nucleus that the head has."""
     sure = confidence(labels, chi_ppm, nucleus_labels(), voxel_size_mm).set_index("index")["confidence"]
     for label, (name, side) in nucleus_labels().items():
@@ -114,6 +124,7 @@ def compare(labels: np.ndarray, truth: np.ndarray, chi_ppm: np.ndarray, voxel_si
                 for key, v in zip(("mean_ppm", "true_ppm"), means, strict=True)
             },
             "confidence": sure[label],
+            "expected_dice": expected_dice.get(label, np.nan),
         }
 
 
@@ -132,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--arm", action="append", choices=("paper", "consensus"))
     parser.add_argument("--change", action="append", choices=CHANGES)
     parser.add_argument("--inputs", action="append", choices=INPUTS)
+    parser.add_argument("--method", action="append", choices=METHODS)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     chosen = parser.parse_args(arguments)
     rows: list[dict] = []
@@ -146,7 +158,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     continue
             head = read_head(folder)
             for arm_name in chosen.arm or ("paper", "consensus"):
-                rows += rows_of(head, arm_name, chosen.change or CHANGES, chosen.inputs or list(INPUTS))
+                rows += rows_of(
+                    head, arm_name, chosen.change or CHANGES, chosen.inputs or list(INPUTS), chosen.method or METHODS
+                )
                 table = pd.DataFrame(rows)
                 table.to_csv(chosen.out / "nuclei.tsv", sep="\t", index=False, float_format="%.4g", na_rep="n/a")
     print(summary(pd.DataFrame(rows)).to_string(float_format=lambda x: f"{x:.2f}"))

@@ -18,7 +18,11 @@ from tests.workflow.conftest import TINY
 
 FOLDERS = ("recon", "qnet", "workflow", "config", "resources")
 MOST_BYTES = 1_100_000  # without what is pinned by its hash
-PINNED = ("q_net/resources/viewer/niivue.js", "q_net/resources/unrolled.safetensors")
+PINNED = (
+    "q_net/resources/viewer/niivue.js",
+    "q_net/resources/unrolled.safetensors",
+    "q_net/resources/segmentation.safetensors",
+)
 
 
 @pytest.fixture(scope="module")

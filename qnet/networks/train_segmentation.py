@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from qnet.images.augment import seed_of
-from qnet.networks.checkpoint import Checkpoint
+from qnet.networks.checkpoint import Checkpoint, fingerprint
 from qnet.networks.loop import Batch, fit
 from qnet.networks.segmentation import CHANNELS, Segmenter
 from qnet.networks.train_inversion import Schedule, write_trained
 
-EPOCHS, FALLING, RATE = 8, 6, 1e-3  # eight passes over 304 volumes take ten minutes of one core
+EPOCHS, FALLING, RATE = (8,), 6, 1e-3  # eight passes over 304 volumes take ten minutes of one core
 HELD_OUT = 20  # every so many-th volume is never trained on
 BATCH = 1
 DROPPED = 0.4  # chance that R2*, and that the T1-weighted image, is taken away
@@ -135,11 +135,9 @@ def calibration(logits: Sequence[Tensor], scores: np.ndarray, temperature: float
 
 
 def train(
-    volumes: Volumes, schedule: Schedule, *, seed: int = 0, checkpoint: Path | None = None
-) -> tuple[Segmenter, list[dict]]:
-    """Train the network → it, and an entry an epoch: mean Dice coefficient of volumes held out."""
-    torch.manual_seed(seed)
-    model = Segmenter(volumes.atlas())
+    model: Segmenter, volumes: Volumes, schedule: Schedule, *, seed: int = 0, checkpoint: Path | None = None
+) -> list[dict]:
+    """Train the network in place → an entry an epoch: mean Dice coefficient of volumes held out."""
     curve: list[dict] = []
 
     def batches_of(epoch: int) -> Iterator[Batch]:
@@ -154,14 +152,33 @@ def train(
         curve.append({"epoch": epoch, "held_out_dice": round(dice, 4)})
         print(f"epoch {epoch}: held-out Dice {dice:.4f}", flush=True)
 
-    kept = Checkpoint(checkpoint, f"{seed} {schedule}", {"model": model}) if checkpoint else None
+    about = {"seed": seed} | asdict(schedule)
+    mark = fingerprint(about, volumes.seen, *(value.numpy() for value in model.state_dict().values()))
+    kept = Checkpoint(checkpoint, mark, {"model": model}) if checkpoint else None
     names = [str(i) for i in range(len(volumes.labels))]
     fit(model, schedule.epochs, schedule.rate_of, batches_of, loss_of, names, after_epoch=after_epoch, checkpoint=kept)
-    return model.half().float(), curve
+    model.half().float()  # as it is written, so that the next cycle starts from what a file holds
+    return curve
 
 
-def train_and_write(folder: Path, out: Path, schedule: Schedule, seed: int) -> None:
-    """Train on the volumes of a folder; write weights and card. An interrupted training goes on where it was.
+def write_model(path: Path, model: Segmenter, volumes: Volumes, cycles: list[dict]) -> None:
+    """Weights, and the card with what volumes held out say of them."""
+    scores, logits, labels = held_out(model, volumes)
+    temperature = temperature_of(logits, labels)
+    found = {name: round(float(score), 4) for name, score in zip(volumes.names, np.nanmean(scores, 0), strict=True)}
+    card = ABOUT | {
+        "classes": ["background", *volumes.names],
+        "temperature": round(temperature, 4),
+        "held_out": {"dice": found, "expected_less_found": round(calibration(logits, scores, temperature), 4)},
+        "training": {"volumes": len(volumes.seen), "cycles": cycles},
+    }
+    write_trained(path, model, card)
+
+
+def train_and_write(folder: Path, out: Path, schedules: Sequence[Schedule], seed: int) -> None:
+    """Train on the volumes of a folder; write weights and card. An interrupted cycle goes on where it was.
+
+    Every schedule is a cycle that starts from the weights of the one before (warm restarts, arXiv:1608.03983).
 
     Raises
     ------
@@ -170,19 +187,14 @@ def train_and_write(folder: Path, out: Path, schedule: Schedule, seed: int) -> N
     """
     torch.set_num_threads(1)
     volumes = Volumes(folder)
+    torch.manual_seed(seed)
+    model, cycles = Segmenter(volumes.atlas()), []
     checkpoint = out.with_suffix(".checkpoint")
-    model, curve = train(volumes, schedule, seed=seed, checkpoint=checkpoint)
-    scores, logits, labels = held_out(model, volumes)
-    temperature = temperature_of(logits, labels)
-    found = {name: round(float(score), 4) for name, score in zip(volumes.names, np.nanmean(scores, 0), strict=True)}
-    card = ABOUT | {
-        "classes": ["background", *volumes.names],
-        "temperature": round(temperature, 4),
-        "held_out": {"dice": found, "expected_less_found": round(calibration(logits, scores, temperature), 4)},
-        "training": {"volumes": len(volumes.seen), "seed": seed, "curve": curve} | asdict(schedule),
-    }
-    write_trained(out, model, card)
-    checkpoint.unlink(missing_ok=True)
+    for number, schedule in enumerate(schedules):
+        curve = train(model, volumes, schedule, seed=seed + number, checkpoint=checkpoint)
+        cycles.append(asdict(schedule) | {"seed": seed + number, "curve": curve})
+        checkpoint.unlink(missing_ok=True)
+    write_model(out, model, volumes, cycles)
 
 
 def main() -> None:
@@ -190,12 +202,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m qnet.networks.train_segmentation", description=__doc__)
     parser.add_argument("volumes", type=Path, help="folder that python -m benchmarks.segmentation_volumes has filled")
     parser.add_argument("out", type=Path, help="weights to write, .safetensors; their card goes beside them")
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--falling", type=int, default=FALLING, help="last epochs, in which the learning rate falls")
+    parser.add_argument("--epochs", type=int, nargs="+", default=EPOCHS, help="of each cycle")
+    parser.add_argument("--falling", type=int, default=FALLING, help="last epochs of a cycle, in which the rate falls")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    schedule = Schedule(epochs=options.epochs, falling=options.falling, rate=RATE)
-    train_and_write(options.volumes, options.out, schedule, options.seed)
+    schedules = [Schedule(epochs=epochs, falling=options.falling, rate=RATE) for epochs in options.epochs]
+    train_and_write(options.volumes, options.out, schedules, options.seed)
 
 
 if __name__ == "__main__":

@@ -45,14 +45,18 @@ def mirror(side: str) -> np.ndarray:
     return np.array([1.0 if side == "R" else -1.0, 1.0, 1.0])
 
 
-def half(data: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray, side: str) -> np.ndarray:
-    """A map (X, Y, Z) of the subject on the grid of a side: SHAPE, float32, zero outside the image."""
-    to_voxel = np.linalg.inv(subject_to_mni @ affine)
+def at_resolution(data: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """A map (X, Y, Z), blurred where its voxels are smaller than STEP_MM, so that none of them is skipped."""
     voxel_mm = np.linalg.norm(affine[:3, :3], axis=0)
-    blurred = ndimage.gaussian_filter(data.astype(np.float32), 0.4 * np.maximum(STEP_MM / voxel_mm - 1, 0))
+    return ndimage.gaussian_filter(data.astype(np.float32), 0.4 * np.maximum(STEP_MM / voxel_mm - 1, 0))
+
+
+def half(data: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray, side: str) -> np.ndarray:
+    """A map (X, Y, Z) float32 of the subject on the grid of a side: SHAPE, zero outside the image."""
+    to_voxel = np.linalg.inv(subject_to_mni @ affine)
     matrix = to_voxel[:3, :3] * mirror(side)
     return ndimage.affine_transform(
-        blurred, matrix * STEP_MM, matrix @ LOW_MM + to_voxel[:3, 3], SHAPE, np.float32, order=1
+        data, matrix * STEP_MM, matrix @ LOW_MM + to_voxel[:3, 3], SHAPE, np.float32, order=1
     )
 
 
@@ -155,8 +159,14 @@ def segment(
     to_mni = subject_to_mni @ affine
     points = (index @ to_mni[:3, :3].T + to_mni[:3, 3]).astype(np.float32)
     labels, expected = np.zeros(mask.shape, np.uint8), {}
+    share = at_resolution(known, affine)
+    blurred = {
+        name: at_resolution(np.where(known, np.nan_to_num(data), 0), affine)
+        for name, data in maps.items()
+        if name in CHANNELS
+    }
     for side in "LR":
-        seen, given = pictures(maps, known, affine, subject_to_mni, side)
+        seen, given = pictures(blurred, share, affine, subject_to_mni, side)
         if (seen[..., -1] > 0.5).mean() < LEAST_KNOWN:
             continue
         scores = logits(weights, seen[..., :-1], seen[..., -1], given) / np.float32(temperature)
@@ -164,28 +174,30 @@ def segment(
         own = (place[:, 0] > -LOW_MM[0] / STEP_MM) & ((place >= 0) & (place <= np.array(SHAPE) - 1)).all(1)
         found = np.stack([ndimage.map_coordinates(scores[..., k], place[own].T, order=1) for k in range(len(names))])
         best = found.argmax(0)
-        share = np.exp(found - found.max(0))
-        share /= share.sum(0)
+        chance = np.exp(found - found.max(0))
+        chance /= chance.sum(0)
         for k, name in enumerate(names[1:], start=1):
             chosen = best == k
             if chosen.any():
                 label = label_of[name, side]
                 labels[tuple(index[own][chosen].T)] = label
-                expected[label] = float(2 * share[k, chosen].sum() / (chosen.sum() + share[k].sum()))
+                expected[label] = float(2 * chance[k, chosen].sum() / (chosen.sum() + chance[k].sum()))
     return Segmented(labels=labels, expected_dice=expected)
 
 
 def pictures(
-    maps: Mapping[str, np.ndarray], known: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray, side: str
+    maps: Mapping[str, np.ndarray], share: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray, side: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the network reads of a side: the maps and where χ is known (*SHAPE, CHANNELS + 1); which maps are given."""
-    share = half(known, affine, subject_to_mni, side)
-    inside = share > 0.5
+    """What the network reads of a side: the maps and the share known (*SHAPE, CHANNELS + 1); which maps are given.
+
+    `maps` and `share` are those of :func:`at_resolution`.
+    """
+    known = half(share, affine, subject_to_mni, side)
     given = np.array([name in maps for name in CHANNELS], np.float32)
     seen = [
-        normalised(half(np.where(known, np.nan_to_num(maps[name]), 0), affine, subject_to_mni, side), inside)
+        normalised(half(maps[name], affine, subject_to_mni, side), known > 0.5)
         if name in maps
         else np.zeros(SHAPE, np.float32)
         for name in CHANNELS
     ]
-    return np.stack([*seen, share], -1), given
+    return np.stack([*seen, known], -1), given
