@@ -4,9 +4,10 @@
 
 SYNTHETIC: half deep brains whose labels are the surfaces of `resources/nuclei_shapes.tsv` and the tissues of the
 template, bent at random, and whose maps are drawn from the labels with random contrast, resolution and artefacts, in
-the manner of SynthSeg (Billot 2023, doi:10.1016/j.media.2023.102789). Nothing is shared with
-:mod:`benchmarks.generators`, on whose heads the result is scored, neither code nor labels, but for the shapes of
-thalamus and dentate. Each volume is a file `NNNN.npz`: `maps` (channel, X, Y, Z), `known`, `labels`.
+the manner of SynthSeg (Billot 2023, doi:10.1016/j.media.2023.102789). No code and no label image
+is shared with :mod:`benchmarks.generators`, on whose heads the result is scored; but the surfaces were fitted to
+CIT168, which two of the heads hold in part, and thalamus and dentate have the shapes of the heads. Each volume is a
+file `NNNN.npz`: `maps` (channel, X, Y, Z), `known`, `labels`.
 """
 
 import argparse
