@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from qnet.images.data import write_stack
+from qnet.images.normalise import normalise
 from qnet.networks.model import prepare_torch
 from qnet.networks.names import NETWORKS, check_start, convolves_two_planes, sees_scans
 from qnet.networks.predict import embed, image_scores
 from qnet.networks.train import train_image_model, training_images
 from qnet.networks.volumes import new_network
-from qnet.networks.weights import read_network, write_weights
-from tests.qnet.settings import STRETCH
+from qnet.networks.weights import read_image_model, read_network, write_weights
+from qnet.site_windows import to_common_scale
+from tests.qnet.settings import STRETCH, WINDOW
 from tests.qnet.toy import ALL, PARAMS, SIZE, toy
 
 SCANNING = [name for name in NETWORKS if sees_scans(name)]
@@ -76,6 +78,8 @@ def test_a_network_comes_back_from_its_file(trained, tmp_path):
     read, about = read_network(tmp_path / "model.safetensors")
     assert about["network"] == "conv3d"
     np.testing.assert_array_equal(embed(read, scan), embed(model, scan))
+    with pytest.raises(ValueError, match="model.safetensors: expected the weights of a ResNet18, found .* conv3d"):
+        read_image_model(tmp_path / "model.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -92,6 +96,17 @@ def test_scans_of_different_lengths_are_refused(tmp_path):
         write_stack(path, {"crop": np.ones((count, 3, 8, 8), np.float32), "slice": np.arange(count)})
     with pytest.raises(ValueError, match="sub-02.*expected 3 slices as in other scans.*found 4"):
         training_images(dict.fromkeys(paths, 0), paths, "crop", STRETCH, whole_scans=True)
+
+
+def test_whole_scans_are_read_through_the_window_of_their_site(tmp_path):
+    path, values = str(tmp_path / "sub-01_stack.npz"), np.full((3, 3, 8, 8), 0.1, np.float32)
+    write_stack(path, {"crop": values, "slice": np.arange(3)})
+    plain, window = WINDOW, {"sub-01": [0.02, 2.0, 0.0, 1.0]}
+    given = ({"sub-01": 1}, {"sub-01": path}, "crop", plain)
+    images, *_ = training_images(*given, window, whole_scans=True)
+    expected = normalise(to_common_scale(values, window["sub-01"]), plain)
+    np.testing.assert_allclose(images, expected[None], atol=5e-4)
+    assert not np.allclose(training_images(*given, whole_scans=True)[0], expected, atol=0.1)
 
 
 @pytest.mark.parametrize(("name", "weights", "trainable"), [("vit", "imagenet", "all"), ("conv3d", "none", "head")])
