@@ -188,7 +188,7 @@ def segment(
 def pictures(
     maps: Mapping[str, np.ndarray], share: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray, side: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the network reads of a side: the maps and the share known (X, Y, Z, CHANNELS + 1) on the grid of SHAPE; which maps are given.
+    """What the network reads of a side: maps and the share known (X, Y, Z, CHANNELS + 1), and which maps are given.
 
     `maps` and `share` are those of :func:`at_resolution`.
     """
