@@ -91,6 +91,11 @@ train-encoder: $(STAMP) ## train the encoder that measures nuclei anew, to resou
 	$(BIN)/python -m benchmarks.encoder_heads build/encoder
 	$(BIN)/python -m qnet.networks.train_encoder build/encoder resources/encoder.safetensors
 
+.PHONY: train-segmentation
+train-segmentation: $(STAMP) ## train the network of locate_nuclei.method: network anew, to resources/ (a quarter of an hour of one core)
+	$(BIN)/python -m benchmarks.segmentation_volumes build/segmentation
+	$(BIN)/python -m qnet.networks.train_segmentation build/segmentation resources/segmentation.safetensors
+
 .PHONY: bench
 bench: $(STAMP) $(PEERS)/.synced ## time, memory and accuracy of every stage, to benchmarks/results/
 	$(BIN)/python -m benchmarks

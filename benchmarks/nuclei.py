@@ -3,9 +3,10 @@
 The heads are those of `benchmarks.generators`, as they lie, turned by 20 degrees, or pushed apart at the ventricles.
 Maps are those of an arm in the true brain. `nuclei.tsv` has a row a head, change, arm, method, inputs, nucleus, side:
 Dice coefficient, 95 % surface distance [mm], means of the arm's own χ [ppm] over the label and over the true label,
-the confidence, the share of its volume that the nucleus has in the head, and for the head the CPU seconds of
-registration and labels. Where that share is below `LEAST_SHARE`, the printed means leave the nucleus out: `siemens` has
-nuclei only from 8 mm below the surface of its brain on, where a fifth of its substantia nigra lies.
+the confidence, the share of its volume that the nucleus has in the head, with the method `network` the Dice coefficient
+that it expects, and for the head the CPU seconds of registration and labels. Where that share is below `LEAST_SHARE`,
+the printed means leave the nucleus out: `siemens` has nuclei only from 8 mm below the surface of its brain on, where a
+fifth of its substantia nigra lies.
 
 The labels of the heads are BigBrain's, or BigBrain's and CIT168's together (philips, mni, seven). The surfaces of
 `resources/nuclei_shapes.tsv` were fitted to CIT168, but for the thalamus, which is BigBrain's, and the dentate, which
@@ -15,7 +16,7 @@ is the same ellipsoid in the heads: of these two the shape is no independent evi
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -43,7 +44,7 @@ CHANGES = ("none", "turned", "wide")
 TURN_DEG = (12.0, 8.0, 14.0)  # about x, y and z: 20 degrees about one axis
 WIDENING, REACH_MM = 0.5, (28.0, 45.0, 22.0)  # of the ventricles, and how far it is felt
 INPUTS = {"chi": (), "chi t1w": ("t1w",), "chi t1w r2star": ("t1w", "r2star")}
-METHODS = ("template", "shapes")
+METHODS = ("template", "shapes", "network")
 LEAST_SHARE = 0.6  # of a nucleus' volume, below which the head holds only a piece of it
 
 
@@ -81,7 +82,9 @@ def surface_distance_mm(a: np.ndarray, b: np.ndarray, voxel_size_mm: np.ndarray)
     return float(np.percentile(np.r_[away[1][rims[0]], away[0][rims[1]]], 95))
 
 
-def rows_of(head: Head, arm_name: str, changes: Sequence[str], inputs: Sequence[str]) -> Iterator[dict]:
+def rows_of(
+    head: Head, arm_name: str, changes: Sequence[str], inputs: Sequence[str], methods: Sequence[str] = METHODS
+) -> Iterator[dict]:
     """Rows of one head and arm."""
     plain = maps_of(head, arm_name)
     voxel_size_mm = np.array(head.acquisition.voxel_size_mm)
@@ -90,15 +93,15 @@ def rows_of(head: Head, arm_name: str, changes: Sequence[str], inputs: Sequence[
         affine = np.array(head.affine)
         if change == "turned":
             affine[:3] = Rotation.from_euler("xyz", TURN_DEG, degrees=True).as_matrix() @ affine[:3]
-        for method in METHODS:
+        for method in methods:
             for given in inputs:
                 extra = {name: maps[name] for name in INPUTS[given] if name in maps}
                 start_s = time.process_time()
                 found = locate(maps["chi"], maps["brain"], affine, **extra, method=method)
                 cpu_s = time.process_time() - start_s
                 first = {"head": head.folder.name, "change": change, "arm": arm_name, "method": method, "inputs": given}
-                size = found.registration.determinant
-                for row in compare(found.labels, maps["truth"], maps["chi"], voxel_size_mm, size):
+                size, expected = found.registration.determinant, found.expected_dice or {}
+                for row in compare(found.labels, maps["truth"], maps["chi"], voxel_size_mm, size, expected):
                     yield first | row | {"cpu_s": cpu_s}
 
 
@@ -111,7 +114,12 @@ def volumes_mm3() -> dict[int, float]:
 
 
 def compare(
-    labels: np.ndarray, truth: np.ndarray, chi_ppm: np.ndarray, voxel_size_mm: np.ndarray, size: float = 1.0
+    labels: np.ndarray,
+    truth: np.ndarray,
+    chi_ppm: np.ndarray,
+    voxel_size_mm: np.ndarray,
+    size: float,
+    expected_dice: Mapping[int, float],
 ) -> Iterator[dict]:
     """Scores of each side of each nucleus that the head has; `size`: volume of the template over that of the head."""
     sure = confidence(labels, chi_ppm, nucleus_labels(), voxel_size_mm).set_index("index")["confidence"]
@@ -132,6 +140,7 @@ def compare(
             },
             "confidence": sure[label],
             "volume_share": np.count_nonzero(true) * float(np.prod(voxel_size_mm)) * size / volumes_mm3()[label],
+            "expected_dice": expected_dice.get(label, np.nan),
         }
 
 
@@ -152,6 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--arm", action="append", choices=("paper", "consensus"))
     parser.add_argument("--change", action="append", choices=CHANGES)
     parser.add_argument("--inputs", action="append", choices=INPUTS)
+    parser.add_argument("--method", action="append", choices=METHODS)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     chosen = parser.parse_args(arguments)
     rows: list[dict] = []
@@ -166,7 +176,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     continue
             head = read_head(folder)
             for arm_name in chosen.arm or ("paper", "consensus"):
-                rows += rows_of(head, arm_name, chosen.change or CHANGES, chosen.inputs or list(INPUTS))
+                rows += rows_of(
+                    head, arm_name, chosen.change or CHANGES, chosen.inputs or list(INPUTS), chosen.method or METHODS
+                )
                 table = pd.DataFrame(rows)
                 table.to_csv(chosen.out / "nuclei.tsv", sep="\t", index=False, float_format="%.4g", na_rep="n/a")
     print(summary(pd.DataFrame(rows)).to_string(float_format=lambda x: f"{x:.2f}"))

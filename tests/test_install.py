@@ -19,7 +19,8 @@ from tests.workflow.conftest import TINY
 FOLDERS = ("recon", "qnet", "workflow", "config", "resources")
 MOST_BYTES = 1_100_000  # without what is pinned by its hash
 PINNED = tuple(
-    f"q_net/resources/{name}" for name in ("viewer/niivue.js", "unrolled.safetensors", "encoder.safetensors")
+    f"q_net/resources/{name}"
+    for name in ("viewer/niivue.js", "unrolled.safetensors", "encoder.safetensors", "segmentation.safetensors")
 )
 
 

@@ -10,6 +10,7 @@ from qnet.evaluation.contrasts import contrast_table, delong_table, mcnemar_tabl
 from qnet.evaluation.decision import decision_table
 from qnet.evaluation.paper import comparison
 from qnet.evaluation.settings import Ceiling, Evaluate
+from qnet.evaluation.shapley import shapley_table
 from qnet.evaluation.subgroups import subgroup_table
 from qnet.evaluation.tables import run_table, scan_table
 from qnet.predictions import LEVELS
@@ -21,6 +22,7 @@ def evaluate(
     ceiling: Ceiling | None = None,
     people: pd.DataFrame | None = None,
     variants: pd.DataFrame | None = None,
+    all_maps: bool = True,
 ) -> dict[str, pd.DataFrame]:
     """All tables of checked predictions (`qnet.predictions.read_predictions`).
 
@@ -29,7 +31,8 @@ def evaluate(
     predictions : main run and baselines
     ceiling : truth of a simulated cohort
     people : age and sex; without it `confounds`, `subgroups` and `paper_comparison` have no rows
-    variants : predictions with a column `variant`; without it `ablation` has no rows
+    variants : predictions with a column `variant`; without it `ablation` and `shapley` have no rows
+    all_maps : whether the networks of the main run used all three maps; else `shapley` has no rows
 
     Returns
     -------
@@ -52,6 +55,7 @@ def evaluate(
         "confounds": confound_table(scans, people, params.confidence),
         "subgroups": subgroup_table(scans, people, params),
         "ablation": ablation_table(predictions, variants, params),
+        "shapley": shapley_table(predictions, variants if all_maps else None, params),
     }
     if "input" not in predictions:
         tables = {name: table.drop(columns="input", errors="ignore") for name, table in tables.items()}

@@ -274,6 +274,23 @@ TABLES = {
         "by subject.",
         needs="--variants",
     ),
+    "shapley": Table(
+        shown_in=("report",),
+        columns=(
+            INPUT,
+            Column(name="level", title="Level"),
+            MODEL,
+            Column(name="map", title="Map"),
+            Column(name="alone", title="Alone", form="signed"),
+            Column(name="added_last", title="Added last", form="signed"),
+            Column(name="shapley", title="Shapley value", form="signed", interval=True),
+        ),
+        caption="Share of each map in the AUC above chance: its mean gain over all orders in which the maps can be "
+        "added, from seven trainings on the same folds. The three add up to the AUC of all maps less 0.5. {level} % "
+        "intervals from the covariance of the AUCs, clustered by subject; they do not hold what another training would "
+        "change. Alone: AUC of this map less 0.5. Added last: to the two others.",
+        needs="--variants with all six subsets of the maps",
+    ),
     "paper_comparison": Table(
         shown_in=("report",),
         caption="paper: as printed. here: mean over the training runs, ± their standard deviation where there are "

@@ -13,18 +13,18 @@ import numpy as np
 
 from qnet.images.augment import Augmentation, augment, pipeline, seed_of
 from qnet.images.normalise import Normalise, normalise
-from qnet.networks.model import ImageModel
 from qnet.networks.predict import embed, on_common_scale, prepare
+from qnet.networks.volumes import Network
 
 KINDS = ("in_sample", "augmented", "out_of_fold")
-Network = tuple[ImageModel, dict]  # and how it was made, as its file says
+Made = tuple[Network, dict]  # a network, and how it was made, as its file says
 
 
 def embed_fold(
     scans: Iterable[tuple[str, np.ndarray]],
     training: list[str],
-    outer: Network,
-    inner: list[Network],
+    outer: Made,
+    inner: list[Made],
     inner_of: dict[str, int],
     kind: str,
     copies: int,
@@ -37,9 +37,9 @@ def embed_fold(
     scans : of (participant, images (T, 3, S, S) in physical units)
         Each is looked at once, so that they need not fit into memory together.
     training : participants of the training folds
-    outer : Network
+    outer : Made
         The averaged image model of the fold.
-    inner : list of Network
+    inner : list of Made
         `out_of_fold`: number j was trained on `training` without inner fold j. Else empty.
     inner_of : {participant: inner fold}
         `out_of_fold`: of all participants in `training`. Else empty.
@@ -84,12 +84,12 @@ def embed_fold(
     return own | {f"training/{participant}": version for participant, version in versions.items()}
 
 
-def augmented(network: Network, images: np.ndarray, copies: int, seed: int) -> np.ndarray:
+def augmented(network: Made, images: np.ndarray, copies: int, seed: int) -> np.ndarray:
     """Embeddings of changed copies of one scan, each slice of each copy changed by its own draw.
 
     Parameters
     ----------
-    network : Network
+    network : Made
     images : (T, 3, S, S) float array
         In physical units, windows harmonised.
     copies : int

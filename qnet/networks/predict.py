@@ -11,7 +11,7 @@ from torch import Tensor
 from qnet.images.augment import Augmentation, centre_crop
 from qnet.images.normalise import Normalise, normalise
 from qnet.networks.heads.base import ScanModel
-from qnet.networks.model import ImageModel
+from qnet.networks.volumes import Network
 from qnet.predictions import COLUMNS
 from qnet.site_windows import to_common_scale
 
@@ -62,13 +62,13 @@ def positive_probability(logits: Tensor) -> np.ndarray:
 
 
 @torch.inference_mode()
-def image_scores(model: ImageModel, images: np.ndarray) -> np.ndarray:
-    """Prepared images (T, 3, C, C) → P(positive) (T,)."""
+def image_scores(model: Network, images: np.ndarray) -> np.ndarray:
+    """Prepared images (T, 3, C, C), all of one scan → P(positive) (T,)."""
     return positive_probability(model(torch.from_numpy(images).to(model.mean.device)))
 
 
 @torch.inference_mode()
-def embed(model: ImageModel, images: np.ndarray) -> np.ndarray:
+def embed(model: Network, images: np.ndarray) -> np.ndarray:
     """Prepared images (T, 3, C, C) → embeddings (T, F) float32."""
     return model.embed(torch.from_numpy(images).to(model.mean.device)).cpu().numpy()
 

@@ -20,7 +20,9 @@ from qnet.images.normalise import Normalise, normalise
 from qnet.networks.checkpoint import Checkpoint, fingerprint
 from qnet.networks.loop import Batch, batches, fit, out_of_memory_says
 from qnet.networks.model import ImageModel
+from qnet.networks.names import check_start, convolves_two_planes
 from qnet.networks.precision import autocast, uses_bfloat16
+from qnet.networks.volumes import Network, new_network
 from qnet.networks.weights import initialise, stages_to_start_from
 from qnet.site_windows import Windows, to_common_scale
 
@@ -29,6 +31,7 @@ from qnet.site_windows import Windows, to_common_scale
 class ImageTraining:
     """Stage 1: the image model."""
 
+    network: str  # of qnet.networks.names.NETWORKS
     weights: str  # none, imagenet, shipped or a path
     trainable: str  # all, or head: only the last layer, without augmentation
     epochs: int
@@ -63,8 +66,10 @@ def cosine_rate(epoch: int, params: Schedule) -> float:
 
 
 def image_loss(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy, and which of the images (N,) the model has right."""
-    logits = model(images)  # (N, 2)
+    """Cross-entropy, and which of the images, or scans, (N,) the model has right."""
+    logits = model(images)  # (N, 2), or of the slices of each scan (N, T, 2)
+    if logits.ndim == 3:
+        logits = logits.mean(1)
     return cross_entropy(logits, labels), logits.argmax(1) == labels
 
 
@@ -74,6 +79,7 @@ def training_images(
     input_name: str,
     params: Normalise,
     windows: Windows | None = None,
+    whole_scans: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Read and normalise the slices of all training subjects.
 
@@ -84,22 +90,32 @@ def training_images(
     input_name : str
     params : Normalise
     windows : participant → line of its site, where windows are harmonised
+    whole_scans : bool
+        Whether an item is a scan and not a slice.
 
     Returns
     -------
-    images : (N, 3, S, S) float16 array in [0, 1]
+    images : (N, 3, S, S) float16 array in [0, 1], or (N, T, 3, S, S) of scans
         In half the memory of float32; its steps are below 0.0005 of the window.
     targets : (N,) int array
-    names : N str, such as `sub-03 slice 12`
+    names : N str, such as `sub-03 slice 12`, or participants
+
+    Raises
+    ------
+    ValueError
+        Scans that are read whole differ in their number of slices.
     """
     images, targets, names = [], [], []
     for participant, label in labels.items():
         stack, slices = read_stack(paths[participant], input_name)
         common = stack if windows is None else to_common_scale(stack, windows[participant])
         images.append(normalise(common, params).astype(np.float16))
-        targets += [label] * len(slices)
-        names += [f"{participant} slice {z}" for z in slices]
-    return np.concatenate(images), np.array(targets), names
+        if whole_scans and len(slices) != len(images[0]):
+            expected = f"{paths[participant]}: expected {len(images[0])} slices as in other scans"
+            raise ValueError(f"{expected}, as the network reads them whole, found {len(slices)}")
+        targets += [label] if whole_scans else [label] * len(slices)
+        names += [participant] if whole_scans else [f"{participant} slice {z}" for z in slices]
+    return np.stack(images) if whole_scans else np.concatenate(images), np.array(targets), names
 
 
 def augmenter(images: Tensor, params: Schedule, seed: int, device: torch.device) -> Callable[[Tensor, int], Tensor]:
@@ -141,13 +157,16 @@ def train_image_model(
     device: torch.device,
     checkpoint: Path | None,
     names: Sequence[str],
-) -> tuple[ImageModel, ImageModel, list[dict]]:
-    """Stage 1: train a ResNet18, or only its last layer, on slices and average its weights over the last epochs.
+) -> tuple[Network, Network, list[dict]]:
+    """Stage 1: train a network and average its weights over the last epochs.
+
+    It is a ResNet18 on slices, of which only the last layer may be trained, or another network on scans.
 
     Parameters
     ----------
     images : (N, 3, S, S) float16 or float32 array in [0, 1]
-        Normalised training slices.
+        Normalised training slices; for a network that sees whole scans (N, T, 3, S, S), which are augmented as images
+        of 3 T channels, so that all slices of a scan are changed alike.
     labels : (N,) int array, 0 or 1
     params : ImageTraining
     channels : (3,) bool
@@ -162,7 +181,7 @@ def train_image_model(
 
     Returns
     -------
-    model, swa_model : ImageModel
+    model, swa_model : ImageModel or VolumeModel
         Weights of the last epoch, and the arithmetic mean of the weights after each of the last epochs, its
         batch normalisation measured anew on the unaugmented training slices (arXiv:1803.05407).
     records : list of dict
@@ -171,26 +190,30 @@ def train_image_model(
     Raises
     ------
     FileNotFoundError, ValueError
-        The initial weights are not there or are others than expected, or a loss is not finite.
+        The initial weights are not there or are others than expected, the network takes none, or a loss is not finite.
     MemoryError
         Says which setting to lower.
     """
+    check_start(params.network, params.weights, params.trainable)
     torch.manual_seed(seed)
     data = torch.from_numpy(images).to(device)
     clean = centre_crop(data, params.augmentation)
     targets = torch.from_numpy(np.asarray(labels, dtype=np.int64)).to(device)
-    model = (
-        ImageModel(channels, stages_to_start_from(params.weights)).to(device).to(memory_format=torch.channels_last)
-    )  # the quicker layout
+    model = new_network(params.network, channels, stages_to_start_from(params.weights)).to(device)
     model.standardise_by(clean)
-    initialise(model, params.weights)
-
+    if isinstance(model, ImageModel):
+        model = model.to(memory_format=torch.channels_last)  # the quicker layout
+        initialise(model, params.weights)
+    trained: nn.Module
     frozen = params.trainable == "head"
-    if frozen:
+    if frozen and isinstance(model, ImageModel):
         features = embeddings(model, clean, params.batch_size)
         trained, data_of = model.resnet.fc, lambda index, epoch: features[index]
     else:
-        trained, data_of = model, augmenter(data, params, seed, device)
+        changed, form = augmenter(data.flatten(1, -3), params, seed, device), data.shape[1:-2]
+        trained, data_of = model, lambda index, epoch: changed(index, epoch).unflatten(1, form)
+    unsafe = data.ndim == 5 and convolves_two_planes(params.network, data.shape[1])
+    exact = frozen or (unsafe and device.type == "cpu")
     average = AveragedModel(trained)
     averaged_epochs = max(1, round(params.swa_fraction * params.epochs))
 
@@ -214,19 +237,20 @@ def train_image_model(
         image_loss,
         names,
         after_epoch=after_epoch,
-        autocast=autocast("float32" if frozen else params.precision, device),
+        autocast=autocast("float32" if exact else params.precision, device),
         checkpoint=kept,
     )
-    if frozen:
-        swa_model = deepcopy(model)
-        swa_model.resnet.fc = average.module
+    if frozen and isinstance(model, ImageModel):
+        averaged = deepcopy(model)
+        averaged.resnet.fc = average.module
+        swa_model: Network = averaged
     else:
         refresh_statistics(average, clean, params.batch_size, seed_of(seed, params.epochs))
-        swa_model = cast(ImageModel, average.module)
+        swa_model = cast(Network, average.module)
     return model.eval(), swa_model.eval(), records
 
 
-def course(images: np.ndarray, labels: np.ndarray, params: ImageTraining, seed: int, model: ImageModel) -> str:
+def course(images: np.ndarray, labels: np.ndarray, params: ImageTraining, seed: int, model: Network) -> str:
     """Fingerprint of all that the course of a training follows from; `model` as it stands before the first step."""
     device = model.mean.device
     settings = asdict(params) | {"seed": seed, "device": device.type}

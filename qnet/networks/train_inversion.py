@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from qnet.atomic import atomic
 from qnet.images.augment import seed_of
@@ -186,7 +186,7 @@ def range_of(volumes: Sequence[Arrays]) -> dict[str, float]:
     return {"noise": float(np.percentile(noise, 99)), "unexplained": float(np.percentile(residual, 99))}
 
 
-def write_trained(path: Path, model: Unrolled, card: dict) -> None:
+def write_trained(path: Path, model: nn.Module, card: dict) -> None:
     """Write the weights as float16 and, beside them, the card with their hash."""
     state = {name: value.detach().half().contiguous() for name, value in model.state_dict().items()}
     with atomic(path) as part:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from qnet.atomic import atomic
 from qnet.home import HOME
 from qnet.networks.model import STAGES, ImageModel
+from qnet.networks.names import NETWORKS
+from qnet.networks.volumes import Network, new_network
 
 SHIPPED = "shipped"  # the encoder that comes with the project
 ENCODER = HOME / "resources" / "encoder.safetensors"
@@ -110,14 +112,23 @@ def stages_to_start_from(weights: str) -> int:
     return STAGES if weights in NAMED else stages_of(_read_state(_file_of(weights)))
 
 
-def read_image_model(path: str | Path) -> tuple[ImageModel, dict]:
-    """The image model of a weights file, in evaluation mode, and how it was made."""
+def read_network(path: str | Path) -> tuple[Network, dict]:
+    """The network of stage 1 of a weights file, in evaluation mode, and how it was made."""
     state, about = read_weights(path)
-    model = ImageModel(stages=stages_of(state))
-    outputs, inputs = state["resnet.fc.weight"].shape  # an encoder tells more than two numbers
-    model.resnet.fc = nn.Linear(inputs, outputs)
+    model = new_network(about.get("network", NETWORKS[0]), stages=stages_of(state))
+    if isinstance(model, ImageModel):
+        outputs, inputs = state["resnet.fc.weight"].shape  # an encoder tells more than two numbers
+        model.resnet.fc = nn.Linear(inputs, outputs)
     model.load_state_dict(state)
     return model.eval(), about
+
+
+def read_image_model(path: str | Path) -> tuple[ImageModel, dict]:
+    """The same where it must be a ResNet18, as that of the main run is; ValueError where it is another."""
+    model, about = read_network(path)
+    if not isinstance(model, ImageModel):
+        raise ValueError(f"{path}: expected the weights of a ResNet18, found those of {about['network']}")
+    return model, about
 
 
 def named_file(weights: str) -> Path:

@@ -7,8 +7,7 @@ import numpy as np
 from recon.check.agreement import agreement
 from recon.check.quality import Quality
 from recon.grid import Times, Vector
-from recon.maths.boxes import bounding_box
-from recon.maths.neighbours import edge_ends
+from recon.maths.boxes import bounding_box, edge_ends
 from recon.maths.wrap import wrap
 from recon.unwrap.departures import echo_departures
 from recon.unwrap.straighten import LEAST_RAD, without_bipolar

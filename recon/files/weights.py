@@ -10,13 +10,14 @@ DTYPES = {"F16": np.float16, "F32": np.float32}
 HEAD = 8  # bytes of the length of the header
 
 
-def read_weights(path: Path, sha256: str) -> dict[str, np.ndarray]:
+def read_weights(path: Path, sha256: str, command: str) -> dict[str, np.ndarray]:
     """Arrays of a safetensors file by name, as float32.
 
     Parameters
     ----------
     path : of the file
     sha256 : what its bytes must hash to
+    command : that makes the file and its card anew, for the message
 
     Raises
     ------
@@ -30,7 +31,7 @@ def read_weights(path: Path, sha256: str) -> dict[str, np.ndarray]:
     if found != sha256:
         raise ValueError(
             f"{path}: expected the weights with SHA-256 {sha256}, found {found}: restore the file, or train both it "
-            f"and {path.with_suffix('.json').name} again with make train-inversion"
+            f"and {path.with_suffix('.json').name} again with {command}"
         )
     start = HEAD + int.from_bytes(content[:HEAD], "little")
     entries = json.loads(content[HEAD:start])

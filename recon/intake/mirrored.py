@@ -11,7 +11,7 @@ one (3 T, Philips, both echoes), 0.34 and 0.04 with noise to SNR 4. In mirrored 
 
 import numpy as np
 
-from recon.maths.neighbours import edge_ends
+from recon.maths.boxes import edge_ends
 from recon.problems import Problem
 
 APART = 0.15  # by which neighbours must agree better in the mirror image

@@ -213,7 +213,7 @@ def trained() -> tuple[Weights, dict[str, Any]]:
         The file is not the one of the card.
     """
     card = read_json(CARD)
-    return read_weights(WEIGHTS, card["sha256"]), card["range"]
+    return read_weights(WEIGHTS, card["sha256"], card["command"]), card["range"]
 
 
 def outside_range(problem: Problem, grid: Grid, limits: dict[str, Any]) -> str:

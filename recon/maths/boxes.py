@@ -1,7 +1,6 @@
-"""Boxes of voxels: around a mask, padded for transforms, and the axis across their slices."""
+"""Boxes of voxels: around a mask, padded for transforms, the ends of their edges, and the axis across their slices."""
 
 import numpy as np
-from scipy import fft
 
 from recon.grid import Grid, Vector
 
@@ -15,6 +14,12 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
     )
 
 
+def edge_ends(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Slices of the lower and of the upper voxel of every edge along `axis` of a volume."""
+    before = (slice(None),) * axis
+    return (*before, slice(None, -1)), (*before, slice(1, None))
+
+
 def slice_axis(grid: Grid) -> int:
     """Axis with the largest voxel edge; among equals the one closest to the main field: axial, however it is stored."""
     voxel_size_mm = np.asarray(grid.voxel_size_mm, float)
@@ -24,6 +29,8 @@ def slice_axis(grid: Grid) -> int:
 
 def padded_shape(shape: tuple[int, ...], voxel_size_mm: Vector, pad_mm: float) -> tuple[int, ...]:
     """Shape after `pad_mm` of zeros in all, rounded up to lengths that a real FFT transforms fast."""
+    from scipy import fft  # slow to import, and a plan does without
+
     return tuple(
         fft.next_fast_len(int(np.ceil(n + pad_mm / v)), real=True) for n, v in zip(shape, voxel_size_mm, strict=True)
     )

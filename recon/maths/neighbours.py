@@ -4,15 +4,10 @@ import numpy as np
 from scipy import ndimage
 
 from recon.grid import Vector
+from recon.maths.boxes import edge_ends
 
 CROSS = ndimage.generate_binary_structure(3, 1)
 CUBE = ndimage.generate_binary_structure(3, 3)
-
-
-def edge_ends(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Slices of the lower and of the upper voxel of every edge along `axis` of a volume."""
-    before = (slice(None),) * axis
-    return (*before, slice(None, -1)), (*before, slice(1, None))
 
 
 def laplacian_weights(voxel_size_mm: Vector) -> np.ndarray:

@@ -18,7 +18,7 @@ from recon.regions.shapes import names_in
 
 WHITE_MATTER = "white_matter"  # its name in the statistics
 THIN_MM, THIN_SLAB = 60.0, "thin_slab"  # coverage along B0 below which the statistics are flagged, and the flag
-METHODS = ("template", "shapes", "none")
+METHODS = ("template", "shapes", "network", "none")
 BOX_COLUMNS = ["x0", "x1", "y0", "y1", "z0", "z1"]
 
 Box = tuple[slice, slice, slice]
@@ -31,8 +31,8 @@ class LocateNuclei:
     Attributes
     ----------
     method : str
-        `template` or `shapes`, see :mod:`recon.regions.locate`, or `none`: nothing is located, as suits phantoms,
-        animals and ex vivo.
+        `template`, `shapes` or `network`, see :mod:`recon.regions.locate`, or `none`: nothing is located, as suits
+        phantoms, animals and ex vivo.
     boxes : str or None
         Path of a table of expert boxes, which take the place of the computed ones.
     box_holds : sequence of str

@@ -33,7 +33,7 @@ COLUMNS = [
 
 def names_of(method: str) -> dict[int, tuple[str, str]]:
     """Label → (name, hemisphere) of the nuclei that a method of `locate_nuclei` may place."""
-    return LABELS if method == "shapes" else nucleus_labels()
+    return LABELS if method in ("shapes", "network") else nucleus_labels()
 
 
 def names_in(labels: np.ndarray) -> dict[int, tuple[str, str]]:

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from recon.maths.neighbours import edge_ends
+from recon.maths.boxes import edge_ends
 from recon.maths.wrap import in_rad
 
 Cost = Callable[[int], np.ndarray]  # axis → (X, Y, Z) float32 costs of the edges along it, one shorter on that axis

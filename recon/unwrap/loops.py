@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from recon.grid import Times, Vector
-from recon.maths.neighbours import edge_ends
+from recon.maths.boxes import edge_ends
 from recon.maths.parts import large_parts
 from recon.maths.wrap import TURN, fixed_point
 from recon.unwrap.edge_cost import typical, weighted_cost

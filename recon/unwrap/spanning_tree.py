@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
-from recon.maths.neighbours import edge_ends
+from recon.maths.boxes import edge_ends
 from recon.maths.wrap import TURN
 
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # node a, node b, cost, turns that b needs more than a

@@ -70,7 +70,7 @@ def test_command_rebuilds_everything_from_the_required_columns(tmp_path, capsys)
     main(["evaluate", str(path), str(tmp_path / "out"), "--set", "bootstrap=50"])
     skipped = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in skipped] == [
-            "contrasts", "confounds", "subgroups", "ablation", "paper_comparison",
+            "contrasts", "confounds", "subgroups", "ablation", "shapley", "paper_comparison",
         ]  # fmt: skip
     expected = [f"{name}.tsv" for name in ALWAYS] + [f"{name}.png" for name in (*FIGURES, "roc_scan_inputs")]
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == sorted(expected)
@@ -379,6 +379,26 @@ def test_ablation_sets_each_variant_against_the_main_run(tmp_path):
     }  # fmt: skip
 
 
+def test_shapley_values_share_out_what_all_maps_gain_over_chance(tmp_path):
+    main_run = full_run(tmp_path)
+    names = ("qsm", "r2star", "t1w", "qsm_r2star", "qsm_t1w", "r2star_t1w")
+    # T1w adds nothing: a subset with it ranks as one without; alone it is all one score
+    made = {name: networks(seed=i, signal=i) for i, name in enumerate(names[:2], start=1)}
+    made |= {"qsm_t1w": made["qsm"], "r2star_t1w": made["r2star"], "qsm_r2star": networks()}
+    made["t1w"] = networks().assign(score=0.5)
+    found = evaluate(main_run, PARAMS, variants=variants_of(tmp_path, **made))
+    table = found["shapley"].set_index(["level", "input", "model", "map"])
+    auc = found["ablation"].query("variant == 'main'").set_index(["level", "input", "model"])["auc"]
+    total = table["shapley"].groupby(["level", "input", "model"]).sum()
+    pd.testing.assert_series_equal(total, (auc - 0.5).sort_index(), check_names=False)
+    silent = table.xs("T1w", level="map")
+    np.testing.assert_allclose(silent[["alone", "added_last", "shapley", "shapley_low", "shapley_high"]], 0, atol=1e-9)
+    assert (table["shapley_low"] <= table["shapley"]).all()
+    lone = evaluate(main_run, PARAMS, variants=variants_of(tmp_path, qsm=made["qsm"]))["shapley"]
+    fewer = evaluate(main_run, PARAMS, variants=variants_of(tmp_path, **made), all_maps=False)["shapley"]
+    assert len(lone) == len(fewer) == 0
+
+
 def test_the_main_run_may_be_told_by_an_empty_variant(tmp_path):
     networks().assign(variant="").to_csv(tmp_path / "a.tsv", sep="\t", index=False)
     assert len(read_predictions(tmp_path / "a.tsv")) == len(networks())
@@ -452,7 +472,7 @@ def test_command_takes_participants_and_variants(tmp_path, capsys, monkeypatch):
     extra = ["--participants", str(tmp_path / "folds.tsv"), "--variants", str(tmp_path / "variants.tsv")]
     out = tmp_path / "out"
     main(["evaluate", str(save(tmp_path, both)), str(out), *extra, "--set", "bootstrap=50"])
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == "shapley: skipped, needs --variants with all six subsets of the maps\n"
     for name in ("contrasts", "confounds", "paper_comparison", "ablation"):
         assert len(pd.read_csv(out / f"{name}.tsv", sep="\t")) > 0, name
     assert "ablation_forest" in drawn

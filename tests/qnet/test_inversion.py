@@ -106,7 +106,7 @@ def test_a_folder_becomes_weights_and_their_card(tmp_path, arrays):
     schedules = [Schedule(epochs=1, falling=1)] * 2
     train_and_write(tmp_path, tmp_path / "new.safetensors", schedules, seed=0)
     card = json.loads((tmp_path / "new.json").read_text(encoding="utf-8"))
-    assert {name.split(".")[0] for name in read_weights(tmp_path / "new.safetensors", card["sha256"])} == {"0", "1"}
+    assert {name.split(".")[0] for name in read_weights(tmp_path / "new.safetensors", card["sha256"], "")} == {"0", "1"}
     assert [entry["epochs"] for entry in card["training"]["steps"]] == [1, 1]
     with pytest.raises(ValueError, match="expected volumes of python -m benchmarks.inversion_volumes, found 0"):
         train_and_write(tmp_path / "none", tmp_path / "new.safetensors", schedules, seed=0)
@@ -124,7 +124,7 @@ def test_written_weights_are_read_by_the_reconstruction(tmp_path, arrays):
     write_trained(path, model, {"range": range_of([arrays])})
     card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert card["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    found = read_weights(path, card["sha256"])
+    found = read_weights(path, card["sha256"], "")
     for name, value in model.state_dict().items():
         np.testing.assert_allclose(found[name], value.numpy(), rtol=1e-3, atol=1e-6)
 

@@ -8,6 +8,7 @@ from tests.qnet.settings import PAPER
 SIZE = 32
 ALL = (True, True, True)
 PARAMS = ImageTraining(
+    network="resnet18",
     weights="none",
     trainable="all",
     epochs=4,

@@ -111,7 +111,7 @@ def test_what_cannot_be_used_is_refused(head, tmp_path, capsys, others, message)
 def test_nothing_is_labelled_where_nothing_is_to_be(head, tmp_path, capsys):
     write(tmp_path, head)
     assert main(["nuclei", str(tmp_path), str(tmp_path / "out"), "--set", "method=none"]) == 2
-    assert "expected template or shapes, found none" in capsys.readouterr().err
+    assert "expected template or shapes or network, found none" in capsys.readouterr().err
 
 
 def test_surfaces_are_apart_and_agree_with_the_ellipsoids():

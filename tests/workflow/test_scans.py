@@ -110,7 +110,7 @@ def test_the_files_of_a_scan_are_images_sidecars_and_what_the_user_added():
 def test_a_filter_of_the_weighted_image_that_is_finer_than_voxels_is_refused_before_any_job():
     settings = {"make": True, "filter_mm": 1.0}
     sizes = {"sub-01": (0.6, 0.6, 2.0), "sub-02": (1.2, 0.9, 3.0)}
-    with pytest.raises(ValueError, match=r"expected more than the voxels' 1.2 mm, found 1; set .* \(sub-02\)$"):
+    with pytest.raises(ValueError, match=r"voxels' 1.2 mm, found 1; --config .swi_map=.filter_mm: 2.4.. \(sub-02\)$"):
         check_swi(settings, sizes)
     check_swi(settings | {"filter_mm": 4.0}, sizes)
     check_swi(settings | {"make": False}, sizes)

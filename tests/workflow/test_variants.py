@@ -71,6 +71,17 @@ def test_an_unknown_variant_is_named(config):
         of(config, "qsn")
 
 
+def test_networks_that_see_whole_scans_are_for_variants(config):
+    found = of(config, "conv3d", train_image_model={"weights": "imagenet"})
+    assert found["variants/conv3d/"]["train_image_model"]["weights"] == "none"
+    assert image_run(found, "variants/conv3d/") == "variants/conv3d/"
+    with pytest.raises(ValueError, match="expected resnet18 in the main run, .* found vit"):
+        of(config, train_image_model={"network": "vit"})
+    changes = {"slow": {"train_image_model": {"network": "vit", "trainable": "head"}}}
+    with pytest.raises(ValueError, match="network vit: expected weights: none and trainable: all"):
+        of(config, "slow", variants=changes)
+
+
 def test_the_measuring_head_needs_an_encoder(config):
     with pytest.raises(ValueError, match="head measured: expected .* found weights none and trainable all"):
         of(config, train_scan_model={"head": "measured"})

@@ -81,6 +81,7 @@ rule evaluate:
     params:
         code=code("workflow/scripts/evaluate.py", "resources/paper_results.tsv"),
         cfg=RUN.cfg["evaluate"],
+        all_maps=len(RUN.cfg["normalise"]["channels"]) == 3,
     script:
         "../scripts/evaluate.py"
 

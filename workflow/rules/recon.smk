@@ -342,7 +342,12 @@ rule locate_nuclei:
     resources:
         mem_mb=INPUTS.memory_mb,
     params:
-        code=code("workflow/scripts/locate_nuclei.py", "resources/nuclei.tsv", "resources/nuclei_shapes.tsv"),
+        code=code(
+            "workflow/scripts/locate_nuclei.py",
+            "resources/nuclei.tsv",
+            "resources/nuclei_shapes.tsv",
+            "resources/segmentation.json",
+        ),
         cfg=RUN.cfg["locate_nuclei"],
         user=INPUTS.user_link("nuclei"),
     script:

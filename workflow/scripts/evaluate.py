@@ -19,14 +19,18 @@ def main(
     variants: list[str] = (),
     folds: str | None = None,
     ceiling: str | None = None,
+    all_maps: bool = True,
     **outputs: str,
 ) -> None:
-    """`outputs`: a path for each table, and for each figure that is wanted, by its name in the manifest."""
+    """`all_maps`: whether the networks of the main run used all three.
+
+    `outputs`: a path for each table, and for each figure that is wanted, by its name in the manifest.
+    """
     params = Evaluate(**cfg)
     scores = read_predictions(*predictions, *baselines)
     truth = read_ceiling(Path(ceiling).parent) if ceiling else None
     people = read_people(folds) if folds else None
-    tables = evaluate(scores, params, truth, people, read_predictions(*variants) if variants else None)
+    tables = evaluate(scores, params, truth, people, read_predictions(*variants) if variants else None, all_maps)
     write_predictions(merged, scores)
     for name, table in tables.items():
         write_table(outputs.pop(name), table)
@@ -37,4 +41,4 @@ if __name__ == "__main__":
     with job(snakemake):
         files = {name: snakemake.input.get(name) or None for name in ("folds", "ceiling")}
         files |= {name: listed(snakemake.input.get(name)) for name in ("predictions", "baselines", "variants")}
-        main(**files, **snakemake.output, cfg=snakemake.params.cfg)
+        main(**files, **snakemake.output, cfg=snakemake.params.cfg, all_maps=snakemake.params.all_maps)

@@ -8,7 +8,7 @@ from qnet.images.data import participant_of, read_stack
 from qnet.networks.heads.models import read_scan_model
 from qnet.networks.model import prepare_torch
 from qnet.networks.predict import image_model_rows, image_scores, prepare, scan_scores, slice_table, tidy, weigh_slices
-from qnet.networks.weights import read_image_model
+from qnet.networks.weights import read_network
 from qnet.predictions import write_predictions
 from qnet.tables import write_table
 from workflow.lib.jobs.given import Fold
@@ -18,7 +18,7 @@ from workflow.lib.jobs.job import job
 def main(folds: str, stacks: list[str], weights: str, swa_weights: str, embeddings: str, scan_weights: str,
          predictions: str, slice_weights: str, fold: Fold) -> None:  # fmt: skip
     device = prepare_torch(fold.threads)
-    (resnet, about), (swa, _) = map(read_image_model, (weights, swa_weights))
+    (resnet, about), (swa, _) = map(read_network, (weights, swa_weights))
     scan_model = read_scan_model(scan_weights)[0].to(device)
     features, paths = load_file(embeddings), {participant_of(path): path for path in stacks}
     scored, weighed, table = [], [], read_folds(folds)

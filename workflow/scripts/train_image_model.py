@@ -13,6 +13,7 @@ from qnet.images.data import participant_of
 from qnet.images.normalise import Normalise, channel_mask
 from qnet.networks.loop import write_log
 from qnet.networks.model import prepare_torch
+from qnet.networks.names import sees_scans
 from qnet.networks.train import ImageTraining, train_image_model, training_images
 from qnet.networks.weights import check_encoder, write_weights
 from qnet.site_windows import Windows
@@ -37,7 +38,8 @@ def main(
         about |= {"windows": windows}
     paths = {participant_of(path): path for path in stacks}
     device, window = prepare_torch(fold.threads), Normalise(**cfg["normalise"])
-    images, targets, names = training_images(labels, paths, fold.input_name, window, windows)
+    whole = sees_scans(training["network"])
+    images, targets, names = training_images(labels, paths, fold.input_name, window, windows, whole)
     params = ImageTraining(**{**training, "augmentation": Augmentation(**training["augmentation"])})
     kept, use = Path(weights).with_suffix(".checkpoint"), channel_mask(window)
     model, average, records = train_image_model(images, targets, params, use, fold.seed, device, kept, names)

@@ -7,6 +7,7 @@ of the reconstruction (`benchmarks/*.tsv` of the results), and rounded up by a q
 from functools import cache
 from math import ceil, prod
 
+from qnet.networks.names import sees_scans
 from recon.files.nifti_header import read_header
 from recon.intake.scan import Series
 
@@ -113,7 +114,8 @@ def job_mb(
     method : of the rule's section of the config, where it has several
     """
     if rule in NETWORKS:
-        return network_mb(rule, scans, stack["slices"], stack["image_size"], training["batch_size"])
+        batch = training["batch_size"] * (stack["slices"] if sees_scans(training["network"]) else 1)
+        return network_mb(rule, scans, stack["slices"], stack["image_size"], batch)
     if rule in COHORT:
         return PYTHON_MB + COHORT[rule] * scans
     if rule not in IMAGES and not of_scan:

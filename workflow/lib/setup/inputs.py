@@ -16,6 +16,7 @@ from workflow.lib.record.run_record import state
 from workflow.lib.run import Run
 from workflow.lib.setup.config import in_order
 from workflow.lib.setup.paths import bids_uri
+from workflow.lib.setup.variants import MAIN
 from workflow.lib.study.applied import seen, swapped, weight_files
 from workflow.lib.study.scans import files_of
 from workflow.lib.study.simulated import least_cohort, voxel_size_mm
@@ -204,9 +205,10 @@ class Inputs:
         scan = run.scans.get(wildcards.get("scan"))
         name = (scan or run.first_scan).name
         simulated_mm = voxel_size_mm(cfg["simulate"], name) if run.simulated else None
+        training = run.runs.get(wildcards.get("variant", MAIN), cfg)["train_image_model"]
         return attempt * job_mb(
             rulename, (scan or run.first_scan).series, simulated_mm, len(run.diagnosed), cfg["slice_stack"],
-            cfg["train_image_model"], of_scan=scan is not None, method=cfg.get(rulename, {}).get("method", ""),
+            training, of_scan=scan is not None, method=cfg.get(rulename, {}).get("method", ""),
         )  # fmt: skip
 
 

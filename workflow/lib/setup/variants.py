@@ -2,6 +2,7 @@
 
 from qnet.harmonise import COMBAT, harmonises_windows
 from qnet.networks.heads.registry import encoder_heads
+from qnet.networks.names import NETWORKS, check_start, sees_scans
 from recon.problems import to_type
 
 MAIN = ""  # the folder of the main run below qnet/
@@ -32,7 +33,7 @@ def runs(config: dict) -> dict[str, dict]:
     Raises
     ------
     ValueError
-        A name that `variants` does not define.
+        A name that `variants` does not define, or settings that no run can have.
     """
     names = config["runs"]["variants"]
     if unknown := sorted(set(names) - set(config["variants"])):
@@ -45,6 +46,11 @@ def runs(config: dict) -> dict[str, dict]:
         _check_scan_stage(place or "the main run", settings)
         if place and settings["harmonisation"] == COMBAT and config["harmonisation"] != COMBAT:
             _check_windows(place, settings)
+        stage = settings["train_image_model"]
+        check_start(stage["network"], stage["weights"], stage["trainable"])
+        if place == MAIN and sees_scans(stage["network"]):
+            expected = f"expected {NETWORKS[0]} in the main run, whose slices are explained, and others in variants"
+            raise ValueError(f"train_image_model.network: {expected}, found {stage['network']}")
     return found
 
 

@@ -10,7 +10,6 @@ from recon.needs import LEAST_ECHOES
 from recon.problems import IntakeError, Problem, to_type
 from recon.regions.reference import CSF, region_names
 from recon.registry import look_up
-from recon.swi import check_filter
 
 
 def files_of(scan: Scan) -> list[str]:
@@ -71,7 +70,11 @@ def check_reference(n_echoes: int, reference: str, nuclei: str, where: str) -> N
 
 def check_swi(settings: Mapping[str, Any], voxel_sizes_mm: Mapping[str, Vector]) -> None:
     """ValueError with the first scan, by name, for whose voxels the filter of `swi_map` is too fine."""
-    for name, size_mm in voxel_sizes_mm.items() if settings["make"] else ():
+    if not settings["make"]:
+        return
+    from recon.swi import check_filter  # with SciPy: slow to import, and a plan does without
+
+    for name, size_mm in voxel_sizes_mm.items():
         try:
             check_filter(settings["filter_mm"], size_mm, slice_axis(Grid(size_mm)))
         except ValueError as error:
