@@ -590,10 +590,10 @@ def test_files_that_were_packed_twice_are_read(tmp_path, subject):
 @pytest.mark.parametrize(("name", "content", "told"), [
     ("a.dcm.xz", b"\xfd7zXZ\0" + bytes(9), "packed as xz, which is not read: unpack it"),
     ("a.dcm.bz2", b"BZh91AY", "packed as bzip2, which is not read: unpack it"),
-    ("a.nii.gz", gzip.compress(bytes(352)), "NIfTI images, which belong into a BIDS folder (config bids_dir)"),
+    ("a.nii.gz", gzip.compress(bytes(352), mtime=0), "NIfTI images, which belong into a BIDS folder (config bids_dir)"),
     ("a.PAR", b"# === DATA DESCRIPTION FILE", "PAR and REC files of Philips: export DICOM"),
     ("a.txt", b"a", "none among 2 files"),
-])  # fmt: skip
+], ids=["xz", "bz2", "NIfTI", "PAR", "text"])  # fmt: skip
 def test_what_lies_there_instead_of_dicom_is_told(tmp_path, name, content, told):
     (tmp_path / "dicom" / "p1").mkdir(parents=True)
     for number in (1, 2):
