@@ -3,9 +3,9 @@
     python -m benchmarks.networks cost [--out FOLDER]               # networks.tsv: parameters, operations, seconds
     python -m benchmarks.networks maps COHORTS [--subjects N] [--seed S]
 
-`maps` writes a simulated cohort of preset `paper` for `benchmarks.learning COHORTS RUNS --arm truth`. SYNTHETIC: its
-maps are the true ones with white noise of the size that maps of the demo have, its labels of nuclei the true ones. It
-leaves out what a reconstruction does to the maps, which all methods then read alike, and is no substitute for
+`maps` writes a simulated cohort of preset `paper` for `benchmarks.learning COHORTS RUNS --arm truth`. SYNTHETIC DATA:
+its maps are the true ones with white noise of the size that maps of the demo have, its labels of nuclei the true ones.
+It leaves out what a reconstruction does to the maps, which all methods then read alike, and is no substitute for
 `benchmarks.cohorts`.
 """
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.segmentation_volumes OUT [--volumes N] [--seed S]
 
-SYNTHETIC: half deep brains whose labels are the surfaces of `resources/nuclei_shapes.tsv` and the tissues of the
+SYNTHETIC DATA: half deep brains whose labels are the surfaces of `resources/nuclei_shapes.tsv` and the tissues of the
 template, bent at random, and whose maps are drawn from the labels with random contrast, resolution and artefacts, in
 the manner of SynthSeg (Billot 2023, doi:10.1016/j.media.2023.102789). No code and no label image
 is shared with :mod:`benchmarks.generators`, on whose heads the result is scored; but the surfaces were fitted to

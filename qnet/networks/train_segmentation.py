@@ -32,7 +32,7 @@ ABOUT = {
     "(thalamus: BigBrain's; dentate: an ellipsoid) in the tissues of MNI152, bent at random; no data of anybody",
     "command": "make train-segmentation",
     "scores": "docs/explanation/results.md; the curve and `held_out` are of synthetic volumes that were not trained on",
-    "use": "research use only: labels of deep grey nuclei of a registered head, no diagnosis",
+    "use": "labels of deep grey nuclei of a registered head, for research; no diagnosis",
 }
 
 

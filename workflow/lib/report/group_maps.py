@@ -11,6 +11,7 @@ from qnet.folds import read_folds
 from qnet.group_maps import clusters as statistics
 from qnet.group_maps import pictures
 from qnet.group_maps.clusters import Comparison, GroupMaps
+from qnet.labels import RESEARCH_USE
 from recon.check.overview import CHI_WINDOW_PPM, R2STAR_WINDOW_HZ
 from recon.files.io import Volume, read_volume, write_volume
 from recon.files.tables import write_table
@@ -133,4 +134,4 @@ def described(kind: str, unit: str, names: tuple[str, str], subjects: int) -> di
     }  # fmt: skip
     text, units = said[kind]
     return {"Description": text, "Units": units, "SpatialReference": SPACE, "Subjects": subjects,
-            "Note": "Research use only."}  # fmt: skip
+            "Note": RESEARCH_USE}  # fmt: skip
