@@ -45,7 +45,11 @@ def writes(call: ast.Call) -> bool:
 def in_place(source: str) -> set[str]:
     """Names of the calls that write outside a block `with atomic(…)`."""
     tree = ast.parse(source)
-    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.With) and "atomic(" in ast.unparse(node.items[0])]
+    blocks = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With) and any("atomic(" in ast.unparse(item) for item in node.items)
+    ]
     safe = {id(inner) for block in blocks for inner in ast.walk(block)}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and id(node) not in safe]
     return {name_of(call) for call in calls if writes(call)}
