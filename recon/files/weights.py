@@ -2,12 +2,29 @@
 
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from recon.files.io import read_json
+
 DTYPES = {"F16": np.float16, "F32": np.float32}
 HEAD = 8  # bytes of the length of the header
+
+
+@cache
+def trained(weights: Path, card: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Weights that are shipped, and their card, which has their hash and the command that makes both.
+
+    Raises
+    ------
+    ValueError
+        The file is not the one of the card.
+    """
+    told = read_json(card)
+    return read_weights(weights, told["sha256"], told["command"]), told
 
 
 def read_weights(path: Path, sha256: str, command: str) -> dict[str, np.ndarray]:

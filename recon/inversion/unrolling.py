@@ -2,15 +2,13 @@
 
 import warnings
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy import ndimage
 
 from recon.files.home import HOME
-from recon.files.io import read_json
-from recon.files.weights import read_weights
+from recon.files.weights import trained
 from recon.grid import Grid
 from recon.inversion.dipole_model import MODEL_ERROR, Model
 from recon.inversion.network import Weights, correction
@@ -203,19 +201,6 @@ class Turn(NamedTuple):
         return Grid(np.asarray(grid.voxel_size_mm)[list(self.order)], direction)
 
 
-@cache
-def trained() -> tuple[Weights, dict[str, Any]]:
-    """Weights that are shipped, and the range of what they were trained on.
-
-    Raises
-    ------
-    ValueError
-        The file is not the one of the card.
-    """
-    card = read_json(CARD)
-    return read_weights(WEIGHTS, card["sha256"], card["command"]), card["range"]
-
-
 def outside_range(problem: Problem, grid: Grid, limits: dict[str, Any]) -> str:
     """What of a turned problem lies beyond that on which the network was trained, in words; else empty."""
     low, high = limits["voxel_size_mm"]
@@ -282,7 +267,7 @@ def unrolled(
     .. [2] Lai et al., MICCAI, LNCS 12262:125 (2020), doi:10.1007/978-3-030-59713-9_13: for the dipole inversion
     .. [3] Yoon et al., Neuroimage 179:199 (2018), doi:10.1016/j.neuroimage.2018.06.030: U-Net for the inversion
     """
-    weights, limits = trained()
+    weights, card = trained(WEIGHTS, CARD)
     box = bounding_box(mask)
     shape = mask[box].shape
     if not shape:
@@ -307,7 +292,7 @@ def unrolled(
             solver=solver,
             workers=workers,
         )
-        if beyond := outside_range(problem, turned, limits):
+        if beyond := outside_range(problem, turned, card["range"]):
             warnings.warn(f"unrolled: {FALLEN_BACK}: the network is for {beyond}", stacklevel=2)
             maps[..., i] = tv(
                 fields[..., i],

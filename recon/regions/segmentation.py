@@ -6,15 +6,13 @@ left half is mirrored. :mod:`qnet.networks.segmentation` trains the same network
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from recon.files.home import HOME
-from recon.files.io import read_json
-from recon.files.weights import read_weights
+from recon.files.weights import trained
 from recon.maths.convolution import convolve3, folded, unfolded
 from recon.regions.shapes import LABELS
 
@@ -109,19 +107,6 @@ def logits(weights: Weights, maps: np.ndarray, known: np.ndarray, given: np.ndar
     return unfolded(conv("last", x))
 
 
-@cache
-def trained() -> tuple[Weights, dict[str, Any]]:
-    """Weights that are shipped, and their card.
-
-    Raises
-    ------
-    ValueError
-        The file is not the one of the card.
-    """
-    card = read_json(CARD)
-    return read_weights(WEIGHTS, card["sha256"], card["command"]), card
-
-
 def segment(
     maps: Mapping[str, np.ndarray],
     known: np.ndarray,
@@ -152,7 +137,7 @@ def segment(
     .. [1] Billot et al., Med Image Anal 86:102789 (2023), doi:10.1016/j.media.2023.102789: synthetic training
     """
     if weights is None or card is None:
-        weights, card = trained()
+        weights, card = trained(WEIGHTS, CARD)
     names, temperature = card["classes"], card["temperature"]
     label_of = {key: label for label, key in LABELS.items()}
     index = np.argwhere(mask)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from recon.files.io import read_json
+from recon.files.io import read_json, write_json
+from recon.files.weights import trained
 from recon.regions import segmentation
 from recon.regions.locate import agreement_of
 from recon.regions.segmentation import SHAPE, half, normalised, segment
@@ -99,10 +100,7 @@ def test_agreement_is_the_mean_dice_coefficient():
     assert agreement_of(labels, labels) == pytest.approx(2 / 14)  # of 14 that ellipsoids have
 
 
-def test_weights_of_another_file_are_refused(monkeypatch, tmp_path):
-    card = read_json(segmentation.CARD) | {"sha256": "0" * 64}
-    monkeypatch.setattr(segmentation, "read_json", lambda path: card)
-    segmentation.trained.cache_clear()
+def test_weights_of_another_file_are_refused(tmp_path):
+    write_json(tmp_path / "card.json", read_json(segmentation.CARD) | {"sha256": "0" * 64})
     with pytest.raises(ValueError, match="expected the weights with SHA-256 0000.*make train-segmentation"):
-        segmentation.trained()
-    segmentation.trained.cache_clear()
+        trained(segmentation.WEIGHTS, tmp_path / "card.json")

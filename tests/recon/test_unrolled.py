@@ -6,10 +6,11 @@ import warnings
 import numpy as np
 import pytest
 
+from recon.files.weights import trained
 from recon.grid import Grid
 from recon.inversion import dipole_inversion, unrolling
 from recon.inversion.dipole_model import Model
-from recon.inversion.unrolling import CARD, WEIGHTS, Turn, trained
+from recon.inversion.unrolling import CARD, WEIGHTS, Turn
 from recon.maths.convolution import convolve3, folded, unfolded
 from tests.recon.physics import SHAPE, VOXEL_SIZE_MM, ball, field_of, nuclei
 
