@@ -39,8 +39,7 @@ def tissue_spectrum(
     T = transform.forward(np.tensordot(factors_ppm, contrasts, 1))
     L = D / (D**2 + np.float32(DAMPING**2))
     x, x_t = transform.inverse(L * transform.forward(field_ppm)), transform.inverse(L * D * T)
-    found = evidence(x, x_t, model.inside, model.spacing)
-    strength = found.scale * found.trust
+    strength = evidence(x, x_t, model.inside, model.spacing).strength
     if strength <= 0:
         return None
     slow = np.exp(-2 * (np.pi * np.float32(SLOW_MM) * model.k) ** 2)

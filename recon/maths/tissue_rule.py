@@ -63,6 +63,15 @@ class Evidence(NamedTuple):
     scale: float
     trust: float
 
+    @property
+    def strength(self) -> float:
+        r"""With which the rule may be used: :math:`s \min(s, 1)^2` times the trust.
+
+        Where s < 1, the field confirms :math:`s^2` of the energy of the rule's edges. What it does not confirm is noise
+        and texture of the magnitude: the less is confirmed, the less the rest is worth.
+        """
+        return self.scale * min(self.scale, 1.0) ** 2 * self.trust
+
 
 def evidence(chi_ppm: np.ndarray, tissue_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: Vector) -> Evidence:
     r"""Ask the edges of a map, part by part, whether the rule that made `tissue_ppm` explains them.

@@ -70,8 +70,7 @@ def noise(seed, sd_ppm=0.004):
 
 
 def strength(chi, tissue):
-    found = evidence(chi, tissue, MASK, VOXEL_SIZE_MM)
-    return found.scale * found.trust
+    return evidence(chi, tissue, MASK, VOXEL_SIZE_MM).strength
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -100,6 +99,13 @@ def test_texture_that_only_magnitude_has_lowers_the_scale(tissue):
     chi = tissue + noise(7)
     textured = strength(chi, tissue + noise(8, 0.03))
     assert 0 < textured < 0.5 * strength(chi, tissue)
+
+
+def test_a_rule_of_which_the_field_confirms_a_third_counts_for_less_than_a_tenth(tissue):
+    chi = tissue + noise(7, 0.001)
+    found = evidence(chi, 3 * tissue, MASK, VOXEL_SIZE_MM)
+    assert found.scale == pytest.approx(1 / 3, abs=0.03)
+    assert found.strength < 0.1 * evidence(chi, tissue, MASK, VOXEL_SIZE_MM).strength
 
 
 def test_flat_maps_and_a_mask_of_one_voxel_are_no_evidence(tissue):
