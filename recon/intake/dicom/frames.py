@@ -23,7 +23,7 @@ PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 # JPEG baseline, extended, near-lossless JPEG-LS, JPEG 2000 and its high-throughput form: each may lose information
 LOSSY = tuple(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "81", "91", "93", "203"))
 TAIL_BYTES = 2**20
-PIXELS = (0x7FE0, 0x0010)
+PIXELS, FLOATING = (0x7FE0, 0x0010), ((0x7FE0, 0x0008), (0x7FE0, 0x0009))
 WHOLE_BYTES = (8, 16, 32, 64)  # bits of one value
 UNKNOWN_LENGTH = 0xFFFFFFFF  # of pixels that are compressed
 TRUNCATED = "truncated"
@@ -41,7 +41,7 @@ SCALE_OF_PHILIPS, OWN_OF_PHILIPS = 0x2005100E, 0x2005140F  # the latter holds th
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 OF_CONVERTED = ("UnassignedPerFrameConvertedAttributesSequence", "UnassignedSharedConvertedAttributesSequence")
 WORDS = """
-SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Manufacturer Modality
+StudyInstanceUID SeriesInstanceUID SeriesNumber Manufacturer Modality
 ImageType ComplexImageComponent EchoTime EchoNumbers FlipAngle MRAcquisitionType SequenceName PulseSequenceName
 AcquisitionTime AcquisitionDateTime AcquisitionNumber TemporalPositionIdentifier ReceiveCoilName SeriesDescription
 ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept
@@ -173,7 +173,10 @@ def _broken(content: Dataset, opened: Any, path: Path) -> str | None:
     order = "<" if syntax.is_little_endian else ">"
     if len(start) < wide:
         raise BrokenHeader("truncated before its pixels")
-    if struct.unpack(f"{order}2H", start[:4]) != PIXELS:
+    tag = struct.unpack(f"{order}2H", start[:4])
+    if tag in FLOATING:
+        raise BrokenHeader("pixels of floating-point numbers, which are not read")
+    if tag != PIXELS:
         return None  # no pixels that an MR image could have
     (length,) = struct.unpack(f"{order}I", start[-4:])
     if syntax.is_compressed:

@@ -261,7 +261,10 @@ def _grid_problems(pair: Pair, where: str) -> list[Problem]:
 
 
 def one_grid(pairs: Sequence[Pair], where: str) -> tuple[list[Pair], list[Skipped], list[Problem]]:
-    """Keep the pairs on the grid that has the most echoes: others, such as a field map, are another protocol."""
+    """Keep the pairs on the grid that has the most echoes: others, such as a field map, are another protocol.
+
+    So are fewer echoes of other times on that grid.
+    """
     echoes = dict.fromkeys((pair.first.grid for pair in pairs), 0)
     for pair in pairs:
         echoes[pair.first.grid] = max(echoes[pair.first.grid], len(pair.first.images))
@@ -269,9 +272,15 @@ def one_grid(pairs: Sequence[Pair], where: str) -> tuple[list[Pair], list[Skippe
     if len(best) > 1:
         found = "; ".join(f"{_size(shape)} voxels of {_size(size)} mm" for shape, size in best)
         return [], [], [Problem(where, "one protocol: take the series of the others away", f"two protocols: {found}")]
-    kept = [pair for pair in pairs if pair.first.grid in best]
+    longest = max((pair.first.te_s for pair in pairs if pair.first.grid in best), key=len)
+    kept = [pair for pair in pairs if pair.first.grid in best and _may_be_of(pair.first.te_s, longest)]
     reason = f"another protocol with fewer echoes than series {listed(n for pair in kept for n in pair.numbers)}"
     return kept, [Skipped(n, reason) for pair in pairs if pair not in kept for n in pair.numbers], []
+
+
+def _may_be_of(te_s: Sequence[float], longest: Sequence[float]) -> bool:
+    """Whether echoes may be of a protocol of more: fewer of other times are of another, as of a Dixon scan."""
+    return len(te_s) == len(longest) or not set(te_s).isdisjoint(longest)
 
 
 def stations(pairs: Sequence[Pair], where: str) -> list[Problem]:

@@ -95,12 +95,13 @@ def with_own_acquisition(images: Iterable[Raw], staged: Staged) -> list[Raw]:
 
 def frames_of(image: Raw, frames: Iterable[Frame]) -> list[Frame]:
     """The frames that an image should be made of: of its part, as far as that is told, and echo time."""
+    part, te_s, flip_deg = image.part, image.te_s, image.facts.get("FlipAngle")
     return [
         frame
         for frame in frames
-        if frame.part in (None, image.part)
-        and (frame.te_s is None or abs(frame.te_s - image.te_s) <= SAME_TE_S)
-        and (frame.flip_deg is None or math.isclose(frame.flip_deg, image.facts.get("FlipAngle", frame.flip_deg), rel_tol=SAME_FLIP))
+        if frame.part in (None, part)
+        and (frame.te_s is None or abs(frame.te_s - te_s) <= SAME_TE_S)
+        and (frame.flip_deg is None or flip_deg is None or math.isclose(frame.flip_deg, flip_deg, rel_tol=SAME_FLIP))
     ]
 
 

@@ -103,7 +103,8 @@ def test_a_wrong_number_of_frames_is_that_of_the_frames_described_where_the_pixe
 def test_frames_without_a_description_are_named(folder):
     write_siemens_enhanced(folder, ECHOES, PROTOCOL)
     edit(folder, lambda content: content.PerFrameFunctionalGroupsSequence.pop(1))
-    assert "2 frames are described, and NumberOfFrames (0028,0008) is 3: file 1 of" in converted(folder).problems[0].found
+    found = converted(folder).problems[0].found
+    assert "2 frames are described, and NumberOfFrames (0028,0008) is 3: file 1 of" in found
 
 
 def test_pixels_behind_the_last_frame_are_left_out_without_a_warning(folder):
@@ -134,6 +135,26 @@ def test_pixels_of_twelve_bits_are_refused_by_that_name(folder):
 def as_mosaic(content: pydicom.Dataset) -> None:
     content.ImageType = [*content.ImageType[:3], "MOSAIC"]
     content.private_block(0x19, "SIEMENS MR HEADER", create=True).add_new(0x0A, "US", 4)
+
+
+def test_pixels_of_floating_point_are_called_so(folder):
+    write_siemens(folder, ECHOES, PROTOCOL)
+
+    def to_floats(content: pydicom.Dataset) -> None:
+        content.FloatPixelData, content.BitsAllocated = content.pixel_array.astype("<f4").tobytes(), 32
+        del content.PixelData
+
+    edit(folder, to_floats)
+    assert "pixels of floating-point numbers, which are not read" in converted(folder).problems[0].found
+
+
+def test_fewer_echoes_of_other_times_on_the_same_grid_are_another_protocol(folder):
+    dixon = replace(PROTOCOL, number=20, te_s=(0.00123, 0.00246), flip_deg=9)
+    write_siemens(folder, ECHOES, PROTOCOL)
+    write_siemens(folder / "dixon", ECHOES[:2], dixon)
+    done = converted(folder)
+    assert [series.numbers for series in done.series] == [(5, 6)]
+    assert (20, "another protocol with fewer echoes than series 5 and 6") in done.skipped
 
 
 KINDS: dict[str, Callable[[pydicom.Dataset], object]] = {
