@@ -4,8 +4,9 @@
 # An enhanced file of two echoes may store its frames slice by slice, the echoes innermost, as Philips does; each frame
 # tells its echo time, its place and its index. dcm2niix 1.0.20260724 sorts the frames of an uncompressed file by these.
 # If the same pixels are compressed without loss (RLE here), it cuts them in stored order: the first half of the stored
-# frames becomes echo 1, the other half echo 2. Both conversions end without a warning of it, with the same names, shapes
-# and sidecars, so that half of the slices of each echo are of the other echo and all lie at a wrong place.
+# frames becomes echo 1, the other half echo 2. Half of the slices of each echo are then of the other one, and most lie at
+# a wrong place. Names, shapes and echo times are those of the right conversion. It warns of "8 fragments: if conversion
+# fails decompress", and the conversion does not fail.
 #
 # Exits 0 if this is still so, 1 if it has changed.
 set -euo pipefail
