@@ -47,8 +47,13 @@ AcquisitionTime AcquisitionDateTime AcquisitionNumber TemporalPositionIdentifier
 ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept
 Rows Columns SamplesPerPixel BitsAllocated PixelRepresentation NumberOfFrames LossyImageCompression
 """
+OF_FRAMES = """
+FrameType FrameAcquisitionNumber FrameAcquisitionDateTime TemporalPositionIndex EffectiveEchoTime
+MultiCoilDefinitionSequence
+"""
 NAMES: list[Any] = [*WORDS.split(), *GROUPS, COIL_OF_SIEMENS, LOOPS_OF_SIEMENS, PART_OF_GE, SCALE_OF_PHILIPS]
 TAGS = list(map(Tag, NAMES))
+READ: dict[int, Any] = {Tag(name): name for name in (*NAMES, *OF_FRAMES.split())}  # others may be broken, unseen
 Facts = dict[str | int, Any]  # values of a header by keyword, private ones by tag
 
 
@@ -166,6 +171,8 @@ def _broken(content: Dataset, opened: Any, path: Path) -> str | None:
         return None
     if (bits := int(content.get("BitsAllocated") or 16)) not in WHOLE_BYTES:
         return f"BitsAllocated (0028,0100) is {bits}, which is not read"
+    if fault := _fault_of_number(content, syntax.is_deflated or syntax.is_compressed):
+        return fault
     if syntax.is_deflated:
         return ""  # what inflates has its own checksum
     wide = 12 if not syntax.is_implicit_VR else 8
@@ -183,21 +190,22 @@ def _broken(content: Dataset, opened: Any, path: Path) -> str | None:
         return "" if _ends(path) else TRUNCATED
     if length == UNKNOWN_LENGTH:
         raise BrokenHeader("compressed in a way that its header does not tell (0002,0010)")
-    return _fault_of_length(content, min(length, path.stat().st_size - opened.tell()))
+    there = min(length, path.stat().st_size - opened.tell())
+    described = len(content.get(GROUPS[1]) or []) or _number_of_frames(content)
+    if there < described * bytes_of_frame(content):
+        return TRUNCATED
+    return _fault_of_number(content, there // bytes_of_frame(content) != described)
 
 
-def _fault_of_length(content: Dataset, there: int) -> str:
-    """What is wrong with pixels of some bytes that are not compressed.
+def _fault_of_number(content: Dataset, doubtful: bool) -> str:
+    """What is wrong with NumberOfFrames, which programs that cut or join files forget.
 
-    Programs that cut or join files forget NumberOfFrames: frames may be described that are as many as the pixels make.
+    Of fewer descriptions than frames nobody knows which is whose; not `doubtful` are as many as the pixels make.
     """
     frames, described = _number_of_frames(content), len(content.get(GROUPS[1]) or [])
-    of_frame = bytes_of_frame(content)
-    if described and frames != described:
-        if there // of_frame == described:
-            return ""
-        return f"{described} frames are described, and NumberOfFrames (0028,0008) is {frames}"
-    return TRUNCATED if there < frames * of_frame else ""
+    if not described or frames == described or not doubtful:
+        return ""
+    return f"{described} frames are described, and NumberOfFrames (0028,0008) is {frames}"
 
 
 def _ends(path: Path) -> bool:
@@ -226,8 +234,8 @@ def _syntax(content: Dataset) -> UID:
 
 
 def facts_of(content: Dataset) -> Facts:
-    """Every value of a data set."""
-    return {element.keyword or int(element.tag): element.value for element in content}
+    """The values of a data set that are wanted."""
+    return {READ[tag]: content[tag].value for tag in content.keys() & READ.keys()}
 
 
 def _file(source: Source, dataset: Dataset, broken: str, bare: bool) -> File:

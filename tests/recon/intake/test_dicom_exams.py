@@ -34,7 +34,7 @@ from tests.recon.intake.spliced_dicom import pack_as_jpeg_ls, read
 from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_ge, write_philips, write_siemens
 from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_siemens_enhanced
 
-DRAWS, TOGETHER = 2000, 500  # drawn exams, and those of them that one process draws
+DRAWS, TOGETHER = 2000, 1000  # drawn exams, and those of them that one process draws
 PROTOCOL = Protocol(affine=oblique_affine(), te_s=TE_S)
 ECHOES = signal(SHAPE, TE_S)
 
@@ -350,8 +350,8 @@ def test_a_repetition_that_cannot_be_decoded_is_no_copy_of_another(tmp_path):
         write_philips_enhanced(tmp_path / str(run), factor * ECHOES, PROTOCOL)
         (file,) = read(tmp_path / str(run))
         file.path = f"{run}.dcm"
-        frames = len(file.pixels) + (1 if run == 1 else 0)
-        file.set(SeriesInstanceUID="1.2.3", AcquisitionTime=f"10{run}500", NumberOfFrames=frames)
+        rows = SHAPE[1] + (1 if run == 1 else 0)  # which no decoder finds
+        file.set(SeriesInstanceUID="1.2.3", AcquisitionTime=f"10{run}500", Rows=rows)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / file.path).write_bytes(file.content(RLELossless))
     assert "pixels that cannot be decoded (RLE Lossless): file 1" in str(one(tmp_path))

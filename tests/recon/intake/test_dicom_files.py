@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
 
 from recon.intake.dicom.convert import Conversion, convert
 from tests.recon.intake.fuzz_dicom import PREAMBLE_BYTES, SHAPE, TE_S, complex_echo, edit, is_signal
@@ -100,11 +106,25 @@ def test_a_wrong_number_of_frames_is_that_of_the_frames_described_where_the_pixe
     assert_read(folder)
 
 
-def test_frames_without_a_description_are_named(folder):
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless])
+def test_frames_without_a_description_are_named(folder, syntax):
     write_siemens_enhanced(folder, ECHOES, PROTOCOL)
-    edit(folder, lambda content: content.PerFrameFunctionalGroupsSequence.pop(1))
+    for file in read(folder):
+        file.frames.pop(1)
+        (folder / file.path).write_bytes(file.content(syntax))
     found = converted(folder).problems[0].found
     assert "2 frames are described, and NumberOfFrames (0028,0008) is 3: file 1 of" in found
+
+
+def test_a_broken_value_that_nobody_reads_harms_nothing(folder):
+    write_philips_enhanced(folder, ECHOES, PROTOCOL)
+    for file in read(folder):
+        broken = b"\x20\x00\x13\x00IS\x04\x00what"  # InstanceNumber
+        content = file.content(ExplicitVRLittleEndian)
+        at = content.index(b"\x20\x00\x13\x00IS")
+        size = int.from_bytes(content[at + 6 : at + 8], "little")
+        (folder / file.path).write_bytes(content[:at] + broken + content[at + 8 + size :])
+    assert_read(folder, "philips")
 
 
 def test_pixels_behind_the_last_frame_are_left_out_without_a_warning(folder):
