@@ -11,9 +11,12 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For processes side by side: those that share a copy of the project are one group, those on SLURM another.
 
-    The others go by file, because fixtures are shared there. The long groups begin first.
+    The others go by file, because fixtures are shared there, but for those that name a group themselves. The long
+    groups begin first.
     """
     for item in items:
+        if item.get_closest_marker("xdist_group"):
+            continue
         tiny = "project" in item.fixturenames and item.path.stem != "test_slurm"
         item.add_marker(pytest.mark.xdist_group("tiny" if tiny else item.path.stem))
     order = {"tiny": 0, "test_slurm": 1}

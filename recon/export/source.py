@@ -120,7 +120,7 @@ def _series(folder: Path, unpacked: Path) -> dict[str, list[tuple[File, Dataset]
             file = read_file(source)
         except BrokenHeader:
             continue
-        if file and not file.missing and all(frame.part and frame.place is not None for frame in file.frames):
+        if file and not file.broken and all(frame.part and frame.place is not None for frame in file.frames):
             found[file.uid].append((file, dcmread(source.path, force=True, specific_tags=HEADER)))
     return found
 

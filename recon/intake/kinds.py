@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from recon.intake.vendors import GE, SIEMENS, vendor_of
+from recon.problems import printable
 
 WORDS = {
     "mag": {"M", "MAGNITUDE"},
@@ -22,6 +23,7 @@ FIELD_MAPS = {"B0", "B0MAP", "FIELDMAP", "FIELDMAPHZ", "FREQ", "FREQUENCYMAP"}
 DIFFERENCES = {"PHASEDIFF", "PHASEDIFFERENCE", "PDIFF", "DELTAPHASE"}
 CORRECTED_ALONE = "CorrectedPart"  # fact of ours: what tells that one of both parts alone was corrected
 CORRECTED = {"DIS2D", "DIS3D"}  # for gradient distortion; Siemens calls what is not so ND
+MOSAIC = "MOSAIC"  # word of Siemens
 OF_FIELD_MAPS = ("Hz", "rad/s", "T")  # units of a field map in BIDS
 
 
@@ -44,6 +46,16 @@ def computed(words: Iterable[str]) -> str | None:
     if spoken & FIELD_MAPS:
         return "a map of B0 that the scanner computed"
     return "a difference of two phases, as of a field map" if spoken & DIFFERENCES else None
+
+
+def other_kind(facts: Mapping, words: Iterable[str]) -> str | None:
+    """What an image is that is none of MR, or holds its slices side by side; None for anything else."""
+    modality = str(facts.get("Modality") or "MR")
+    if modality != "MR":
+        return f"no MR image (Modality {printable(modality)})"
+    if MOSAIC in words:
+        return "a mosaic, whose slices lie side by side in one image (export one slice a file, or enhanced DICOM)"
+    return None
 
 
 def unknown_part(facts: Mapping) -> str:

@@ -4,7 +4,9 @@ import shutil
 
 import pytest
 
+from recon.files.io import read_json, write_json
 from recon.intake.decide import PrepareEchoes
+from recon.intake.dicom.source import record_path
 from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_siemens
 from workflow.lib.study.check_table import text
 from workflow.lib.study.intake import take_in, with_problems
@@ -36,6 +38,18 @@ def test_what_is_mended_is_no_longer_refused(study):
     assert from_dicom(study / "dicom", study / "bids").keys() == {"sub-02"}
     (study / "away").rename(study / "dicom/02")
     assert from_dicom(study / "dicom", study / "bids") == refused_before(study / "bids") == {}
+
+
+def test_what_another_converter_wrote_is_converted_anew(study, capsys):
+    images = {path: path.stat().st_mtime_ns for path in (study / "bids").rglob("*.nii.gz")}
+    record = record_path(study / "bids", "sub-01")
+    told = read_json(record)
+    write_json(record, told | {"source": told["source"] | {"converter": "v1.0.20220720"}})
+    capsys.readouterr()
+    assert from_dicom(study / "dicom", study / "bids") == {}
+    assert "sub-01 (folder 01): 2 series (converted anew: converter v1.0.20220720, now v" in capsys.readouterr().err
+    assert read_json(record)["source"] == told["source"]
+    assert {path: path.stat().st_mtime_ns for path in images} == images  # the images are the same: nothing runs again
 
 
 def test_every_scan_of_a_refused_subject_leaves_the_run(study):

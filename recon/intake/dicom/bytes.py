@@ -13,6 +13,9 @@ from pydicom import dcmread
 
 MAGIC_OFFSET, MAGIC = 128, b"DICM"
 HEAD_BYTES = 265
+# kinds of value (VR) that elements at the start of a file have
+FIRST_VRS = (b"UL", b"OB", b"UI", b"CS", b"DA", b"TM", b"SH", b"LO", b"ST")
+BYTES_OF_FIRST = 1024  # that the value of an implicit element at the start of a file may have
 INDEX = "DICOMDIR"  # of a CD: it lists images and is none
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 # what nothing here unpacks: name, first byte, and the bytes from there
@@ -40,8 +43,26 @@ class Source(NamedTuple):
 
 def is_dicom(path: Path) -> bool:
     """Whether a file holds DICOM, maybe gzipped, and is not the index of a CD; one that cannot be read does not."""
-    head = b"" if path.name.upper() == INDEX else head_of(path)
+    return path.name.upper() != INDEX and begins_as_dicom(head_of(path))
+
+
+def begins_as_dicom(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of DICOM, with or without the preamble of its file format."""
+    return has_preamble(head) or _bare(head)
+
+
+def has_preamble(head: bytes) -> bool:
+    """Whether a file begins as the format says: 128 bytes of any kind, then `DICM`."""
     return head[MAGIC_OFFSET : MAGIC_OFFSET + len(MAGIC)] == MAGIC
+
+
+def _bare(head: bytes) -> bool:
+    """Whether a file begins with an element of group 0002 or 0008, as old archives and network dumps leave it."""
+    if head[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08"):
+        return False
+    if head[4:6] in FIRST_VRS:
+        return True
+    return head[:2] == b"\x08\0" and len(head) > 8 and int.from_bytes(head[4:8], "little") <= BYTES_OF_FIRST
 
 
 def head_of(path: Path) -> bytes:
@@ -77,7 +98,9 @@ def study(path: Path) -> str | None:
     """Identifier of the examination; None where it cannot be told."""
     try:
         with _opened(path) as file:
-            return dcmread(file, stop_before_pixels=True, specific_tags=["StudyInstanceUID"]).get("StudyInstanceUID")
+            return dcmread(file, stop_before_pixels=True, specific_tags=["StudyInstanceUID"], force=True).get(
+                "StudyInstanceUID"
+            )
     except Exception:  # whatever a broken header raises, it tells no examination, and its text may hold a name
         return None
 

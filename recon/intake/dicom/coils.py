@@ -18,8 +18,8 @@ from recon.intake.proof import SAME_TIME_S, acquisition_time_s
 
 AT_ONE_TIME = (
     "images that differ, of one part, echo, place and time, in several series: single coils, which are not combined "
-    "(export the combined images), or runs to which an anonymiser gave one AcquisitionTime (0008,0032): put the series "
-    "of each run into a ses-* folder of its own"
+    "(export the combined images with their phase), or runs to which an anonymiser gave one AcquisitionTime "
+    "(0008,0032): put the series of each run into a ses-* folder of its own"
 )
 NUMBER = re.compile(r"\d+")
 SEVERAL = re.compile(r"\d\s*[-,]\s*\d|;")  # names of several elements: HE1-4, HEA;HEP

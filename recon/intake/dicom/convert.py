@@ -6,7 +6,9 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -119,6 +121,15 @@ def _echoes(count: int) -> str:
     return f"{count} echoes" if count > 1 else "one echo (QSM without R2*)"
 
 
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """No warning of pydicom is shown, as it may quote the header: what matters of them is a problem here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"pydicom\.")
+        yield
+
+
+@_without_warnings()
 def convert(
     dicom_dir: Path,
     bids_dir: Path,
@@ -157,6 +168,7 @@ def convert(
     return tuple(done)
 
 
+@_without_warnings()
 def vanished(dicom_dir: Path, bids_dir: Path) -> tuple[Conversion, ...]:
     """A refusal of every subject of the dataset that was converted and has no DICOM folder any more.
 

@@ -5,6 +5,7 @@ import re
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydicom import Dataset, Sequence, dcmread
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from recon.intake.dicom.bytes import MAGIC, MAGIC_OFFSET, Source, head_of
+from recon.intake.dicom.bytes import Source, begins_as_dicom, has_preamble, head_of
 from recon.intake.kinds import part_of_private_tag, part_of_words
 from recon.intake.proof import LOSSY_FLAG
 from recon.intake.vendors import Vendor, vendor_of
@@ -22,26 +23,38 @@ PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 # JPEG baseline, extended, near-lossless JPEG-LS, JPEG 2000 and its high-throughput form: each may lose information
 LOSSY = tuple(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "81", "91", "93", "203"))
 TAIL_BYTES = 2**20
-PIXELS = (0x7FE0, 0x0010)
-PART_OF_GE = (0x0043, 0x102F)
+PIXELS, FLOATING = (0x7FE0, 0x0010), ((0x7FE0, 0x0008), (0x7FE0, 0x0009))
+WHOLE_BYTES = (8, 16, 32, 64)  # bits of one value
+UNKNOWN_LENGTH = 0xFFFFFFFF  # of pixels that are compressed
+TRUNCATED = "truncated"
+PART_OF_GE = 0x0043102F
 # Siemens: name of the coil, and the indices of the reconstruction's loops, of which the first is the coil's or X
 # (rordenlab/dcm2niix issue 631); the sequence that holds those of a frame
-COIL_OF_SIEMENS, LOOPS_OF_SIEMENS, OWN_OF_SIEMENS = (0x0051, 0x100F), (0x0021, 0x1106), (0x0021, 0x11FE)
+COIL_OF_SIEMENS, LOOPS_OF_SIEMENS, OWN_OF_SIEMENS = 0x0051100F, 0x00211106, 0x002111FE
 COIL_SOURCES = "name of Siemens", "loop of Siemens", "ReceiveCoilName", "elements used", "SeriesDescription"
 COIL_IN_TEXT = re.compile(r"(?:^|[^a-z])(?:coil|channel|chan|ch|element)s?[ _#:-]*(\d+)(?!\d)", re.IGNORECASE)
-SINGLE_COILS = "images of single coils, which are not combined (export the combined images)"
-SCALE_OF_PHILIPS, OWN_OF_PHILIPS = (0x2005, 0x100E), (0x2005, 0x140F)  # the latter holds the former of each frame
+SINGLE_COILS = (
+    "images of single coils, which are not combined: export the combined images with their phase, or combine the coils "
+    "(MCPC-3D-S, for instance by mcpc3ds of mritools) and give the result as a BIDS folder"
+)
+SCALE_OF_PHILIPS, OWN_OF_PHILIPS = 0x2005100E, 0x2005140F  # the latter holds the former of each frame
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 OF_CONVERTED = ("UnassignedPerFrameConvertedAttributesSequence", "UnassignedSharedConvertedAttributesSequence")
 WORDS = """
-SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Manufacturer Modality
+StudyInstanceUID SeriesInstanceUID SeriesNumber Manufacturer Modality
 ImageType ComplexImageComponent EchoTime EchoNumbers FlipAngle MRAcquisitionType SequenceName PulseSequenceName
 AcquisitionTime AcquisitionDateTime AcquisitionNumber TemporalPositionIdentifier ReceiveCoilName SeriesDescription
 ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept
-Rows Columns SamplesPerPixel BitsAllocated NumberOfFrames LossyImageCompression
+Rows Columns SamplesPerPixel BitsAllocated PixelRepresentation NumberOfFrames LossyImageCompression
+"""
+OF_FRAMES = """
+FrameType FrameAcquisitionNumber FrameAcquisitionDateTime TemporalPositionIndex EffectiveEchoTime
+MultiCoilDefinitionSequence
 """
 NAMES: list[Any] = [*WORDS.split(), *GROUPS, COIL_OF_SIEMENS, LOOPS_OF_SIEMENS, PART_OF_GE, SCALE_OF_PHILIPS]
 TAGS = list(map(Tag, NAMES))
+READ: dict[int, Any] = {Tag(name): name for name in (*NAMES, *OF_FRAMES.split())}  # others may be broken, unseen
+Facts = dict[str | int, Any]  # values of a header by keyword, private ones by tag
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,12 +110,14 @@ class File:
     source : where it lies
     uid, study, number : SeriesInstanceUID, StudyInstanceUID, SeriesNumber
     syntax : UID of the transfer syntax
+    bare : without the preamble of the file format, which the converter wants
     enhanced : many slices in one file
     lossy : compressed with loss, now or ever
     volumetric : a 3-D acquisition
     vendor : who built the scanner, where it is one of VENDORS
     sequence : name of the pulse sequence
-    missing : bytes of the pixels that the file lacks
+    broken : why its pixels cannot be used; empty where they can
+    told : number of frames that NumberOfFrames tells
     frames : its slices
     """
 
@@ -111,12 +126,14 @@ class File:
     study: str
     number: int
     syntax: UID
+    bare: bool
     enhanced: bool
     lossy: bool
     volumetric: bool
     vendor: Vendor | None
     sequence: str
-    missing: int
+    broken: str
+    told: int
     frames: tuple[Frame, ...] = field(default=(), repr=False)
 
 
@@ -132,42 +149,63 @@ def read_file(source: Source) -> File | None:
     BrokenHeader
     """
     head = head_of(source.path)
-    if head[MAGIC_OFFSET : MAGIC_OFFSET + len(MAGIC)] != MAGIC and head[:2] != b"\x08\x00":
+    if not begins_as_dicom(head):
         return None
     try:
         with source.path.open("rb") as opened:
-            content = dcmread(opened, stop_before_pixels=True, specific_tags=TAGS, force=head[:2] == b"\x08\x00")
-            missing = _missing_bytes(content, opened, source.path)
-        if missing is None:
-            return None
-        return _file(source, content, missing)
+            content = dcmread(opened, stop_before_pixels=True, specific_tags=TAGS, force=True)
+            broken = _broken(content, opened, source.path)
+        return None if broken is None else _file(source, content, broken, bare=not has_preamble(head))
     except BrokenHeader:
         raise
     except Exception as error:  # pydicom's own text may hold a value of the header
         raise BrokenHeader("a header that cannot be read") from error
 
 
-def _missing_bytes(content: Dataset, opened: Any, path: Path) -> int | None:
-    """Bytes that the pixels lack; None for what is no image."""
+def _broken(content: Dataset, opened: Any, path: Path) -> str | None:
+    """Why the pixels of an image cannot be used, else an empty text; None for what is no image."""
     syntax = _syntax(content)
     if "Rows" not in content:
         if content.get("Modality") == "MR" and opened.tell() >= path.stat().st_size and not syntax.is_deflated:
             raise BrokenHeader("truncated in its header")
         return None
+    if (bits := int(content.get("BitsAllocated") or 16)) not in WHOLE_BYTES:
+        return f"BitsAllocated (0028,0100) is {bits}, which is not read"
+    if fault := _fault_of_number(content, syntax.is_deflated or syntax.is_compressed):
+        return fault
     if syntax.is_deflated:
-        return 0  # what inflates has its own checksum
+        return ""  # what inflates has its own checksum
     wide = 12 if not syntax.is_implicit_VR else 8
     start = opened.read(wide)
     order = "<" if syntax.is_little_endian else ">"
     if len(start) < wide:
         raise BrokenHeader("truncated before its pixels")
-    if struct.unpack(f"{order}2H", start[:4]) != PIXELS:
+    tag = struct.unpack(f"{order}2H", start[:4])
+    if tag in FLOATING:
+        raise BrokenHeader("pixels of floating-point numbers, which are not read")
+    if tag != PIXELS:
         return None  # no pixels that an MR image could have
     (length,) = struct.unpack(f"{order}I", start[-4:])
     if syntax.is_compressed:
-        return 0 if _ends(path) else 1
+        return "" if _ends(path) else TRUNCATED
+    if length == UNKNOWN_LENGTH:
+        raise BrokenHeader("compressed in a way that its header does not tell (0002,0010)")
     there = min(length, path.stat().st_size - opened.tell())
-    return max(0, expected_bytes(content) - there)
+    described = len(content.get(GROUPS[1]) or []) or _number_of_frames(content)
+    if there < described * bytes_of_frame(content):
+        return TRUNCATED
+    return _fault_of_number(content, there // bytes_of_frame(content) != described)
+
+
+def _fault_of_number(content: Dataset, doubtful: bool) -> str:
+    """What is wrong with NumberOfFrames, which programs that cut or join files forget.
+
+    Of fewer descriptions than frames nobody knows which is whose; not `doubtful` are as many as the pixels make.
+    """
+    frames, described = _number_of_frames(content), len(content.get(GROUPS[1]) or [])
+    if not described or frames == described or not doubtful:
+        return ""
+    return f"{described} frames are described, and NumberOfFrames (0028,0008) is {frames}"
 
 
 def _ends(path: Path) -> bool:
@@ -177,21 +215,32 @@ def _ends(path: Path) -> bool:
         return b"\xfe\xff\xdd\xe0" in file.read()
 
 
-def expected_bytes(content: Dataset) -> int:
-    """Bytes of the pixels by the header."""
-    frames = int(content.get("NumberOfFrames") or 1)
+def bytes_of_frame(content: Dataset) -> int:
+    """Bytes of the pixels of one frame by the header."""
     samples, bits = int(content.get("SamplesPerPixel") or 1), int(content.get("BitsAllocated") or 16)
-    return frames * int(content.Rows) * int(content.Columns) * samples * bits // 8
+    return int(content.Rows) * int(content.Columns) * samples * bits // 8
+
+
+def _number_of_frames(content: Dataset) -> int:
+    return int(content.get("NumberOfFrames") or 1)
 
 
 def _syntax(content: Dataset) -> UID:
+    """The transfer syntax; of a file that does not tell, the one by which its elements could be read."""
     meta = getattr(content, "file_meta", Dataset())
-    return UID(str(meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)))
+    implicit, little_endian = content.original_encoding
+    read_as = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
+    return UID(str(meta.get("TransferSyntaxUID", read_as)))
 
 
-def _file(source: Source, content: Dataset, missing: int) -> File:
+def facts_of(content: Dataset) -> Facts:
+    """The values of a data set that are wanted."""
+    return {READ[tag]: content[tag].value for tag in content.keys() & READ.keys()}
+
+
+def _file(source: Source, dataset: Dataset, broken: str, bare: bool) -> File:
     """The facts of a file and of its frames."""
-    syntax = _syntax(content)
+    syntax, content = _syntax(dataset), facts_of(dataset)
     flag = str(content.get("LossyImageCompression") or "")
     file = File(
         source=source,
@@ -199,18 +248,20 @@ def _file(source: Source, content: Dataset, missing: int) -> File:
         study=str(content.get("StudyInstanceUID") or ""),
         number=int(content.get("SeriesNumber") or 0),
         syntax=syntax,
+        bare=bare,
         enhanced=GROUPS[1] in content,
         lossy=flag == LOSSY_FLAG or (syntax in LOSSY and flag != "00"),
         volumetric=content.get("MRAcquisitionType") == "3D",
         vendor=vendor_of({"Manufacturer": str(content.get("Manufacturer") or "")}),
         sequence=str(content.get("PulseSequenceName") or content.get("SequenceName") or ""),
-        missing=missing,
+        broken=broken,
+        told=_number_of_frames(dataset),
     )
     file.frames = tuple(_enhanced_frames(content, file) if file.enhanced else [_classic_frame(content, file)])
     return file
 
 
-def _classic_frame(content: Dataset, file: File) -> Frame:
+def _classic_frame(content: Facts, file: File) -> Frame:
     return Frame(
         part=_part(content, content.get("ImageType") or (), content.get("ComplexImageComponent")),
         te_s=_seconds(content.get("EchoTime")),
@@ -232,12 +283,12 @@ def _classic_frame(content: Dataset, file: File) -> Frame:
     )
 
 
-def _coil(content: Dataset, coil: Dataset, own: Dataset) -> tuple[str, ...]:
+def _coil(content: Facts, coil: Facts, own: Facts) -> tuple[str, ...]:
     """What tells the receive coil, by COIL_SOURCES; of the description of a series only the number of a coil in it.
 
     Parameters
     ----------
-    content, coil, own : data sets with what all frames share, with the coil, and with Siemens' private tags of a frame
+    content, coil, own : what all frames share, what tells of the coil, and Siemens' private tags of a frame
     """
     elements = coil.get("MultiCoilDefinitionSequence") or ()
     used = [str(e.get("MultiCoilElementName")) for e in elements if e.get("MultiCoilElementUsed") == "YES"]
@@ -251,13 +302,13 @@ def _coil(content: Dataset, coil: Dataset, own: Dataset) -> tuple[str, ...]:
     )
 
 
-def _text(content: Dataset, tag: tuple[int, int]) -> str:
+def _text(content: Facts, tag: int) -> str:
     """Text of a private tag, which is bytes where the file does not tell its kind."""
-    value = content[tag].value if tag in content else ""
+    value = content.get(tag, "")
     return value.decode("ascii", "replace").strip("\0 ") if isinstance(value, bytes) else str(value)
 
 
-def _enhanced_frames(content: Dataset, file: File) -> Iterable[Frame]:
+def _enhanced_frames(content: Facts, file: File) -> Iterable[Frame]:
     shared, per_frame = (content.get(name) or [] for name in GROUPS)
     words = content.get("ImageType") or ()
     for index, own in enumerate(per_frame):
@@ -293,16 +344,20 @@ def _enhanced_frames(content: Dataset, file: File) -> Iterable[Frame]:
         )
 
 
+_tag = cache(Tag)
+
+
 class _Groups:
     """Functional groups of a frame: its own, else those that all frames share, in this order."""
 
     def __init__(self, *groups: Dataset) -> None:
         self.groups = groups
 
-    def of(self, name: str | tuple[int, int]) -> Dataset:
-        """The first item of a sequence; an empty one where no group has it."""
-        found = (group[name].value for group in self.groups if name in group)
-        return next((items[0] for items in found if isinstance(items, Sequence) and items), Dataset())
+    def of(self, name: str | int) -> Facts:
+        """What the first item of a sequence tells; nothing where no group has it."""
+        tag = _tag(name)
+        found = (group[tag].value for group in self.groups if tag in group)
+        return next((facts_of(items[0]) for items in found if isinstance(items, Sequence) and items), {})
 
     def converted(self, name: str) -> Any:
         """What the classic file told that this one was made of, if there was no other place for it; else None."""
@@ -310,22 +365,22 @@ class _Groups:
         return next((found[0].get(name) for found in items if found and name in found[0]), None)
 
 
-def _part(content: Dataset, words: Iterable[str], component: str | None) -> str | None:
+def _part(content: Facts, words: Iterable[str], component: str | None) -> str | None:
     """What the slice holds, by the words of its type, else by the private tag of its vendor."""
     if (part := part_of_words({*map(str, words), *([str(component)] if component else [])})) is not None:
         return part
-    return part_of_private_tag(content[PART_OF_GE].value) if PART_OF_GE in content else None
+    return part_of_private_tag(content[PART_OF_GE]) if PART_OF_GE in content else None
 
 
-def _rescale(content: Dataset) -> tuple[float, float] | None:
+def _rescale(content: Facts) -> tuple[float, float] | None:
     """Slope and intercept of stored values."""
     slope, intercept = _float(content.get("RescaleSlope")), _float(content.get("RescaleIntercept"))
     return None if slope is None else (slope, intercept or 0.0)
 
 
-def _scale_slope(content: Dataset) -> float | None:
+def _scale_slope(content: Facts) -> float | None:
     """Private scale slope of Philips, which is bytes where the file does not tell its kind."""
-    value = content[SCALE_OF_PHILIPS].value if SCALE_OF_PHILIPS in content else None
+    value = content.get(SCALE_OF_PHILIPS)
     return _float(struct.unpack("<f", value)[0] if isinstance(value, bytes) and len(value) == 4 else value)
 
 

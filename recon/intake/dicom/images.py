@@ -47,7 +47,7 @@ class Raw:
         """Echo time [s]; 0 where the sidecar has none."""
         return float(self.facts.get("EchoTime", 0.0))
 
-    @property
+    @cached_property
     def words(self) -> set[str]:
         """What the header says of the kind of image; Siemens XA says it in ImageTypeText."""
         return {*self.facts.get("ImageType", ()), *self.facts.get("ImageTypeText", ())}
@@ -57,7 +57,7 @@ class Raw:
         """Whether the scanner moved the voxels to undo the distortion by its gradients."""
         return bool(distortion_correction(self.facts))
 
-    @property
+    @cached_property
     def told(self) -> set[str]:
         """Parts that metadata and name tell of."""
         parts = {part for part, words in WORDS.items() if words & self.words}
@@ -66,8 +66,7 @@ class Raw:
     @property
     def part(self) -> str | None:
         """`mag`, `phase`, `real` or `imag`; None where metadata and name do not tell, or contradict each other."""
-        told = self.told
-        return told.pop() if len(told) == 1 else None
+        return next(iter(self.told)) if len(self.told) == 1 else None
 
 
 @dataclass(frozen=True, kw_only=True)

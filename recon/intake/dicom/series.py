@@ -6,15 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recon.files.nifti_header import Header
 from recon.intake.dicom.images import Pair, Raw, Stack, stacks
 from recon.intake.dicom.join import join, listed
 from recon.intake.dicom.same import apart, equal, same_protocol, without_copies, without_corrected
-from recon.intake.kinds import PREPARED, PROCESSED, computed, unknown_part
+from recon.intake.kinds import PREPARED, PROCESSED, computed, other_kind, unknown_part
 from recon.intake.scan import CARTESIAN, POLAR
 from recon.intake.vendors import GE, vendor_of
 from recon.problems import Problem
 
 SAME_AFFINE_MM = 1e-2
+SAME_PLACE = 0.5  # share of its field of view that a repeated scan has in common with the first
+PLACES = 10  # points a side by which that share is counted
 NO_SERIES = -1  # number of what belongs to none
 
 
@@ -50,6 +53,7 @@ def choose(
     problems = [problem for pair in pairs for problem in problems_of(pair, where)]
     if pairs and not problems:
         pairs, others, problems = one_grid(pairs, where)
+        problems = problems or stations(pairs, where)
         skipped += others
     skipped = sorted(set(skipped))
     return pairs, skipped, problems or _visit_problems(pairs, [*skipped, *faults], where)
@@ -96,14 +100,14 @@ def why_not(stack: Stack) -> str | None:
     """Why a stack is no part of a gradient echo with phase; None where it may be."""
     facts = stack.first.facts
     sequence = set(re.findall("[A-Z]+", facts.get("ScanningSequence", "")))
-    if reason := computed(stack.first.words):
+    if reason := computed(stack.first.words) or other_kind(facts, stack.first.words):
         return reason
-    if stack.first.part is None:
-        return unknown_part(facts)
     if prepared := sorted(name for code, name in PREPARED.items() if code in sequence):
         return " and ".join(prepared)
     if processed := _processed(stack):
         return f"processed by the scanner ({', '.join(sorted(processed)).lower()})"
+    if stack.first.part is None:
+        return unknown_part(facts)
     one_te, vendor = stack.volumes > 1 and len(set(stack.te_s)) == 1, vendor_of(facts)
     if one_te and not (vendor and vendor.first_echo_time_only) and min(stack.te_s) > 0:
         return "several volumes at one echo time"
@@ -257,7 +261,10 @@ def _grid_problems(pair: Pair, where: str) -> list[Problem]:
 
 
 def one_grid(pairs: Sequence[Pair], where: str) -> tuple[list[Pair], list[Skipped], list[Problem]]:
-    """Keep the pairs on the grid that has the most echoes: others, such as a field map, are another protocol."""
+    """Keep the pairs on the grid that has the most echoes: others, such as a field map, are another protocol.
+
+    So are fewer echoes of other times on that grid.
+    """
     echoes = dict.fromkeys((pair.first.grid for pair in pairs), 0)
     for pair in pairs:
         echoes[pair.first.grid] = max(echoes[pair.first.grid], len(pair.first.images))
@@ -265,9 +272,36 @@ def one_grid(pairs: Sequence[Pair], where: str) -> tuple[list[Pair], list[Skippe
     if len(best) > 1:
         found = "; ".join(f"{_size(shape)} voxels of {_size(size)} mm" for shape, size in best)
         return [], [], [Problem(where, "one protocol: take the series of the others away", f"two protocols: {found}")]
-    kept = [pair for pair in pairs if pair.first.grid in best]
+    longest = max((pair.first.te_s for pair in pairs if pair.first.grid in best), key=len)
+    kept = [pair for pair in pairs if pair.first.grid in best and _may_be_of(pair.first.te_s, longest)]
     reason = f"another protocol with fewer echoes than series {listed(n for pair in kept for n in pair.numbers)}"
     return kept, [Skipped(n, reason) for pair in pairs if pair not in kept for n in pair.numbers], []
+
+
+def _may_be_of(te_s: Sequence[float], longest: Sequence[float]) -> bool:
+    """Whether echoes may be of a protocol of more: fewer of other times are of another, as of a Dixon scan."""
+    return len(te_s) == len(longest) or not set(te_s).isdisjoint(longest)
+
+
+def stations(pairs: Sequence[Pair], where: str) -> list[Problem]:
+    """A problem where scans share less than half of their place: parts of a body, scanned one after the other."""
+    first, *later = pairs
+    apart = [pair for pair in later if _shared(first.first.first.header, pair.first.first.header) < SAME_PLACE]
+    if not apart:
+        return []
+    expected = "repeated scans of one place (put each station into a ses-* folder of its own, or take one away)"
+    numbers = [listed(n for pair in pairs if (pair in apart) is far for n in pair.numbers) for far in (False, True)]
+    return [Problem(f"{where}, series {numbers[0]}", expected, f"series {numbers[1]} of another place: stations")]
+
+
+def _shared(one: Header, other: Header) -> float:
+    """Share of the field of view of one image that lies in that of the other, both of one shape and voxel size."""
+    x, y, z = other.shape[:3]
+    steps = (np.linspace(-0.5, size - 0.5, 2 * PLACES + 1)[1::2] for size in (x, y, z))
+    points = np.stack([*map(np.ravel, np.meshgrid(*steps, indexing="ij")), np.ones(PLACES**3)])
+    inside = (np.linalg.inv(one.affine) @ other.affine @ points)[:3] + 0.5
+    limits = np.reshape(one.shape[:3], (3, 1))
+    return float(((inside >= 0) & (inside <= limits)).all(axis=0).mean())
 
 
 def labels(pairs: Sequence[Pair]) -> list[str]:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from pydicom import Dataset, dcmread, dcmwrite
+from pydicom import Dataset, FileMetaDataset, dcmread, dcmwrite
 from pydicom.datadict import dictionary_VR
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -119,8 +119,8 @@ def _read(visit: Path, unpacked: Path, staged: Staged, name: str) -> dict[str, l
             continue
         staged.files += 1
         series[file.uid].append(file)
-        if file.missing:
-            staged.blame(file.uid, file.number, f"truncated: {where}")
+        if file.broken:
+            staged.blame(file.uid, file.number, f"{file.broken}: {where}")
         else:
             staged.whole += 1
     return series
@@ -160,9 +160,11 @@ def _write(file: File, kept: list[Frame], uid: str, target: Path, staged: Staged
     """Make one file ready, and tell its frames at their new places."""
     ordered = in_order(kept) if file.enhanced else kept
     same = [frame.index for frame in ordered] == list(range(len(file.frames))) and uid == file.uid
-    plain = file.syntax in PLAIN and not (file.enhanced and file.syntax != ExplicitVRLittleEndian)
-    if same and plain and not file.missing:
+    same = same and (not file.enhanced or file.told == len(file.frames))
+    plain = file.syntax in PLAIN and not file.bare and not (file.enhanced and file.syntax != ExplicitVRLittleEndian)
+    if same and plain and not file.broken:
         target.symlink_to(file.source.path.resolve())
+        moved = replace(file, source=file.source._replace(path=target))
     else:
         try:
             _rewrite(file, [frame.index for frame in ordered], uid, target)
@@ -171,20 +173,17 @@ def _write(file: File, kept: list[Frame], uid: str, target: Path, staged: Staged
         except Exception:  # whatever a decoder raises; its text may hold a value of the header
             staged.whole -= 1
             where = place_of(file.source.order, name)
-            staged.blame(uid, file.number, f"pixels that cannot be decoded ({file.syntax.name}): {where}")
-            file = replace(file, missing=1)
+            undecoded = f"pixels that cannot be decoded ({file.syntax.name})"
+            staged.blame(uid, file.number, f"{undecoded}: {where}")
+            file = replace(file, broken=undecoded)
             try:
                 _rewrite(file, [frame.index for frame in ordered], uid, target)
             except Exception:  # not even its header can be written
                 target.unlink(missing_ok=True)
                 return []
-    moved = replace_source(file, target)
+        source = file.source._replace(path=target)
+        moved = replace(file, source=source, syntax=ExplicitVRLittleEndian, bare=False, broken="")
     return [replace(frame, file=moved, index=index) for index, frame in enumerate(ordered)]
-
-
-def replace_source(file: File, target: Path) -> File:
-    """The same file where it lies now."""
-    return replace(file, source=file.source._replace(path=target), missing=0)
 
 
 def in_order(frames: Sequence[Frame]) -> list[Frame]:
@@ -221,7 +220,7 @@ def _rewrite(file: File, indices: Sequence[int], uid: str, target: Path) -> None
     # what is the same is then written as it was read, without being parsed
     implicit, little_endian = content.original_encoding
     made.set_original_encoding(implicit, little_endian, content.original_character_set)
-    made.file_meta = content.file_meta
+    made.file_meta = getattr(content, "file_meta", FileMetaDataset())
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     changed: dict[str, object] = {"SeriesInstanceUID": uid}
     if file.enhanced:
@@ -241,7 +240,7 @@ def _rewrite(file: File, indices: Sequence[int], uid: str, target: Path) -> None
 @lru_cache(maxsize=1)
 def _content(file: File) -> Dataset:
     """Everything in a file, without the pixels where they are truncated."""
-    return dcmread(file.source.path, force=True, stop_before_pixels=file.missing > 0)
+    return dcmread(file.source.path, force=True, stop_before_pixels=bool(file.broken))
 
 
 @lru_cache(maxsize=1)
@@ -251,16 +250,23 @@ def _native(file: File) -> np.ndarray:
     It is converted all the same, since whether it would have been used decides whether the visit is refused.
     """
     content = _content(file)
-    if file.missing:
-        return np.zeros((len(file.frames), content.Rows, content.Columns), f"<u{content.BitsAllocated // 8}")
-    pixels = decoded(file.source.path) if file.syntax.is_compressed else content.pixel_array
-    return pixels.reshape(-1, *pixels.shape[-2:]).astype(pixels.dtype.newbyteorder("<"), copy=False)
+    samples = int(content.get("SamplesPerPixel") or 1)
+    kind = f"{'i' if content.get('PixelRepresentation') else 'u'}{content.BitsAllocated // 8}"
+    if file.broken:
+        return np.zeros((len(file.frames), content.Rows, content.Columns * samples), f"<{kind}")
+    if file.syntax.is_compressed:
+        pixels = decoded(file.source.path)
+    else:
+        pixels = np.frombuffer(content.PixelData, f"{'<' if file.syntax.is_little_endian else '>'}{kind}")
+    of_frame = content.Rows * content.Columns * samples
+    whole = pixels.ravel()[: pixels.size // of_frame * of_frame]  # an odd number of bytes is padded
+    return whole.reshape(-1, content.Rows, content.Columns * samples).astype(f"<{kind}", copy=False)
 
 
 def _pixels(frame: Frame) -> bytes | None:
     """The pixels of a frame; None where they are broken."""
     try:
-        return None if frame.file.missing else stored(frame).tobytes()
+        return None if frame.file.broken else stored(frame).tobytes()
     except IntakeError:  # no decoder runs
         raise
     except Exception:  # whatever a decoder raises

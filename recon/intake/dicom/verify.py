@@ -1,5 +1,6 @@
 """Whether what the converter made is what the headers say, slice by slice, and whether two parts are of one echo."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from recon.intake.scan import CARTESIAN
 from recon.problems import Problem
 
 SAME_TE_S = 1e-5
+SAME_FLIP = 1e-5  # of the flip angle, which sidecars round
 WHOLE = 2e-2  # slack of a place in voxels
 SCALED = 1e-3  # of the range of a slice, by which scaled values may differ from stored ones
 TO_RAS = np.array([-1.0, -1.0, 1.0])
@@ -93,12 +95,13 @@ def with_own_acquisition(images: Iterable[Raw], staged: Staged) -> list[Raw]:
 
 def frames_of(image: Raw, frames: Iterable[Frame]) -> list[Frame]:
     """The frames that an image should be made of: of its part, as far as that is told, and echo time."""
+    part, te_s, flip_deg = image.part, image.te_s, image.facts.get("FlipAngle")
     return [
         frame
         for frame in frames
-        if frame.part in (None, image.part)
-        and (frame.te_s is None or abs(frame.te_s - image.te_s) <= SAME_TE_S)
-        and (frame.flip_deg is None or np.isclose(frame.flip_deg, image.facts.get("FlipAngle", frame.flip_deg)))
+        if frame.part in (None, part)
+        and (frame.te_s is None or abs(frame.te_s - te_s) <= SAME_TE_S)
+        and (frame.flip_deg is None or flip_deg is None or math.isclose(frame.flip_deg, flip_deg, rel_tol=SAME_FLIP))
     ]
 
 

@@ -52,11 +52,12 @@ SLICES = {1: 4, 2: 2, 3: 2}  # of a drawn exam, by its number of echoes: fewer f
 TIMES = ("101500.000000", "103000.000000")  # of the runs
 MAGNITUDES = "M", "M_FFE", "0", "MAGNITUDE"  # as a label calls them
 FIELD_MAP = "siemens field map"
+PREAMBLE_BYTES = 132  # with the letters behind it
 TURN = 4096  # stored values of Siemens that make 2 pi
 HARMS = (
     "nothing", "nothing", "nothing", "lose file", "lose image", "lose part", "lose slice", "double file", "cut file",
     "lose echo", "mix runs", "one file", "lossy", "stray image", "half magnitude", "number of frames",
-    "one series number", "identifier of each file", "scale of one file",
+    "one series number", "identifier of each file", "scale of one file", "no preamble",
 )  # fmt: skip
 REMOVALS = {
     "nothing": (),
@@ -311,6 +312,8 @@ class Exam:
                     file.permute(self.random.sample(range(len(file.pixels)), k=len(file.pixels)))
                 file.path = f"{number:04d}.dcm"
             contents[folder / file.path] = file.content(SYNTAXES[self.syntax])
+        if self.harm == "no preamble":
+            contents = {path: content[PREAMBLE_BYTES:] for path, content in contents.items()}
         if self.harm == "cut file":
             path = self.random.choice(sorted(contents))
             contents[path] = contents[path][: -self.random.choice((2, 20, 300))]
