@@ -116,7 +116,9 @@ def test_controls_of_an_unseen_site_take_its_shift_off():
 
 
 def planned(sites: list[str], labels: list[int], folds: list[int], params: Combat = CONTROLS) -> pd.DataFrame:
-    table = pd.DataFrame({"site": sites, "label": labels, "fold": folds, "sex": "F", "age": 50.0 + np.arange(len(sites))})
+    table = pd.DataFrame(
+        {"site": sites, "label": labels, "fold": folds, "sex": "F", "age": 50.0 + np.arange(len(sites))}
+    )
     return plan(table.assign(participant_id="sub-1", group=table["label"].map({0: "HC", 1: "HH"})), params)
 
 
@@ -129,7 +131,9 @@ def test_what_cannot_be_computed_is_said_with_what_still_is():
     assert "its subjects are scored" in said[0, "B"]
     assert "HH alone in training" in said[0, "P"]
     assert [line.split(":")[0] for line in notes(table)] == ["site B (fold 0)", "site P (folds 0, 1)"]
-    single = planned(["A"] * 10 + ["B"] * 2, [0, 1] * 6, [0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1]).set_index(["fold", "site"])
+    single = planned(["A"] * 10 + ["B"] * 2, [0, 1] * 6, [0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1]).set_index(
+        ["fold", "site"]
+    )
     assert single.loc[(0, "B"), "estimate"] == "training, shift alone"
 
 

@@ -128,12 +128,11 @@ def site_bound(bundle: Mapping, sites: Mapping[str, str], site_column: str) -> l
     if not harmonises_windows({"harmonisation": bundle["harmonisation"], **bundle["preprocessing"]}):
         return []
     known = bundle.get("window_sites", [])  # none in a bundle of before they were kept
-    expected = (
-        f"in column `{site_column}` a site whose windows the model {bundle['dataset']} has learnt ({', '.join(known) or 'none'})"
-    )
+    learnt = f"{bundle['dataset']} has learnt ({', '.join(known) or 'none'})"
+    expected = f"in column `{site_column}` a site whose windows the model {learnt}"
     advice = (
-        f"those of a new site follow from {FEWEST_CONTROLS} or more controls of it: train again with them in the study, "
-        f"or train a model for any site with --config harmonisation={NONE}"
+        f"those of a new site follow from {FEWEST_CONTROLS} or more controls of it: train again with them in the "
+        f"study, or train a model for any site with --config harmonisation={NONE}"
     )
     found = {scan: f"{site}: {advice}" if site else "none" for scan, site in sites.items() if site not in known}
     return [Problem(scan, expected, text) for scan, text in found.items()]
