@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.centres_limits", description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    parser.add_argument("--subjects", type=int, nargs="+", default=[96, 192, 384])
+    parser.add_argument("--subjects", type=int, nargs="+", default=[96, 384])
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     best = settings([str(ROOT / "config/best.yaml")])

@@ -48,8 +48,8 @@ def subgroup_table(
         everybody = np.ones(len(cases.labels), bool)
         for name, members, others in [(ALL, everybody, ~everybody), *parts]:
             row: dict[str, object] = {"input": cases.input, "model": model, "stratum": name}
-            row |= stratum_row(cases.labels[members], scores[members], params)
-            own = row["auc"], row["auc_low"], row["auc_high"]
+            own = auc_if_known(cases.labels[members], scores[members], params.confidence)
+            row |= stratum_row(cases.labels[members], scores[members], own, params)
             rows.append(row | comparison_row(cases.labels, scores, own, members, others, params.confidence))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -71,11 +71,12 @@ def members_of(
     ]
 
 
-def stratum_row(labels: np.ndarray, scores: np.ndarray, params: Evaluate) -> dict[str, object]:
-    """Numbers, AUC, rates and calibration of some subjects."""
+def stratum_row(
+    labels: np.ndarray, scores: np.ndarray, found: tuple[float, float, float], params: Evaluate
+) -> dict[str, object]:
+    """Numbers, AUC with its interval (`found`), rates and calibration of some subjects."""
     row: dict[str, object] = {"subjects": len(labels), "positives": int(labels.sum())}
     row |= decision_row(labels, scores, params.threshold, params.confidence)
-    found = auc_if_known(labels, scores, params.confidence)
     row |= dict(zip(("auc", "auc_low", "auc_high"), found, strict=True))
     row |= {"mean_score": float(scores.mean()), "observed": float(labels.mean())}
     if labels.all() or not labels.any():
