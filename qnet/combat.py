@@ -101,8 +101,7 @@ def fit(
     if len(names) == 1:
         reference = str(names[0])
     at = site[:, None] == names  # (n, sites)
-    centre = np.nan_to_num([column[~np.isnan(column)].mean() if (~np.isnan(column)).any() else 0.0
-                            for column in covariates.T])  # fmt: skip
+    centre = centres(covariates)
     known = filled(covariates, centre)
     kept = told_apart(at, known)
     coefficients = least_squares(np.hstack([at, known[:, kept]]), values)  # (sites + kept, p)
@@ -120,6 +119,18 @@ def fit(
     if reference is not None:
         sites[reference] = SiteEffect(shift=np.zeros(len(sd)), scale=np.ones(len(sd)))
     return Estimates(mean=mean, centre=centre, slopes=slopes, sd=sd, kept=kept, sites=sites)
+
+
+def coefficients_of(site: np.ndarray, covariates: np.ndarray) -> int:
+    """How many numbers `fit` estimates of each feature before any residual: one a site and one a kept covariate."""
+    at = site[:, None] == np.unique(site)
+    return at.shape[1] + int(told_apart(at, filled(covariates, centres(covariates))).sum())
+
+
+def centres(covariates: np.ndarray) -> np.ndarray:
+    """Mean of the known values of each covariate (n, k), 0 where there is none."""
+    known = np.isfinite(covariates)
+    return np.where(known, covariates, 0).sum(0) / np.maximum(known.sum(0), 1)
 
 
 def effect_of_controls(site: np.ndarray, training: np.ndarray, families: np.ndarray) -> SiteEffect:

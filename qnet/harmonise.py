@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from qnet.combat import Estimates, SiteEffect, effect_of_controls, fit
+from qnet.combat import Estimates, SiteEffect, coefficients_of, effect_of_controls, fit
+from qnet.folds import demographics
 from qnet.site_windows import NUMBERS, Windows, numbers_of
 
 NONE, COMBAT = "none", "combat"  # values of the setting `harmonisation`
@@ -60,7 +61,8 @@ def plan(folds: pd.DataFrame, params: Combat) -> pd.DataFrame:
     ------
     ValueError
         `expected …, found …`: a subject has no site, there is one site, the reference is no site or lacks in the
-        training of a fold, or a fold tests a site that its training lacks and `unseen_site` refuses that.
+        training of a fold, a fold tests a site that its training lacks and `unseen_site` refuses that, or a fold has
+        no more training subjects than numbers to estimate.
     """
     unknown = folds["site"].isna() if "site" in folds else np.ones(len(folds), bool)
     if unknown.any():
@@ -77,7 +79,22 @@ def plan(folds: pd.DataFrame, params: Combat) -> pd.DataFrame:
             f'--config "combat={{reference_site: {sites[0]}}}", or null for their common mean'
         )
     rows = [_planned(folds, fold, site, params) for fold in sorted(folds["fold"].unique()) for site in sites]
+    for fold in sorted(folds["fold"].unique()):
+        _check_training(folds, fold)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _check_training(folds: pd.DataFrame, fold: int) -> None:
+    """Refuse training subjects who are no more than what is estimated of each feature: none would be left to vary."""
+    training = (folds["fold"] != fold).to_numpy()
+    site = folds.loc[training, "site"].to_numpy(str)
+    wanted = coefficients_of(site, demographics(folds).to_numpy(float)[training])
+    if len(site) <= wanted:
+        parts = f"{len(np.unique(site))} sites and {wanted - len(np.unique(site))} of age and sex"
+        raise ValueError(
+            f"expected more than {wanted} training subjects in each fold, as harmonisation estimates {wanted} numbers "
+            f"of each feature ({parts}), found {len(site)} outside fold {fold}: --config harmonisation={NONE}"
+        )
 
 
 def _planned(folds: pd.DataFrame, fold: int, site: str, params: Combat) -> dict[str, object]:
@@ -117,12 +134,12 @@ def _planned(folds: pd.DataFrame, fold: int, site: str, params: Combat) -> dict[
 
 
 def notes(planned: pd.DataFrame) -> list[str]:
-    """Each site that is not simply harmonised by the training, with its folds: `site B (folds 0, 2): …`."""
-    said = planned.dropna(subset=["note"]).groupby(["site", "note"], sort=False)["fold"]
-    return [
-        f"site {site} ({'fold' if len(folds) == 1 else 'folds'} {', '.join(map(str, folds))}): {note}"
-        for (site, note), folds in said
-    ]
+    """The sites that are not simply harmonised by the training, with their folds: `site B (folds 0, 2): …`."""
+    found: dict[str, list[str]] = {}
+    for (site, note), folds in planned.dropna(subset=["note"]).groupby(["site", "note"], sort=False)["fold"]:
+        numbers = f"{'fold' if len(folds) == 1 else 'folds'} {', '.join(map(str, folds))}"
+        found.setdefault(note, []).append(f"{site} ({numbers})")
+    return [f"{'site' if len(sites) == 1 else 'sites'} {', '.join(sites)}: {note}" for note, sites in found.items()]
 
 
 def harmonise(
@@ -170,6 +187,18 @@ def windows(
     found = effects_of(values, about, covariates, folds, planned)
     numbers = [numbers_of(found.estimates, effect, about.loc[values.columns]) for effect in found.of_people]
     return dict(zip(folds["participant_id"], numbers, strict=True))
+
+
+def windows_of_sites(
+    values: pd.DataFrame, about: pd.DataFrame, covariates: pd.DataFrame, folds: pd.DataFrame, planned: pd.DataFrame
+) -> Windows:
+    """The same by site: how the maps of a new person of each site are brought to that scale.
+
+    A site that this fold does not harmonise keeps its windows, as for its own subjects.
+    """
+    found = effects_of(values, about, covariates, folds, planned)
+    own = about.loc[values.columns]
+    return {site: numbers_of(found.estimates, found.of_sites.get(site), own) for site in planned["site"]}
 
 
 def harmonises_windows(settings: Mapping) -> bool:

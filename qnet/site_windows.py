@@ -18,7 +18,7 @@ NUMBERS = ["window_chi_shift_ppm", "window_chi_scale", "window_r2star_shift_hz",
 SAME = [0.0, 1.0, 0.0, 1.0]
 LIMITS = 0.2, 5.0  # a scale beyond these is no scanner's: the site keeps its window
 FEWEST = 3  # nuclei that a line is laid through
-Windows = dict[str, list[float]]  # participant → NUMBERS
+Windows = dict[str, list[float]]  # participant, or site → NUMBERS
 
 
 def line(common: np.ndarray, found: np.ndarray, sd: np.ndarray) -> tuple[float, float]:

@@ -204,6 +204,7 @@ NOT_RUN = {  # beginning of the command: why no test of this file runs it
     "python -m benchmarks.cohorts HEADS": "takes minutes; tests/test_cohorts.py",
     "python -m benchmarks.encoder COHORTS": "needs reconstructed heads",
     "python -m benchmarks.centres HEADS": "needs reconstructed heads; tests/test_centres.py",
+    "python -m benchmarks.centres_limits": "takes minutes; tests/test_centres_limits.py",
     "python -m tests.recon.intake.vendor_table": "takes minutes; tests/recon/intake/test_vendor_table.py",
     "python -m recon nuclei": "needs a brain; tests/recon/test_nuclei_stage.py",
     "q-net export-dicom": "needs a finished run; tests/recon/test_export_dicom.py",

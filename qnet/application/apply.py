@@ -16,7 +16,14 @@ from qnet.networks.predict import embed, image_scores, prepare, scan_scores
 from qnet.networks.weights import read_image_model
 
 
-def apply_run(stack: str | Path, bundle: Mapping, folder: str | Path, age: float | None, device: torch.device) -> dict:
+def apply_run(
+    stack: str | Path,
+    bundle: Mapping,
+    folder: str | Path,
+    age: float | None,
+    device: torch.device,
+    site: str | None = None,
+) -> dict:
     """Ask every network of a run about one scan.
 
     Parameters
@@ -29,6 +36,8 @@ def apply_run(stack: str | Path, bundle: Mapping, folder: str | Path, age: float
         Where the bundle lies.
     age : float, optional [years]
     device : torch device
+    site : str, optional
+        Where the scan was made, for networks that read harmonised windows.
 
     Returns
     -------
@@ -46,7 +55,7 @@ def apply_run(stack: str | Path, bundle: Mapping, folder: str | Path, age: float
     for name in dict.fromkeys(entry["input"] for entry in bundle["weights"]):
         images, slices = read_stack(stack, name)
         entries = [entry for entry in bundle["weights"] if entry["input"] == name]
-        views = [_ask(images, entry, folder, np.nan if age is None else age, device) for entry in entries]
+        views = [_ask(images, entry, folder, np.nan if age is None else age, device, site) for entry in entries]
         for entry, view in zip(entries, views, strict=True):
             about = {key: entry[key] for key in ("input", "seed", "fold")}
             scores = zip(MODELS, (view["scan"], float(view["images"].mean())), strict=True)
@@ -60,12 +69,14 @@ def apply_run(stack: str | Path, bundle: Mapping, folder: str | Path, age: float
     return found
 
 
-def _ask(images: np.ndarray, entry: Mapping, folder: str | Path, age: float, device: torch.device) -> dict:
+def _ask(
+    images: np.ndarray, entry: Mapping, folder: str | Path, age: float, device: torch.device, site: str | None
+) -> dict:
     """What one pair of networks makes of images (T, 3, S, S) in physical units."""
     image_model, about = read_image_model(verified(folder, entry, "image"))
     scan_model, _ = read_scan_model(verified(folder, entry, "scan"))
     image_model.to(device)
-    prepared = np.ascontiguousarray(prepare(images, about))
+    prepared = np.ascontiguousarray(prepare(images, about, site=site))
     features = embed(image_model, prepared)
     return {
         "images": image_scores(image_model, prepared),

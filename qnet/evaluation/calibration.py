@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from scipy.special import expit, logit
-from scipy.stats import norm
+from scipy.special import expit, logit, ndtri
 
 from qnet.evaluation.cases import Cases
 from qnet.evaluation.names import VOTED
@@ -63,7 +62,7 @@ def recalibration(labels: np.ndarray, scores: np.ndarray, confidence: float) -> 
     the classes: the likelihood then has no maximum.
     """
     x = logit(np.clip(scores, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY))
-    half = norm.ppf((1 + confidence) / 2)
+    half = ndtri((1 + confidence) / 2)
     found = dict.fromkeys(LINE, np.nan)
     (a,), ((variance,),) = fit_logistic(labels, np.ones((len(x), 1)), x)
     found |= _with_interval("intercept", a, half * np.sqrt(variance))
@@ -103,7 +102,7 @@ def calibration_table(scans: list[Cases], confidence: float) -> pd.DataFrame:
 def brier(labels: np.ndarray, scores: np.ndarray, confidence: float) -> dict[str, float]:
     """Mean squared error with its normal interval, and that of always saying the share of positives (Brier 1950)."""
     errors, share = (scores - labels) ** 2, labels.mean()
-    half = norm.ppf((1 + confidence) / 2) * errors.std(ddof=1) / np.sqrt(len(errors))
+    half = ndtri((1 + confidence) / 2) * errors.std(ddof=1) / np.sqrt(len(errors))
     return _with_interval("brier", errors.mean(), half) | {"brier_reference": float(share * (1 - share))}
 
 

@@ -11,6 +11,8 @@ from qnet.evaluation.statistics import auc_interval
 from qnet.folds import in_turn, terciles
 
 COLUMNS = ["check", "input", "model", "stratum", "subjects", "statistic", "value", "low", "high", "flag"]
+LARGE = 0.5  # Cramér's V of a 2 x k table from which an association is large (Cohen 1988, w)
+PERMUTATIONS = 1999  # of the labels over sites; a p of 0.05 is sure within 0.01
 SITE_FOLDS = 5  # of the check whether the site predicts the group; the run's own may be the sites
 
 
@@ -132,13 +134,46 @@ def site_rows(labels: np.ndarray, site: np.ndarray, folds: np.ndarray, confidenc
         return []
     positive, size = np.bincount(number, labels).astype(int), np.bincount(number)
     alone = {"check": "site alone, cross-validated"} | auc_row(labels, share_by_site(labels, site), confidence)
+    V, p = site_and_group(positive, size)
+    mixed = {"check": "site and group", "subjects": len(labels), "statistic": "Cramér's V", "value": V}
+    mix = ", ".join(f"{name} {m} of {n}" for name, m, n in zip(names, positive, size, strict=True))
     if separates(alone, above_only=True):
-        mix = ", ".join(f"{name} {m} of {n}" for name, m, n in zip(names, positive, size, strict=True))
         alone["flag"] = (
             f"The site alone predicts the group of unseen subjects ({told(alone)}; in the positive group: {mix}): "
             "a model may read the scanner, not disease."
         )
-    return [alone, _over_folds(number, folds, confidence)]
+    elif p < 1 - confidence or V >= LARGE:
+        chance = (
+            "" if p < 1 - confidence else "; chance may have made it so, and it confounds these subjects all the same"
+        )
+        mixed["flag"] = (
+            f"The sites differ in their share of the positive group ({mix}; Cramér's V {V:.2f}, permutation p = "
+            f"{p:.2g}{chance}): a model may read the scanner, not disease. These subjects are too few to say how well "
+            "the site predicts the group."
+        )
+    return [alone, mixed, _over_folds(number, folds, confidence)]
+
+
+def site_and_group(positive: np.ndarray, size: np.ndarray) -> tuple[float, float]:
+    r"""Cramér's V between site and group, and how often chance makes it as large where sites do not matter.
+
+    .. math:: V = \sqrt{\chi^2 / n}, \quad \chi^2 = \sum_i (m_i - n_i \pi)^2 / (n_i \pi (1 - \pi)), \quad \pi = m / n
+
+    over sites with m_i positives among n_i subjects. Labels are permuted over subjects `PERMUTATIONS` times: given the
+    sizes of the sites, the m_i are then hypergeometric. So few subjects as a site may have leave no other test exact.
+
+    Parameters
+    ----------
+    positive, size : (sites,) m_i and n_i; V is 0 and p 1 where there is one group
+    """
+    n, m = int(size.sum()), int(positive.sum())
+    if not 0 < m < n:
+        return 0.0, 1.0
+    drawn = np.random.default_rng(0).multivariate_hypergeometric(size, m, PERMUTATIONS, method="marginals")
+    share = m / n
+    squares = ((np.vstack([positive, drawn]) - size * share) ** 2 / (size * share * (1 - share))).sum(axis=1)
+    as_large = (squares[1:] >= squares[0] * (1 - 1e-9)).sum()
+    return float(np.sqrt(squares[0] / n)), float((1 + as_large) / (1 + PERMUTATIONS))
 
 
 def _over_folds(number: np.ndarray, folds: np.ndarray, confidence: float) -> dict:

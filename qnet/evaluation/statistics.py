@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 from scipy.stats import binom, norm, rankdata, t
 
 DEGENERATE_SE = 1e-12  # a standard error below this is rounding, not variance
@@ -118,7 +119,7 @@ def auc_interval(
 ) -> tuple[float, float, float]:
     """AUC of scores (n,) with its normal interval, cut at 0 and 1; NaN limits where the variance is unknown or zero."""
     (auc,), ((variance,),) = auc_covariance(labels, scores, clusters)
-    half = norm.ppf((1 + confidence) / 2) * np.sqrt(variance) if variance > 0 else np.nan
+    half = ndtri((1 + confidence) / 2) * np.sqrt(variance) if variance > 0 else np.nan
     return float(auc), float(np.maximum(auc - half, 0)), float(np.minimum(auc + half, 1))
 
 
@@ -154,7 +155,7 @@ def wilson(successes: int, n: int, confidence: float) -> tuple[float, float]:
     """Score interval of a proportion (Wilson 1927, 10.2307/2276774); NaN for n = 0."""
     if n == 0:
         return np.nan, np.nan
-    z = norm.ppf((1 + confidence) / 2)
+    z = ndtri((1 + confidence) / 2)
     share = successes / n
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from qnet.evaluation.calibration import are_probabilities, recalibration, rows_of
 from qnet.evaluation.cases import Cases
@@ -48,8 +48,9 @@ def subgroup_table(
         everybody = np.ones(len(cases.labels), bool)
         for name, members, others in [(ALL, everybody, ~everybody), *parts]:
             row: dict[str, object] = {"input": cases.input, "model": model, "stratum": name}
-            row |= stratum_row(cases.labels[members], scores[members], params)
-            rows.append(row | comparison_row(cases.labels, scores, members, others, params.confidence))
+            own = auc_if_known(cases.labels[members], scores[members], params.confidence)
+            row |= stratum_row(cases.labels[members], scores[members], own, params)
+            rows.append(row | comparison_row(cases.labels, scores, own, members, others, params.confidence))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -70,11 +71,12 @@ def members_of(
     ]
 
 
-def stratum_row(labels: np.ndarray, scores: np.ndarray, params: Evaluate) -> dict[str, object]:
-    """Numbers, AUC, rates and calibration of some subjects."""
+def stratum_row(
+    labels: np.ndarray, scores: np.ndarray, found: tuple[float, float, float], params: Evaluate
+) -> dict[str, object]:
+    """Numbers, AUC with its interval (`found`), rates and calibration of some subjects."""
     row: dict[str, object] = {"subjects": len(labels), "positives": int(labels.sum())}
     row |= decision_row(labels, scores, params.threshold, params.confidence)
-    found = auc_if_known(labels, scores, params.confidence)
     row |= dict(zip(("auc", "auc_low", "auc_high"), found, strict=True))
     row |= {"mean_score": float(scores.mean()), "observed": float(labels.mean())}
     if labels.all() or not labels.any():
@@ -86,10 +88,15 @@ def stratum_row(labels: np.ndarray, scores: np.ndarray, params: Evaluate) -> dic
 
 
 def comparison_row(
-    labels: np.ndarray, scores: np.ndarray, members: np.ndarray, others: np.ndarray, confidence: float
+    labels: np.ndarray,
+    scores: np.ndarray,
+    first: tuple[float, float, float],
+    members: np.ndarray,
+    others: np.ndarray,
+    confidence: float,
 ) -> dict[str, float]:
-    """AUC of members less that of the others, with its interval, and how many subjects a difference would need."""
-    first, second = (auc_if_known(labels[part], scores[part], confidence) for part in (members, others))
+    """AUC of members (`first`) less that of the others, its interval, and how many subjects a difference would need."""
+    second = auc_if_known(labels[others], scores[others], confidence)
     row = dict(
         zip(("difference", "difference_low", "difference_high"), difference_of_independent(first, second), strict=True)
     )
@@ -125,4 +132,4 @@ def subjects_needed(auc: float, counts: np.ndarray, difference: float = DIFFEREN
     shares = counts / counts.sum()
     q_1, q_2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = ((q_1 - auc**2) / shares[:, 1] + (q_2 - auc**2) / shares[:, 0]).sum()  # times N
-    return float(np.ceil((norm.ppf(1 - ALPHA / 2) + norm.ppf(POWER)) ** 2 * variance / difference**2))
+    return float(np.ceil((ndtri(1 - ALPHA / 2) + ndtri(POWER)) ** 2 * variance / difference**2))

@@ -16,23 +16,28 @@ from qnet.predictions import COLUMNS
 from qnet.site_windows import to_common_scale
 
 
-def on_common_scale(images: np.ndarray, about: dict, participant: str | None) -> np.ndarray:
-    """Images in physical units, through the window of the participant's site where the model was trained so.
+def on_common_scale(
+    images: np.ndarray, about: dict, participant: str | None = None, site: str | None = None
+) -> np.ndarray:
+    """Images in physical units, through the window of their site where the model was trained so.
+
+    Of a subject of the study by `participant`, of anybody else by `site`.
 
     Raises
     ------
     ValueError
-        It was, and the participant was no part of that study: nobody knows the window.
+        It was, and nobody knows the window: no subject of the study, and none of its sites.
     """
     if "windows" not in about:
         return images
-    if participant not in about["windows"]:
-        who = participant or "a new subject"
-        raise ValueError(f"{who}: expected a subject of the study, whose sites have harmonised windows, found another")
-    return to_common_scale(images, about["windows"][participant])
+    known, name = (about["windows"], participant) if site is None else (about["site_windows"], site)
+    if name not in known:
+        found = "a new subject of unknown site" if name is None else name
+        raise ValueError(f"harmonised windows: expected one of {', '.join(known)}, found {found}")
+    return to_common_scale(images, known[name])
 
 
-def prepare(images: np.ndarray, about: dict, participant: str | None = None) -> np.ndarray:
+def prepare(images: np.ndarray, about: dict, participant: str | None = None, site: str | None = None) -> np.ndarray:
     """The input of an image model: normalised as in its training and cropped about the centre.
 
     Parameters
@@ -41,14 +46,14 @@ def prepare(images: np.ndarray, about: dict, participant: str | None = None) -> 
         One scan in physical units.
     about : dict
         How the image model was made, as its file says.
-    participant : str, optional
-        Who that is, where windows are harmonised over sites.
+    participant, site : str, optional
+        Who of the study that is, or else the site of a new subject, where windows are harmonised over sites.
 
     Returns
     -------
     (T, 3, C, C) float32 array in [0, 1]
     """
-    common = on_common_scale(images, about, participant)
+    common = on_common_scale(images, about, participant, site)
     return centre_crop(normalise(common, Normalise(**about["normalise"])), Augmentation(**about["augmentation"]))
 
 

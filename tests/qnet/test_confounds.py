@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2_contingency
 
-from qnet.evaluation.confounds import confound_table, partial_correlation, share_by_site
+from qnet.evaluation.confounds import confound_table, partial_correlation, share_by_site, site_and_group, site_rows
 from qnet.evaluation.settings import read_people
 from tests.qnet.made_predictions import people, scan_cases
 
@@ -178,6 +179,29 @@ def test_sites_of_equal_mix_are_seldom_flagged(count):
         site = np.random.default_rng(seed).integers(0, count, SUBJECTS).astype(str)
         flagged += isinstance(check(at_sites(site), "site alone, cross-validated")["flag"], str)
     assert flagged <= 6  # 2.5 % is the most that the interval allows; 6 of 100 has a probability of 3 %
+
+
+def test_a_small_study_whose_sites_differ_in_groups_is_flagged_though_nothing_can_be_predicted():
+    positive, size = np.array([0, 6, 0, 1]), np.array([2, 7, 2, 3])
+    V, p = site_and_group(positive, size)
+    by_group = chi2_contingency(np.array([positive, size - positive]), correction=False)
+    assert pytest.approx(np.sqrt(by_group.statistic / 14)) == V
+    assert 0.02 < p < 0.08
+    labels, site = np.repeat([True, False], 7), np.array(list("NNNNNNW" + "EENSSWW"))
+    alone, mixed, _ = site_rows(labels, site, np.arange(14) % 4, 0.95)
+    assert "flag" not in alone and "E 0 of 2, N 6 of 7, S 0 of 2, W 1 of 3" in mixed["flag"]
+    assert "chance may have made it so, and it confounds" in mixed["flag"]
+    more = site_rows(np.tile(labels, 2), np.tile(site, 2), np.arange(28) % 4, 0.95)
+    assert "predicts the group of unseen" in more[0]["flag"] and "flag" not in more[1]
+    assert site_and_group(np.array([3, 3]), np.array([6, 6])) == (0.0, 1.0)
+    assert site_and_group(np.array([0, 0]), np.array([6, 6])) == (0.0, 1.0)
+
+
+def test_sites_that_do_not_matter_are_seldom_said_to_differ():
+    rng = np.random.default_rng(5)
+    size = np.array([12, 8, 10])
+    ps = np.array([site_and_group(rng.multivariate_hypergeometric(size, 15), size)[1] for _ in range(200)])
+    assert (ps < 0.05).mean() <= 0.09  # 5 %, with two standard errors and a half
 
 
 def test_a_reader_of_the_site_alone_has_no_skill_within_a_site():

@@ -6,7 +6,7 @@ import pytest
 
 from qnet.baselines.models import features_by_fold
 from qnet.folds import demographics
-from qnet.harmonise import TABLE_COLUMNS, Combat, harmonise, notes, plan, windows
+from qnet.harmonise import TABLE_COLUMNS, Combat, harmonise, notes, plan, windows, windows_of_sites
 from qnet.site_windows import SAME, line, to_common_scale
 from tests.qnet.test_baselines import study
 
@@ -116,7 +116,9 @@ def test_controls_of_an_unseen_site_take_its_shift_off():
 
 
 def planned(sites: list[str], labels: list[int], folds: list[int], params: Combat = CONTROLS) -> pd.DataFrame:
-    table = pd.DataFrame({"site": sites, "label": labels, "fold": folds})
+    table = pd.DataFrame(
+        {"site": sites, "label": labels, "fold": folds, "sex": "F", "age": 50.0 + np.arange(len(sites))}
+    )
     return plan(table.assign(participant_id="sub-1", group=table["label"].map({0: "HC", 1: "HH"})), params)
 
 
@@ -129,7 +131,9 @@ def test_what_cannot_be_computed_is_said_with_what_still_is():
     assert "its subjects are scored" in said[0, "B"]
     assert "HH alone in training" in said[0, "P"]
     assert [line.split(":")[0] for line in notes(table)] == ["site B (fold 0)", "site P (folds 0, 1)"]
-    single = planned(["A"] * 6 + ["B"] * 2, [0, 1] * 4, [0, 0, 1, 1, 1, 1, 0, 1]).set_index(["fold", "site"])
+    single = planned(["A"] * 10 + ["B"] * 2, [0, 1] * 6, [0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1]).set_index(
+        ["fold", "site"]
+    )
     assert single.loc[(0, "B"), "estimate"] == "training, shift alone"
 
 
@@ -150,6 +154,13 @@ def test_what_cannot_be_computed_is_said_with_what_still_is():
 def test_what_cannot_be_harmonised_is_refused_with_what_to_type(sites, params, message):
     with pytest.raises(ValueError, match=message):
         planned(sites, [0, 1, 0, 1], [0, 0, 1, 1], params)
+
+
+def test_training_subjects_who_are_no_more_than_the_numbers_to_estimate_are_refused():
+    sites, labels, folds = ["A", "B", "C"] * 2, [0, 1] * 3, [0, 0, 0, 1, 1, 1]
+    with pytest.raises(ValueError, match=r"more than 3 .*\(3 sites and 0 of age and sex\), found 3 outside fold 0"):
+        planned(sites, labels, folds)
+    assert len(planned(["A", "B"] * 4, [0, 1] * 4, [0] * 4 + [1] * 4)) == 4  # four subjects, three numbers
 
 
 def test_without_a_column_of_sites_it_is_refused():
@@ -194,6 +205,17 @@ def test_the_line_of_a_site_is_taken_off_the_maps():
     common = to_common_scale(images, found["sub-02"])
     assert common[0, 0, 0, 0] == pytest.approx(0.1, abs=0.005) and common[0, 1, 0, 0] == pytest.approx(30, rel=0.05)
     assert common[0, 2, 0, 0] == 7 and not common[..., 1].any()
+
+
+def test_a_new_person_of_a_site_has_the_windows_of_its_subjects():
+    for given, params in ((scanned(), MEAN), (left_out(scanned("ABC")), CONTROLS)):
+        planned = plan(given["folds"], params)
+        arguments = given["values"], given["about"], demographics(given["folds"]), given["folds"]
+        of_sites = windows_of_sites(*arguments, planned[planned["fold"] == 1])
+        patients = given["folds"][given["folds"]["label"] == 1]
+        people = windows_in(given, 1, params)
+        assert all(people[name] == of_sites[site] for name, site in zip(
+            patients["participant_id"], patients["site"], strict=True))  # fmt: skip
 
 
 def test_windows_know_no_test_subject():

@@ -106,5 +106,9 @@ def test_harmonised_windows_are_those_of_the_participant_and_nobody_else_has_one
     brighter[:, 0] = (images[:, 0] - 0.01) / 0.5
     np.testing.assert_allclose(prepare(images, sited, "sub-01"), prepare(brighter, about), atol=1e-6)
     for stranger in ("sub-02", None):
-        with pytest.raises(ValueError, match="whose sites have harmonised windows"):
+        with pytest.raises(ValueError, match="harmonised windows: expected one of sub-01, found"):
             prepare(images, sited, stranger)
+    by_site = sited | {"site_windows": {"north": [0.01, 0.5, 0.0, 1.0]}}
+    np.testing.assert_array_equal(prepare(images, by_site, site="north"), prepare(images, sited, "sub-01"))
+    with pytest.raises(ValueError, match="expected one of north, found south"):
+        prepare(images, by_site, site="south")

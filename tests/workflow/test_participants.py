@@ -494,11 +494,29 @@ def test_what_harmonisation_needs_is_told_before_any_job(path, changes, options,
 
 
 def test_a_site_that_cannot_be_harmonised_is_said_with_what_still_is(path):
-    path.write_text(SITES)
-    enrolment = enrol(path, SUBJECTS, SETTINGS, 2, LEFT_OUT, combat=CONTROLS)
+    more = [f"sub-{10 + i}" for i in range(4)]
+    rows = "".join(f"{name}\t{50 + 3 * i}\tF\t{'HH' if i % 2 else 'HC'}\tC\tz\n" for i, name in enumerate(more))
+    path.write_text(SITES + rows)
+    enrolment = enrol(path, [*SUBJECTS, *more], SETTINGS, 3, LEFT_OUT, combat=CONTROLS)
     assert enrolment.problems == {}
-    assert "site A (fold 0): not in training, its shift and scale cannot be estimated" in enrolment.notes[""]
-    assert enrol(path, SUBJECTS, SETTINGS, 2, LEFT_OUT).notes == {}
+    said = "sites A (fold 0), B (fold 1): not in training, its shift and scale cannot be estimated (controls: 1 here"
+    assert said in enrolment.notes[""]
+
+
+def test_more_numbers_to_estimate_than_people_are_refused(path):
+    path.write_text(SITES.replace("01\t50", "01\t51").replace("03\t50", "03\t52"))
+    (problem,) = enrol(path, SUBJECTS, SETTINGS, 2, LEFT_OUT, combat=CONTROLS).problems[""]
+    assert "more than 2 training subjects in each fold" in problem.expected and "harmonisation=none" in problem.found
+
+
+def test_where_no_site_has_both_groups_it_is_said(path):
+    enrolment = at_sites(path, ("HC\tB", "HC\tA"))
+    assert "NO SITE HAS BOTH GROUPS" not in enrolment.notes[""]
+    path.write_text("".join(
+        line for line in SITES.splitlines(keepends=True) if "HC\tB" not in line and "HH\tA" not in line
+    ))  # fmt: skip
+    kept = [name for name in SUBJECTS if name in path.read_text()]
+    assert "NO SITE HAS BOTH GROUPS" in enrol(path, kept, SETTINGS, 1).notes[""]
 
 
 def test_an_empty_column_of_sites_is_no_column(path):

@@ -60,10 +60,14 @@ def test_a_variant_that_harmonises_asks_for_sites_before_any_job(config):
     assert asked["combat"] == config["combat"] and dealing(config)["combat"] is None
 
 
-def test_a_model_of_harmonised_windows_is_applied_to_no_other_study(config):
+def test_a_model_of_harmonised_windows_is_applied_to_its_own_sites_alone(config):
     window = {"preprocessing": {"normalise": config["normalise"] | {"method": "window"}}, "dataset": "RUN"}
-    assert "harmonisation: combat" in str(site_bound(window | {"harmonisation": "combat"})[0])
-    assert not site_bound(window | {"harmonisation": "none"})
+    combat = window | {"harmonisation": "combat", "window_sites": ["east", "north"]}
+    scans = {"sub-1": "north", "sub-2": "south", "sub-3": ""}
+    new, unknown = site_bound(combat, scans, "centre")
+    assert new.file == "sub-2" and "south: those of a new site follow from 3 or more controls" in new.found
+    assert unknown.file == "sub-3" and "column `centre`" in unknown.expected and "(east, north)" in unknown.expected
+    assert not site_bound(window | {"harmonisation": "none"}, scans, "centre")
 
 
 def test_an_unknown_variant_is_named(config):

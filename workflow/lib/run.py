@@ -33,6 +33,7 @@ from workflow.lib.study.scans import (
     files_of,
     number_of_echoes,
 )
+from workflow.lib.study.simulated import planned_sites
 from workflow.lib.study.simulated import voxel_size_mm as planned_voxel_size_mm
 from workflow.lib.study.sites import sites_of_scans
 from workflow.lib.study.study import Study, harmonised, own_data, simulated_study
@@ -211,6 +212,14 @@ class Run:
     def sites(self) -> dict[str, str]:
         """Scan → site, "" where it is unknown, of the subjects with several scans."""
         scans = [self.scans[name] for name in self.repeated]
+        return sites_of_scans(self.bids_dir, scans, self.cfg["participants"]["site_column"])
+
+    @cached_property
+    def applied_sites(self) -> dict[str, str]:
+        """The same of the scans that a trained run is applied to."""
+        if self.simulated:
+            return planned_sites(self.cfg["simulate"])
+        scans = [self.scans[name] for name in self.applied]
         return sites_of_scans(self.bids_dir, scans, self.cfg["participants"]["site_column"])
 
     @cached_property

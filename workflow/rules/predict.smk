@@ -52,6 +52,7 @@ rule predict_scan:
     params:
         code=code("workflow/scripts/predict_scan.py"),
         age_column=RUN.cfg["participants"]["age_column"],
+        site=INPUTS.site,
     script:
         "../scripts/predict_scan.py"
 

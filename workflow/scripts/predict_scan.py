@@ -12,10 +12,13 @@ from workflow.lib.jobs.job import job
 from workflow.lib.study.participants import age_of
 
 
-def main(stack: str, bundle: str, scores: str, threads: int, age_column: str, participants: str | None = None) -> None:
-    """The weights are beside `bundle`; their checksums are verified."""
+def main(
+    stack: str, bundle: str, scores: str, threads: int, age_column: str, participants: str | None = None,
+    site: str | None = None,
+) -> None:  # fmt: skip
+    """The weights are beside `bundle`; their checksums are verified. `site` chooses the windows that were learnt."""
     age = age_of(participants, participant_of(stack), age_column)
-    found = apply_run(stack, read_bundle(bundle), Path(bundle).parent, age, prepare_torch(threads))
+    found = apply_run(stack, read_bundle(bundle), Path(bundle).parent, age, prepare_torch(threads), site)
     with atomic(scores) as part:
         part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
@@ -23,5 +26,6 @@ def main(stack: str, bundle: str, scores: str, threads: int, age_column: str, pa
 if __name__ == "__main__":
     with job(snakemake):
         files = snakemake.input
-        people, column = files.get("participants") or None, snakemake.params.age_column
-        main(files.stack, files.bundle, snakemake.output.scores, snakemake.threads, column, people)
+        people, params = files.get("participants") or None, snakemake.params
+        scores = snakemake.output.scores
+        main(files.stack, files.bundle, scores, snakemake.threads, params.age_column, people, params.site)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from qnet.baselines.feature_table import read_features
 from qnet.folds import demographics, inner_folds, read_folds, training_labels
-from qnet.harmonise import Combat, notes, plan, windows
+from qnet.harmonise import Combat, notes, plan, windows, windows_of_sites
 from qnet.images.augment import Augmentation
 from qnet.images.data import participant_of
 from qnet.images.normalise import Normalise, channel_mask
@@ -33,9 +33,10 @@ def main(
     about = {"input": fold.input_name, "fold": fold.number, "seed": fold.seed, "inner": fold.inner}
     about |= {"normalise": cfg["normalise"], "labels": cfg["labels"], **training}
     check_encoder(training["weights"], about)
-    windows = windows_of(table, fold.number, features, Combat(**cfg["combat"])) if cfg.get("combat") else None
-    if windows:
-        about |= {"windows": windows}
+    windows = None
+    if cfg.get("combat"):
+        windows, of_sites = windows_of(table, fold.number, features, Combat(**cfg["combat"]))
+        about |= {"windows": windows, "site_windows": of_sites}
     paths = {participant_of(path): path for path in stacks}
     device, window = prepare_torch(fold.threads), Normalise(**cfg["normalise"])
     whole = sees_scans(training["network"])
@@ -49,12 +50,14 @@ def main(
     kept.unlink(missing_ok=True)
 
 
-def windows_of(table: pd.DataFrame, fold: int, features: Sequence[str], combat: Combat) -> Windows:
-    """Windows of all subjects of a fold; what cannot be estimated goes to the log."""
+def windows_of(table: pd.DataFrame, fold: int, features: Sequence[str], combat: Combat) -> tuple[Windows, Windows]:
+    """Windows of all subjects of a fold, and of new ones by site; what cannot be estimated goes to the log."""
     planned = plan(table, combat)
-    for note in notes(planned[planned["fold"] == fold]):
+    planned = planned[planned["fold"] == fold]
+    for note in notes(planned):
         print(f"harmonisation of windows: {note}")
-    return windows(*read_features([*features]), demographics(table), table, planned[planned["fold"] == fold])
+    given = *read_features([*features]), demographics(table), table, planned
+    return windows(*given), windows_of_sites(*given)
 
 
 if __name__ == "__main__":

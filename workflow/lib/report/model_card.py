@@ -76,6 +76,7 @@ def training(cfg: Mapping, people: pd.DataFrame, synthetic: bool) -> dict:
     return {
         "synthetic": synthetic,
         "data": {"groups": by_group(people), "folds": by_fold(people)},
+        "window_sites": sorted(people["site"].unique()) if harmonises_windows(cfg) else [],
         "intended_use": [text.format(**facts) for text in USE],
         "limits": first + [text.format(**facts) for text in LIMITS],
     }

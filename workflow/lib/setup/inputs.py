@@ -17,7 +17,7 @@ from workflow.lib.run import Run
 from workflow.lib.setup.config import in_order
 from workflow.lib.setup.paths import bids_uri
 from workflow.lib.setup.variants import MAIN
-from workflow.lib.study.applied import seen, swapped, weight_files
+from workflow.lib.study.applied import seen, site_bound, swapped, weight_files
 from workflow.lib.study.scans import files_of
 from workflow.lib.study.simulated import least_cohort, voxel_size_mm
 
@@ -167,6 +167,8 @@ class Inputs:
             if not self.run.has_nuclei:
                 raise WorkflowError(f"predict, validate: {NO_NUCLEI}")
             path, bundle = self.run.model
+            if found := site_bound(bundle, self.run.applied_sites, self.run.cfg["participants"]["site_column"]):
+                raise WorkflowError(str(IntakeError(found)))
             return str(path) if part == "bundle" else weight_files(bundle, path)
 
         return files
@@ -190,6 +192,10 @@ class Inputs:
     def age(self, wildcards: Wildcards) -> float | None:
         """Param function: age of the subject [years], where it is known."""
         return self.run.ages.get(self.scan_of(wildcards).subject)
+
+    def site(self, wildcards: Wildcards) -> str | None:
+        """Param function: where a scan was made that a trained run is applied to, if that is known."""
+        return self.run.applied_sites[wildcards.scan] or None
 
     def smallest_cohort(self, wildcards: Wildcards) -> dict:
         """Param function: what a simulated subject depends on."""

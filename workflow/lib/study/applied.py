@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from qnet.harmonise import COMBAT, harmonises_windows
+from qnet.harmonise import FEWEST_CONTROLS, NONE, harmonises_windows
 from recon.intake.scan import Scan
 from recon.problems import IntakeError, Problem, to_type
 from workflow.lib.jobs.checksums import sha256
@@ -66,7 +66,7 @@ def trained_model(cfg: Mapping, root: str) -> tuple[Path, dict] | None:
         return None
     path = bundle_path(cfg["model"])
     bundle = read_model(path)
-    if found := same_dataset(bundle, path, cfg["dataset"], root) + differences(bundle, cfg) + site_bound(bundle):
+    if found := same_dataset(bundle, path, cfg["dataset"], root) + differences(bundle, cfg):
         raise IntakeError(found)
     return path, bundle
 
@@ -116,12 +116,26 @@ def same_dataset(bundle: Mapping, path: Path, dataset: str, root: str | Path) ->
     return [Problem("config, dataset", expected, f"{dataset!r}")]
 
 
-def site_bound(bundle: Mapping) -> list[Problem]:
-    """A problem if a model's networks read windows that were harmonised over the sites of its own study."""
+def site_bound(bundle: Mapping, sites: Mapping[str, str], site_column: str) -> list[Problem]:
+    """A problem for each scan of a site that the training had not, where networks read windows harmonised over sites.
+
+    Parameters
+    ----------
+    bundle : of the model
+    sites : scan → site, "" where it is unknown
+    site_column : `participants.site_column`
+    """
     if not harmonises_windows({"harmonisation": bundle["harmonisation"], **bundle["preprocessing"]}):
         return []
-    expected = "a model of windows that are the same for all sites (harmonisation: none), as new sites have no others"
-    return [Problem("config, model", expected, f"{bundle['dataset']!r}, trained with harmonisation: {COMBAT}")]
+    known = bundle.get("window_sites", [])  # none in a bundle of before they were kept
+    learnt = f"{bundle['dataset']} has learnt ({', '.join(known) or 'none'})"
+    expected = f"in column `{site_column}` a site whose windows the model {learnt}"
+    advice = (
+        f"those of a new site follow from {FEWEST_CONTROLS} or more controls of it: train again with them in the "
+        f"study, or train a model for any site with --config harmonisation={NONE}"
+    )
+    found = {scan: f"{site}: {advice}" if site else "none" for scan, site in sites.items() if site not in known}
+    return [Problem(scan, expected, text) for scan, text in found.items()]
 
 
 def swapped(bundle: Mapping, cfg: Mapping) -> list[Problem]:

@@ -125,7 +125,7 @@ def _with_harmonisation(
     if not said:
         return found
     before = [found.notes[""]] if "" in found.notes else []
-    told = f"{path.name}, {where}: harmonisation of the regional features: {'; '.join(said)}"
+    told = f"{path.name}, {where}: harmonisation: {'; '.join(said)}"
     return replace(found, notes=found.notes | {"": ". ".join([*before, told])})
 
 
@@ -241,10 +241,11 @@ def _of_sites(path: Path, usable: pd.DataFrame, columns: Participants) -> dict[s
     """A note of the table as a whole where a site cannot be judged by itself, and what still is."""
     if "site" not in usable or usable["site"].isna().all():
         return {}
-    found = []
+    found, both = [], 0
     for site, members in usable.dropna(subset=["site"]).groupby("site"):
         sizes = members["group"].map(columns.sides).value_counts()
         names = [columns.groups[side].name for side in sizes.index]
+        both += len(names) > 1
         if len(members) == 1:
             found.append(f"site {site} has one subject ({names[0]})")
         elif len(names) == 1:
@@ -254,6 +255,8 @@ def _of_sites(path: Path, usable: pd.DataFrame, columns: Participants) -> dict[s
     if not found:
         return {}
     still = "their AUC within the site cannot be computed; they are diagnosed and count in all other results"
+    if not both and usable["site"].nunique() > 1:
+        still += ". NO SITE HAS BOTH GROUPS: no result of this study can tell the disease from the site"
     return {"": f"{path.name}, column `{columns.site_column}`: {'; '.join(found)}: {still}"}
 
 

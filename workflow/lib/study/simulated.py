@@ -45,6 +45,12 @@ def site_of_scan(cohort: Simulate, name: str) -> str:
     return subject_by_label(cohort, name.removeprefix("sub-")).site if cohort.sites else ""
 
 
+def planned_sites(simulate: dict) -> dict[str, str]:
+    """Scan → site, empty in a cohort of one centre."""
+    cohort = Simulate(**simulate)
+    return {name: site_of_scan(cohort, name) for name in scan_names(simulate)}
+
+
 def voxel_size_mm(simulate: dict, name: str) -> tuple[float, ...]:
     """Edges of a voxel of a scan that is still to be simulated [mm]."""
     if not simulate["sites"]:
