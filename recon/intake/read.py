@@ -123,9 +123,7 @@ def complex_signal(magnitude: np.ndarray, phase_rad: np.ndarray) -> np.ndarray:
     return in_blocks(signal, magnitude, phase_rad, finite, dtype=np.complex64)
 
 
-def stacked(
-    echoes: Iterator[StoredEcho], n_echoes: int, decisions: Decisions
-) -> tuple[np.ndarray, np.ndarray, Volume]:
+def stacked(echoes: Iterator[StoredEcho], n_echoes: int, decisions: Decisions) -> tuple[np.ndarray, np.ndarray, Volume]:
     """Magnitude and phase of all echoes on one grid.
 
     Parameters

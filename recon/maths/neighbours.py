@@ -42,7 +42,7 @@ def neighbour_mean_at(
     for axis, w in enumerate(weights):
         for step in (1, -1):
             along = places[:, axis] + step
-            within = (0 <= along) & (along < field.shape[axis])
+            within = (along >= 0) & (along < field.shape[axis])
             there = tuple((along if a == axis else places[:, a])[within] for a in range(3))
             total[within] += w * np.where(good[there], field[there], 0)
             share[within] += w * good[there]

@@ -76,7 +76,9 @@ def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
     problems += own
     if scan.mask and not own:
         facts |= {"mask_depth_mm": f"{_depth_mm(scan):.2f}"}
-    return Outcome(facts=facts, reasons=reasons, notes=tuple(dict.fromkeys(notes)), problems=tuple(problems), decided=own_decisions)
+    return Outcome(
+        facts=facts, reasons=reasons, notes=tuple(dict.fromkeys(notes)), problems=tuple(problems), decided=own_decisions
+    )
 
 
 def _kept(decisions: Decisions, series: Series, prepare: PrepareEchoes) -> dict[str, Any]:
