@@ -70,8 +70,8 @@ def bare(size: int, batch: int, steps: int, precision: str, device: torch.device
 def stage_1(size: int, params: ImageTraining, device: torch.device, steps: int) -> dict:
     """Images per second of whole epochs against the bare network at the size that the network sees.
 
-    The difference of trainings of two lengths is what epochs cost, without the start and the last pass. `peak_mb` is that
-    of this process so far, training and bare network together: sizes come in ascending order.
+    The difference of trainings of two lengths is what epochs cost, without the start and the last pass. `peak_mb` is
+    that of this process so far, training and bare network together: sizes come in ascending order.
     """
     images = np.random.default_rng(0).random((params.batch_size * steps, 3, size, size), np.float32).astype(np.float16)
     labels, names = np.arange(len(images)) % 2, [str(number) for number in range(len(images))]
