@@ -17,6 +17,7 @@ import torch
 import yaml
 from torch.nn.functional import cross_entropy
 
+from benchmarks.measure import peak_mb
 from qnet.images.augment import Augmentation, crop_size
 from qnet.networks.model import FEATURES, ImageModel, prepare_torch
 from qnet.networks.precision import autocast, uses_bfloat16
@@ -69,7 +70,8 @@ def bare(size: int, batch: int, steps: int, precision: str, device: torch.device
 def stage_1(size: int, params: ImageTraining, device: torch.device, steps: int) -> dict:
     """Images per second of whole epochs against the bare network at the size that the network sees.
 
-    The difference of trainings of two lengths is what epochs cost, without the start and the last pass.
+    The difference of trainings of two lengths is what epochs cost, without the start and the last pass. `peak_mb` is
+    that of this process so far, training and bare network together: sizes come in ascending order.
     """
     images = np.random.default_rng(0).random((params.batch_size * steps, 3, size, size), np.float32).astype(np.float16)
     labels, names = np.arange(len(images)) % 2, [str(number) for number in range(len(images))]
@@ -84,7 +86,7 @@ def stage_1(size: int, params: ImageTraining, device: torch.device, steps: int) 
     ours, peer = len(images) / epoch_s, len(images) / bare_s
     form = "bfloat16" if uses_bfloat16(params.precision, device) else "float32"
     return {"what": f"stage 1, {size} px", "number_format": form, "images_per_s": ours, "bare_images_per_s": peer,
-            "share_of_bare": ours / peer}  # fmt: skip
+            "share_of_bare": ours / peer, "peak_mb": peak_mb()}  # fmt: skip
 
 
 def stage_2(params: ScanTraining, device: torch.device) -> dict:

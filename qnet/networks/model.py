@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qnet.networks.compiler import leave_compiler_out
+
 STAGES = 4  # of ResNet18
 FEATURES = 512  # of ResNet18 after global average pooling; half as many for each stage less
 
@@ -86,6 +88,7 @@ class ImageModel(Standardised):
 
 def prepare_torch(threads: int) -> torch.device:
     """Fix the number of threads and deterministic algorithms; choose the GPU where there is one."""
+    leave_compiler_out()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with it
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode("error")  # the same as use_deterministic_algorithms, two seconds sooner

@@ -30,7 +30,8 @@ def remove_from_echoes(
     -------
     local_ppm, eroded : as of :func:`recon.background.stage.local_field`
     """
-    local_ppm, eroded = np.zeros(field_ppm.shape, np.float32), np.zeros(field_ppm.shape[:3], bool)
+    local_ppm = np.zeros(field_ppm.shape, np.float32, order="F")  # as files hold them
+    eroded = np.zeros(field_ppm.shape[:3], bool, order="F")
     eroded[box] = kept
     for echo in [()] if field_ppm.ndim == 3 else [(i,) for i in range(field_ppm.shape[-1])]:
         field = without_spikes(field_ppm[box + echo], inside, grid.voxel_size_mm)

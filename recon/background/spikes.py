@@ -3,7 +3,7 @@
 import numpy as np
 
 from recon.grid import Vector
-from recon.maths.neighbours import filled, laplacian_weights, neighbour_mean
+from recon.maths.neighbours import beside, filled, laplacian_weights, neighbour_mean, neighbour_mean_at
 
 SPIKE_PPM = 0.2  # from the neighbours' mean; the wall of a vein of 0.3 ppm stays below, a turn of 2 pi at 3 T does not
 SPIKE_DEVIATIONS = 12.0  # and robust standard deviations, where the field is noisier than that
@@ -28,13 +28,17 @@ def without_spikes(field_ppm: np.ndarray, mask: np.ndarray, voxel_size_mm: Vecto
     finite = good = mask & np.isfinite(field_ppm)
     field = np.where(finite, field_ppm, 0).astype(np.float32)
     weights = laplacian_weights(voxel_size_mm).astype(np.float32)
+    mean, known = neighbour_mean(field, good, weights)
+    distance = np.abs(field - mean)
     for _ in range(ROUNDS):
-        mean, known = neighbour_mean(np.where(good, field, 0), good, weights)
-        distance = np.abs(field - mean)
         trusted = distance[good & known]
         if trusted.size == 0:
             break
         deviation = np.median(trusted[:: max(trusted.size // 100_000, 1)]) / 0.6745
         near = distance <= max(SPIKE_PPM, SPIKE_DEVIATIONS * deviation)
-        good = finite & np.where(known, near, good)  # neighbours of a spike come back once it is out
+        before, good = good, finite & np.where(known, near, good)  # neighbours of a spike come back once it is out
+        touched = beside(np.argwhere(good != before), good.shape)  # the means of all others stay
+        places = tuple(touched.T)
+        mean_there, known[places] = neighbour_mean_at(touched, field, good, weights)
+        distance[places] = np.abs(field[places] - mean_there)
     return filled(field, mask, good, voxel_size_mm)

@@ -34,7 +34,7 @@ def echo_fields(
     unwrapped_rad = in_line(unwrapped_rad, magnitude, mask, acquisition, bipolar)
     offset_rad = offset_of(unwrapped_rad, magnitude, mask, acquisition, offset, offset_smoothing_mm)
     ppm_per_rad = acquisition.ppm_per_rad().astype(np.float32)
-    field_ppm = np.zeros(unwrapped_rad.shape, np.float32)
+    field_ppm = np.zeros(unwrapped_rad.shape, np.float32, order="F")  # as files hold them
     for i, factor in enumerate(ppm_per_rad):
         np.multiply(unwrapped_rad[..., i] - offset_rad, factor, out=field_ppm[..., i], where=mask)
     silent = mask & ~(magnitude > 0).all(-1)
@@ -159,7 +159,7 @@ def offset_of(
     """(X, Y, Z) phase at TE = 0 [rad] that is known beforehand; zero unless `smooth`, from two echoes that show it."""
     found = look_up(OFFSETS, offset, "field_mapping.offset")
     if found is None or len(acquisition.te_s) < 2:
-        return np.zeros(mask.shape, np.float32)
+        return np.zeros(mask.shape, np.float32, order="F")
     size_mm = acquisition.voxel_size_mm
     return found(unwrapped_rad, magnitude, mask, acquisition.te_s, size_mm, sigma_mm=smoothing_mm)
 

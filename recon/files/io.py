@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from recon.files.absent import absent
 from recon.files.atomic import atomic
 from recon.files.nifti_header import no_pipe
 from recon.files.packed import packing
@@ -127,8 +128,9 @@ def _packed(file: BinaryIO, name: Path) -> AbstractContextManager[BinaryIO]:
 
 
 def _header(pixels: np.ndarray, affine: np.ndarray, slope: float, intercept: float, codes: tuple[int, int]) -> bytes:
-    """Everything before the voxels of a NIfTI-1 file. nibabel takes half a second to import: a plan never pays it."""
-    import nibabel
+    """Everything before the voxels of a NIfTI-1 file. nibabel takes long to import: a plan never pays it."""
+    with absent("pydicom"):  # whose decoders are half of it; for header extensions that no file here has
+        import nibabel
 
     image = nibabel.Nifti1Image(pixels, None)  # an affine here would set a code of its own
     place = orthonormal(affine, pixels.shape)

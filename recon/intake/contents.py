@@ -106,9 +106,9 @@ def value_notes(where: str, data: np.ndarray) -> list[str]:
     return [f"{where}: {bad:,} of {data.size:,} voxels are NaN or infinite and count as no signal"] if bad else []
 
 
-def copy_problems(digests: Mapping[str, bytes]) -> list[Problem]:
+def copy_problems(digests: Mapping[str, tuple[int, int]]) -> list[Problem]:
     """Problems of images that are equal in every voxel; `digests` by the name for messages, in the order of reading."""
-    first: dict[bytes, str] = {}
+    first: dict[tuple[int, int], str] = {}
     return [
         Problem(where, "an image of its own", f"the same values as in {first[digest]}")
         for where, digest in digests.items()

@@ -1,6 +1,5 @@
 """Everything that only the voxels of a series tell: units, chopping, sign, and what is wrong with the images."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from os.path import basename
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from recon.files.io import Volume
+from recon.files.packed import checksums
 from recon.intake.chop import CLEAR, alternation, chop_axis, correlations
 from recon.intake.contents import copy_problems, cut_problems, order_notes, value_notes, value_problems
 from recon.intake.decisions import Decision, Decisions, PhaseScale
@@ -49,7 +49,7 @@ class _Examined:
 
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    digests: dict[str, bytes] = field(default_factory=dict)
+    digests: dict[str, tuple[int, int]] = field(default_factory=dict)
     signal: list[float] = field(default_factory=list)
     phases: list[Observed] = field(default_factory=list)
     wrapping_magnitudes: list[str] = field(default_factory=list)
@@ -163,7 +163,7 @@ def _examine_image(examined: _Examined, part: str, where: str, data: np.ndarray)
     examined.problems += problems
     examined.notes += value_notes(basename(where), data)  # into sidecars, which tell no machine's folders
     if not problems:  # empty images are no copies of each other
-        examined.digests[where] = hashlib.blake2b(np.ravel(data, order="F").data).digest()
+        examined.digests[where] = checksums(data)
 
 
 def _examine_phase(

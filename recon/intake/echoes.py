@@ -7,21 +7,25 @@ import numpy as np
 from recon.acquisition import Acquisition
 from recon.files.io import Volume
 from recon.intake.decide import PrepareEchoes, decide
+from recon.intake.decisions import Decisions
 from recon.intake.facts import stated_b0_dir
 from recon.intake.main_field import main_field
-from recon.intake.read import StoredEcho, stacked
+from recon.intake.read import StoredEcho, stacked, stored_echoes
 from recon.intake.scan import Series
 from recon.intake.slice_offsets import without_offsets
 from recon.maths.finite import silent_where_bad
 
 
-def prepare_echoes(series: Series, params: PrepareEchoes) -> tuple[np.ndarray, np.ndarray, Acquisition, Volume]:
+def prepare_echoes(
+    series: Series, params: PrepareEchoes, known: Decisions | None = None
+) -> tuple[np.ndarray, np.ndarray, Acquisition, Volume]:
     """Decide what the images of a series mean, and stack them by echo time.
 
     Parameters
     ----------
     series : Series, see `recon.intake.series.series_of`
     params : PrepareEchoes
+    known : what :func:`recon.intake.decide.decide` has decided before about the same files and parameters
 
     Returns
     -------
@@ -36,8 +40,9 @@ def prepare_echoes(series: Series, params: PrepareEchoes) -> tuple[np.ndarray, n
         Where the images cannot be used, or what they mean is not certain.
     """
     echoes: list[StoredEcho] = []
-    decisions = decide(series, params, keep=echoes.append)
-    magnitude, phase_rad, grid = stacked(echoes, decisions)
+    decisions = known or decide(series, params, keep=echoes.append)
+    read = (echoes.pop(0) for _ in series.te_s) if echoes else stored_echoes(series)
+    magnitude, phase_rad, grid = stacked(read, len(series.te_s), decisions)
     magnitude, phase_rad = silent_where_bad(magnitude, phase_rad)
     if decisions.offset_axis is not None:
         phase_rad = without_offsets(phase_rad, magnitude, series.te_s, decisions.offset_axis)

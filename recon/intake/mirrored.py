@@ -41,6 +41,7 @@ def mirror_problems(magnitude: np.ndarray, phase_rad: np.ndarray, where: str) ->
 def _agreement(phase_rad: np.ndarray, region: np.ndarray) -> tuple[float, int]:
     """Mean cosine of the steps between neighbours in a region, and their number; equal phases were set."""
     total, pairs = 0.0, 0
+    phase_rad, region = phase_rad.T, region.T  # the first axis runs fastest, and a mask chooses along the last
     for axis in range(3):
         lower, upper = edge_ends(axis)
         both = region[lower] & region[upper]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby, islice, repeat
+from itertools import chain, groupby, islice, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -123,12 +123,12 @@ def complex_signal(magnitude: np.ndarray, phase_rad: np.ndarray) -> np.ndarray:
     return in_blocks(signal, magnitude, phase_rad, finite, dtype=np.complex64)
 
 
-def stacked(echoes: list[StoredEcho], decisions: Decisions) -> tuple[np.ndarray, np.ndarray, Volume]:
+def stacked(echoes: Iterator[StoredEcho], n_echoes: int, decisions: Decisions) -> tuple[np.ndarray, np.ndarray, Volume]:
     """Magnitude and phase of all echoes on one grid.
 
     Parameters
     ----------
-    echoes : in order; emptied, so that no echo is held twice
+    echoes : in order, `n_echoes` of them; none is held longer than it takes
     decisions : what `recon.intake.decide` decided about them
 
     Returns
@@ -137,11 +137,12 @@ def stacked(echoes: list[StoredEcho], decisions: Decisions) -> tuple[np.ndarray,
     phase_rad : (X, Y, Z, echo) float32 in [-pi, pi], likewise; a paramagnetic source advances it
     grid : Volume, the first magnitude
     """
-    header = echoes[0].first.header
-    shape = (*header.shape[:3], len(echoes))
+    first = next(echoes)
+    header, waiting = first.first.header, chain([first], echoes)
+    del first
+    shape = (*header.shape[:3], n_echoes)
     magnitude, phase_rad = (np.empty(shape, np.float32, order="F") for _ in range(2))  # as files hold them
-    while echoes:
-        stored = echoes.pop(0)
+    for stored in waiting:
         m, phi = polar(stored, decisions.scale)
         if decisions.chop_axis is not None:
             with np.errstate(invalid="ignore", over="ignore"):

@@ -222,7 +222,7 @@ def _divide(
     cone = np.abs(D) < threshold
     del D
 
-    chi_ppm = np.zeros(field_ppm.shape, np.float32)
+    chi_ppm = np.zeros(field_ppm.shape, np.float32, order="F")  # as files hold them
     fields, maps = (v[..., None] if v.ndim == 3 else v for v in (field_ppm, chi_ppm))
     weights = []
     for i in range(fields.shape[-1]):

@@ -34,17 +34,40 @@ def neighbour_mean(field: np.ndarray, good: np.ndarray, weights: np.ndarray) -> 
     return total / np.maximum(share, np.finfo(np.float32).tiny), share > 0
 
 
+def neighbour_mean_at(
+    places: np.ndarray, field: np.ndarray, good: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What :func:`neighbour_mean` gives at `places` (voxel, 3), to the last bit: (voxel,) each."""
+    total, share = np.zeros((2, len(places)), np.float32)
+    for axis, w in enumerate(weights):
+        for step in (1, -1):
+            along = places[:, axis] + step
+            within = (along >= 0) & (along < field.shape[axis])
+            there = tuple((along if a == axis else places[:, a])[within] for a in range(3))
+            total[within] += w * np.where(good[there], field[there], 0)
+            share[within] += w * good[there]
+    return total / np.maximum(share, np.finfo(np.float32).tiny), share > 0
+
+
+def beside(places: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The voxels at `places` (voxel, 3) and those that touch them, each once, in a volume of this shape."""
+    steps = np.concatenate([np.zeros((1, 3), int), np.eye(3, dtype=int), -np.eye(3, dtype=int)])
+    found = (places[:, None] + steps).reshape(-1, 3)
+    return np.unique(found[((found >= 0) & (found < shape)).all(axis=1)], axis=0)
+
+
 def filled(field: np.ndarray, mask: np.ndarray, good: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
     """The (X, Y, Z) field where it is good, elsewhere in `mask` the mean of what touches, layer by layer; else zero."""
     field, good = np.where(good, field, 0).astype(np.float32), good.copy()
     weights = laplacian_weights(voxel_size_mm).astype(np.float32)
-    while (missing := mask & ~good).any():
-        mean, known = neighbour_mean(field, good, weights)
-        touching = missing & known
-        if not touching.any():
+    missing = np.argwhere(mask & ~good)
+    while len(missing):
+        mean, known = neighbour_mean_at(missing, field, good, weights)
+        if not known.any():
             break
-        field[touching] = mean[touching]
-        good |= touching
+        touching = tuple(missing[known].T)
+        field[touching], good[touching] = mean[known], True
+        missing = missing[~known]
     return field
 
 

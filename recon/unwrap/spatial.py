@@ -61,7 +61,7 @@ def unwrap_volume(
     unwrapped_rad : (X, Y, Z) float32, `phase_rad` plus multiples of 2 pi, zero outside `mask` and where the phase is
         not finite
     """
-    out = np.zeros(phase_rad.shape, np.float32)
+    out = np.zeros(phase_rad.shape, np.float32, order="F")
     mask = mask & np.isfinite(phase_rad)
     if not mask.any():
         return out

@@ -39,7 +39,7 @@ def weighted(
     """
 
     def together(phase: np.ndarray, inside: np.ndarray, signal: np.ndarray | None) -> np.ndarray:
-        out = np.zeros(phase.shape, np.float32)
+        out = np.zeros(phase.shape, np.float32, order="F")
         for i, unwrapped in enumerate(unwrap_series(phase, signal, inside, te_s)):
             out[..., i][inside] = unwrapped
         return out
@@ -77,7 +77,7 @@ def _one_by_one(cost_of: EdgeCost, workers: int) -> Unwrapping:
     """Every echo in space by itself."""
 
     def unwrap(phase: np.ndarray, inside: np.ndarray, signal: np.ndarray | None) -> np.ndarray:
-        out = np.zeros(phase.shape, np.float32)
+        out = np.zeros(phase.shape, np.float32, order="F")
 
         def alone(i: int) -> None:
             magnitude = None if signal is None else signal[..., i]
@@ -92,7 +92,7 @@ def _one_by_one(cost_of: EdgeCost, workers: int) -> Unwrapping:
 
 def _in_box(phase_rad: np.ndarray, mask: np.ndarray, magnitude: np.ndarray | None, unwrap: Unwrapping) -> np.ndarray:
     """Unwrap the voxels of the mask whose phase is finite at every echo, in the box around the mask."""
-    out = np.zeros(phase_rad.shape, np.float32)
+    out = np.zeros(phase_rad.shape, np.float32, order="F")  # as files hold them
     if not mask.any():
         return out
     box = bounding_box(mask)

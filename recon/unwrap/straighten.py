@@ -56,7 +56,7 @@ def straightened(
     departures = own_offsets(phase_rad, magnitude, mask, te_s, voxel_size_mm)
     if departures is None:
         return Straight(phase_rad, lines)
-    straight = np.empty(phase_rad.shape, np.float32)
+    straight = np.empty(phase_rad.shape, np.float32, order="F")  # as files hold them
     for i in range(len(te_s)):
         straight[..., i] = wrap(phase_rad[..., i] - departures.volume(i))
     return Straight(straight, lines)

@@ -13,6 +13,7 @@ import pytest
 
 from recon.problems import IntakeError, Problem
 from workflow.cli import verify
+from workflow.lib.jobs import checksums, just_written
 from workflow.lib.jobs.checksums import AlteredFileError, raw_inputs
 from workflow.lib.jobs.error_record import kind_of
 from workflow.lib.jobs.job import job
@@ -200,3 +201,32 @@ def test_a_file_from_the_future_is_refused(folder):
     os.utime(folder / RAW, (tomorrow, tomorrow))
     with pytest.raises(ValueError, match=rf"{RAW}: expected a modification time in the past, found .*touch {RAW}"):
         check_clock([RAW])
+
+
+def test_a_file_that_was_just_written_is_not_read_again_but_an_altered_one_is(folder, monkeypatch):
+    (folder / ".snakemake").mkdir()
+    image, read = folder / "image.nii", []
+    monkeypatch.setattr(just_written, "sha256", lambda path: read.append(path) or checksums.sha256(path))
+    monkeypatch.setattr(just_written, "TICK_S", -1)
+    image.write_bytes(b"one")
+    os.utime(image, ns=(0, 0))
+    found = just_written.hashed(image)
+    assert just_written.known_sha256(image) == found
+    assert len(read) == 1
+    time.sleep(2 * 0.02)  # ticks of a coarse clock
+    image.write_bytes(b"two")
+    os.utime(image, ns=(0, 0))  # as if nothing had happened
+    assert just_written.known_sha256(image) != found
+    monkeypatch.setattr(just_written, "LONGEST_S", 0)
+    just_written.hashed(image)
+    read.clear()
+    just_written.known_sha256(image)
+    assert len(read) == 1
+
+
+def test_a_file_that_may_change_within_the_same_tick_is_not_remembered(folder, monkeypatch):
+    (folder / ".snakemake").mkdir()
+    monkeypatch.setattr(just_written, "TICK_S", 3600)
+    (folder / "image.nii").write_bytes(b"one")
+    just_written.hashed(folder / "image.nii")
+    assert not just_written.FOLDER.exists()

@@ -19,6 +19,7 @@ rule prepare_echoes:
         mem_mb=INPUTS.memory_mb,
     params:
         code=code("workflow/scripts/prepare_echoes.py"),
+        check=f"{RUN.paths.root}/check/{{scan}}.json",
         cfg=RUN.cfg["prepare_echoes"],
     script:
         "../scripts/prepare_echoes.py"

@@ -35,7 +35,7 @@ def refused(series, params=ef.AUTO):
 
 def error_rad(series, decisions, signals):
     """Largest error of the phase of all echoes where there is signal, but for one constant."""
-    magnitude, phase_rad, _ = stacked(list(stored_echoes(series)), decisions)
+    magnitude, phase_rad, _ = stacked(stored_echoes(series), len(series.te_s), decisions)
     unlike = (magnitude * np.exp(1j * phase_rad) * np.stack(signals, -1).conj())[np.abs(signals[-1]) > 100]
     return np.abs(np.angle(unlike * np.exp(-1j * np.angle(unlike.sum())))).max()
 

@@ -14,7 +14,7 @@ def decisions(scale=(1.0, 0.0), chop_axis=None, phase_sign=1):
 
 
 def read_series(series, decisions):
-    return stacked(list(stored_echoes(series)), decisions)
+    return stacked(stored_echoes(series), len(series.te_s), decisions)
 
 
 def angle_between(a, b):

@@ -5,14 +5,14 @@
 file beside an image, which no rule declares, and is text that `sha256sum --check` understands.
 """
 
-import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from recon.files.atomic import atomic
+from workflow.lib.jobs.just_written import hashed, known_sha256, sha256
 
 FOLDER = "checksums"
 LOG = re.compile(r"(.+?)/logs/(?:variants/[^/]+/|sub-[^/]+/(?:ses-[^/]+/)?)?[^/]+")  # as in setup/paths.py
@@ -38,12 +38,6 @@ class Written:
 
     rule: str
     sums: dict[Path, str]
-
-
-def sha256(path: str | Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def run_folder(log: str) -> Path:
@@ -83,9 +77,9 @@ def recorded(file: str | Path) -> Written | None:
     return None
 
 
-def differences(written: Written) -> list[str]:
-    """What is wrong with the files of a record, one line each."""
-    found = {file: sha256(file) if file.is_file() else "no file" for file in written.sums}
+def differences(written: Written, sum_of: Callable[[Path], str] = sha256) -> list[str]:
+    """What is wrong with the files of a record, one line each; `sum_of` gives the SHA-256 of a file."""
+    found = {file: sum_of(file) if file.is_file() else "no file" for file in written.sums}
     return [
         f"{file}: expected SHA-256 {expected[:16]}… as rule {written.rule} wrote it, found {found[file]:.16}"
         for file, expected in written.sums.items()
@@ -106,7 +100,7 @@ def verified(inputs: Iterable[str]) -> dict[str, str]:
     sums, problems = {}, []
     for file in dict.fromkeys(inputs):
         written = recorded(file)
-        if written and (found := differences(written)):
+        if written and (found := differences(written, known_sha256)):
             problems += [*found, ADVICE.format(file=file)]
         elif not Path(file).is_file():
             raise FileNotFoundError(f"{file}: expected this input, found no file")
@@ -128,7 +122,7 @@ def remember(log: str, rule: str, inputs: dict[str, str], outputs: Iterable[str]
     """Record what a job that ended well has read and written; no time and no host, so that runs can be compared."""
     folder, sums = run_folder(log), {}
     for output in filter(Path.is_file, map(Path, outputs)):  # what is missing, Snakemake reports
-        own = {file: sha256(file) for file in (output, *beside(output))}
+        own = {file: hashed(file) for file in (output, *beside(output))}
         lines = [f"# {rule}", *(f"{found}  {file.relative_to(folder)}" for file, found in own.items()), ""]
         _write(file_record(folder, output.relative_to(folder)), "\n".join(lines))
         sums |= {str(file): found for file, found in own.items()}

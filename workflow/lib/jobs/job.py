@@ -18,12 +18,16 @@ MOST = 2000  # characters of settings in the first line of a log
 
 
 @contextmanager
-def job(snakemake) -> Iterator[None]:
+def job(snakemake) -> Iterator[dict[str, str]]:
     """Log a job, refuse inputs that were altered since they were written, and record the checksums of its files.
 
     Parameters
     ----------
     snakemake : what Snakemake gives a script; its `log`, `rule`, `wildcards`, `params`, `input` and `output` are used
+
+    Yields
+    ------
+    SHA-256 of its inputs by file
 
     Raises
     ------
@@ -37,7 +41,7 @@ def job(snakemake) -> Iterator[None]:
         for path in {path for output in outputs for path in left_over(output)}:
             path.unlink(missing_ok=True)
         inputs = verified(snakemake.input)
-        yield
+        yield inputs
         remember(log, snakemake.rule, inputs, outputs)
 
 

@@ -5,19 +5,23 @@ A file is true as long as its key is: a hash of the scan's files with size and t
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from recon.files.io import Volume, read_json, write_json
 from recon.files.nifti_header import read_header
 from recon.intake.decide import PrepareEchoes, decide
-from recon.intake.scan import Scan
+from recon.intake.decisions import Decisions
+from recon.intake.scan import Scan, Series
 from recon.problems import IntakeError, Problem, ProblemError
+from workflow.lib.jobs.checksums import sha256
 from workflow.lib.record.provenance import code
 from workflow.lib.study.check_facts import facts_of_files, facts_of_voxels
+from workflow.lib.study.decided import kept
 from workflow.lib.study.scans import files_of
 
 ONE_ECHO = "a single echo: susceptibility, but no R2*, and the phase at TE = 0 stays in the field"
@@ -25,12 +29,16 @@ ONE_ECHO = "a single echo: susceptibility, but no R2*, and the phase at TE = 0 s
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the voxels of a scan told, as text that a JSON file can hold; see `check_table.Record`."""
+    """What the voxels of a scan told, as text that a JSON file can hold; see `check_table.Record`.
+
+    `decided` is for the job that prepares the echoes: see `decided.py`.
+    """
 
     facts: dict[str, str]
     reasons: dict[str, str]
     notes: tuple[str, ...]
     problems: tuple[Problem, ...]
+    decided: dict[str, Any] = field(default_factory=dict)
 
 
 def unforeseen_problem(where: str, error: Exception) -> Problem:
@@ -52,7 +60,7 @@ def examine(scan: Scan, prepare: PrepareEchoes, cache: Path) -> Outcome:
 def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
     """The outcome of both series; the one that is reconstructed has the last word."""
     problems: list[Problem] = []
-    facts, reasons = facts_of_files(scan), {}
+    facts, reasons, own_decisions = facts_of_files(scan), {}, {}
     notes = [*scan.notes, *([ONE_ECHO] if len(scan.series.te_s) == 1 else [])]
     for series in filter(None, (scan.low_flip, scan.series)):
         try:
@@ -62,12 +70,21 @@ def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
         else:
             facts |= facts_of_voxels(decisions)
             reasons = dict(decisions.reasons)
+            own_decisions = _kept(decisions, series, prepare)
             notes += decisions.notes
     own = _user_problems(scan)
     problems += own
     if scan.mask and not own:
         facts |= {"mask_depth_mm": f"{_depth_mm(scan):.2f}"}
-    return Outcome(facts=facts, reasons=reasons, notes=tuple(dict.fromkeys(notes)), problems=tuple(problems))
+    return Outcome(
+        facts=facts, reasons=reasons, notes=tuple(dict.fromkeys(notes)), problems=tuple(problems), decided=own_decisions
+    )
+
+
+def _kept(decisions: Decisions, series: Series, prepare: PrepareEchoes) -> dict[str, Any]:
+    """The decisions about a series, with what they hold for."""
+    sums = {file: sha256(file) for file in (*series.files, *series.sidecars)}
+    return kept(decisions, sums, asdict(prepare), code("workflow/scripts/prepare_echoes.py"))
 
 
 def _user_problems(scan: Scan) -> list[Problem]:
