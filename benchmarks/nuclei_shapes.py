@@ -23,7 +23,7 @@ from benchmarks.generators.parts import data_file, sample
 from recon.files.io import Volume
 from recon.maths.boxes import bounding_box
 from recon.regions.nuclei import nucleus_table
-from recon.regions.shapes import COLUMNS, LABELS, TABLE, label_points, polynomials, read_shapes
+from recon.regions.shapes import COLUMNS, LABELS, TABLE, label_points, polynomials, read_surfaces
 
 STEP_MM = 0.5
 GAP_MM = 1.5  # between two parts of a nucleus, of each of which less than half lies there
@@ -42,6 +42,8 @@ NUCLEI: dict[str, tuple[str, tuple[float, ...]]] = {
     "substantia_nigra": ("substantia", ()),
     "subthalamic_nucleus": ("subthalamic", ()),
     "accumbens": ("nucleus accumbens", ()),
+    "pallidum_external": ("globus pallidus externa", ()),
+    "pallidum_internal": ("globus pallidus interna", ()),
 }
 DIRECTIONS = np.random.default_rng(0).standard_normal((500, 3))
 DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
@@ -147,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     rows = [row for label, (name, side) in LABELS.items() for row in rows_of(label, name, side)]
     pd.DataFrame(rows, columns=COLUMNS).to_csv(chosen.out, sep="\t", index=False, float_format="%.4g")
-    surfaces = read_shapes(chosen.out)
+    surfaces = read_surfaces(chosen.out)
     for label, (name, side) in LABELS.items():
         for volume, of_set in ((labelled(of_set, NUCLEI[name][0], side), of_set) for of_set in SETS if name in NUCLEI):
             if volume:

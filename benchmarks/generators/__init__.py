@@ -12,8 +12,10 @@ import numpy as np
 from benchmarks.generators import forward, mni, own, philips, seven, shapes, siemens
 from benchmarks.generators.physics import acquire
 from benchmarks.generators.scene import Scan
+from benchmarks.heads import SIZES
 
 SEED = 17
+THIRDS = (1, 1, 3)  # sub-voxels of a head of given size: few, and an odd number, of which a label has most or not
 Arrays = dict[str, np.ndarray]
 
 
@@ -51,8 +53,8 @@ HEADS = {
 }
 
 
-def simulate(name: str, coarse: bool) -> tuple[Arrays, dict]:
-    """Arrays and facts of one head; the same for the same name and size.
+def simulate(name: str, coarse: bool, size: str | None = None) -> tuple[Arrays, dict]:
+    """Arrays and facts of one head; the same for the same name and size, one of `benchmarks.heads.SIZES` if given.
 
     Raises
     ------
@@ -61,6 +63,8 @@ def simulate(name: str, coarse: bool) -> tuple[Arrays, dict]:
     """
     recipe = HEADS[name]
     scan = replace(recipe.scan, voxel_size_mm=recipe.coarse_mm) if coarse else recipe.scan
+    if size:
+        scan = replace(scan, voxel_size_mm=SIZES[size].voxel_size_mm, finer=THIRDS)
     arrays, facts = recipe.make(scan, np.random.default_rng([SEED, zlib.crc32(name.encode())]))
     generator = name.partition("_")[0]
     return arrays, describe(scan) | facts | {"head": name, "generator": generator, "coarse": coarse, "seed": SEED}

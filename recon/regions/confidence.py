@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from recon.grid import Vector
 from recon.maths.boxes import bounding_box
+from recon.regions.shapes import PARTS, voxels_of
 
 SHELL_MM = (1.0, 4.0)  # beyond the surface: what surrounds a nucleus; what is nearer may hold some of it
 LEAST_VOXELS = 10  # of the nucleus and of its surround, below which nothing is said
@@ -34,7 +35,7 @@ def confidence(
     ----------
     labels : (X, Y, Z) uint8 array
     chi_ppm : (X, Y, Z) array [ppm]; a voxel that is zero or not finite was not measured
-    names : label → (name, hemisphere), the rows
+    names : label → (name, hemisphere), the rows; a nucleus counts with its parts
     voxel_size_mm : (3,) edge lengths of a voxel
 
     Returns
@@ -46,7 +47,7 @@ def confidence(
     known = np.isfinite(chi_ppm) & (chi_ppm != 0)
     rows = []
     for label, (name, side) in names.items():
-        inside = labels == label
+        inside = voxels_of(labels, label)
         found = [np.nan, np.nan, 0.0]
         if inside.any():
             margin = [math.ceil(SHELL_MM[1] / mm) for mm in voxel_size_mm]
@@ -64,7 +65,7 @@ def confidence(
     faint, placed = table["name"].isin(FAINT), table["voxels"] > 0
     for side in table.loc[faint & placed, "hemisphere"]:
         of_side = table["hemisphere"] == side
-        others = table.loc[of_side & placed & ~faint, "confidence"]
+        others = table.loc[of_side & placed & ~faint & ~table["name"].isin(PARTS), "confidence"]
         table.loc[of_side & placed & faint, "confidence"] = others.median() if len(others) else 0.0
     return table
 

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
 from recon.grid import Vector
 from recon.maths.boxes import bounding_box
 from recon.regions.confidence import DOUBTFUL
-from recon.regions.shapes import names_in
+from recon.regions.shapes import names_in, voxels_of
 
 COLUMNS = [
     "nucleus", "hemisphere", "map", "statistic", "value", "unit", "voxels", "confidence", "reference", "segmentation",
@@ -86,11 +87,13 @@ def nuclei_regions(
 ) -> Iterator[Region]:
     """Each side of each nucleus of (X, Y, Z) uint8 labels, both sides together, and white matter outside of them.
 
+    A nucleus that is labelled in parts has its own rows, those of the union, beside those of the parts.
+
     `sure`: confidence by label; both sides together are as sure as the less sure one. Labels below `DOUBTFUL` are
     flagged, unless they were `drawn` by the user.
     """
     names, sure = names_in(labels), sure or {}
-    sides = {label: labels == label for label in names}
+    sides = {label: voxels_of(labels, label) for label in names}
 
     def region(hemisphere: str, of: Sequence[int]) -> Region:
         least = min((sure[label] for label in of if label in sure), default=None)
@@ -156,6 +159,17 @@ def statistics_table(
                     (*names, name, statistic, text, unit_of(statistic, quantity.unit), values.size, sure, zero, *place)
                 )
     return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
+
+
+def core(where: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
+    """The half of the voxels of a region (X, Y, Z) bool that lie deepest in it: bool of the same shape."""
+    inside = np.zeros_like(where)
+    if where.any():
+        box = bounding_box(where)
+        part = where[box]
+        depth_mm = ndimage.distance_transform_edt(np.pad(part, 1), voxel_size_mm)[1:-1, 1:-1, 1:-1]
+        inside[box] = part & (depth_mm >= np.median(depth_mm[part]))
+    return inside
 
 
 def unit_of(statistic: str, unit: str) -> str:
