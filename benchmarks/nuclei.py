@@ -3,7 +3,7 @@
 The heads are those of `benchmarks.generators`, as they lie, turned by 20 degrees, or pushed apart at the ventricles.
 Maps are those of an arm in the true brain. `nuclei.tsv` has a row a size, head, change, arm, method, inputs, nucleus,
 side: Dice coefficient, 95 % surface distance [mm]; of the arm's own χ [ppm] the mean over the label and over the true
-label, and the same of the cores of both; the mean of the true χ over the true label, in a map whose mean is zero like
+label, and both medians; the mean of the true χ over the true label, in a map whose mean is zero like
 that of the arm; the confidence, the share of its volume that the nucleus has in the head, with the method `network` the
 Dice coefficient that it expects, and for the head the CPU seconds of registration and labels. Where that share is below
 `LEAST_SHARE`, what is printed leaves the nucleus out: `siemens` has nuclei only from 8 mm below the surface of its
@@ -18,7 +18,7 @@ is the same ellipsoid in the heads: of these two the shape is no independent evi
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -37,7 +37,6 @@ from recon.regions.deformation import HIGH_MM, LOW_MM
 from recon.regions.locate import locate, registered
 from recon.regions.nuclei import nucleus_names
 from recon.regions.shapes import WHOLE, divided, label_points, names_of, voxels_of
-from recon.regions.statistics import core
 from recon.relaxation.t1 import t1_weighted
 from recon.settings import arm, shipped
 
@@ -48,7 +47,6 @@ TURN_DEG = (12.0, 8.0, 14.0)  # about x, y and z: 20 degrees about one axis
 WIDENING, REACH_MM = 0.5, (28.0, 45.0, 22.0)  # of the ventricles, and how far it is felt
 INPUTS = {"chi": (), "chi t1w": ("t1w",), "chi t1w r2star": ("t1w", "r2star")}
 METHODS = ("template", "shapes", "network")
-MEANS = ("mean_ppm", "true_ppm", "core_ppm", "true_core_ppm", "truth_ppm")
 LEAST_SHARE = 0.6  # of a nucleus' volume, below which the head holds only a piece of it
 
 
@@ -124,6 +122,12 @@ def volumes_mm3() -> dict[int, float]:
     return dict(enumerate(counts.astype(float)))
 
 
+def of_known(chi_ppm: np.ndarray, where: np.ndarray, statistic: Callable[[np.ndarray], np.floating]) -> float:
+    """A statistic of the voxels in which χ is known, not a number where there are none."""
+    values = chi_ppm[where & (chi_ppm != 0)]
+    return float(statistic(values)) if values.size else np.nan
+
+
 def compare(
     labels: np.ndarray,
     maps: Mapping[str, np.ndarray],
@@ -140,15 +144,16 @@ def compare(
         if not true.any():
             continue
         both = np.count_nonzero(found & true)
-        cores = [core(where, voxel_size_mm) for where in (found, true)]
-        means = [chi_ppm[where & (chi_ppm != 0)] for where in (found, true, *cores)]
-        means.append(maps["true_chi"][true & (chi_ppm != 0)])
         yield {
             "nucleus": name,
             "hemisphere": side,
             "dice": 2 * both / (np.count_nonzero(found) + np.count_nonzero(true)),
             "surface_distance_mm": surface_distance_mm(found, true, voxel_size_mm),
-            **{key: float(v.mean()) if v.size else np.nan for key, v in zip(MEANS, means, strict=True)},
+            "mean_ppm": of_known(chi_ppm, found, np.mean),
+            "true_ppm": of_known(chi_ppm, true, np.mean),
+            "median_ppm": of_known(chi_ppm, found, np.median),
+            "true_median_ppm": of_known(chi_ppm, true, np.median),
+            "truth_ppm": of_known(maps["true_chi"], true, np.mean),
             "confidence": sure[label],
             "volume_share": np.count_nonzero(true) * float(np.prod(voxel_size_mm)) * size / volumes_mm3()[label],
             "expected_dice": expected_dice.get(label, np.nan),

@@ -53,6 +53,13 @@ def names_of(method: str) -> dict[int, tuple[str, str]]:
     return {"shapes": LABELS, "network": NUCLEI}.get(method, nucleus_labels())
 
 
+def values_of(method: str) -> dict[int, tuple[str, str]]:
+    """Those of :func:`names_of` that voxels of a label map of the method have: parts in place of their nucleus."""
+    names = names_of(method)
+    in_parts = {WHOLE[label] for label in names if label in WHOLE}
+    return {label: name for label, name in names.items() if label not in in_parts}
+
+
 def names_in(labels: np.ndarray) -> dict[int, tuple[str, str]]:
     """Label → (name, hemisphere) of every nucleus of the ellipsoids, and of the others and the parts that occur."""
     present = set(np.unique(labels).tolist())

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 from recon.grid import Vector
 from recon.maths.boxes import bounding_box
@@ -159,17 +158,6 @@ def statistics_table(
                     (*names, name, statistic, text, unit_of(statistic, quantity.unit), values.size, sure, zero, *place)
                 )
     return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
-
-
-def core(where: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
-    """The half of the voxels of a region (X, Y, Z) bool that lie deepest in it: bool of the same shape."""
-    inside = np.zeros_like(where)
-    if where.any():
-        box = bounding_box(where)
-        part = where[box]
-        depth_mm = ndimage.distance_transform_edt(np.pad(part, 1), voxel_size_mm)[1:-1, 1:-1, 1:-1]
-        inside[box] = part & (depth_mm >= np.median(depth_mm[part]))
-    return inside
 
 
 def unit_of(statistic: str, unit: str) -> str:
