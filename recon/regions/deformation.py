@@ -115,13 +115,15 @@ def bend(
     """
     classes = template()
     inside = on_grid(known, affine, subject_to_mni) > 0.9
-    values = np.stack(
-        [on_grid(np.where(known, np.nan_to_num(data), 0), affine, subject_to_mni) for data in maps.values()]
-    )
     counted = inside & classes.near
     zero = np.zeros((3, *SHAPE), np.float32)
     if np.count_nonzero(counted) < 0.2 * np.count_nonzero(classes.near):
         return Deformation(displacement_mm=zero, before=0.0, after=0.0, kept=False)
+    # what was not measured has the mean of the rest, so that the zero of a map, its reference, does not matter
+    finite = [np.nan_to_num(data) for data in maps.values()]
+    values = np.stack(
+        [on_grid(np.where(known, data - data[known].mean(), 0), affine, subject_to_mni) for data in finite]
+    )
     weight = ndimage.gaussian_filter(counted.astype(np.float32), 0.7)
     u = zero.copy()
     first = explained(values, counted, u)

@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from recon.__main__ import main
 from recon.files.io import Volume, read_volume, write_volume
+from recon.regions import deformation
 from recon.regions.confidence import DOUBTFUL, confidence
 from recon.regions.deformation import HIGH_MM, LOW_MM, SHAPE, STEP_MM, bend, displaced, grid_points
 from recon.regions.nuclei import nucleus_labels, template_labels
@@ -145,6 +146,15 @@ def test_without_contrast_the_affine_registration_stands():
     nothing = bend({"chi": noise}, np.zeros(SHAPE, bool), affine, np.eye(4))
     assert not nothing.kept
     assert not nothing.displacement_mm.any()
+
+
+def test_a_constant_moves_no_nucleus(head, monkeypatch):
+    affine, mask, _, chi, _ = head
+    monkeypatch.setattr(deformation, "SMOOTHING_MM", (8.0,))
+    monkeypatch.setattr(deformation, "ITERATIONS", 3)
+    bent = [bend({"chi": np.where(mask, chi + zero, 0)}, mask, affine, np.eye(4)) for zero in (0, 0.5)]
+    assert bent[0].kept and np.abs(bent[0].displacement_mm).max() > 0.5
+    np.testing.assert_allclose(*(one.displacement_mm for one in bent), atol=1e-3)
 
 
 def test_confidence_falls_where_the_label_leaves_the_nucleus():
