@@ -3,12 +3,12 @@
 The heads are those of `benchmarks.generators`, as they lie, turned by 20 degrees, or pushed apart at the ventricles.
 Maps are those of an arm in the true brain. `nuclei.tsv` has a row a size, head, change, arm, method, inputs, nucleus,
 side: Dice coefficient, 95 % surface distance [mm]; of the arm's own χ [ppm] the mean over the label and over the true
-label, and both medians; the mean of the true χ over the true label, in a map whose mean is zero like
-that of the arm; the confidence, the share of its volume that the nucleus has in the head, with the method `network` the
-Dice coefficient that it expects, and for the head the CPU seconds of registration and labels. Where that share is below
-`LEAST_SHARE`, what is printed leaves the nucleus out: `siemens` has nuclei only from 8 mm below the surface of its
-brain on, where a fifth of its substantia nigra lies. A part of the pallidum, or a nucleus that the ellipsoids lack, has
-rows for the methods that know it.
+label, both medians, and the mean over the core of white matter, from which contrasts are counted; the mean of the true
+χ over the true label, in a map whose mean is zero like that of the arm; the confidence, the share of its volume that
+the nucleus has in the head, with the method `network` the Dice coefficient that it expects, and for the head the CPU
+seconds of registration and labels. Where that share is below `LEAST_SHARE`, what is printed leaves the nucleus out:
+`siemens` has nuclei only from 8 mm below the surface of its brain on, where a fifth of its substantia nigra lies. A
+part of the pallidum, or a nucleus that the ellipsoids lack, has rows for the methods that know it.
 
 The labels of the heads are BigBrain's, or BigBrain's and CIT168's together (philips, mni, seven). The surfaces of
 `resources/nuclei_shapes.tsv` were fitted to CIT168, but for the thalamus, which is BigBrain's, and the dentate, which
@@ -34,6 +34,7 @@ from recon.maths.boxes import bounding_box
 from recon.pipeline import reconstruct
 from recon.regions.confidence import confidence
 from recon.regions.deformation import HIGH_MM, LOW_MM
+from recon.regions.localize import white_matter
 from recon.regions.locate import locate, registered
 from recon.regions.nuclei import nucleus_names
 from recon.regions.shapes import WHOLE, divided, label_points, names_of, voxels_of
@@ -102,11 +103,13 @@ def rows_of(
             start_s = time.process_time()
             fit = registered(maps["chi"], maps["brain"], affine, extra.get("t1w"))
             fit_s = time.process_time() - start_s
+            core = white_matter(maps["brain"], affine, fit.subject_to_mni) & (maps["nuclei"] == 0)
             for method in methods:
                 start_s = time.process_time()
                 found = locate(maps["chi"], maps["brain"], affine, **extra, method=method, registration=fit)
                 cpu_s = fit_s + time.process_time() - start_s
                 first = {"head": head.folder.name, "change": change, "arm": arm_name, "method": method, "inputs": given}
+                first["white_ppm"] = of_known(maps["chi"], core, np.mean)
                 names, expected = names_of(method), found.expected_dice or {}
                 for row in compare(found.labels, maps, names, voxel_size_mm, fit.determinant, expected):
                     yield first | row | {"cpu_s": cpu_s}
