@@ -75,7 +75,7 @@ def run(source: Path, out: Path, method: str) -> None:
         )
     maps = {name: read_map(source / f"{name}.nii.gz", chi).data
             for name in ("t1w", "r2star") if (source / f"{name}.nii.gz").exists()}  # fmt: skip
-    found = locate(chi.data, brain, chi.affine, **maps, method=method)
+    found = locate(chi.data, brain, chi.affine, t1w=maps.get("t1w"), r2star=maps.get("r2star"), method=method)
     if not found.registration.plausible:
         instead = "a T1-weighted image t1w.nii.gz or a tighter mask.nii.gz may help"
         raise no_brain(str(source / ("t1w.nii.gz" if "t1w" in maps else "chimap.nii.gz")), found.registration, instead)
