@@ -173,7 +173,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def errors(rows: pd.DataFrame) -> pd.DataFrame:
-    """How far regional means are off, a row a size, arm, change and method, heads and nuclei of the ellipsoids together.
+    """How far regional means are off, a row a size, arm, change and method, heads and nuclei together.
 
     Of the label: mean over it less the mean over the true one in the same map, in percent of that and of its contrast
     with white matter, medians over nuclei, and the shares within 5 %; the same of medians in place of means. Of the
