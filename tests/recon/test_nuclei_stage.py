@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from recon.__main__ import main
 from recon.files.io import Volume, read_volume, write_volume
@@ -83,11 +84,20 @@ def test_both_methods_label_a_map_and_shapes_follow_the_deformation(head, tmp_pa
     assert all(dice(found["shapes"] == part, parts == part) > 0.75 for part in WHOLE)
 
 
-def test_without_a_mask_or_other_maps_the_map_tells_the_brain(head, tmp_path):
-    write(tmp_path, head, t1w=None, mask=None)
+def test_a_map_of_somebody_else_is_enough(head, tmp_path):
+    """Alone, without a mask, not a number outside the brain, another zero, oblique, other axes, cut above and below."""
+    affine, mask, labels, chi, _ = head
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("xyz", (10, -6, 8), degrees=True).as_matrix()
+    kept = slice(12, 62)  # 26 mm below the dentate to 30 mm above the caudate
+    cut = affine.copy()
+    cut[:3, 3] += affine[:3, :3] @ (0, 0, kept.start)
+    theirs = np.where(mask, chi + 0.04, np.nan)[:, :, kept].transpose(1, 2, 0)[:, ::-1]
+    axes = np.array([[0, 0, 1, 0], [1, 0, 0, 0], [0, -1, 0, theirs.shape[1] - 1], [0, 0, 0, 1.0]])
+    write_volume(tmp_path / "chimap.nii.gz", theirs.astype(np.float32), Volume(data=theirs, affine=turn @ cut @ axes))
     assert main(["nuclei", str(tmp_path), str(tmp_path / "out")]) == 0
-    labels = read_volume(tmp_path / "out/dseg.nii.gz").data
-    assert dice(labels == 5, head[2] == 5) > 0.4
+    found = read_volume(tmp_path / "out/dseg.nii.gz").data[:, ::-1].transpose(2, 0, 1)
+    assert dice(found == 5, labels[:, :, kept] == 5) > 0.4
 
 
 @pytest.mark.parametrize(
