@@ -1,12 +1,14 @@
-"""Labels of the deep grey nuclei against the true ones: `python -m benchmarks.nuclei [--heads FOLDER] [--only HEAD] …`.
+"""Labels of the deep grey nuclei against the true ones: `python -m benchmarks.nuclei [--size SIZE] [--only HEAD] …`.
 
 The heads are those of `benchmarks.generators`, as they lie, turned by 20 degrees, or pushed apart at the ventricles.
-Maps are those of an arm in the true brain. `nuclei.tsv` has a row a head, change, arm, method, inputs, nucleus, side:
-Dice coefficient, 95 % surface distance [mm], means of the arm's own χ [ppm] over the label and over the true label,
-the confidence, the share of its volume that the nucleus has in the head, with the method `network` the Dice coefficient
-that it expects, and for the head the CPU seconds of registration and labels. Where that share is below `LEAST_SHARE`,
-the printed means leave the nucleus out: `siemens` has nuclei only from 8 mm below the surface of its brain on, where a
-fifth of its substantia nigra lies.
+Maps are those of an arm in the true brain. `nuclei.tsv` has a row a size, head, change, arm, method, inputs, nucleus,
+side: Dice coefficient, 95 % surface distance [mm]; of the arm's own χ [ppm] the mean over the label and over the true
+label, both medians, and the mean over the core of white matter, from which contrasts are counted; the mean of the true
+χ over the true label, in a map whose mean is zero like that of the arm; the confidence, the share of its volume that
+the nucleus has in the head, with the method `network` the Dice coefficient that it expects, and for the head the CPU
+seconds of registration and labels. Where that share is below `LEAST_SHARE`, what is printed leaves the nucleus out:
+`siemens` has nuclei only from 8 mm below the surface of its brain on, where a fifth of its substantia nigra lies. A
+part of the pallidum, or a nucleus that the ellipsoids lack, has rows for the methods that know it.
 
 The labels of the heads are BigBrain's, or BigBrain's and CIT168's together (philips, mni, seven). The surfaces of
 `resources/nuclei_shapes.tsv` were fitted to CIT168, but for the thalamus, which is BigBrain's, and the dentate, which
@@ -16,7 +18,7 @@ is the same ellipsoid in the heads: of these two the shape is no independent evi
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -27,14 +29,15 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks.generators import HEADS, simulate, write
 from benchmarks.generators.parts import DataMissing
-from benchmarks.heads import Head, read_head
+from benchmarks.heads import SIZES, Head, read_head
 from recon.maths.boxes import bounding_box
 from recon.pipeline import reconstruct
-from recon.regions.confidence import confidence
+from recon.regions.confidence import DOUBTFUL, confidence
 from recon.regions.deformation import HIGH_MM, LOW_MM
-from recon.regions.locate import locate
-from recon.regions.nuclei import nucleus_labels
-from recon.regions.shapes import label_points
+from recon.regions.localize import white_matter
+from recon.regions.locate import locate, registered
+from recon.regions.nuclei import nucleus_names
+from recon.regions.shapes import WHOLE, divided, label_points, names_of, voxels_of
 from recon.relaxation.t1 import t1_weighted
 from recon.settings import arm, shipped
 
@@ -53,13 +56,15 @@ def maps_of(head: Head, arm_name: str) -> dict[str, np.ndarray]:
     facts, brain = head.acquisition, head["brain"]
     made = reconstruct(head["phase"], head["magnitude"], brain, facts, arm(shipped() | {"pipeline": arm_name}))
     t1w = t1_weighted(head["magnitude"][..., 0], brain, r2star_hz=made.r2star_hz, te1_s=facts.te_s[0])
-    maps = {"chi": made.chi_ppm, "t1w": t1w, "brain": brain, "truth": head["nuclei"]}
+    true_ppm = head["chi_ppm"] - head["chi_ppm"][made.chi_ppm != 0].mean()
+    maps = {"chi": made.chi_ppm, "t1w": t1w, "brain": brain, "true_chi": np.where(made.chi_ppm != 0, true_ppm, 0)}
+    maps |= {name: head[name] for name in ("nuclei", "finer") if (head.folder / f"{name}.npy").exists()}
     return maps | ({} if made.r2star_hz is None else {"r2star": made.r2star_hz})
 
 
 def widened(maps: dict[str, np.ndarray], voxel_size_mm: np.ndarray) -> dict[str, np.ndarray]:
     """The maps pushed apart about the ventricles: near the middle of the nuclei a place looks closer to the midline."""
-    truth = maps["truth"]
+    truth = maps["nuclei"]
     middle = np.argwhere(np.isin(truth, range(1, 9))).mean(0)
     index = np.indices(truth.shape).astype(np.float32)
     offset = [(i - m) * mm for i, m, mm in zip(index, middle, voxel_size_mm, strict=True)]
@@ -93,15 +98,20 @@ def rows_of(
         affine = np.array(head.affine)
         if change == "turned":
             affine[:3] = Rotation.from_euler("xyz", TURN_DEG, degrees=True).as_matrix() @ affine[:3]
-        for method in methods:
-            for given in inputs:
-                extra = {name: maps[name] for name in INPUTS[given] if name in maps}
+        for given in inputs:
+            extra = {name: maps[name] for name in INPUTS[given] if name in maps}
+            start_s = time.process_time()
+            fit = registered(maps["chi"], maps["brain"], affine, extra.get("t1w"))
+            fit_s = time.process_time() - start_s
+            core = white_matter(maps["brain"], affine, fit.subject_to_mni) & (maps["nuclei"] == 0)
+            for method in methods:
                 start_s = time.process_time()
-                found = locate(maps["chi"], maps["brain"], affine, **extra, method=method)
-                cpu_s = time.process_time() - start_s
+                found = locate(maps["chi"], maps["brain"], affine, **extra, method=method, registration=fit)
+                cpu_s = fit_s + time.process_time() - start_s
                 first = {"head": head.folder.name, "change": change, "arm": arm_name, "method": method, "inputs": given}
-                size, expected = found.registration.determinant, found.expected_dice or {}
-                for row in compare(found.labels, maps["truth"], maps["chi"], voxel_size_mm, size, expected):
+                first["white_ppm"] = of_known(maps["chi"], core, np.mean)
+                names, expected = names_of(method), found.expected_dice or {}
+                for row in compare(found.labels, maps, names, voxel_size_mm, fit.determinant, expected):
                     yield first | row | {"cpu_s": cpu_s}
 
 
@@ -109,35 +119,44 @@ def rows_of(
 def volumes_mm3() -> dict[int, float]:
     """Label → volume of its surface in MNI space, from points 1 mm apart."""
     axes = (np.arange(low, high) for low, high in zip(LOW_MM, HIGH_MM, strict=True))
-    labels = label_points(np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3))
-    return dict(enumerate(np.bincount(labels).astype(float)))
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    labels = label_points(points)
+    counts = np.bincount(np.concatenate([labels, divided(labels, points)[np.isin(labels, list(WHOLE.values()))]]))
+    return dict(enumerate(counts.astype(float)))
+
+
+def of_known(chi_ppm: np.ndarray, where: np.ndarray, statistic: Callable[[np.ndarray], np.floating]) -> float:
+    """A statistic of the voxels in which χ is known, not a number where there are none."""
+    values = chi_ppm[where & (chi_ppm != 0)]
+    return float(statistic(values)) if values.size else np.nan
 
 
 def compare(
     labels: np.ndarray,
-    truth: np.ndarray,
-    chi_ppm: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    names: dict[int, tuple[str, str]],
     voxel_size_mm: np.ndarray,
     size: float,
     expected_dice: Mapping[int, float],
 ) -> Iterator[dict]:
     """Scores of each side of each nucleus that the head has; `size`: volume of the template over that of the head."""
-    sure = confidence(labels, chi_ppm, nucleus_labels(), voxel_size_mm).set_index("index")["confidence"]
-    for label, (name, side) in nucleus_labels().items():
-        found, true = labels == label, truth == label
+    chi_ppm = maps["chi"]
+    sure = confidence(labels, chi_ppm, names, voxel_size_mm).set_index("index")["confidence"]
+    for label, (name, side) in names.items():
+        found, true = voxels_of(labels, label), (maps["nuclei"] == label) | (maps.get("finer", 0) == label)
         if not true.any():
             continue
         both = np.count_nonzero(found & true)
-        means = [chi_ppm[where & (chi_ppm != 0)] for where in (found, true)]
         yield {
             "nucleus": name,
             "hemisphere": side,
             "dice": 2 * both / (np.count_nonzero(found) + np.count_nonzero(true)),
             "surface_distance_mm": surface_distance_mm(found, true, voxel_size_mm),
-            **{
-                key: float(v.mean()) if v.size else np.nan
-                for key, v in zip(("mean_ppm", "true_ppm"), means, strict=True)
-            },
+            "mean_ppm": of_known(chi_ppm, found, np.mean),
+            "true_ppm": of_known(chi_ppm, true, np.mean),
+            "median_ppm": of_known(chi_ppm, found, np.median),
+            "true_median_ppm": of_known(chi_ppm, true, np.median),
+            "truth_ppm": of_known(maps["true_chi"], true, np.mean),
             "confidence": sure[label],
             "volume_share": np.count_nonzero(true) * float(np.prod(voxel_size_mm)) * size / volumes_mm3()[label],
             "expected_dice": expected_dice.get(label, np.nan),
@@ -145,43 +164,101 @@ def compare(
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean Dice of each nucleus, a row a head, change, arm, method and inputs; the mean of all last."""
-    keys = ["head", "change", "arm", "method", "inputs"]
+    """Mean Dice of each nucleus, a row a size, head, change, arm, method and inputs; mean of the ellipsoids' own."""
+    keys = ["size", "head", "change", "arm", "method", "inputs"]
     table = rows[rows["volume_share"] >= LEAST_SHARE].pivot_table(
         index=keys, columns="nucleus", values="dice", sort=False
     )
-    return table.assign(mean=table.mean(axis=1))
+    return table.assign(mean=table[[name for name in nucleus_names() if name in table]].mean(axis=1))
+
+
+def errors(rows: pd.DataFrame) -> pd.DataFrame:
+    """How far regional means are off, a row a size, arm, change and method, heads and nuclei together.
+
+    Of the label: mean over it less the mean over the true one in the same map, in percent of that and of its contrast
+    with white matter, medians over nuclei, and the shares within 5 %; the same of medians in place of means. Of the
+    map: its mean over the true label less the true χ there, which no label can mend.
+    """
+    kept = rows[(rows["volume_share"] >= LEAST_SHARE) & rows["nucleus"].isin(nucleus_names())]
+    off = (kept["mean_ppm"] - kept["true_ppm"]).abs()
+    off_median = (kept["median_ppm"] - kept["true_median_ppm"]).abs()
+    found = {
+        "dice": kept["dice"],
+        "distance_mm": kept["surface_distance_mm"],
+        "mean_percent": 100 * off / kept["true_ppm"].abs(),
+        "mean_of_contrast": 100 * off / (kept["true_ppm"] - kept["white_ppm"]).abs(),
+        "median_percent": 100 * off_median / kept["true_median_ppm"].abs(),
+        "median_of_contrast": 100 * off_median / (kept["true_median_ppm"] - kept["white_ppm"]).abs(),
+        "label_ppb": 1000 * off,
+        "map_ppb": 1000 * (kept["true_ppm"] - kept["truth_ppm"]).abs(),
+    }
+    table = kept[["size", "arm", "change", "method"]].assign(**found)
+    groups = table.groupby(["size", "arm", "change", "method"], sort=False)
+    percents = [name for name in found if name.endswith(("_percent", "_contrast"))]
+    within = table.assign(**{name: table[name].le(5).astype(float).where(table[name].notna()) for name in percents})
+    shares = within.groupby(["size", "arm", "change", "method"], sort=False)[percents].mean().add_suffix("_within_5")
+    return pd.concat([groups[["dice", "distance_mm"]].mean(), groups[list(found)[2:]].median(), shares], axis=1)
+
+
+def warned(rows: pd.DataFrame) -> pd.DataFrame:
+    """What `doubtful` says, a row a size, arm and method: number of labels and mean Dice with and without it, and of
+    labels with a Dice coefficient below 0.7 and from 0.8 on the share that is doubtful; cut nuclei count."""
+    kept = rows[rows["nucleus"].isin(nucleus_names())]
+    rows_found = []
+    for keys, group in kept.groupby(["size", "arm", "method"], sort=False):
+        doubtful, dice = group["confidence"] < DOUBTFUL, group["dice"]
+        rows_found.append({
+            **dict(zip(("size", "arm", "method"), keys, strict=True)),
+            "doubtful": int(doubtful.sum()), "dice_doubtful": dice[doubtful].mean(),
+            "others": int((~doubtful).sum()), "dice_others": dice[~doubtful].mean(),
+            "doubtful_of_bad": doubtful[dice < 0.7].mean(), "doubtful_of_good": doubtful[dice >= 0.8].mean(),
+        })  # fmt: skip
+    return pd.DataFrame(rows_found)
+
+
+def report(rows: pd.DataFrame) -> None:
+    """Print what a table of this benchmark says."""
+    for table in (summary(rows), errors(rows), warned(rows)):
+        print(table.to_string(float_format=lambda x: f"{x:.2f}"), end="\n\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make or read the heads, label them, write the table, print the mean Dice."""
+    """Make or read the heads, label them, write the table, print what it says; or print that of tables made before."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.nuclei", description=__doc__)
     parser.add_argument("--heads", type=Path, help="folder of benchmarks.generators; without it they are made anew")
+    parser.add_argument(
+        "--size", choices=(*SIZES, "coarse"), default="coarse", help="of the voxels, a size of benchmarks.heads"
+    )
     parser.add_argument("--only", action="append", metavar="HEAD", choices=ANATOMIES)
     parser.add_argument("--arm", action="append", choices=("paper", "consensus"))
     parser.add_argument("--change", action="append", choices=CHANGES)
     parser.add_argument("--inputs", action="append", choices=INPUTS)
     parser.add_argument("--method", action="append", choices=METHODS)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    parser.add_argument("--name", default="nuclei.tsv", help="of the table in the folder OUT")
+    parser.add_argument("--read", type=Path, action="append", metavar="TABLE", help="print these tables, make none")
     chosen = parser.parse_args(arguments)
+    if chosen.read:
+        report(pd.concat([pd.read_csv(path, sep="\t") for path in chosen.read]))
+        return
     rows: list[dict] = []
     with tempfile.TemporaryDirectory() as made:
         for name in chosen.only or ANATOMIES:
             folder = (chosen.heads or Path(made)) / name
             if not chosen.heads:
                 try:
-                    write(folder, *simulate(name, coarse=True))
+                    coarse = chosen.size == "coarse"
+                    write(folder, *simulate(name, coarse=coarse, size=None if coarse else chosen.size))
                 except DataMissing as missing:
                     print(f"{name}: left out: {missing}")
                     continue
             head = read_head(folder)
             for arm_name in chosen.arm or ("paper", "consensus"):
-                rows += rows_of(
-                    head, arm_name, chosen.change or CHANGES, chosen.inputs or list(INPUTS), chosen.method or METHODS
-                )
+                given = chosen.change or CHANGES, chosen.inputs or list(INPUTS), chosen.method or METHODS
+                rows += [{"size": chosen.size} | row for row in rows_of(head, arm_name, *given)]
                 table = pd.DataFrame(rows)
-                table.to_csv(chosen.out / "nuclei.tsv", sep="\t", index=False, float_format="%.4g", na_rep="n/a")
-    print(summary(pd.DataFrame(rows)).to_string(float_format=lambda x: f"{x:.2f}"))
+                table.to_csv(chosen.out / chosen.name, sep="\t", index=False, float_format="%.4g", na_rep="n/a")
+    report(pd.DataFrame(rows))
 
 
 if __name__ == "__main__":

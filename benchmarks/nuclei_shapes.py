@@ -9,7 +9,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import nibabel
@@ -23,7 +23,7 @@ from benchmarks.generators.parts import data_file, sample
 from recon.files.io import Volume
 from recon.maths.boxes import bounding_box
 from recon.regions.nuclei import nucleus_table
-from recon.regions.shapes import COLUMNS, LABELS, TABLE, label_points, polynomials, read_shapes
+from recon.regions.shapes import COLUMNS, LABELS, PARTS, TABLE, divided, label_points, polynomials, read_surfaces
 
 STEP_MM = 0.5
 GAP_MM = 1.5  # between two parts of a nucleus, of each of which less than half lies there
@@ -42,6 +42,8 @@ NUCLEI: dict[str, tuple[str, tuple[float, ...]]] = {
     "substantia_nigra": ("substantia", ()),
     "subthalamic_nucleus": ("subthalamic", ()),
     "accumbens": ("nucleus accumbens", ()),
+    "pallidum_external": ("globus pallidus externa", ()),
+    "pallidum_internal": ("globus pallidus interna", ()),
 }
 DIRECTIONS = np.random.default_rng(0).standard_normal((500, 3))
 DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
@@ -120,6 +122,18 @@ def fitted(inside: np.ndarray, shape: tuple[int, ...], points: np.ndarray) -> np
     return np.r_[centre, semi, rotations, coefficients]
 
 
+def rightly_divided(of_set: str, side: str) -> float:
+    """Share of the voxels of both parts of a set's pallidum that fall into the part which they have in the set."""
+    places = {name: labelled(of_set, NUCLEI[name][0], side) for name in PARTS}
+    right, voxels = 0, 0
+    for name, volume in places.items():
+        points = points_of(volume)[volume.data.ravel() > 0]
+        label, nucleus = (next(n for n, key in LABELS.items() if key == (of, side)) for of in (name, PARTS[name]))
+        found = divided(np.full(len(points), nucleus, np.uint8), points)
+        right, voxels = right + np.count_nonzero(found == label), voxels + len(points)
+    return right / voxels
+
+
 def dice(a: np.ndarray, b: np.ndarray) -> float:
     """Of two bool arrays."""
     return float(2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b)))
@@ -147,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     rows = [row for label, (name, side) in LABELS.items() for row in rows_of(label, name, side)]
     pd.DataFrame(rows, columns=COLUMNS).to_csv(chosen.out, sep="\t", index=False, float_format="%.4g")
-    surfaces = read_shapes(chosen.out)
+    surfaces = read_surfaces(chosen.out)
     for label, (name, side) in LABELS.items():
         for volume, of_set in ((labelled(of_set, NUCLEI[name][0], side), of_set) for of_set in SETS if name in NUCLEI):
             if volume:
@@ -155,6 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 some = slice(None, None, 7)
                 found = label_points(points_of(volume)[some], own) == label
                 print(label, name, side, of_set, f"{dice(found, volume.data.ravel()[some] > 0):.3f}", flush=True)
+    for side, of_set in product("LR", SETS):
+        print(f"pallidum {side} {of_set}: {100 * rightly_divided(of_set, side):.1f} % in the right part")
 
 
 if __name__ == "__main__":

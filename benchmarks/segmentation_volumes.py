@@ -25,11 +25,11 @@ from scipy.spatial.transform import Rotation
 from recon.grid import Grid
 from recon.maths.kernels import dipole_kernel
 from recon.regions.segmentation import CHANNELS, LOW_MM, SHAPE, STEP_MM, normalised
-from recon.regions.shapes import LABELS, REACH_MM, distances, read_shapes
+from recon.regions.shapes import NUCLEI, REACH_MM, distances, read_shapes
 from recon.regions.template import read_template
 
 SEED, VOLUMES = 20261130, 320
-NAMES = tuple(dict.fromkeys(name for name, _ in LABELS.values()))  # of the classes, after the background
+NAMES = tuple(dict.fromkeys(name for name, _ in NUCLEI.values()))  # of the classes, after the background
 PAD = 10  # voxels around the box from which bent places may come
 # usual values: χ [ppm] and its spread between people; T1-weighted signal over that of white matter
 USUAL = {
@@ -63,7 +63,7 @@ def atlas() -> Atlas:
     flat = points.reshape(3, -1).T
     found = np.full((len(NAMES), len(flat)), REACH_MM, np.float32)
     for label, (where, distance) in distances(flat, read_shapes()).items():
-        row = found[NAMES.index(LABELS[label][0])]
+        row = found[NAMES.index(NUCLEI[label][0])]
         row[where] = np.minimum(row[where], distance)
     white, grey = (
         ndimage.map_coordinates(

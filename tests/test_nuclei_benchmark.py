@@ -24,8 +24,8 @@ def test_surface_distance_of_shifted_boxes_is_the_shift():
 def test_wide_ventricles_push_nuclei_from_the_midline():
     truth = np.zeros((61, 41, 41), np.uint8)
     truth[15:20, 18:23, 18:23], truth[41:46, 18:23, 18:23] = 1, 2
-    wide = widened({"truth": truth, "chi": truth.astype(np.float32)}, np.ones(3))
-    middle = [np.argwhere(wide["truth"] == label)[:, 0].mean() for label in (1, 2)]
+    wide = widened({"nuclei": truth, "chi": truth.astype(np.float32)}, np.ones(3))
+    middle = [np.argwhere(wide["nuclei"] == label)[:, 0].mean() for label in (1, 2)]
     assert middle[0] < 15 and middle[1] > 45
     assert wide["chi"].shape == truth.shape
 

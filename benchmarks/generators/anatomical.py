@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.generators.parts import paint_lesion, paint_veins, texture
+from benchmarks.generators.parts import paint_lesion, paint_veins, texture, tissue_of
 from benchmarks.generators.scene import Scan, Scene, Tissue, by_tissue
 from recon.phantom.shapes import random_waves
 from recon.regions.nuclei import nucleus_labels
@@ -60,7 +60,7 @@ class Model:
 def furnish(labels: np.ndarray, brain: np.ndarray, affine: np.ndarray, scan: Scan, model: Model, rng) -> Scene:
     """Give the labels of a head their properties; veins and lesions are added where the brain is no nucleus."""
     labels = labels.copy()
-    free = brain & (labels < Tissue.NUCLEUS)
+    free = brain & (tissue_of(labels) < Tissue.NUCLEUS)
     paint_veins(labels, affine, free, rng, model.veins, model.vein_mm)
     for _ in range(model.calcifications):
         paint_lesion(labels, affine, free, rng, Tissue.CALCIFICATION, rng.uniform(2.5, 4.5))
@@ -79,15 +79,16 @@ def furnish(labels: np.ndarray, brain: np.ndarray, affine: np.ndarray, scan: Sca
     shape = labels.shape
     grain = np.where(brain, texture(shape, scan.spacing_mm, model.texture_mm, rng), 0)
     shine = np.where(brain, texture(shape, scan.spacing_mm, 2.0, rng), 0)
-    chi_ppm = by_tissue(labels, chi) + np.float32(model.texture_ppm) * grain + np.float32(model.chi_per_signal) * shine
+    tissue = tissue_of(labels)
+    chi_ppm = by_tissue(tissue, chi) + np.float32(model.texture_ppm) * grain + np.float32(model.chi_per_signal) * shine
     if model.waves_ppm:
-        chi_ppm += np.where(labels == Tissue.WHITE, np.float32(model.waves_ppm) * random_waves(shape, rng, modes=8), 0)
+        chi_ppm += np.where(tissue == Tissue.WHITE, np.float32(model.waves_ppm) * random_waves(shape, rng, modes=8), 0)
     return Scene(
         labels=labels,
         brain=brain,
         chi_ppm=chi_ppm,
-        r2star_hz=np.float32(model.field_strength) * by_tissue(labels, r2star),
-        signal=by_tissue(labels, signal) * (1 + np.float32(0.04) * shine),
+        r2star_hz=np.float32(model.field_strength) * by_tissue(tissue, r2star),
+        signal=by_tissue(tissue, signal) * (1 + np.float32(0.04) * shine),
         tags=tags(model),
         drawn=drawn,
     )

@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.generators.anatomical import Model, furnish
 from benchmarks.generators.mni import MIDDLE_MM, label_template
-from benchmarks.generators.parts import DataMissing, texture
-from benchmarks.generators.physics import majority
+from benchmarks.generators.parts import DataMissing, texture, tissue_of
+from benchmarks.generators.physics import majority, nuclei_of
 from benchmarks.generators.scene import Scan, Tissue
 from benchmarks.measure import ONE_THREAD
 from benchmarks.peers import PYTHON
@@ -58,7 +58,7 @@ def simulate(scan: Scan, rng: np.random.Generator) -> tuple[dict[str, np.ndarray
     given = {
         "chi": scene.chi_ppm + 0.008 * shared,
         "M0": scene.signal,
-        "R1": table[scene.labels] * (1 + 0.05 * shared),
+        "R1": table[tissue_of(scene.labels)] * (1 + 0.05 * shared),
         "R2star": scene.r2star_hz * (1 + 0.06 * shared),
         "mask": brain,
     }
@@ -73,6 +73,6 @@ def simulate(scan: Scan, rng: np.random.Generator) -> tuple[dict[str, np.ndarray
         subprocess.run([PYTHON, script, source, target], check=True, env=os.environ | ONE_THREAD)
         with np.load(target) as made:
             arrays = dict(made)
-    arrays["nuclei"] = majority(scene.labels, {Tissue.NUCLEUS + n: n for n in nucleus_labels()}, scan.finer)
+    arrays |= nuclei_of(scene.labels, scan.finer)
     arrays["lesions"] = majority(scene.labels, {Tissue.CALCIFICATION: 1}, scan.finer)
     return arrays, {"tags": list(scene.tags), "drawn": scene.drawn}

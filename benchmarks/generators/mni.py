@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks.generators.anatomical import Model, furnish
-from benchmarks.generators.parts import FAR_MM, paint_ellipsoid, paint_label_set, sample
+from benchmarks.generators.parts import FAR_MM, mark_finer, paint_ellipsoid, paint_label_set, sample
 from benchmarks.generators.real import paint_dentate
 from benchmarks.generators.scene import Scan, Scene, Tissue
 from recon.files.io import Volume
@@ -69,4 +69,5 @@ def label_template(
     for name in label_sets:
         paint_label_set(labels, affine, to_mni, name, deep)
     paint_dentate(labels, affine, to_mni, deep)
+    mark_finer(labels, affine, to_mni, label_sets[-1])
     return labels, brain

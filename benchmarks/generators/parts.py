@@ -2,7 +2,7 @@
 
 import json
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import nibabel
@@ -14,15 +14,22 @@ from recon.files.io import Volume
 from recon.maths.boxes import bounding_box
 from recon.phantom.shapes import ellipsoid, random_texture, tube
 from recon.regions.nuclei import nucleus_labels
+from recon.regions.shapes import LABELS, WHOLE
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"  # real heads and label sets, which are no part of the project
+MARGIN = 20  # voxels about a structure of a label set
 FAR_MM = 100.0  # distance from every surface of what lies beyond a picture
 STRUCTURES = {  # of the label sets, by the name of the nucleus
     "putamen": "putamen", "caudate": "caudate", "globus pallidus": "pallidum", "thalamus": "thalamus",
     "red nucleus": "red_nucleus", "substantia nigra": "substantia_nigra",
 }  # fmt: skip
 OTHERS = ("subthalamic", "accumbens", "hippocampus", "amygdala", "pallidum")
+FINER = {  # what the tissue of a scene does not tell apart, by the name of the nucleus or part: words, painted as
+    "subthalamic_nucleus": ("subthalamic", None), "accumbens": ("accumbens", None),
+    "pallidum_external": ("globus pallidus externa", "pallidum"),
+    "pallidum_internal": ("globus pallidus interna", "pallidum"),
+}  # fmt: skip
 
 
 class DataMissing(Exception):
@@ -86,6 +93,39 @@ def paint_label_set(labels: np.ndarray, affine: np.ndarray, to_mni: np.ndarray, 
             order=1,
         )  # fmt: skip
         labels[box][(share >= 0.5) & where[box]] = code
+
+
+def tissue_of(labels: np.ndarray) -> np.ndarray:
+    """Labels of a scene in which the parts of a nucleus are that nucleus, and what no ellipsoid is deep grey matter."""
+    table = np.arange(256, dtype=np.uint8)
+    for label in LABELS:
+        if label not in nucleus_labels():
+            table[Tissue.NUCLEUS + label] = Tissue.NUCLEUS + WHOLE[label] if label in WHOLE else Tissue.DEEP
+    return table[labels]
+
+
+def mark_finer(labels: np.ndarray, affine: np.ndarray, to_mni: np.ndarray, name: str) -> None:
+    """Rename in `labels` what `FINER` lists, by a label set: each voxel of the pallidum as the part that is nearer."""
+    image = nibabel.load(data_file("deep_gray_labels", f"{name}.nii.gz"))
+    texts = json.loads(data_file("deep_gray_labels", f"{name}.json").read_text())["labels"]
+    plain = [text.lower().replace("-", " ") for text in texts]
+    source, to_voxel = np.asarray(image.dataobj), np.linalg.solve(image.affine, to_mni @ affine)
+    voxel_mm = np.linalg.norm(image.affine[:3, :3], axis=0)
+    nearest_mm = np.zeros(labels.shape, np.float32)  # to the parts so far
+    painted, number = labels.copy(), {key: label for label, key in LABELS.items()}
+    for (nucleus, (words, of)), side in product(FINER.items(), "LR"):
+        mask = np.isin(source, [i for i, text in enumerate(plain) if words in text and text[0] == side.lower()])
+        code = Tissue.NUCLEUS + number[of, side] if of else Tissue.DEEP
+        index = np.argwhere(painted == code)
+        box = tuple(slice(max(s.start - MARGIN, 0), s.stop + MARGIN) for s in bounding_box(mask))
+        place = (index @ to_voxel[:3, :3].T + to_voxel[:3, 3] - [s.start for s in box]).T
+        mask = mask[box]
+        signed_mm = ndimage.distance_transform_edt(~mask, voxel_mm) - ndimage.distance_transform_edt(mask, voxel_mm)
+        away_mm = ndimage.map_coordinates(signed_mm.astype(np.float32), place, order=1, mode="nearest")
+        first = labels[tuple(index.T)] == code  # which has no part yet
+        nearer = (first | (away_mm < nearest_mm[tuple(index.T)])) if of else away_mm <= 0
+        chosen = tuple(index[nearer].T)
+        labels[chosen], nearest_mm[chosen] = Tissue.NUCLEUS + number[nucleus, side], away_mm[nearer]
 
 
 def grid_points(affine: np.ndarray, box: tuple[slice, ...]) -> np.ndarray:

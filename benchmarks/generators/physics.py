@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import fft
 
+from benchmarks.generators.parts import tissue_of
 from benchmarks.generators.scene import Scan, Scene, Tissue
 from recon.acquisition import GAMMA_HZ_PER_T
 from recon.grid import Grid
@@ -12,6 +13,7 @@ from recon.maths.boxes import padded_shape
 from recon.maths.kernels import dipole_kernel
 from recon.phantom.shapes import random_waves
 from recon.regions.nuclei import nucleus_labels
+from recon.regions.shapes import LABELS
 
 PAD_MM = 80.0  # of air, against the neighbours that a periodic grid implies
 NECK_MM = 60.0  # the lowest slice goes on below the grid
@@ -130,8 +132,8 @@ def acquire(scene: Scene, scan: Scan, rng: np.random.Generator) -> dict[str, np.
 
     Returns
     -------
-    arrays by name : magnitude, phase [rad], (X, Y, Z, echo); brain, bool; nuclei, lesions, uint8; chi_ppm, r2star_hz,
-        total_ppm, and local_ppm, the field of the brain's own susceptibility
+    arrays by name : magnitude, phase [rad], (X, Y, Z, echo); brain, bool; nuclei, finer, lesions, uint8; chi_ppm,
+        r2star_hz, total_ppm, and local_ppm, the field of the brain's own susceptibility
     """
     finer = scan.finer
     brain = voxel_mean(scene.brain, finer) >= 0.5
@@ -160,12 +162,21 @@ def acquire(scene: Scene, scan: Scan, rng: np.random.Generator) -> dict[str, np.
         "magnitude": np.abs(signal),
         "phase": np.angle(signal),
         "brain": brain,
-        "nuclei": majority(scene.labels, {Tissue.NUCLEUS + n: n for n in nucleus_labels()}, finer),
+        **nuclei_of(scene.labels, finer),
         "lesions": majority(scene.labels, {Tissue.CALCIFICATION: 1, Tissue.HAEMORRHAGE: 2}, finer),
         "chi_ppm": voxel_mean(scene.chi_ppm, finer),
         "r2star_hz": voxel_mean(scene.r2star_hz, finer),
         "total_ppm": voxel_mean(total_ppm, finer),
         "local_ppm": np.where(brain, local_ppm, 0),
+    }
+
+
+def nuclei_of(labels: np.ndarray, finer: tuple[int, int, int]) -> dict[str, np.ndarray]:
+    """By voxel the nuclei of the ellipsoids, and what is finer than they: parts, and the nuclei that they lack."""
+    finest = [n for n in LABELS if n not in nucleus_labels()]
+    return {
+        "nuclei": majority(tissue_of(labels), {Tissue.NUCLEUS + n: n for n in nucleus_labels()}, finer),
+        "finer": majority(labels, {Tissue.NUCLEUS + n: n for n in finest}, finer),
     }
 
 

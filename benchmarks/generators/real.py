@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from benchmarks.generators.parts import FAR_MM, data_file, paint_label_set, sample
+from benchmarks.generators.parts import FAR_MM, data_file, mark_finer, paint_label_set, sample
 from benchmarks.generators.scene import Tissue
 from recon.files.io import Volume
 from recon.regions.nuclei import label_nuclei
@@ -205,6 +205,7 @@ def label_head(
     for name in label_sets:
         paint_label_set(labels, affine, head.to_mni, name, deep)
     paint_dentate(labels, affine, head.to_mni, deep)
+    mark_finer(labels, affine, head.to_mni, label_sets[-1])
     return labels, brain
 
 

@@ -5,9 +5,10 @@ and does not count. One side of a nucleus is left out of a map's features where 
 voxels were measured; `both` joins the sides that are left. A side of which a part was measured stays: in simulated
 heads half a substantia nigra tells its susceptibility as well as a whole one does. A side that touches the border of
 the volume may be cut: its shape is left out. What no side is left for is missing (n/a in the table).
+A nucleus that is labelled in parts is taken whole, so that no voxel counts twice.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,9 @@ class Side:
 
 
 def region_features(
-    chi: str, r2star: str, t1w: str, dseg: str, box: str, stats: str, params: RegionFeatures
-) -> pd.DataFrame:
+    chi: str, r2star: str, t1w: str, dseg: str, box: str, stats: str, params: RegionFeatures,
+    wholes: Mapping[int, int] | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """Features of one scan.
 
     Parameters
@@ -69,6 +71,7 @@ def region_features(
     stats : path
         Table that names the labels: `index name hemisphere`.
     params : RegionFeatures
+    wholes : label of a part → that of its nucleus, which is taken whole
 
     Returns
     -------
@@ -85,7 +88,12 @@ def region_features(
         Grids differ, a map is not finite, or the table of names lacks a column.
     """
     maps, voxel_size_mm = _read({"chi": chi, "r2star": r2star, "t1w": t1w, "dseg": dseg, "box": box})
-    regions = find_sides(np.rint(maps.pop("dseg")).astype(int), read_names(stats), params.minimum_voxels)
+    wholes = wholes or {}
+    labels = np.rint(maps.pop("dseg")).astype(int)
+    for part, nucleus in wholes.items():
+        labels[labels == part] = nucleus
+    names = read_names(stats, leave_out=wholes)
+    regions = find_sides(labels, names, params.minimum_voxels)
     inside = maps.pop("box") > 0.5
     windows = {"chi": params.chi_window_ppm, "r2star": params.r2star_window_hz}
     rows: list[tuple] = []
@@ -110,13 +118,13 @@ def _read(paths: dict[str, str]) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return volumes, np.linalg.norm(affines["chi"][:3, :3], axis=0)
 
 
-def read_names(stats: str | Path) -> dict[str, dict[str, int]]:
+def read_names(stats: str | Path, leave_out: Collection[int] = ()) -> dict[str, dict[str, int]]:
     """Region → side → label, from the statistics of the nuclei; index 0 names what is no nucleus."""
     table = pd.read_csv(stats, sep="\t", na_values=["n/a"])
     if missing := {"index", "name", "hemisphere"} - set(table.columns):
         raise ValueError(f"{stats}: expected the columns {sorted(missing)}, found {list(table.columns)}")
     names: dict[str, dict[str, int]] = {}
-    for row in table[table["index"] > 0].itertuples():
+    for row in table[(table["index"] > 0) & ~table["index"].isin(list(leave_out))].itertuples():
         names.setdefault(row.name, {})[row.hemisphere] = int(row.index)
     return names
 

@@ -14,7 +14,7 @@ from qnet.home import HOME
 from qnet.images.data import participant_of, read_array
 
 BIN_MM = 4.0
-LABELS = HOME / "resources" / "nuclei.tsv"
+LABELS = HOME / "resources" / "nuclei_shapes.tsv"
 RANGE = (2.5, 97.5)  # percentiles of the heights of a nucleus's pixels
 COLUMNS = ["z_mm", "group", "subjects", "weight", "low", "high"]
 

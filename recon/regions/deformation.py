@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
-from recon.regions.shapes import LABELS, distances, read_shapes
+from recon.regions.shapes import NUCLEI, distances, read_shapes
 from recon.regions.template import read_template
 
 STEP_MM = 2.0
@@ -63,14 +63,14 @@ def template() -> Template:
     """The classes, from the shapes and the tissue maps of the template."""
     points = grid_points()
     flat = points.reshape(3, -1).T
-    members = np.zeros((len(LABELS) + 3, len(flat)), np.float32)
+    members = np.zeros((len(NUCLEI) + 3, len(flat)), np.float32)
     near = np.zeros(len(flat), bool)
     for row, (where, distance) in enumerate(distances(flat, read_shapes()).values()):
         members[row, where] = np.clip(0.5 - distance / EDGE_MM, 0, 1)
         near[where[distance < SURROUND_MM]] = True
-    members[: len(LABELS)] /= np.maximum(members[: len(LABELS)].sum(0), 1)
-    left = 1 - members[: len(LABELS)].sum(0)
-    for row, kind in enumerate(("wm", "gm"), start=len(LABELS)):
+    members[: len(NUCLEI)] /= np.maximum(members[: len(NUCLEI)].sum(0), 1)
+    left = 1 - members[: len(NUCLEI)].sum(0)
+    for row, kind in enumerate(("wm", "gm"), start=len(NUCLEI)):
         tissue = read_template(kind)
         index = (points - tissue.affine[:3, 3, None, None, None]) / np.diag(tissue.affine)[:3, None, None, None]
         members[row] = left * ndimage.map_coordinates(tissue.data / 255, index, order=1).ravel()
@@ -115,13 +115,15 @@ def bend(
     """
     classes = template()
     inside = on_grid(known, affine, subject_to_mni) > 0.9
-    values = np.stack(
-        [on_grid(np.where(known, np.nan_to_num(data), 0), affine, subject_to_mni) for data in maps.values()]
-    )
     counted = inside & classes.near
     zero = np.zeros((3, *SHAPE), np.float32)
     if np.count_nonzero(counted) < 0.2 * np.count_nonzero(classes.near):
         return Deformation(displacement_mm=zero, before=0.0, after=0.0, kept=False)
+    # what was not measured has the mean of the rest, so that the zero of a map, its reference, does not matter
+    finite = [np.nan_to_num(data) for data in maps.values()]
+    values = np.stack(
+        [on_grid(np.where(known, data - data[known].mean(), 0), affine, subject_to_mni) for data in finite]
+    )
     weight = ndimage.gaussian_filter(counted.astype(np.float32), 0.7)
     u = zero.copy()
     first = explained(values, counted, u)

@@ -14,7 +14,7 @@ from recon.problems import Problem, ProblemError
 from recon.regions.confidence import confidence
 from recon.regions.nuclei import label_nuclei, nucleus_labels, nucleus_names
 from recon.regions.registration import read_white_matter
-from recon.regions.shapes import names_in
+from recon.regions.shapes import names_in, voxels_of, whole
 
 WHITE_MATTER = "white_matter"  # its name in the statistics
 THIN_MM, THIN_SLAB = 60.0, "thin_slab"  # coverage along B0 below which the statistics are flagged, and the flag
@@ -127,7 +127,7 @@ def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxe
         Where none of the nuclei lies in the image.
     """
     wanted = [label for label, (name, _) in nucleus_labels().items() if name in nuclei]
-    position = np.argwhere(np.isin(labels, wanted))
+    position = np.argwhere(np.isin(whole(labels), wanted))
     if len(position) == 0:
         raise ValueError(f"nuclei: expected {', '.join(nuclei)} in the brain, found none of them")
     margin = np.ceil(margin_mm / np.asarray(voxel_size_mm, float) - 1e-6).astype(int)
@@ -225,16 +225,17 @@ def region_statistics(
     Returns
     -------
     DataFrame
-        One row a nucleus, also where it holds no voxel, then with index 0 ``white_matter`` and, with `reference`,
-        ``reference`` and ``whole_brain``, all voxels in which susceptibility is known: ``index name hemisphere
-        voxels volume_mm3``, the ``confidence`` of its place (:func:`recon.regions.confidence.confidence`), and for
-        each map ``_mean``, ``_sd`` (of the voxels, n - 1), ``_median``, missing where nothing was measured; at the end
+        One row a nucleus, also where it holds no voxel, and a part of one where it occurs, then with index 0
+        ``white_matter`` and, with `reference`, ``reference`` and ``whole_brain``, all voxels in which susceptibility is
+        known: ``index name hemisphere voxels volume_mm3``, the ``confidence`` of its place
+        (:func:`recon.regions.confidence.confidence`), and for each map ``_mean``, ``_sd`` (of the voxels, n - 1),
+        ``_median``, missing where nothing was measured; at the end
         `flag`, which says `thin_slab` where less than `THIN_MM` are covered.
     """
     names = names_in(labels)
     sure = confidence(labels, maps["chi_ppm"], names, voxel_size_mm).set_index("index")["confidence"]
     regions: list[tuple[int, str, str | None, np.ndarray]] = [
-        (label, name, hemisphere, labels == label) for label, (name, hemisphere) in names.items()
+        (label, name, hemisphere, voxels_of(labels, label)) for label, (name, hemisphere) in names.items()
     ]
     regions.append((0, WHITE_MATTER, None, white & (labels == 0)))
     if reference is not None:

@@ -17,7 +17,7 @@ from recon.regions.localize import subject_labels
 from recon.regions.nuclei import nucleus_labels
 from recon.regions.registration import Registration, register
 from recon.regions.segmentation import segment
-from recon.regions.shapes import LABELS, label_points
+from recon.regions.shapes import LABELS, divided, label_points
 
 METHODS = ("template", "shapes", "network")
 
@@ -78,6 +78,7 @@ def locate(
     t1w: np.ndarray | None = None,
     r2star: np.ndarray | None = None,
     method: str = "template",
+    registration: Registration | None = None,
 ) -> Located:
     """Register a brain to the template, and label its nuclei.
 
@@ -90,6 +91,7 @@ def locate(
         registered
     r2star : (X, Y, Z) array [1/s], which takes part in the deformation, and which the network reads
     method : one of `METHODS`
+    registration : of :func:`registered` to these maps, where it was made before
 
     Returns
     -------
@@ -101,7 +103,7 @@ def locate(
     ValueError
         An empty mask, or no contrast in it, or the weights of the network are not those of their card.
     """
-    fit = register(outlined(chi_ppm, mask) if t1w is None else t1w, affine, mask)
+    fit = registration or registered(chi_ppm, mask, affine, t1w)
     if not fit.plausible:
         return Located(labels=np.zeros(mask.shape, np.uint8), registration=fit)
     if method == "template":
@@ -118,6 +120,11 @@ def locate(
     return Located(labels=labels, registration=fit, deformation=bent)
 
 
+def registered(chi_ppm: np.ndarray, mask: np.ndarray, affine: np.ndarray, t1w: np.ndarray | None) -> Registration:
+    """The affine registration of a brain, by its T1-weighted image or, without one, by susceptibility."""
+    return register(outlined(chi_ppm, mask) if t1w is None else t1w, affine, mask)
+
+
 def agreement_of(labels: np.ndarray, others: np.ndarray) -> float:
     """Mean Dice coefficient of the nuclei that both label images (X, Y, Z) may hold, those of the ellipsoids."""
     sizes = [np.bincount(image.ravel(), minlength=len(LABELS) + 1) for image in (labels, others)]
@@ -129,14 +136,15 @@ def agreement_of(labels: np.ndarray, others: np.ndarray) -> float:
 def bent_labels(
     mask: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray, displacement_mm: np.ndarray
 ) -> np.ndarray:
-    """Labels of the surfaces on the subject's grid: each voxel of the mask is looked up at its bent place."""
+    """Labels of the surfaces on the subject's grid, parts apart: a voxel of the mask is looked up at its bent place."""
     to_mni = subject_to_mni @ affine
     index = np.argwhere(mask)
     points = (index @ to_mni[:3, :3].T + to_mni[:3, 3]).astype(np.float32)
     deep = ((points > LOW_MM) & (points < HIGH_MM)).all(1)
     index, points = index[deep], points[deep]
     labels = np.zeros(mask.shape, np.uint8)
-    labels[tuple(index.T)] = label_points(displaced(points, displacement_mm))
+    bent = displaced(points, displacement_mm)
+    labels[tuple(index.T)] = divided(label_points(bent), bent)
     return labels
 
 

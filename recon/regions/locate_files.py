@@ -12,7 +12,7 @@ from recon.problems import Problem, ProblemError
 from recon.regions.confidence import DOUBTFUL, confidence
 from recon.regions.locate import METHODS, locate, no_brain
 from recon.regions.resample import same_grid
-from recon.regions.shapes import names_of
+from recon.regions.shapes import names_of, values_of
 
 WITHOUT_MASK = 0.9  # share of the voxels that are not zero, above which the map itself does not tell the brain
 LARGEST_PPM = 2.0  # 95 % of all |chi| in a brain are far below, and those of a map in ppb far above
@@ -53,6 +53,8 @@ def brain_of(source: Path, chi: Volume) -> np.ndarray:
 def run(source: Path, out: Path, method: str) -> None:
     """Read the maps of `source`, write dseg.nii.gz, dseg.tsv (index, name) and confidence.tsv to `out`.
 
+    A nucleus whose parts are labelled has rows of confidence for itself, the union, and for its parts.
+
     Raises
     ------
     ProblemError
@@ -73,7 +75,7 @@ def run(source: Path, out: Path, method: str) -> None:
         )
     maps = {name: read_map(source / f"{name}.nii.gz", chi).data
             for name in ("t1w", "r2star") if (source / f"{name}.nii.gz").exists()}  # fmt: skip
-    found = locate(chi.data, brain, chi.affine, **maps, method=method)
+    found = locate(chi.data, brain, chi.affine, t1w=maps.get("t1w"), r2star=maps.get("r2star"), method=method)
     if not found.registration.plausible:
         instead = "a T1-weighted image t1w.nii.gz or a tighter mask.nii.gz may help"
         raise no_brain(str(source / ("t1w.nii.gz" if "t1w" in maps else "chimap.nii.gz")), found.registration, instead)
@@ -81,6 +83,6 @@ def run(source: Path, out: Path, method: str) -> None:
     sure = confidence(np.where(brain, found.labels, 0), np.where(brain, chi.data, 0), names, chi.voxel_size_mm)
     flagged = sure.assign(flag=["doubtful" if value < DOUBTFUL else None for value in sure["confidence"]])
     write_volume(out / "dseg.nii.gz", found.labels, chi, {"Method": method, "Registration": found.summary()})
-    rows = [(label, f"{name} {side}") for label, (name, side) in names.items()]
+    rows = [(label, f"{name} {side}") for label, (name, side) in values_of(method).items()]
     write_table(out / "dseg.tsv", pd.DataFrame(rows, columns=["index", "name"]))
     write_table(out / "confidence.tsv", flagged)

@@ -10,6 +10,7 @@ import numpy as np
 from recon.files.home import HOME
 
 TABLE = HOME / "resources" / "nuclei.tsv"
+READ_CHI = ("shapes", "network")  # methods of `locate_nuclei` that look at susceptibility beside a T1-weighted image
 REACH_MM = 4.0  # ellipsoids are evaluated up to this distance beyond their surface
 
 

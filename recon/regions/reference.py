@@ -5,6 +5,7 @@ import numpy as np
 from recon.grid import Vector
 from recon.problems import Problem, ProblemError, to_type
 from recon.regions.nuclei import nucleus_labels, nucleus_names
+from recon.regions.shapes import whole
 
 CSF, WHITE_MATTER = "csf", "white_matter"  # as the setting calls them, beside the names of the nuclei
 # of a region; the smallest whose mean was checked, 0.45 ml in 29 voxels, had a standard error of up to 6 ppb
@@ -18,7 +19,7 @@ def region_names() -> list[str]:
 
 def nucleus(labels: np.ndarray, name: str) -> np.ndarray:
     """(X, Y, Z) bool, both sides of a nucleus in the (X, Y, Z) labels."""
-    return np.isin(labels, [label for label, (of, _) in nucleus_labels().items() if of == name])
+    return np.isin(whole(labels), [label for label, (of, _) in nucleus_labels().items() if of == name])
 
 
 def refusal(name: str, expected: str, found: str) -> ProblemError:

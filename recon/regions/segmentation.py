@@ -14,7 +14,7 @@ from scipy import ndimage
 from recon.files.home import HOME
 from recon.files.weights import trained
 from recon.maths.convolution import convolve3, folded, unfolded
-from recon.regions.shapes import LABELS
+from recon.regions.shapes import NUCLEI
 
 WEIGHTS = HOME / "resources" / "segmentation.safetensors"
 CARD = WEIGHTS.with_suffix(".json")  # how they were made, their hash, and the names of the classes
@@ -139,7 +139,7 @@ def segment(
     if weights is None or card is None:
         weights, card = trained(WEIGHTS, CARD)
     names, temperature = card["classes"], card["temperature"]
-    label_of = {key: label for label, key in LABELS.items()}
+    label_of = {key: label for label, key in NUCLEI.items()}
     index = np.argwhere(mask)
     to_mni = subject_to_mni @ affine
     points = (index @ to_mni[:3, :3].T + to_mni[:3, 3]).astype(np.float32)

@@ -3,8 +3,13 @@
 A row is a star-shaped part of a nucleus: with centre c, rotation R and semi-axes A a point x has the coordinates
 u = A^-1 R'(x - c), and lies inside where |u| < r(u / |u|). The radius r is a polynomial of the unit vector: the
 monomials of degree 4 and 3, which span the spherical harmonics up to order 4. An ellipsoid has r = 1.
+
+The pallidum is labelled whole, then divided: of its two parts, external (GPe) and internal (GPi), a point belongs to
+the one whose own surface is nearer. In a label map the parts stand in place of the whole, which is their union:
+:func:`voxels_of` and :func:`whole` put it together again.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations_with_replacement
@@ -21,8 +26,20 @@ RADII = (0.05, 2.5)  # in semi-axes, to which the polynomial is held where it wa
 REACH_MM = 6.0  # beyond a surface to which its distance is evaluated
 FIRST_NEW = max(nucleus_labels()) + 1
 NEW = ("subthalamic_nucleus", "accumbens")  # nuclei that the ellipsoids lack
-LABELS = nucleus_labels() | {
-    FIRST_NEW + i: (name, side) for i, (name, side) in enumerate((name, side) for name in NEW for side in "LR")
+PARTS = {"pallidum_external": "pallidum", "pallidum_internal": "pallidum"}  # of which nucleus
+
+
+def _numbered(names: Iterable[str], first: int) -> dict[int, tuple[str, str]]:
+    """Labels from `first` on for both sides of each name, left before right."""
+    return dict(enumerate(((name, side) for name in names for side in "LR"), start=first))
+
+
+NUCLEI = nucleus_labels() | _numbered(NEW, FIRST_NEW)
+LABELS = NUCLEI | _numbered(PARTS, max(NUCLEI) + 1)  # all that a label map may hold
+WHOLE = {  # label of a part → that of the nucleus that it belongs to
+    label: next(n for n, key in NUCLEI.items() if key == (PARTS[name], side))
+    for label, (name, side) in LABELS.items()
+    if name in PARTS
 }
 MONOMIALS = [axes for degree in DEGREES for axes in combinations_with_replacement(range(3), degree)]
 COLUMNS = [
@@ -33,13 +50,32 @@ COLUMNS = [
 
 def names_of(method: str) -> dict[int, tuple[str, str]]:
     """Label → (name, hemisphere) of the nuclei that a method of `locate_nuclei` may place."""
-    return LABELS if method in ("shapes", "network") else nucleus_labels()
+    return {"shapes": LABELS, "network": NUCLEI}.get(method, nucleus_labels())
+
+
+def values_of(method: str) -> dict[int, tuple[str, str]]:
+    """Those of :func:`names_of` that voxels of a label map of the method have: parts in place of their nucleus."""
+    names = names_of(method)
+    in_parts = {WHOLE[label] for label in names if label in WHOLE}
+    return {label: name for label, name in names.items() if label not in in_parts}
 
 
 def names_in(labels: np.ndarray) -> dict[int, tuple[str, str]]:
-    """Label → (name, hemisphere) of every nucleus of the ellipsoids, and of those of the new ones that occur."""
+    """Label → (name, hemisphere) of every nucleus of the ellipsoids, and of the others and the parts that occur."""
     present = set(np.unique(labels).tolist())
     return {label: name for label, name in LABELS.items() if label < FIRST_NEW or label in present}
+
+
+def voxels_of(labels: np.ndarray, label: int) -> np.ndarray:
+    """Where a nucleus is in a label map, bool of its shape: its own voxels and those of its parts."""
+    return np.isin(labels, [label, *(part for part, of in WHOLE.items() if of == label)])
+
+
+def whole(labels: np.ndarray) -> np.ndarray:
+    """A label map, uint8 of the same shape, in which the parts of a nucleus bear the label of that nucleus."""
+    renamed = np.arange(256, dtype=np.uint8)
+    renamed[list(WHOLE)] = list(WHOLE.values())
+    return renamed[np.asarray(labels, np.uint8)]
 
 
 def polynomials(directions: np.ndarray) -> np.ndarray:
@@ -83,8 +119,8 @@ class Surface:
 
 
 @cache
-def read_shapes(path: Path = TABLE) -> tuple[Surface, ...]:
-    """The surfaces of a table."""
+def read_surfaces(path: Path = TABLE) -> tuple[Surface, ...]:
+    """All surfaces of a table, of nuclei and of parts."""
     table = np.genfromtxt(path, delimiter="\t", names=True, dtype=None, encoding="utf-8")
     return tuple(
         Surface(
@@ -96,6 +132,11 @@ def read_shapes(path: Path = TABLE) -> tuple[Surface, ...]:
         )
         for row in table
     )
+
+
+def read_shapes(path: Path = TABLE) -> tuple[Surface, ...]:
+    """The surfaces of the nuclei in a table, without those of their parts."""
+    return tuple(surface for surface in read_surfaces(path) if surface.label in NUCLEI)
 
 
 def distances(points_mm: np.ndarray, surfaces: tuple[Surface, ...]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
@@ -118,3 +159,14 @@ def label_points(points_mm: np.ndarray, surfaces: tuple[Surface, ...] | None = N
         deeper = distance < depth[where]
         label[where[deeper]], depth[where[deeper]] = nucleus, distance[deeper]
     return label
+
+
+def divided(labels: np.ndarray, points_mm: np.ndarray) -> np.ndarray:
+    """Labels of (N, 3) MNI points [mm], uint8 (N,), with the part in place of each nucleus that has parts."""
+    found = labels.copy()
+    for nucleus in dict.fromkeys(WHOLE.values()):
+        where = np.flatnonzero(labels == nucleus)
+        parts = [surface for surface in read_surfaces() if WHOLE.get(surface.label) == nucleus]
+        away_mm = [surface.distance_mm(points_mm[where]) for surface in parts]
+        found[where] = np.array([surface.label for surface in parts], np.uint8)[np.argmin(away_mm, axis=0)]
+    return found

@@ -12,7 +12,7 @@ import pandas as pd
 from recon.grid import Vector
 from recon.maths.boxes import bounding_box
 from recon.regions.confidence import DOUBTFUL
-from recon.regions.shapes import names_in
+from recon.regions.shapes import names_in, voxels_of
 
 COLUMNS = [
     "nucleus", "hemisphere", "map", "statistic", "value", "unit", "voxels", "confidence", "reference", "segmentation",
@@ -86,11 +86,13 @@ def nuclei_regions(
 ) -> Iterator[Region]:
     """Each side of each nucleus of (X, Y, Z) uint8 labels, both sides together, and white matter outside of them.
 
+    A nucleus that is labelled in parts has its own rows, those of the union, beside those of the parts.
+
     `sure`: confidence by label; both sides together are as sure as the less sure one. Labels below `DOUBTFUL` are
     flagged, unless they were `drawn` by the user.
     """
     names, sure = names_in(labels), sure or {}
-    sides = {label: labels == label for label in names}
+    sides = {label: voxels_of(labels, label) for label in names}
 
     def region(hemisphere: str, of: Sequence[int]) -> Region:
         least = min((sure[label] for label in of if label in sure), default=None)

@@ -27,13 +27,13 @@ def scan() -> dict[str, np.ndarray]:
     return {name: data.astype(np.float32) for name, data in (maps | {"dseg": dseg, "box": box}).items()}
 
 
-def features(folder, maps, turn=lambda image: image) -> pd.DataFrame:
-    (folder / "stats.tsv").write_text(NAMES)
+def features(folder, maps, turn=lambda image: image, names=NAMES, **more) -> pd.DataFrame:
+    (folder / "stats.tsv").write_text(names)
     paths = {}
     for name, data in maps.items():
         paths[name] = str(folder / f"{name}.nii.gz")
         nibabel.save(turn(nibabel.Nifti1Image(data, np.diag([*VOXEL_MM, 1]))), paths[name])
-    return region_features(**paths, stats=str(folder / "stats.tsv"), params=PARAMS).set_index("name")
+    return region_features(**paths, stats=str(folder / "stats.tsv"), params=PARAMS, **more).set_index("name")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,15 @@ def test_mean_of_a_side_is_that_of_its_voxels(table):
     maps = scan()
     assert table.loc["chi_mean_putamen_R", "value"] == pytest.approx(maps["chi"][maps["dseg"] == 2].mean())
     assert table.loc["r2star_mean_dentate_L", "value"] == pytest.approx(maps["r2star"][maps["dseg"] == 3].mean())
+
+
+def test_a_nucleus_in_parts_counts_once_and_whole(tmp_path, table):
+    maps = scan()
+    maps["dseg"][3:5][maps["dseg"][3:5] == 1] = 9  # a part of the left putamen
+    (tmp_path / "parts").mkdir()
+    names = NAMES + "9\tputamen_lateral\tL\n"
+    found = features(tmp_path / "parts", maps, names=names, wholes={9: 1})
+    pd.testing.assert_frame_equal(found, table)
 
 
 def test_sides_are_weighted_by_volume(table):

@@ -60,9 +60,10 @@ def apply(matrix, points_mm):
         dict(rotation_deg=(12, -5, 8), scale=(1.1, 0.95, 1.05), shift_mm=(10, -20, 30)),
         dict(rotation_deg=(-15, 6, 4), scale=(0.9, 0.92, 0.9), shift_mm=(-15, 40, 5), flips=(-1, -1, 1)),
         dict(rotation_deg=(5, 5, -12), scale=(1, 1, 1), shift_mm=(0, 5, 0), flips=(1, -1, -1), order=(2, 0, 1)),
+        dict(rotation_deg=(30, 5, 0), scale=(1.05, 1, 0.95), shift_mm=(0, 10, 5)),
         dict(rotation_deg=(8, 3, -5), scale=(1.05, 0.95, 1), shift_mm=(3, 2, 30), shape=(96, 112, 34)),
     ],
-    ids=["moved", "flipped", "permuted", "slab"],
+    ids=["moved", "flipped", "permuted", "bowed", "slab"],
 )
 def test_nuclei_of_a_moved_template_are_found(how):
     data, affine, mask, to_mni = moved_template(**how)

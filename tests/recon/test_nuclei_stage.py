@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from recon.__main__ import main
 from recon.files.io import Volume, read_volume, write_volume
+from recon.regions import deformation
 from recon.regions.confidence import DOUBTFUL, confidence
 from recon.regions.deformation import HIGH_MM, LOW_MM, SHAPE, STEP_MM, bend, displaced, grid_points
 from recon.regions.nuclei import nucleus_labels, template_labels
-from recon.regions.shapes import FIRST_NEW, LABELS, label_points, names_in
+from recon.regions.shapes import FIRST_NEW, LABELS, NUCLEI, WHOLE, divided, label_points, names_in, voxels_of, whole
 from recon.regions.template import read_template
 
 CHI_PPM = {"caudate": 0.05, "putamen": 0.07, "pallidum": 0.14, "thalamus": 0.02, "red_nucleus": 0.1,
@@ -44,7 +46,7 @@ def head():
     labels = label_points(bent).reshape(shape) * mask
     rng = np.random.default_rng(3)
     chi = np.where(mask, -0.03 + 0.01 * rng.standard_normal(shape), 0).astype(np.float32)
-    for label, (name, _) in LABELS.items():
+    for label, (name, _) in NUCLEI.items():
         chi[labels == label] += 0.03 + CHI_PPM[name]
     return affine, mask, labels, chi, image * mask
 
@@ -71,19 +73,31 @@ def test_both_methods_label_a_map_and_shapes_follow_the_deformation(head, tmp_pa
         assert set(np.unique(found[method]).astype(int)) - {0} == set(names.index)
         assert names[3] == "putamen L"
         sure = pd.read_csv(out / "confidence.tsv", sep="\t").set_index("index")
-        assert list(sure.index) == list(names.index)
+        assert set(names.index) | {5, 6} == set(sure.index), "the pallidum has rows beside its parts"
         assert sure["confidence"].between(0, 1).all()
     assert found["template"].max() < FIRST_NEW
-    scores = {method: np.mean([dice(labels == n, head[2] == n) for n in LABELS if n < FIRST_NEW])
+    scores = {method: np.mean([dice(whole(labels) == n, head[2] == n) for n in NUCLEI if n < FIRST_NEW])
               for method, labels in found.items()}  # fmt: skip
     assert scores["shapes"] > max(0.8, scores["template"] + 0.05)
+    points = points_of(head[2].shape, head[0])
+    parts = divided(head[2].ravel(), points + bump(points)).reshape(head[2].shape)
+    assert all(dice(found["shapes"] == part, parts == part) > 0.75 for part in WHOLE)
 
 
-def test_without_a_mask_or_other_maps_the_map_tells_the_brain(head, tmp_path):
-    write(tmp_path, head, t1w=None, mask=None)
+def test_a_map_of_somebody_else_is_enough(head, tmp_path):
+    """Alone, without a mask, not a number outside the brain, another zero, oblique, other axes, cut above and below."""
+    affine, mask, labels, chi, _ = head
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("xyz", (10, -6, 8), degrees=True).as_matrix()
+    kept = slice(12, 62)  # 26 mm below the dentate to 30 mm above the caudate
+    cut = affine.copy()
+    cut[:3, 3] += affine[:3, :3] @ (0, 0, kept.start)
+    theirs = np.where(mask, chi + 0.04, np.nan)[:, :, kept].transpose(1, 2, 0)[:, ::-1]
+    axes = np.array([[0, 0, 1, 0], [1, 0, 0, 0], [0, -1, 0, theirs.shape[1] - 1], [0, 0, 0, 1.0]])
+    write_volume(tmp_path / "chimap.nii.gz", theirs.astype(np.float32), Volume(data=theirs, affine=turn @ cut @ axes))
     assert main(["nuclei", str(tmp_path), str(tmp_path / "out")]) == 0
-    labels = read_volume(tmp_path / "out/dseg.nii.gz").data
-    assert dice(labels == 5, head[2] == 5) > 0.4
+    found = read_volume(tmp_path / "out/dseg.nii.gz").data[:, ::-1].transpose(2, 0, 1)
+    assert dice(found == 5, labels[:, :, kept] == 5) > 0.4
 
 
 @pytest.mark.parametrize(
@@ -119,10 +133,14 @@ def test_surfaces_are_apart_and_agree_with_the_ellipsoids():
     affine[:3, 3] = LOW_MM
     shape = tuple((HIGH_MM - LOW_MM).astype(int))
     labels, ellipsoids = label_points(points_of(shape, affine)).reshape(shape), template_labels(shape, affine)
-    assert set(np.unique(labels)) == {0, *LABELS}
+    assert set(np.unique(labels)) == {0, *NUCLEI}
     for label in nucleus_labels():
         assert dice(labels == label, ellipsoids == label) > 0.6, LABELS[label]
-    for label, (name, side) in LABELS.items():
+    parts = divided(labels.ravel(), points_of(shape, affine)).reshape(shape)
+    assert np.array_equal(whole(parts), labels) and set(np.unique(parts)) == {0, *LABELS} - set(WHOLE.values())
+    middle = {label: np.argwhere(voxels_of(parts, label)).mean(0) for label in LABELS}
+    assert all(abs(middle[e][0] + LOW_MM[0]) > abs(middle[i][0] + LOW_MM[0]) for e, i in ((19, 21), (20, 22)))
+    for label, (name, side) in NUCLEI.items():
         x = np.argwhere(labels == label)[:, 0].mean() + LOW_MM[0]
         assert (x < 0) == (side == "L"), name
 
@@ -140,6 +158,15 @@ def test_without_contrast_the_affine_registration_stands():
     assert not nothing.displacement_mm.any()
 
 
+def test_a_constant_moves_no_nucleus(head, monkeypatch):
+    affine, mask, _, chi, _ = head
+    monkeypatch.setattr(deformation, "SMOOTHING_MM", (8.0,))
+    monkeypatch.setattr(deformation, "ITERATIONS", 3)
+    bent = [bend({"chi": np.where(mask, chi + zero, 0)}, mask, affine, np.eye(4)) for zero in (0, 0.5)]
+    assert bent[0].kept and np.abs(bent[0].displacement_mm).max() > 0.5
+    np.testing.assert_allclose(*(one.displacement_mm for one in bent), atol=1e-3)
+
+
 def test_confidence_falls_where_the_label_leaves_the_nucleus():
     rng = np.random.default_rng(1)
     labels = np.zeros((40, 40, 40), np.uint8)
@@ -147,11 +174,32 @@ def test_confidence_falls_where_the_label_leaves_the_nucleus():
     chi = np.where(labels == 5, 0.1, -0.03) + 0.02 * rng.standard_normal(labels.shape)
     names = {5: nucleus_labels()[5], 6: nucleus_labels()[6]}
     of = [confidence(np.roll(labels, shift, 0), chi, names, (1, 1, 1)).set_index("index")["confidence"]
-          for shift in (0, 5, 16)]  # fmt: skip
+          for shift in (0, 2, 16)]  # fmt: skip
     assert of[0][5] > 0.95
     assert of[0][5] > of[1][5] > of[2][5]
     assert of[2][5] < DOUBTFUL
     assert of[0][6] == 0, "what is not there is not sure"
+
+
+def test_a_label_that_is_right_on_one_side_alone_is_doubtful():
+    rng = np.random.default_rng(2)
+    nucleus, labels = np.zeros((2, 40, 40, 40), bool)
+    nucleus[14:24, 14:24, 14:24] = True
+    labels[17:27, 14:24, 14:24] = True  # seven tenths of it
+    chi = np.where(nucleus, 0.1, -0.03) + 0.02 * rng.standard_normal(labels.shape)
+    sure = confidence(5 * labels.astype(np.uint8), chi, {5: nucleus_labels()[5]}, (1, 1, 1)).set_index("index")
+    assert sure["contrast_ppm"][5] > 0.1, "as a whole it stands out"
+    assert sure["confidence"][5] < DOUBTFUL
+
+
+def test_parts_have_their_own_confidence_and_the_whole_that_of_their_union():
+    rng = np.random.default_rng(4)
+    labels = np.zeros((40, 40, 40), np.uint8)
+    labels[12:20, 14:24, 14:24], labels[20:26, 14:24, 14:24] = 19, 21
+    chi = np.where(labels > 0, 0.1, -0.03) + 0.02 * rng.standard_normal(labels.shape)
+    sure = confidence(labels, chi, names_in(labels), (1, 1, 1)).set_index("index")
+    assert sure["voxels"][5] == sure["voxels"][19] + sure["voxels"][21] == 1400
+    assert (sure["confidence"][[5, 19, 21]] > 0.95).all()
 
 
 def test_new_nuclei_have_rows_only_where_they_occur():

@@ -118,6 +118,7 @@ def test_small_regions_are_refused_with_what_was_found_and_the_line_to_type():
 
 def test_a_nucleus_is_both_of_its_sides():
     labels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    np.testing.assert_array_equal(nucleus(np.array([0, 3, 5, 19, 22]), "pallidum"), [False, False, True, True, True])
     found = {nucleus_labels()[label][1] for label in labels[nucleus(labels, "putamen")]}
     assert found == {"L", "R"}
     assert set(region_names()) == {"csf", "white_matter", *nucleus_names()}

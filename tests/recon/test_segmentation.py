@@ -9,7 +9,7 @@ from recon.files.weights import trained
 from recon.regions import segmentation
 from recon.regions.locate import agreement_of
 from recon.regions.segmentation import SHAPE, half, normalised, segment
-from recon.regions.shapes import LABELS, label_points
+from recon.regions.shapes import NUCLEI, label_points
 from recon.regions.template import read_template
 
 CHI_PPM = {"caudate": 0.05, "putamen": 0.07, "pallidum": 0.14, "thalamus": 0.02, "red_nucleus": 0.1,
@@ -29,7 +29,7 @@ def head():
     index = ((points - white.affine[:3, 3]) / np.diag(white.affine)[:3]).T
     share = ndimage.map_coordinates(white.data / 255, index, order=1).reshape(shape)
     chi = 0.02 - 0.05 * share + 0.008 * np.random.default_rng(0).standard_normal(shape)
-    for label, (name, _) in LABELS.items():
+    for label, (name, _) in NUCLEI.items():
         chi[labels == label] = CHI_PPM[name]
     return np.ones(shape, bool), affine, labels, ndimage.gaussian_filter(chi, 0.4).astype(np.float32)
 
@@ -45,10 +45,10 @@ def dice(a, b):
 
 
 def test_susceptibility_alone_is_enough_for_most_nuclei(head, found):
-    scores = {f"{name} {side}": dice(found.labels == n, head[2] == n) for n, (name, side) in LABELS.items()}
+    scores = {f"{name} {side}": dice(found.labels == n, head[2] == n) for n, (name, side) in NUCLEI.items()}
     large = [scores[f"{name} {side}"] for name in ("caudate", "putamen", "pallidum", "thalamus") for side in "LR"]
     assert min(large) > 0.7, scores
-    assert set(found.expected_dice) <= set(LABELS) and all(0 < dice <= 1 for dice in found.expected_dice.values())
+    assert set(found.expected_dice) <= set(NUCLEI) and all(0 < dice <= 1 for dice in found.expected_dice.values())
 
 
 def test_unit_and_reference_of_the_map_do_not_matter(head, found):
@@ -61,9 +61,9 @@ def test_a_mirrored_head_gets_mirrored_labels(head, found):
     mask, affine, _, chi = head
     flip = np.diag([-1.0, 1, 1, 1])
     other = segment({"chi": chi}, mask, mask, flip @ affine, EYE)
-    sided = np.zeros(len(LABELS) + 1, np.uint8)
-    for label, (name, side) in LABELS.items():
-        sided[label] = next(n for n, key in LABELS.items() if key == (name, "R" if side == "L" else "L"))
+    sided = np.zeros(len(NUCLEI) + 1, np.uint8)
+    for label, (name, side) in NUCLEI.items():
+        sided[label] = next(n for n, key in NUCLEI.items() if key == (name, "R" if side == "L" else "L"))
     assert np.mean(sided[other.labels] != found.labels) < 1e-4
 
 
@@ -72,7 +72,7 @@ def test_where_nothing_was_measured_nothing_is_labelled(head):
     left = np.zeros_like(mask)
     left[: mask.shape[0] // 2] = True
     other = segment({"chi": np.where(left, chi, 0)}, left, left, affine, EYE)
-    assert {LABELS[label][1] for label in np.unique(other.labels) if label} == {"L"}
+    assert {NUCLEI[label][1] for label in np.unique(other.labels) if label} == {"L"}
     assert not segment({"chi": chi}, ~mask, mask, affine, EYE).labels.any()
 
 

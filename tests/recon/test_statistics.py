@@ -72,6 +72,16 @@ def test_every_nucleus_has_its_rows_though_it_holds_no_voxel_and_lesions_have_mo
     assert cell(found, last, "L", "chi", "mean") is None and cell(found, last, "L", None, "volume") == "0"
 
 
+def test_a_nucleus_in_parts_has_rows_of_its_union_beside_those_of_the_parts():
+    labels, white = np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 4), bool)
+    labels[0, 0], labels[1, 0, :2] = 19, 21  # external and internal pallidum, left
+    chi = np.where(labels == 19, 0.1, 0.4).astype(np.float32)
+    found = statistics_table(nuclei_regions(labels, white), {"chi": chi}, (1, 1, 1), "none")
+    names = ("pallidum", "pallidum_external", "pallidum_internal")
+    assert [float(cell(found, name, "L", "chi", "mean")) for name in names] == pytest.approx([0.2, 0.1, 0.4])
+    assert [cell(found, name, BOTH, None, "volume") for name in names] == ["6", "4", "2"]
+
+
 def test_a_region_without_measured_voxels_is_missing_throughout():
     region = Region("label-lesion_mask", "lesion", None, np.ones((2, 2, 2), bool), own=True)
     found = statistics_table([region], {"chi": np.zeros((2, 2, 2))}, (1, 1, 1), "none")

@@ -5,7 +5,9 @@ import pytest
 
 from recon.files.io import Volume, read_json, read_mask, read_volume, write_json, write_mask, write_volume
 from recon.problems import ProblemError
+from recon.regions.locate import Located
 from recon.regions.nuclei import nucleus_labels
+from recon.regions.registration import Registration
 from recon.settings import defaults
 from tests.recon.test_reference import BRAIN, SHAPE, TE_S, VENTRICLES, VOXEL_MM, head
 from workflow.scripts import combine_echoes, r2star_map, reference_region
@@ -106,6 +108,29 @@ def test_the_user_s_labels_give_the_nucleus(files, tmp_path):
             **given(files, "mask", "eroded", "acquisition", "region"), name="caudate", t1w=files["mask"],
             user_nuclei=own, user="bids:own:dseg",
         )  # fmt: skip
+
+
+def test_a_nucleus_lies_where_the_nuclei_of_the_scan_are_placed(files, monkeypatch):
+    """By the same method, from the same maps but for the constant that is still to be taken off."""
+    seen = {}
+
+    def placed(chi_ppm, mask, affine, *, t1w, r2star, method):
+        seen.update(chi=chi_ppm, t1w=t1w, r2star=r2star, method=method)
+        labels = np.where(VENTRICLES, PUTAMEN[0], 0).astype(np.uint8)
+        fit = Registration(subject_to_mni=np.eye(4), mutual_information=1.0, correlation=0.9)
+        return Located(labels=labels, registration=fit)
+
+    monkeypatch.setattr(reference_region, "locate", placed)
+    decay(files)
+    names = ("mask", "eroded", "acquisition", "region", "magnitude", "r2star", "chi_echoes")
+    reference_region.main(**given(files, *names), name="putamen", t1w=files["mask"], method="shapes")
+    np.testing.assert_array_equal(read_mask(files["region"]), VENTRICLES)
+    assert seen["method"] == "shapes" and "shapes" in sidecar(files["region"])["Method"]
+    np.testing.assert_allclose(seen["chi"][BRAIN], read_volume(files["chi_echoes"]).data[BRAIN])
+    np.testing.assert_array_equal(seen["r2star"], read_volume(files["r2star"]).data)
+    names = ("mask", "eroded", "acquisition", "region")
+    reference_region.main(**given(files, *names), name="putamen", t1w=files["mask"], method="none")
+    assert seen["method"] == "template" and seen["r2star"] is None
 
 
 def test_further_maps_are_written_where_they_are_wanted(files, tmp_path):

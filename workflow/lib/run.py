@@ -14,6 +14,7 @@ from recon.files.nifti_header import read_header
 from recon.grid import Vector
 from recon.intake.scan import Scan
 from recon.problems import ProblemError
+from recon.regions.nuclei import READ_CHI, nucleus_names
 from recon.registry import taken
 from recon.settings import arm
 from workflow.lib.record.derivative import SIMULATED_LICENCE
@@ -178,6 +179,14 @@ class Run:
     def has_reference_region(self) -> bool:
         """Whether the reference is a region that has to be found: neither the whole brain nor none."""
         return self.cfg["combine_echoes"]["reference"] not in (WHOLE_BRAIN, NONE)
+
+    @property
+    def reference_reads_chi(self) -> bool:
+        """Whether the reference is a nucleus that is placed by a look at susceptibility."""
+        return (
+            self.cfg["combine_echoes"]["reference"] in nucleus_names()
+            and self.cfg["locate_nuclei"]["method"] in READ_CHI
+        )
 
     @cached_property
     def ages(self) -> dict[str, float]:

@@ -25,7 +25,7 @@ rule region_features:
     resources:
         mem_mb=INPUTS.memory_mb,
     params:
-        code=code("workflow/scripts/region_features.py"),
+        code=code("workflow/scripts/region_features.py", "resources/nuclei.tsv"),
         cfg=RUN.cfg["region_features"],
     script:
         "../scripts/region_features.py"
@@ -153,7 +153,7 @@ rule slice_importance:
     conda:
         "../envs/qnet.yaml"
     params:
-        code=code("workflow/scripts/slice_importance.py", "resources/nuclei.tsv"),
+        code=code("workflow/scripts/slice_importance.py", "resources/nuclei_shapes.tsv"),
         cfg={"synthetic": RUN.simulated, "bootstrap": RUN.cfg["evaluate"]["bootstrap"]},
     script:
         "../scripts/slice_importance.py"

@@ -235,8 +235,9 @@ rule reference_region:
     input:
         mask=rules.brain_mask.output.mask,
         eroded=rules.local_field.output.eroded,
-        r2star=R2STAR if REFERENCE == "csf" else [],
-        magnitude=rules.prepare_echoes.output.magnitude_4d if REFERENCE == "csf" else [],
+        r2star=R2STAR if REFERENCE == "csf" or RUN.reference_reads_chi else [],
+        magnitude=rules.prepare_echoes.output.magnitude_4d if REFERENCE == "csf" or RUN.reference_reads_chi else [],
+        chi_echoes=rules.dipole_inversion.output.chi if RUN.reference_reads_chi else [],
         t1w=[] if REFERENCE == "csf" else rules.t1w_map.output.t1w,
         user_nuclei=INPUTS.user_file("nuclei"),
         acquisition=rules.prepare_echoes.output.acquisition,
@@ -251,8 +252,15 @@ rule reference_region:
     resources:
         mem_mb=INPUTS.memory_mb,
     params:
-        code=code("workflow/scripts/reference_region.py", "resources/nuclei.tsv"),
+        code=code(
+            "workflow/scripts/reference_region.py",
+            "resources/nuclei.tsv",
+            "resources/nuclei_shapes.tsv",
+            "resources/segmentation.json",
+        ),
         name=REFERENCE,
+        method=RUN.cfg["locate_nuclei"]["method"],
+        average={name: RUN.cfg["combine_echoes"][name] for name in ("first_echo", "last_echo", "power")},
         user=INPUTS.user_link("nuclei"),
     script:
         "../scripts/reference_region.py"

@@ -7,7 +7,7 @@ import pandas as pd
 from recon.files.io import write_json, write_text
 from recon.files.tables import write_table
 from recon.regions.shapes import LABELS as LABELS_OF_ALL
-from recon.regions.shapes import names_of
+from recon.regions.shapes import values_of
 from workflow.lib.jobs.job import job
 from workflow.lib.record.derivative import ABOUT, IGNORED, LABELS, README, SIDECARS, name_of
 from workflow.lib.record.versions import project_version
@@ -36,7 +36,7 @@ def main(
         write_json(folder / f"{suffix}.json", meaning)
     rows = [
         (label, f"{nucleus} {side}")
-        for label, (nucleus, side) in (LABELS_OF_ALL if drawn else names_of(nuclei)).items()
+        for label, (nucleus, side) in (LABELS_OF_ALL if drawn else values_of(nuclei)).items()
     ]
     write_table(folder / LABELS, pd.DataFrame(rows, columns=["index", "name"]))
     write_text(folder / ".bidsignore", IGNORED)

@@ -23,6 +23,7 @@ from recon.files.io import read_json, read_mask, read_volume, sidecar_path, writ
 from recon.files.tables import read_table
 from recon.mask.voids import signal_voids
 from recon.regions.confidence import DOUBTFUL
+from recon.regions.shapes import PARTS
 from workflow.lib.jobs.job import job
 from workflow.lib.report.acquisition_table import acquisition_table
 from workflow.lib.report.html import render
@@ -45,7 +46,8 @@ def sidecars_of(images: dict[str, str | None]) -> dict[str, dict]:
 
 def placement(sidecar: dict, table: pd.DataFrame | None) -> dict[str, float]:
     """How well the nuclei were placed: sidecar of their labels, statistics of the nuclei."""
-    sure = np.nan if table is None or "confidence" not in table else float(table["confidence"].median())
+    known = table is not None and "confidence" in table
+    sure = float(table.loc[~table["name"].isin(PARTS), "confidence"].median()) if known else np.nan
     return {REGISTRATION: sidecar.get("Registration", {}).get("Correlation", np.nan), NUCLEI_CONFIDENCE: sure}
 
 

@@ -16,6 +16,7 @@ from recon.files.atomic import atomic
 from recon.files.io import write_json
 from recon.problems import IntakeError
 from recon.regions.confidence import DOUBTFUL
+from recon.regions.shapes import PARTS
 from recon.regions.statistics import BOTH, COLUMNS, DIGITS, NUCLEI, QUANTITIES, STATISTICS, quantity_of
 from workflow.lib.study.names import scan_in
 from workflow.lib.study.participants import Participants, named, read_participants
@@ -233,7 +234,11 @@ def long_dictionary() -> dict[str, dict]:
     maps = {name: f"{quantity.meaning} [{quantity.unit}]" for name, quantity in QUANTITIES.items()}
     maps["chi_echoN"] = "magnetic susceptibility from echo N alone [ppm]"
     return _of_the_scan() | {
-        "nucleus": {"Description": "Nucleus or other region; of the user's own regions the name that the user gave"},
+        "nucleus": {
+            "Description": "Nucleus or other region; of the user's own regions the name that the user gave. Where the "
+            f"{' and '.join(PARTS)} are labelled, {' and '.join(dict.fromkeys(PARTS.values()))} is their union: its "
+            "voxels count in its own rows and in those of its parts"
+        },
         "hemisphere": {"Description": "Side", "Levels": {"L": "left", "R": "right", BOTH: "both sides together"}},
         "map": {"Description": "Map, n/a of the volume", "Levels": maps},
         "statistic": {"Description": "Statistic", "Levels": MEANINGS | entropy},
