@@ -1,8 +1,9 @@
 """Labels of the deep grey nuclei against the true ones: `python -m benchmarks.nuclei [--heads FOLDER] [--only HEAD] …`.
 
 The heads are those of `benchmarks.generators`, as they lie, turned by 20 degrees, or pushed apart at the ventricles.
-Maps are those of an arm in the true brain. `nuclei.tsv` has a row a head, change, arm, method, inputs, nucleus, side:
-Dice coefficient, 95 % surface distance [mm], means of the arm's own χ [ppm] over the label and over the true label,
+Maps are those of an arm in the true brain. `nuclei.tsv`, or with `--table nuclei_network` `nuclei_network.tsv`, has a
+row a head, change, arm, method, inputs, nucleus, side: Dice coefficient, 95 % surface distance [mm], means of the arm's
+own χ [ppm] over the label and over the true label,
 the confidence, the share of its volume that the nucleus has in the head, with the method `network` the Dice coefficient
 that it expects, and for the head the CPU seconds of registration and labels. Where that share is below `LEAST_SHARE`,
 the printed means leave the nucleus out: `siemens` has nuclei only from 8 mm below the surface of its brain on, where a
@@ -162,6 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--change", action="append", choices=CHANGES)
     parser.add_argument("--inputs", action="append", choices=INPUTS)
     parser.add_argument("--method", action="append", choices=METHODS)
+    parser.add_argument("--table", default="nuclei", choices=("nuclei", "nuclei_network"), help="name of the table")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     chosen = parser.parse_args(arguments)
     rows: list[dict] = []
@@ -179,8 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 rows += rows_of(
                     head, arm_name, chosen.change or CHANGES, chosen.inputs or list(INPUTS), chosen.method or METHODS
                 )
-                table = pd.DataFrame(rows)
-                table.to_csv(chosen.out / "nuclei.tsv", sep="\t", index=False, float_format="%.4g", na_rep="n/a")
+                path = chosen.out / f"{chosen.table}.tsv"
+                pd.DataFrame(rows).to_csv(path, sep="\t", index=False, float_format="%.4g", na_rep="n/a")
     print(summary(pd.DataFrame(rows)).to_string(float_format=lambda x: f"{x:.2f}"))
 
 

@@ -97,7 +97,7 @@ def inverted(
         problem = replace(problem, start=learnt.start(problem, weights))
         if beyond := outside_range(problem, turned, card["range"]):
             warnings.warn(f"{learnt.name}: {FALLEN_BACK}: the network is for {beyond}", stacklevel=3)
-            inputs = {"precision": precision, "magnitude": magnitude, "workers": workers}
+            inputs: dict[str, Any] = {"precision": precision, "magnitude": magnitude, "workers": workers}
             maps[..., i] = tv(fields[..., i], mask, grid, **inputs, **settings)
         elif problem.start.any():
             found = learnt.finish(problem, weights)[centre] * np.float32(problem.scale)
