@@ -34,6 +34,7 @@ FINE = 2  # sub-voxels along each edge
 SEED = 20261129
 VOLUMES = 240
 REMOVERS = ("lbv_sources", "lbv", "sharp", "vsharp")  # background removals, drawn with equal chance
+BEYOND = 8  # voxels about a volume in which the background may have sources
 REMOVED = 1  # stream of the random numbers of the background
 Shape = tuple[int, int, int]
 
@@ -260,17 +261,22 @@ class Drawn:
 
 
 def background(mask: np.ndarray, grid: Grid, rng: Generator) -> np.ndarray:
-    """Field of strong sources beyond a mask, near to it and far, unit variance inside."""
-    beyond = np.argwhere(ndimage.binary_dilation(mask, iterations=int(rng.integers(4, 9))) & ~mask)
-    shape = tuple(n + 16 for n in mask.shape)
-    sources = np.zeros(shape, np.float32)
-    for place in beyond[rng.integers(len(beyond), size=int(rng.integers(2, 20)))] + 8:
-        box, _ = near(shape, place, float(rng.uniform(1, 4)))
-        sources[box] = rng.choice([1.0, 0.3, -0.3])
-    sources[8:-8, 8:-8, 8:-8][mask] = 0
-    large = padded_shape(shape, grid.voxel_size_mm, 40.0)
-    field = fft.irfftn(fft.rfftn(sources, large) * dipole_kernel(large, grid), large)
-    field = field[tuple(slice(8, 8 + n) for n in mask.shape)]
+    """Field of strong sources beyond a mask, near to it and far, unit variance inside.
+
+    Sources have soft edges, whose field the grid can hold: hard ones would ring into the mask.
+    """
+    whole = np.pad(mask, BEYOND)
+    distance = ndimage.distance_transform_edt(~whole)
+    places = np.argwhere((distance > 2) & (distance < rng.uniform(4, BEYOND)))
+    sources = np.zeros(whole.shape, np.float32)
+    for place in places[rng.integers(len(places), size=int(rng.integers(2, 20)))]:
+        box, offset = near(whole.shape, place, float(rng.uniform(1, 4)))
+        reach = np.sqrt((offset**2).sum(0)).max()
+        sources[box][(offset**2).sum(0) < reach**2 / 3] = rng.choice([1.0, 0.3, -0.3])
+    sources = ndimage.gaussian_filter(sources, 1.0, truncate=3) * np.clip(distance / 2 - 0.5, 0, 1)
+    large = padded_shape(whole.shape, grid.voxel_size_mm, 40.0)
+    field = fft.irfftn(fft.rfftn(sources.astype(np.float32), large) * dipole_kernel(large, grid), large)
+    field = field[tuple(slice(BEYOND, BEYOND + n) for n in mask.shape)]
     return (field / max(field[mask].std(), 1e-6)).astype(np.float32)
 
 

@@ -99,7 +99,7 @@ def inverted(
             warnings.warn(f"{learnt.name}: {FALLEN_BACK}: the network is for {beyond}", stacklevel=3)
             inputs: dict[str, Any] = {"precision": precision, "magnitude": magnitude, "workers": workers}
             maps[..., i] = tv(fields[..., i], mask, grid, **inputs, **settings)
-        elif problem.start.any():
+        elif problem.field.any():
             found = learnt.finish(problem, weights)[centre] * np.float32(problem.scale)
             maps[box + (i,)] = turn.back(np.where(inside, found, 0))
     return chi_ppm
