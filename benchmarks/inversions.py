@@ -1,6 +1,7 @@
 """Dipole inversions side by side on heads that no training saw: `python -m benchmarks.inversions [--heads FOLDER] …`.
 
     python -m benchmarks.inversions [--heads FOLDER] [--only HEAD] [--method METHOD] [--input INPUT] [--out FOLDER]
+    python -m benchmarks.inversions --cost paper         # inversions_cost.tsv: time and memory at a size of benchmarks
 
 Every method inverts the same local fields of a head of `benchmarks.generators`, in its true brain: the true field with
 the noise of a fit (`alone`), and those that the chains of both arms leave (`paper`, `consensus`), with the other
@@ -15,18 +16,23 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from benchmarks.__main__ import configuration
 from benchmarks.generalisation import ROOT, noisy_local
 from benchmarks.generators import HEADS, simulate, write
 from benchmarks.generators.parts import DataMissing
-from benchmarks.heads import Head, read_head
+from benchmarks.heads import SIZES, Head, prepare, read_head
+from benchmarks.heads import simulate as simulate_cohort_head
+from benchmarks.measure import measure
 from benchmarks.picture import DPI, WINDOWS_PPM, draw_slice
 from benchmarks.scores import Scores, centred, chi_scores, lesion_scores
+from benchmarks.stages import inversion_stages, load
 from recon.background import STAGE as LOCAL_FIELD
 from recon.background import local_field
 from recon.combine import combine_echoes
@@ -151,6 +157,18 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return shown.pivot_table(index=["input", "head", "method"], columns="metric", values="value", sort=False)
 
 
+def costs(size: str, methods: Sequence[str], folder: Path) -> pd.DataFrame:
+    """CPU seconds and peak memory [MB] of a process of its own, one thread, at 0.6 x 0.6 x 2 mm or another of SIZES."""
+    config, arms = configuration()
+    head = prepare(simulate_cohort_head(folder, SIZES[size], config), arms, config["simulate"]["snr"])
+    rows = []
+    for row in inversion_stages(arms["consensus"]["dipole_inversion"]):
+        if row.method in methods and row.source == "true + noise":
+            cost, _ = measure(partial(load, head, row.inputs), row.call, repeats=1)
+            rows.append({"size": size, "method": row.method, "cpu_s": cost.cpu_s, "peak_mb": cost.peak_mb})
+    return pd.DataFrame(rows)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make or read the heads, invert, write the table, print its summary."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inversions", description=__doc__)
@@ -158,12 +176,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", action="append", metavar="HEAD", choices=HEADS)
     parser.add_argument("--method", action="append", choices=METHODS)
     parser.add_argument("--input", action="append", choices=INPUTS)
+    parser.add_argument("--cost", choices=SIZES, help="measure time and memory at this size instead")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--no-pictures", dest="pictures", action="store_false")
     chosen = parser.parse_args(arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
     rows: list[dict] = []
     with tempfile.TemporaryDirectory() as made:
+        if chosen.cost:
+            table = costs(chosen.cost, chosen.method or METHODS, Path(made))
+            table.to_csv(chosen.out / "inversions_cost.tsv", sep="\t", index=False, float_format="%.4g")
+            print(table.to_string(index=False, float_format=lambda x: f"{x:.4g}"))
+            return
         for name in chosen.only or HEADS:
             folder = (chosen.heads or Path(made)) / name
             if not chosen.heads:

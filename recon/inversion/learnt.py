@@ -69,11 +69,10 @@ def inverted(
     """
     path = RESOURCES / f"{learnt.name}.safetensors"
     weights, card = trained(path, path.with_suffix(".json"))
-    box = bounding_box(mask)
-    shape = mask[box].shape
-    if not shape:
+    if not mask.any():
         return np.zeros(field_ppm.shape, np.float32)
-    turn = Turn.of(grid, shape)
+    box = bounding_box(mask)
+    turn = Turn.of(grid, mask[box].shape)
     inside, turned = turn.there(mask[box]), turn.grid(grid)
     contrasts, solver = None, None
     if learnt.from_tv:
