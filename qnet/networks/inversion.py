@@ -23,6 +23,7 @@ CANDIDATES = 2 + len(SMOOTHING_VOXELS)
 DAMPING = 0.02  # of the division by the dipole, where the field has no noise
 MAPS, SCALARS, GEOMETRY = 3, 7, 6  # read voxel by voxel; as means of 2 x 2 x 2; as numbers
 LAYERS = 2  # at a quarter of the resolution
+DATA_STEPS = 3  # after a network without steps between
 DIRECT = {"maps": 2, "scalars": 2, "candidates": 1, "layers": 4}  # of a network without steps
 SUB = 8  # voxels of a block of 2 x 2 x 2
 
@@ -95,6 +96,18 @@ class Dipole:
         return torch.fft.irfftn(spectrum, self.periodic)[:x, :y, :z]
 
 
+def damped(problem: Arrays) -> Tensor:
+    """Denominator of the division by the dipole: more where the field has more noise."""
+    return problem["dipole"] ** 2 + DAMPING + problem["level"] ** 2
+
+
+def asked(x: Tensor, problem: Arrays) -> Tensor:
+    """What the data still ask for beyond a map, as far as their pull lets them: the residual, divided."""
+    dipole = Dipole({"start": x, **problem})
+    residual = problem["pull"] * (problem["field"] - dipole.inverse(dipole.kernel * dipole.forward(x)))
+    return dipole.inverse(dipole.forward(residual) * (dipole.kernel / damped(problem)))
+
+
 def candidates(x: Tensor, problem: Arrays) -> Tensor:
     r"""Maps of which the network takes a share, (CANDIDATES, X, Y, Z): g, c, and smoother versions of x less x.
 
@@ -105,15 +118,10 @@ def candidates(x: Tensor, problem: Arrays) -> Tensor:
     that the error of the field sets the strength.
     """
     dipole = Dipole(problem)
-    D = dipole.kernel
-    damped = D**2 + DAMPING + problem["level"] ** 2
-    X = dipole.forward(x)
-    residual = problem["pull"] * (problem["field"] - dipole.inverse(D * X))
-    asked = dipole.inverse(dipole.forward(residual) * (D / damped))
-    unsaid = dipole.inverse(X * (1 - D**2 / damped))
+    unsaid = dipole.inverse(dipole.forward(x) * (1 - dipole.kernel**2 / damped(problem)))
     inside = problem["inside"].numpy()
     smoother = [torch.from_numpy(smoothed(x.numpy(), inside, sigma)) - x for sigma in SMOOTHING_VOXELS]
-    return torch.stack([asked, unsaid, *smoother])
+    return torch.stack([asked(x, problem), unsaid, *smoother])
 
 
 def misfit(problem: Arrays) -> float:
@@ -162,3 +170,10 @@ def mapped(prior: Prior, arrays: Arrays) -> Tensor:
     scalars = torch.stack([inside, arrays["noise"]])[None]
     own, shares = prior(maps, scalars, arrays["geometry"][None])
     return inside * (own[0, 0].float() / UNIT + (1 + shares[0, 0].float()) * division)
+
+
+def consistent(x: Tensor, arrays: Arrays) -> Tensor:
+    """A map after steps towards the data, as :func:`recon.inversion.direct.consistent` takes them."""
+    for _ in range(DATA_STEPS):
+        x = arrays["inside"] * (x + asked(x, arrays))
+    return x

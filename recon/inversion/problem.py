@@ -71,6 +71,11 @@ class Problem:
         D = self.model.D
         return self.model.transform.inverse(self.model.transform.forward(volume) * (D / self.damped()))
 
+    def asked(self, x: np.ndarray) -> np.ndarray:
+        """What the data still ask for beyond a map, as far as their pull lets them: the residual, divided."""
+        transform = self.model.transform
+        return self.divided(self.pull * (self.field - transform.inverse(transform.forward(x) * self.model.D)))
+
     def damped(self) -> np.ndarray:
         """Denominator of :meth:`divided`, in rfft layout."""
         return self.model.D**2 + np.float32(DAMPING + self.level**2)

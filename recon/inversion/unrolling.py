@@ -26,11 +26,8 @@ def candidates(x: np.ndarray, problem: Problem) -> list[np.ndarray]:
     g is what the data still ask for, as far as their pull u lets them, and c what of the map they hardly say.
     """
     model = problem.model
-    D, transform = model.D, model.transform
-    X = transform.forward(x)
-    asked = problem.divided(problem.pull * (problem.field - transform.inverse(X * D)))
-    unsaid = transform.inverse(X * (1 - D**2 / problem.damped()))
-    return [asked, unsaid, *(_smoothed(x, model.inside, sigma) - x for sigma in SMOOTHING_VOXELS)]
+    unsaid = model.transform.inverse(model.transform.forward(x) * (1 - model.D**2 / problem.damped()))
+    return [problem.asked(x), unsaid, *(_smoothed(x, model.inside, sigma) - x for sigma in SMOOTHING_VOXELS)]
 
 
 def _smoothed(x: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:

@@ -60,8 +60,8 @@ def test_the_reconstruction_applies_the_same_network(problem, arrays):
 def test_both_measure_the_same_residual(problem, arrays):
     prior = drawn()
     weights = {name: value.numpy() for name, value in prior.state_dict().items()}
-    judged = replace(problem, start=direct.mapped(problem, weights))
-    assert unexplained(with_start(prior, [arrays])[0]) == pytest.approx(judged.unexplained(), rel=1e-3)
+    judged = replace(problem, start=direct.consistent(problem, weights))
+    assert unexplained(with_start(prior, [arrays])[0]) == pytest.approx(judged.unexplained(), rel=0.02)  # bfloat16
 
 
 @EACH
