@@ -86,6 +86,16 @@ train-inversion: $(STAMP) ## train the network of dipole_inversion.method: unrol
 	$(BIN)/python -m benchmarks.inversion_volumes build/inversion
 	$(BIN)/python -m qnet.networks.train_inversion build/inversion resources/unrolled.safetensors
 
+.PHONY: train-deepqsm
+train-deepqsm: $(STAMP) ## train the network of dipole_inversion.method: deepqsm anew, to resources/ (ten minutes of one core)
+	$(BIN)/python -m benchmarks.inversion_volumes build/deepqsm --for deepqsm
+	$(BIN)/python -m qnet.networks.train_direct deepqsm build/deepqsm resources/deepqsm.safetensors
+
+.PHONY: train-qsmnet
+train-qsmnet: $(STAMP) ## train the network of dipole_inversion.method: qsmnet anew, to resources/ (ten minutes of one core)
+	$(BIN)/python -m benchmarks.inversion_volumes build/qsmnet --for qsmnet
+	$(BIN)/python -m qnet.networks.train_direct qsmnet build/qsmnet resources/qsmnet.safetensors
+
 .PHONY: train-encoder
 train-encoder: $(STAMP) ## train the encoder that measures nuclei anew, to resources/ (a quarter of an hour of one core)
 	$(BIN)/python -m benchmarks.encoder_heads build/encoder

@@ -1,26 +1,30 @@
-"""Volumes from which `dipole_inversion.method: unrolled` is learnt: `python -m benchmarks.inversion_volumes OUT`.
+"""Volumes from which the trained dipole inversions are learnt: `python -m benchmarks.inversion_volumes OUT`.
 
-    python -m benchmarks.inversion_volumes OUT [--volumes N] [--seed S]
+    python -m benchmarks.inversion_volumes OUT [--for unrolled|deepqsm|qsmnet] [--volumes N] [--seed S]
 
 Four generators (`GENERATORS`) share nothing with :mod:`benchmarks.generators`, on whose heads the result is scored:
-here size, contrast, noise and geometry are drawn without anatomy in mind. Each volume becomes a file `NNNN.npz` with
-what the network reads and the truth, all relative to the spread of the field.
+here size, contrast, noise and geometry are drawn without anatomy in mind. `unrolled` is learnt from all of them in
+turn, `deepqsm` from `shapes` alone, `qsmnet` from `heads` alone, every second after a background removal of the
+reconstruction. Each volume becomes a file `NNNN.npz` with what the network reads and the truth, all relative to
+the spread of the field.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
 from scipy import fft, ndimage
 
+from recon.background import local_field
 from recon.field.stage import field_precision
 from recon.grid import Grid
+from recon.inversion.problem import Problem, margins
 from recon.inversion.total_variation import Solver
-from recon.inversion.unrolling import Problem, margins
 from recon.maths.boxes import bounding_box, padded_shape
 from recon.maths.contrast import tissue_contrasts
 from recon.maths.kernels import dipole_kernel
@@ -29,6 +33,9 @@ from recon.settings import defaults
 FINE = 2  # sub-voxels along each edge
 SEED = 20261129
 VOLUMES = 240
+REMOVERS = ("lbv_sources", "lbv", "sharp", "vsharp")  # background removals, drawn with equal chance
+BEYOND = 8  # voxels about a volume in which the background may have sources
+REMOVED = 1  # stream of the random numbers of the background
 Shape = tuple[int, int, int]
 
 
@@ -221,13 +228,79 @@ def surface(shape: Shape, rng: Generator) -> np.ndarray:
     return (radius - 1) * np.float32(semi.mean()) + np.float32(rng.uniform(0, 4)) * waves(shape, 40.0, rng)
 
 
-def volume(number: int, seed: int) -> dict[str, np.ndarray]:
-    """Draw a volume and solve it by total variation: arrays of its file."""
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A field [ppm] in a mask, what else a reconstruction knows of it, and its susceptibility [ppm], (X, Y, Z) each."""
+
+    field: np.ndarray
+    mask: np.ndarray
+    grid: Grid
+    precision: np.ndarray
+    contrasts: np.ndarray | None
+    chi: np.ndarray
+    outside: float
+
+    def problem(self, *, solved: bool) -> Problem:
+        """What a network reads in the box of the mask, with the map of total variation or without."""
+        box = bounding_box(self.mask)
+        settings = defaults("dipole_inversion") | {"tv_outside": self.outside}
+        return Problem.of(
+            self.field[box],
+            self.mask[box],
+            self.grid,
+            precision=self.precision[box],
+            contrasts=None if self.contrasts is None else self.contrasts[(slice(None), *box)],
+            solver=Solver.of(settings) if solved else None,
+        )
+
+    def truth(self, problem: Problem) -> np.ndarray:
+        """The susceptibility on the grid and in the units of a problem."""
+        box = bounding_box(self.mask)
+        inside = np.where(self.mask, self.chi, 0)[box]
+        return (np.pad(inside, margins(inside.shape)) / problem.scale).astype(np.float32)
+
+
+def background(mask: np.ndarray, grid: Grid, rng: Generator) -> np.ndarray:
+    """Field of strong sources beyond a mask, near to it and far, unit variance inside.
+
+    Sources have soft edges, whose field the grid can hold: hard ones would ring into the mask.
+    """
+    whole = np.pad(mask, BEYOND)
+    distance = ndimage.distance_transform_edt(~whole)
+    places = np.argwhere((distance > 2) & (distance < rng.uniform(4, BEYOND)))
+    sources = np.zeros(whole.shape, np.float32)
+    for place in places[rng.integers(len(places), size=int(rng.integers(2, 20)))]:
+        box, offset = near(whole.shape, place, float(rng.uniform(1, 4)))
+        reach = np.sqrt((offset**2).sum(0)).max()
+        sources[box][(offset**2).sum(0) < reach**2 / 3] = rng.choice([1.0, 0.3, -0.3])
+    sources = ndimage.gaussian_filter(sources, 1.0, truncate=3) * np.clip(distance / 2 - 0.5, 0, 1)
+    large = padded_shape(whole.shape, grid.voxel_size_mm, 40.0)
+    field = fft.irfftn(fft.rfftn(sources.astype(np.float32), large) * dipole_kernel(large, grid), large)
+    field = field[tuple(slice(BEYOND, BEYOND + n) for n in mask.shape)]
+    return (field / max(field[mask].std(), 1e-6)).astype(np.float32)
+
+
+def removed(
+    field: np.ndarray, mask: np.ndarray, grid: Grid, magnitude: np.ndarray, rng: Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The field after a background was added and removed again, and where it is known."""
+    strength = float(field[mask].std()) * float(np.exp(rng.uniform(np.log(2), np.log(30))))
+    settings = defaults("local_field")
+    method = str(rng.choice(REMOVERS))
+    own = {"radius_mm": settings["radius_mm"], "threshold": settings["threshold"]} if "sharp" in method else {}
+    if method == "vsharp":
+        own |= {"smallest_radius_mm": settings["smallest_radius_mm"]}
+    total = field + np.float32(strength) * background(mask, grid, rng)
+    return local_field(total, mask, grid, method=method, magnitude=magnitude, **own)
+
+
+def drawn(number: int, seed: int, generator: str, *, after_removal: bool = False) -> Drawn:
+    """Draw a volume, its field with what background removal may leave, or `after_removal` what one left."""
     rng = np.random.default_rng((seed, number))
     shape = tuple(int(4 * rng.integers(11, 16) - 4) for _ in range(3))
     fine = tuple(FINE * n for n in shape)
     grid, depth = geometry(rng), surface(fine, rng)
-    scene = GENERATORS[list(GENERATORS)[number % len(GENERATORS)]](depth, rng)
+    scene = GENERATORS[generator](depth, rng)
     if rng.random() < 0.6:
         add_veins(scene, depth, rng)
     if rng.random() < 0.3:
@@ -260,23 +333,50 @@ def volume(number: int, seed: int) -> dict[str, np.ndarray]:
         noise = ndimage.gaussian_filter(noise, (0.6, 0.6, 0))
     relative = np.maximum(precision / np.median(precision[mask]), 0.3)
     field = field + level * noise / relative
-    if rng.random() < 0.6:
+    if after_removal:
+        whole = mask
+        field, mask = removed(field, mask, grid, magnitude, np.random.default_rng((seed, number, REMOVED)))
+        if not mask.any():  # a small mask that is eroded away
+            mask = whole
+    elif rng.random() < 0.6:
         field += spread * float(rng.uniform(0, 0.4)) * remainder(mask, grid, rng)
     magnitude = magnitude + float(rng.uniform(0, 0.03)) * rng.standard_normal(magnitude.shape, np.float32)
     shown = rng.random() < 0.6
     contrasts = tissue_contrasts(magnitude, mask, grid.voxel_size_mm) if shown else None
     outside = float(np.exp(rng.uniform(np.log(0.001), np.log(0.05))))  # the arms differ
-    box = bounding_box(mask)
-    problem = Problem.of(
-        field[box],
-        mask[box],
-        grid,
-        precision=precision[box],
-        contrasts=None if contrasts is None else contrasts[(slice(None), *box)],
-        solver=Solver.of(defaults("dipole_inversion") | {"tv_outside": outside}),
+    return Drawn(
+        field=field,
+        mask=mask,
+        grid=grid,
+        precision=precision,
+        contrasts=contrasts,
+        chi=coarse(scene.chi),
+        outside=outside,
     )
-    truth = np.pad(np.where(mask, coarse(scene.chi), 0)[box], margins(mask[box].shape)) / problem.scale
-    return arrays_of(problem) | {"truth": truth.astype(np.float32)}
+
+
+def volume(number: int, seed: int) -> dict[str, np.ndarray]:
+    """Draw a volume of the generator whose turn it is and solve it by total variation: arrays of its file."""
+    one = drawn(number, seed, list(GENERATORS)[number % len(GENERATORS)])
+    problem = one.problem(solved=True)
+    return arrays_of(problem) | {"truth": one.truth(problem)}
+
+
+def direct_volume(number: int, seed: int, generator: str, *, removal: bool) -> dict[str, np.ndarray]:
+    """The same of one generator, with the damped division in place of that map; `removal`: for every second volume."""
+    one = drawn(number, seed, generator, after_removal=removal and bool(number % 2))
+    problem = one.problem(solved=False)
+    arrays = arrays_of(problem)
+    kept = {name: arrays[name] for name in DIRECT_ARRAYS}
+    return kept | {"division": problem.divided(problem.field), "truth": one.truth(problem)}
+
+
+DIRECT_ARRAYS = ("field", "pull", "noise", "geometry", "inside", "dipole", "periodic", "level")
+VOLUMES_FOR: dict[str, Callable[[int, int], dict[str, np.ndarray]]] = {
+    "unrolled": volume,
+    "deepqsm": partial(direct_volume, generator="shapes", removal=False),
+    "qsmnet": partial(direct_volume, generator="heads", removal=True),
+}
 
 
 def arrays_of(problem: Problem) -> dict[str, np.ndarray]:
@@ -296,6 +396,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write the volumes; those that are there are kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inversion_volumes", description=__doc__)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--for", dest="method", choices=VOLUMES_FOR, default="unrolled")
     parser.add_argument("--volumes", type=int, default=VOLUMES)
     parser.add_argument("--seed", type=int, default=SEED)
     chosen = parser.parse_args(arguments)
@@ -305,7 +406,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not path.exists():
             start = time.monotonic()
             part = path.with_suffix(".part.npz")
-            np.savez(part, **volume(number, chosen.seed))
+            np.savez(part, **VOLUMES_FOR[chosen.method](number, chosen.seed))
             part.rename(path)
             print(f"{path.name} {time.monotonic() - start:.1f} s", flush=True)
 

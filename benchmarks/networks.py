@@ -1,6 +1,6 @@
 """Networks of `train_image_model.network` side by side: what they cost, and a cohort to score them on in minutes.
 
-    python -m benchmarks.networks cost [--out FOLDER]               # networks.tsv: parameters, operations, seconds
+    python -m benchmarks.networks cost [--out FOLDER]               # networks.tsv: size, operations, time, memory
     python -m benchmarks.networks maps COHORTS [--subjects N] [--seed S]
 
 `maps` writes a simulated cohort of preset `paper` for `benchmarks.learning COHORTS RUNS --arm truth`. SYNTHETIC DATA:
@@ -10,8 +10,11 @@ It leaves out what a reconstruction does to the maps, which all methods then rea
 """
 
 import argparse
+import multiprocessing
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.learning import ROOT, script, settings
+from benchmarks.measure import peak_mb
 from qnet.images.augment import crop_size
 from qnet.networks.model import prepare_torch
 from qnet.networks.names import NETWORKS, convolves_two_planes, sees_scans
@@ -36,6 +40,7 @@ from workflow.lib.study.simulated import scan_names
 NOISE = {"chi": 0.0025, "r2star": 1.0, "t1w": 0.02}  # ppm, 1/s, of the mean: that of the demo's maps, config.yaml
 STREAM = 7  # of a subject's random numbers
 BATCH, ROUNDS = 8, 3
+MEMORY = {"scan_ms": "asked_mb", "step_ms": "step_mb"}
 
 
 def maps_of(person: Subject, cfg: Simulate) -> tuple[dict[str, np.ndarray], Volume]:
@@ -73,14 +78,18 @@ def write_maps(out: Path, config: dict) -> None:
 
 
 def cost(name: str, config: dict) -> dict:
-    """Parameters of a network, operations and CPU seconds for a scan: one pass, and a step of the training."""
+    """Parameters of a network, operations and CPU seconds for a scan: one pass, and a step of the training.
+
+    `asked_mb` and `step_mb` are what the peak memory of the process rises by, with a batch, so that each network needs
+    a process of its own.
+    """
     device = prepare_torch(1)
     section, slices = config["train_image_model"], config["slice_stack"]["slices"]
     side = crop_size(config["slice_stack"]["image_size"], Augmentation(**section["augmentation"]))
     shape = (BATCH, slices, 3, side, side) if sees_scans(name) else (BATCH * slices, 3, side, side)
     exact = convolves_two_planes(name, slices)
     images, context = torch.rand(shape), autocast("float32" if exact else section["precision"], device)
-    labels = torch.arange(len(images)) % 2
+    labels, before_mb = torch.arange(len(images)) % 2, peak_mb()
     model = new_network(name)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.train()(images)  # in evaluation a transformer takes a way that is not counted
@@ -94,7 +103,7 @@ def cost(name: str, config: dict) -> dict:
         with torch.inference_mode():
             model.eval()(images)
 
-    seconds = {}
+    seconds, memory = {}, {}
     for what, run in {"scan_ms": ask, "step_ms": step}.items():
         spent = []
         for _ in range(ROUNDS + 1):
@@ -102,9 +111,10 @@ def cost(name: str, config: dict) -> dict:
             run()
             spent.append(time.process_time() - start)
         seconds[what] = 1000 * min(spent[1:]) / BATCH
+        memory[MEMORY[what]] = peak_mb() - before_mb
     millions = sum(weight.numel() for weight in model.parameters()) / 1e6
     about = {"network": name, "parameters_m": millions, "gflop_scan": counter.get_total_flops() / BATCH / 1e9}
-    return about | seconds | {"training": "float32" if exact else section["precision"]}
+    return about | seconds | memory | {"training": "float32" if exact else section["precision"]}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -120,7 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     if chosen.command == "cost":
         config = settings([])
-        table = pd.DataFrame([cost(name, config) for name in NETWORKS])
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+            table = pd.DataFrame(pool.map(partial(cost, config=config), NETWORKS))
         table.to_csv(chosen.out / "networks.tsv", sep="\t", index=False, float_format="%.4g")
         print(table.to_string(index=False))
         return

@@ -76,14 +76,14 @@ def chi_picture(path: Path, head: Head, maps: dict[str, Maps]) -> None:
         truth = np.where(made.mask, chi - chi[made.mask].mean(dtype=np.float64), 0)
         error = np.where(made.mask, made.chi_ppm - truth, 0)
         for ax, (what, volume) in zip(row, (("truth", truth), ("χ", made.chi_ppm), ("error", error)), strict=True):
-            image = _draw_slice(ax, volume, affine, z, frame, WINDOWS_PPM[what])
+            image = draw_slice(ax, volume, affine, z, frame, WINDOWS_PPM[what])
             ax.set_title(f"{arm}: {what}", fontsize=10)
             figure.colorbar(image, ax=ax, shrink=0.8, label="ppm")
     figure.suptitle("Susceptibility of a simulated head, axial slice through the deep grey nuclei")
     figure.savefig(path, metadata={"Software": None})
 
 
-def _draw_slice(ax: Axes, volume: np.ndarray, affine: np.ndarray, z: int, frame: list, window_ppm: float) -> AxesImage:
+def draw_slice(ax: Axes, volume: np.ndarray, affine: np.ndarray, z: int, frame: list, window_ppm: float) -> AxesImage:
     """Grey slice in the radiological convention, sides marked."""
     data, (dx, dy, _) = canonical(volume, affine)
     flat = section(data, "axial", z, frame)
@@ -106,7 +106,7 @@ def head_picture(path: Path, head: Head, maps: Maps, title: str) -> None:
     for ax, (what, volume) in zip(
         figure.subplots(1, 3), (("truth", truth), ("χ", maps.chi_ppm), ("error", error)), strict=True
     ):
-        image = _draw_slice(ax, volume, affine, z, frame, WINDOWS_PPM[what])
+        image = draw_slice(ax, volume, affine, z, frame, WINDOWS_PPM[what])
         ax.set_title(what, fontsize=10)
         figure.colorbar(image, ax=ax, shrink=0.8, label="ppm")
     figure.suptitle(title, fontsize=10)

@@ -14,7 +14,8 @@ from recon.regions.nuclei import nucleus_labels
 Scores = dict[str, float]
 HFEN_SIGMA = 1.5  # voxels (Langkammer 2018, the challenge of 2016)
 LESION_RIM, STREAK_RIM = 2, 6  # voxels: within the first the source may be smeared, up to the second it may streak
-CALCIFICATION = 1  # label of a lesion
+LESIONS = {"calcification": 1, "haemorrhage": 2}  # labels
+STREAKS = {"calcification": "streaks_percent", "haemorrhage": "haemorrhage_streaks_percent"}  # names of the score
 
 
 def hfen_percent(estimate: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
@@ -70,13 +71,15 @@ def deep_grey_slope(estimate: np.ndarray, truth: np.ndarray, nuclei: np.ndarray,
     return slope(table["estimate"].to_numpy(), table["truth"].to_numpy()) if len(table) > 1 else float("nan")
 
 
-def calcification_scores(estimate: np.ndarray, truth: np.ndarray, lesions: np.ndarray, brain: np.ndarray) -> Scores:
-    """Moment of the calcifications over their true one [%], and the streaks about them.
+def lesion_scores(
+    estimate: np.ndarray, truth: np.ndarray, lesions: np.ndarray, brain: np.ndarray, kind: str = "calcification"
+) -> Scores:
+    """Moment of the lesions of one kind over their true one [%], and the streaks about them.
 
     The moment is the sum of susceptibility over the lesion and its rim; streaks are the standard deviation of the error
     in the shell beyond it over the lesions' mean [%]. Empty where there is none.
     """
-    found = (lesions == CALCIFICATION) & brain
+    found = (lesions == LESIONS[kind]) & brain
     if not found.any():
         return {}
     near = ndimage.binary_dilation(found, np.ones((3, 3, 3)), iterations=LESION_RIM) & brain
@@ -84,8 +87,8 @@ def calcification_scores(estimate: np.ndarray, truth: np.ndarray, lesions: np.nd
     usual = [float(np.median(x[shell])) for x in (estimate, truth)]
     moment = [float((x - u)[near].sum()) for x, u in zip((estimate, truth), usual, strict=True)]
     return {
-        "calcification_moment_percent": 100 * moment[0] / moment[1],
-        "streaks_percent": float(100 * np.std((estimate - truth)[shell]) / abs(truth[found].mean())),
+        f"{kind}_moment_percent": 100 * moment[0] / moment[1],
+        STREAKS[kind]: float(100 * np.std((estimate - truth)[shell]) / abs(truth[found].mean())),
     }
 
 
@@ -103,5 +106,5 @@ def chi_scores(
     return (
         map_scores(estimate, support, truth, brain)
         | {"deep_grey_slope": deep_grey_slope(whole, true, nuclei, brain)}
-        | calcification_scores(whole, true, lesions, brain)
+        | lesion_scores(whole, true, lesions, brain)
     )

@@ -174,11 +174,13 @@ def remove_background(chosen: dict, facts: Acquisition, field_ppm, mask, magnitu
 def inversion_pairs(section: dict) -> float:
     """TKD 1; its iteration half a pair for what stays, then one each; TV two an iteration of both its maps, at most.
 
-    The trained step adds the map, its field, the residual and both its candidates, a transform each.
+    The trained step adds the map, its field, the residual and both its candidates, a transform each; a network alone
+    needs the division and the residual of its map.
     """
     first = FIRST_ITERATIONS if section["tv_prior"] == "tissue" else 0
     tv = 2.0 * (section["tv_iterations"] + first)
     pairs = {"tkd": 1.0, "iterative_tkd": 1.5 + section["iterations"], "tv": tv, "unrolled": tv + 2.5}
+    pairs |= {"deepqsm": 2.0, "qsmnet": 2.0}
     return pairs.get(section["method"], 0.0)
 
 

@@ -25,7 +25,8 @@ def _of_prior(settings: Settings) -> frozenset[str]:
 NEEDS: Mapping[str, Mapping[str, Callable[[Settings], frozenset[str]]]] = {
     "unwrap_phase": {"weighted": always("magnitude")},
     "local_field": {"lbv_sources": always("magnitude")},
-    "dipole_inversion": {"iterative_tkd": _of_structure, "tv": _of_prior, "unrolled": _of_prior},
+    "dipole_inversion": {"iterative_tkd": _of_structure}
+    | dict.fromkeys(("tv", "unrolled", "deepqsm", "qsmnet"), _of_prior),
 }
 
 

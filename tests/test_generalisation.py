@@ -10,7 +10,7 @@ import pytest
 from benchmarks.choose import leave_one_out, mean_ranks
 from benchmarks.generalisation import varied
 from benchmarks.peers import PYTHON, ROOT
-from benchmarks.scores import calcification_scores, chi_scores, hfen_percent, map_scores
+from benchmarks.scores import chi_scores, hfen_percent, lesion_scores, map_scores
 from recon.check.metrics import nrmse_percent, xsim
 
 SHAPE = (24, 24, 24)
@@ -52,10 +52,10 @@ def test_a_calcification_at_half_its_strength_has_half_its_moment(truth, brain):
     lesions = np.zeros(SHAPE, np.uint8)
     lesions[11:13, 11:13, 11:13] = 1
     strong = np.where(lesions == 1, -2, 0).astype(np.float32)
-    scores = calcification_scores(strong / 2, strong, lesions, brain)
+    scores = lesion_scores(strong / 2, strong, lesions, brain)
     assert scores["calcification_moment_percent"] == pytest.approx(50)
     assert scores["streaks_percent"] == pytest.approx(0, abs=1e-6)
-    assert calcification_scores(truth, truth, 0 * lesions, brain) == {}
+    assert lesion_scores(truth, truth, 0 * lesions, brain) == {}
 
 
 QSM_CI = {"nrmse": 27.983761, "hfen": 27.585773, "xsim": 0.9411708}  # of the maps below, printed by qsm-ci 0.6.2

@@ -20,7 +20,10 @@ FOLDERS = ("recon", "qnet", "workflow", "config", "resources")
 MOST_BYTES = 1_100_000  # without what is pinned by its hash
 PINNED = tuple(
     f"q_net/resources/{name}"
-    for name in ("viewer/niivue.js", "unrolled.safetensors", "encoder.safetensors", "segmentation.safetensors")
+    for name in (
+        "viewer/niivue.js",
+        *(f"{name}.safetensors" for name in ("unrolled", "deepqsm", "qsmnet", "encoder", "segmentation")),
+    )
 )
 
 

@@ -1,6 +1,7 @@
-"""The network of `dipole_inversion.method: unrolled`, for its training: steps of data consistency and a small U-Net.
+"""The networks of `dipole_inversion.method`, for their training: a small U-Net, alone or between steps of data.
 
-:mod:`recon.inversion.unrolling` applies the trained weights with NumPy; the two agree, as a test asserts.
+:mod:`recon.inversion.unrolling` and :mod:`recon.inversion.direct` apply the trained weights with NumPy; the two sides
+agree, as tests assert.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ LEAST_SHARE = 0.05  # of a Gaussian mean that lies in the mask
 CANDIDATES = 2 + len(SMOOTHING_VOXELS)
 DAMPING = 0.02  # of the division by the dipole, where the field has no noise
 MAPS, SCALARS, GEOMETRY = 3, 7, 6  # read voxel by voxel; as means of 2 x 2 x 2; as numbers
+LAYERS = 2  # at a quarter of the resolution
+DATA_STEPS = 3  # after a network without steps between
+DIRECT = {"maps": 2, "scalars": 2, "candidates": 1, "layers": 4}  # of a network without steps
 SUB = 8  # voxels of a block of 2 x 2 x 2
 
 
@@ -41,16 +45,18 @@ def unfolded(volume: Tensor) -> Tensor:
 class Prior(nn.Module):
     """A U-Net of two levels: maps → a correction, and shares of the candidates, one a block."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, maps: int = MAPS, scalars: int = SCALARS, candidates: int = CANDIDATES, layers: int = LAYERS
+    ) -> None:
         super().__init__()
-        self.first = nn.Conv3d(SUB * MAPS + SCALARS, WIDE, 3, padding=1)
+        self.first = nn.Conv3d(SUB * maps + scalars, WIDE, 3, padding=1)
         self.geometry = nn.Linear(GEOMETRY, WIDE, bias=False)
         self.second = nn.Conv3d(WIDE, WIDE, 3, padding=1)
         self.down = nn.Conv3d(SUB * WIDE, DEEP, 1)
-        self.deep = nn.ModuleList(nn.Conv3d(DEEP, DEEP, 3, padding=1) for _ in range(2))
+        self.deep = nn.ModuleList(nn.Conv3d(DEEP, DEEP, 3, padding=1) for _ in range(layers))
         self.up = nn.Conv3d(DEEP, SUB * WIDE, 1)
         self.third = nn.Conv3d(WIDE, WIDE, 3, padding=1)
-        self.last = nn.Conv3d(WIDE, SUB + CANDIDATES, 3, padding=1)
+        self.last = nn.Conv3d(WIDE, SUB + candidates, 3, padding=1)
         for layer in (self.first, self.second, self.down, *self.deep, self.up, self.third):
             nn.init.kaiming_normal_(layer.weight, SLOPE)
             nn.init.constant_(layer.get_parameter("bias"), 0)
@@ -69,7 +75,7 @@ class Prior(nn.Module):
             x = active(layer(x))
         x = active(kept + unfolded(self.up(x)))
         x = active(self.third(x.contiguous(memory_format=torch.channels_last_3d)))
-        own, shares = self.last(x).split([SUB, CANDIDATES], 1)
+        own, shares = self.last(x).split([SUB, self.last.out_channels - SUB], 1)
         return unfolded(own), F.interpolate(shares, scale_factor=2)
 
 
@@ -90,6 +96,18 @@ class Dipole:
         return torch.fft.irfftn(spectrum, self.periodic)[:x, :y, :z]
 
 
+def damped(problem: Arrays) -> Tensor:
+    """Denominator of the division by the dipole: more where the field has more noise."""
+    return problem["dipole"] ** 2 + DAMPING + problem["level"] ** 2
+
+
+def asked(x: Tensor, problem: Arrays) -> Tensor:
+    """What the data still ask for beyond a map, as far as their pull lets them: the residual, divided."""
+    dipole = Dipole({"start": x, **problem})
+    residual = problem["pull"] * (problem["field"] - dipole.inverse(dipole.kernel * dipole.forward(x)))
+    return dipole.inverse(dipole.forward(residual) * (dipole.kernel / damped(problem)))
+
+
 def candidates(x: Tensor, problem: Arrays) -> Tensor:
     r"""Maps of which the network takes a share, (CANDIDATES, X, Y, Z): g, c, and smoother versions of x less x.
 
@@ -100,15 +118,10 @@ def candidates(x: Tensor, problem: Arrays) -> Tensor:
     that the error of the field sets the strength.
     """
     dipole = Dipole(problem)
-    D = dipole.kernel
-    damped = D**2 + DAMPING + problem["level"] ** 2
-    X = dipole.forward(x)
-    residual = problem["pull"] * (problem["field"] - dipole.inverse(D * X))
-    asked = dipole.inverse(dipole.forward(residual) * (D / damped))
-    unsaid = dipole.inverse(X * (1 - D**2 / damped))
+    unsaid = dipole.inverse(dipole.forward(x) * (1 - dipole.kernel**2 / damped(problem)))
     inside = problem["inside"].numpy()
     smoother = [torch.from_numpy(smoothed(x.numpy(), inside, sigma)) - x for sigma in SMOOTHING_VOXELS]
-    return torch.stack([asked, unsaid, *smoother])
+    return torch.stack([asked(x, problem), unsaid, *smoother])
 
 
 def misfit(problem: Arrays) -> float:
@@ -148,3 +161,19 @@ class Unrolled(nn.ModuleList):
             assert isinstance(prior, Prior)
             x = corrected(prior, x, candidates(x, problem), problem)
         return x
+
+
+def mapped(prior: Prior, arrays: Arrays) -> Tensor:
+    """The map of a network without steps (`DIRECT`), arrays as in :func:`recon.inversion.direct.mapped`."""
+    division, inside = arrays["division"], arrays["inside"]
+    maps = torch.asinh(torch.stack([UNIT * division, arrays["field"]]))[None]
+    scalars = torch.stack([inside, arrays["noise"]])[None]
+    own, shares = prior(maps, scalars, arrays["geometry"][None])
+    return inside * (own[0, 0].float() / UNIT + (1 + shares[0, 0].float()) * division)
+
+
+def consistent(x: Tensor, arrays: Arrays) -> Tensor:
+    """A map after steps towards the data, as :func:`recon.inversion.direct.consistent` takes them."""
+    for _ in range(DATA_STEPS):
+        x = arrays["inside"] * (x + asked(x, arrays))
+    return x

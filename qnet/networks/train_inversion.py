@@ -71,7 +71,7 @@ def augmented(arrays: Arrays, rng: np.random.Generator) -> Arrays:
     order = [1, 0, 2, 4, 3, 5] if swap else list(range(6))
     made["geometry"] = (arrays["geometry"] * sign)[order]
     made["periodic"] = arrays["periodic"][order[:3]]
-    if rng.random() < DROPPED:
+    if "contrasts" in made and rng.random() < DROPPED:
         made["contrasts"] = torch.zeros_like(made["contrasts"])
     return made
 

@@ -1,4 +1,4 @@
-"""The trained network of `unrolled`, applied with NumPy; :mod:`qnet.networks.inversion` trains the same in torch."""
+"""The network of the trained inversions in NumPy; :mod:`qnet.networks.inversion` trains the same in torch."""
 
 from collections.abc import Mapping
 
@@ -7,6 +7,7 @@ import numpy as np
 from recon.maths.convolution import BLOCK, convolve3, folded, unfolded
 
 SLOPE = 0.1  # of the leaky ReLU
+SLAB = 128  # voxels along the first axis that pass at once
 Weights = Mapping[str, np.ndarray]
 
 
@@ -31,7 +32,39 @@ def correction(
     -------
     own : (X, Y, Z) float32, the correction itself
     shares : (X, Y, Z, candidate) float32, constant in blocks: how much of each candidate is added to it
+
+    Overlapping slabs pass one after the other, so that a large head needs little memory; each sees as much of its
+    neighbours as the network looks around, so that they leave no seams.
     """
+    halo = reach(weights)
+    n = len(maps)
+    parts = []
+    for start in range(0, n, SLAB):
+        low, high = max(start - halo, 0), min(start + SLAB + halo, n)
+        kept = slice(start - low, min(start + SLAB, n) - low)
+        own, shares = _corrected(weights, maps[low:high], scalars[low:high], geometry)
+        parts.append((own[kept], shares[kept]))
+    own, shares = (np.concatenate(values) if len(values) > 1 else values[0] for values in zip(*parts, strict=True))
+    return own, shares
+
+
+def reach(weights: Weights) -> int:
+    """Voxels that the network looks around, in whole blocks of the coarsest level.
+
+    Its convolutions see a block of four for each deep layer; before and after them two neighbours of two voxels each.
+    """
+    return BLOCK**2 * (deep_layers(weights) + 2)
+
+
+def deep_layers(weights: Weights) -> int:
+    """Convolutions at the coarsest level."""
+    return sum(name.startswith("deep.") and name.endswith("bias") for name in weights)
+
+
+def _corrected(
+    weights: Weights, maps: np.ndarray, scalars: np.ndarray, geometry: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The correction of one slab."""
 
     def conv(name: str, x: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
         kernel = np.moveaxis(weights[f"{name}.weight"], (0, 1), (4, 3))
@@ -44,8 +77,8 @@ def correction(
     x = _active(conv("first", x, weights["geometry.weight"] @ geometry))
     kept = _active(conv("second", x))
     x = _active(conv("down", folded(kept)))
-    for name in ("deep.0", "deep.1"):
-        x = _active(conv(name, x))
+    for number in range(deep_layers(weights)):
+        x = _active(conv(f"deep.{number}", x))
     x = unfolded(conv("up", x))
     x += kept
     x = _active(conv("third", _active(x)))

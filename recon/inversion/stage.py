@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 
 from recon.grid import Grid
+from recon.inversion.direct import METHODS as DIRECT
 from recon.inversion.division import METHODS as DIVISION
 from recon.inversion.total_variation import METHODS as TOTAL_VARIATION
 from recon.inversion.unrolling import METHODS as UNROLLED
 from recon.registry import Stage
 from recon.settings import defaults
 
-METHODS = DIVISION | TOTAL_VARIATION | UNROLLED
+METHODS = DIVISION | TOTAL_VARIATION | UNROLLED | DIRECT
 DEFAULT = defaults("dipole_inversion")
 STAGE = Stage(section="dipole_inversion", methods=METHODS)
 

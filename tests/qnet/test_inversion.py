@@ -24,8 +24,9 @@ from qnet.networks.train_inversion import (
 )
 from recon.files.weights import read_weights
 from recon.grid import Grid
+from recon.inversion.problem import Problem
 from recon.inversion.total_variation import Solver
-from recon.inversion.unrolling import Problem, steps
+from recon.inversion.unrolling import steps
 from recon.settings import defaults
 from tests.recon.physics import ball, field_of, nuclei
 

@@ -39,7 +39,7 @@ IMAGES = {
 }
 COHORT = {"group_maps": 12}  # {rule: MB a subject}
 # {(rule, method): bytes a voxel more than what its other methods need}
-OF_METHOD = {("dipole_inversion", "unrolled"): 55}
+OF_METHOD = {("dipole_inversion", method): 55 for method in ("unrolled", "deepqsm", "qsmnet")}
 # {rule: how many times it holds all slices, how many slices pass the network at once: a batch, or those of one scan}
 NETWORKS = {
     "train_image_model": (6, "batch"),
