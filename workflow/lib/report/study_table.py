@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from qnet.application.normative import UNITS, Normative, fit_normative, z_scores
+from qnet.application.leave_one_out import fit_without_each
+from qnet.application.normative import UNITS, Normative, fit_normative, z_rows
 from recon.files.atomic import atomic
 from recon.files.io import write_json
 from recon.problems import IntakeError
@@ -170,25 +171,21 @@ def _all_scores(means: Mapping[str, list[Values]], people: People, diagnosed: se
     """z by scan and (nucleus, hemisphere, map); a control is left out of what it is compared with."""
     norm = {scan.split("_")[0]: values for scan, values in means.items() if scan in diagnosed}
     controls = {who: values for who, values in norm.items() if who in people.controls and who in people.ages}
-    models: dict[str, list[dict | None]] = {}
+    ages = [people.ages[who] for who in controls]
+    of_groups = [[values[group] for values in controls.values()] for group in range(len(GROUPS))]
+    all_of_them = [fit_normative(ages, values, params) for values in of_groups]
+    others = dict(zip(controls, zip(*(fit_without_each(ages, values, params) for values in of_groups), strict=True),
+                      strict=True))  # fmt: skip
     scores: dict[str, dict[tuple[str, str, str], float]] = {}
-    for scan, of_groups in means.items():
+    for scan, values_of_groups in means.items():
         who = scan.split("_")[0]
         if (age := people.ages.get(who)) is None:
             continue
-        left_out = who if who in controls else ""
-        if left_out not in models:
-            others = {name: values for name, values in controls.items() if name != left_out}
-            ages = [people.ages[name] for name in others]
-            models[left_out] = [
-                fit_normative(ages, [values[group] for values in others.values()], params)
-                for group in range(len(GROUPS))
-            ]
         scores[scan] = {
-            (entry.region, hemisphere, entry.map): entry.z
-            for model, values, hemispheres in zip(models[left_out], of_groups, GROUPS, strict=True)
+            (row["region"], hemisphere, row["map"]): row["z"]
+            for model, values, hemispheres in zip(others.get(who, all_of_them), values_of_groups, GROUPS, strict=True)
             if model
-            for entry in z_scores(model, values, age).itertuples()
+            for row in z_rows(model, values, age)
             for hemisphere in hemispheres
         }
     return scores
