@@ -101,6 +101,8 @@ def test_every_number_of_every_scan_is_in_both_tables(tmp_path):
     assert study.wide["participant_id"].tolist() == list(scans)
     assert study.wide["putamen_L_chi_mean"].tolist() == [table["value"][1] for table in scans.values()]
     assert study.wide["putamen_L_volume"].tolist() == ["900"] * len(scans)
+    assert study.wide["putamen_L_confidence"].tolist() == ["0.9"] * len(scans)
+    assert "confidence" not in set(study.long["statistic"])  # a column of its own
 
 
 def test_every_column_is_in_its_dictionary(tmp_path):
@@ -111,6 +113,11 @@ def test_every_column_is_in_its_dictionary(tmp_path):
         "Description": "mean of the voxels: magnetic susceptibility, relative to whole_brain, in left putamen",
         "Units": "ppm",
     }
+    assert study.wide_about["putamen_both_confidence"]["Units"] == "1"
+    assert study.wide_about["putamen_both_confidence"]["Description"].startswith(
+        "how sure the place of left and right putamen"
+    )
+    assert all(about["Description"] for about in (study.long_about | study.wide_about).values())
     assert "chi 0.01 ppm" in study.long_about["statistic"]["Levels"]["entropy"]
 
 

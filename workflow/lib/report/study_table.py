@@ -26,6 +26,10 @@ SCAN_COLUMNS = ["participant_id", "session_id", "run_id"]
 NORMED = {"chi": "chi_ppm", "r2star": "r2star_hz"}  # map → its name in qnet.application.normative
 GROUPS = ({"L"}, {"R"}, {BOTH, MISSING})  # hemispheres that are fitted together; the last as for a prediction
 Z = "z-score of the mean for age, from the controls of this study; a control against the other controls"
+HOW_SURE = (
+    "0 to 1, from the contrast of susceptibility between nucleus and surround over the spread within both; of both "
+    "sides the smaller"
+)
 MEANINGS = {**STATISTICS, "volume": "volume", "z": Z}
 Values = dict[str, dict[str, float]]  # map of qnet.application.normative → region → mean
 
@@ -102,6 +106,8 @@ def write_study_table(
         means[scan] = [_means(rows, hemispheres) for hemispheres in GROUPS]
         for row in rows:
             columns.setdefault(row.key, row)
+            if sure := _confidence_row(row):
+                columns.setdefault(sure.key, sure)
     scores = _all_scores(means, people, set(diagnosed), params)
     for row in [row for row in columns.values() if _is_normed(row)]:
         z = _z_row(row, {})
@@ -135,7 +141,8 @@ def _long_lines(scans: Mapping[str, str], scores: Scores) -> Iterator[Iterable[s
 
 def _wide_lines(scans: Mapping[str, str], scores: Scores, names: Iterable[tuple[str, ...]]) -> Iterator[Iterable[str]]:
     for scan, path in scans.items():
-        values = {row.key: row.value for row in _complete_rows(path, scores.get(scan, {}))}
+        rows = _complete_rows(path, scores.get(scan, {}))
+        values = {row.key: row.value for row in [*rows, *filter(None, map(_confidence_row, rows))]}
         yield (*_scan_cells(scan), *(values.get(key, MISSING) for key in names))
 
 
@@ -198,6 +205,13 @@ def _z_row(row: Row, scores: Mapping[tuple[str, str, str], float]) -> Row:
     return row._replace(statistic="z", unit="1", value=f"{z:.{DIGITS}g}" if known else MISSING)
 
 
+def _confidence_row(row: Row) -> Row | None:
+    """What stands beside every number of a region in the long table, as a number of its own for the wide one."""
+    if row.statistic != "volume" or row.confidence == MISSING:
+        return None
+    return row._replace(statistic="confidence", value=row.confidence, unit="1")
+
+
 def column_names(rows: Iterable[Row]) -> dict[tuple[str, ...], str]:
     """Key → name of its column in the wide table: `caudate_L_chi_mean`; letters, digits and _, each name once."""
     names: dict[tuple[str, ...], str] = {}
@@ -237,10 +251,7 @@ def long_dictionary() -> dict[str, dict]:
         "value": {"Description": f"Value, {DIGITS} digits that carry meaning, in the unit of the column unit"},
         "unit": {"Description": "Unit of the value"},
         "voxels": {"Description": "Voxels that the value is made from: measured ones, of the volume all"},
-        "confidence": {
-            "Description": "How sure the place of the nucleus is, 0 to 1: from the contrast of susceptibility "
-            "between it and its surround over the spread within both; of both sides the smaller"
-        },
+        "confidence": {"Description": f"How sure the place of the nucleus is: {HOW_SURE}"},
         "reference": {"Description": "Region whose mean is zero in a map of susceptibility"},
         "segmentation": {"Description": f"{NUCLEI}: desc-nuclei_dseg; otherwise what the user's file is called"},
         "flag": {
@@ -260,6 +271,8 @@ def _meaning(row: Row) -> str:
     """A sentence on a column."""
     side = {"L": "left ", "R": "right ", BOTH: "left and right "}.get(row.hemisphere, "")
     where = f"{side}{row.nucleus}" + (f" of {row.segmentation}" if row.segmentation != NUCLEI else "")
+    if row.statistic == "confidence":
+        return f"how sure the place of {where} is: {HOW_SURE}"
     if row.map == MISSING:
         return f"{MEANINGS[row.statistic]} of {where}"
     echo = f" from echo {row.map.partition('_echo')[2]} alone" if "_echo" in row.map else ""
