@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from recon.acquisition import Acquisition
-from recon.check.measures import NUCLEI_CONFIDENCE, REGISTRATION, SNR, image_measures
+from recon.check.facts import NUCLEI_CONFIDENCE, REGISTRATION, SNR
+from recon.check.measures import image_measures
 from recon.check.overview import (
     Picture,
     Shown,
