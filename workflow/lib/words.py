@@ -6,6 +6,7 @@ from math import floor, log10
 import numpy as np
 
 NONE = "—"  # where there is no value
+MAP_NAMES = {"chi": "χ", "chi_ppm": "χ", "r2star": "R2*", "r2star_hz": "R2*"}
 MAPS = {"chi_ppm": ("χ", "ppm"), "r2star_hz": ("R2*", "1/s"), "t2star_ms": ("T2*", "ms"), "s0": ("S0", "a.u.")}
 
 
