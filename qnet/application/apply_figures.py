@@ -104,7 +104,7 @@ def z_picture(table: pd.DataFrame) -> bytes:
         ax.set(title=title, xlabel="z [SD of controls]", xlim=(-Z_LIMIT - 0.3, Z_LIMIT + 0.3))
         ax.spines[["top", "right"]].set_visible(False)
     panels[0].set_yticks(range(len(regions)), [region.replace("_", " ") for region in regions])
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(regions) - 0.5, -0.5)  # the first above, and room for the markers of the outer ones
     return _png(figure)
 
 

@@ -7,6 +7,7 @@ What few controls leave uncertain widens the prediction, so z-scores of new cont
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -80,26 +81,58 @@ def fit_normative(
     .. [1] Bishop, Pattern Recognition and Machine Learning (2006), chapter 3
     .. [2] Marquand et al., Mol Psychiatry 24:1415 (2019), doi:10.1038/s41380-019-0441-1
     """
-    ages = np.asarray(ages, float)
-    if len(ages) != len(subjects) or not np.isfinite(ages).all():
-        raise ValueError(f"controls: expected an age for each of {len(subjects)}, found {ages.tolist()}")
-    keys = dict.fromkeys((name, region) for subject in subjects for name in UNITS for region in subject[name])
-    values = {key: np.array([subject[key[0]].get(key[1], np.nan) for subject in subjects]) for key in keys}
-    values = {key: y for key, y in values.items() if np.isfinite(y).sum() >= FEWEST}
-    if not values:
+    controls = Controls.of(ages, subjects)
+    if not controls.groups:
         return None
-    u, prior = (ages - ages.mean()) / AGE_UNIT_YEARS, precision(params)
-    known = {key: np.isfinite(y) for key, y in values.items()}
-
-    together: dict[bytes, list[np.ndarray]] = {}  # regions of the same controls differ in y alone
-    for key, y in values.items():
-        together.setdefault(known[key].tobytes(), []).append(y)
-    evidence = [_log_evidence(u, np.stack(group, axis=-1), SPREAD_SLOPES, prior) for group in together.values()]
-    log_posterior = np.mean(np.hstack(evidence), axis=1) - (SPREAD_SLOPES / params.spread_slope_sd) ** 2 / 2
+    u, prior = controls.u, precision(params)
+    evidence = [log_evidence(u[group.known], group.y, SPREAD_SLOPES, prior) for group in controls.groups]
+    log_posterior = np.mean(np.hstack(evidence), axis=1) + log_prior(SPREAD_SLOPES, params)
     g = float(SPREAD_SLOPES[np.argmax(log_posterior)])
-    regions = [_describe(*key, u[known[key]], y[known[key]], g, prior) for key, y in values.items()]
-    about = {"centre": float(ages.mean()), "low": float(ages.min()), "high": float(ages.max())}
-    return {"controls": len(ages), "age_years": about, "spread_slope": g, "regions": regions}
+    regions = {
+        key: described(key, y, regress(u[group.known], y, g, prior))
+        for group in controls.groups
+        for key, y in zip(group.keys, group.y.T, strict=True)
+    }
+    in_order = [regions[key] for key in controls.keys if key in regions]
+    return {"controls": len(u), "age_years": controls.age_years, "spread_slope": g, "regions": in_order}
+
+
+class Group(NamedTuple):
+    """Regions that the same controls have: (map, region) of each, which (n,) controls, their values (m, r)."""
+
+    keys: list[tuple[str, str]]
+    known: np.ndarray
+    y: np.ndarray
+
+
+class Controls(NamedTuple):
+    """What norms are made from: u (n,), mean and range of the ages, and what is known of `FEWEST` controls or more."""
+
+    u: np.ndarray
+    age_years: dict[str, float]
+    keys: list[tuple[str, str]]  # also of regions that fewer controls have
+    groups: list[Group]
+
+    @classmethod
+    def of(cls, ages: Sequence[float] | np.ndarray, subjects: Sequence[Mapping[str, Mapping[str, float]]]) -> Self:
+        """Arguments and errors as of `fit_normative`."""
+        ages = np.asarray(ages, float)
+        if len(ages) != len(subjects) or not np.isfinite(ages).all():
+            raise ValueError(f"controls: expected an age for each of {len(subjects)}, found {ages.tolist()}")
+        if not len(ages):
+            return cls(ages, {}, [], [])
+        keys = dict.fromkeys((name, region) for subject in subjects for name in UNITS for region in subject[name])
+        values = {key: np.array([subject[key[0]].get(key[1], np.nan) for subject in subjects]) for key in keys}
+        together: dict[bytes, list[tuple[str, str]]] = {}  # regions of the same controls differ in y alone
+        for key, y in values.items():
+            together.setdefault(np.isfinite(y).tobytes(), []).append(key)
+        groups = []
+        for pattern, same in together.items():
+            known = np.frombuffer(pattern, bool)
+            if known.sum() >= FEWEST:
+                groups.append(Group(same, known, np.stack([values[key][known] for key in same], axis=-1)))
+        about = {"centre": float(ages.mean()), "low": float(ages.min()), "high": float(ages.max())}
+        return cls((ages - ages.mean()) / AGE_UNIT_YEARS, about, list(keys), groups)
 
 
 def precision(params: Normative) -> np.ndarray:
@@ -107,19 +140,24 @@ def precision(params: Normative) -> np.ndarray:
     return np.diag([0.0, params.age_slope_sd**-2, params.age_curvature_sd**-2])
 
 
-def _basis(u: np.ndarray) -> np.ndarray:
+def log_prior(growths: np.ndarray, params: Normative) -> np.ndarray:
+    """log p(g) up to a constant, (k,)."""
+    return -((growths / params.spread_slope_sd) ** 2) / 2
+
+
+def basis(u: np.ndarray) -> np.ndarray:
     """u (n,) → φ (n, 3)."""
     return np.stack([np.ones_like(u), u, u**2], axis=-1)
 
 
-def _regress(u: np.ndarray, y: np.ndarray, g: float, prior: np.ndarray) -> dict:
+def regress(u: np.ndarray, y: np.ndarray, g: float, prior: np.ndarray) -> dict:
     r"""Posterior of β and σ given g: mean, covariance over σ², σ², degrees of freedom.
 
     .. math::
         \Lambda_n = \Phi^\top W \Phi + \Lambda,\quad \mu = \Lambda_n^{-1} \Phi^\top W y,\quad W = e^{-2 g u},\quad
         \nu \sigma^2 = y^\top W y - \mu^\top \Lambda_n \mu,\quad \nu = n - 1
     """
-    phi, weights, dof = _basis(u), np.exp(-2 * g * u), len(y) - 1
+    phi, weights, dof = basis(u), np.exp(-2 * g * u), len(y) - 1
     total = phi.T @ (weights[:, None] * phi) + prior
     mean = np.linalg.solve(total, phi.T @ (weights * y))
     residual = y - phi @ mean  # yᵀWy - μᵀΛₙμ = rᵀWr + μᵀΛμ, which cannot turn negative
@@ -128,14 +166,9 @@ def _regress(u: np.ndarray, y: np.ndarray, g: float, prior: np.ndarray) -> dict:
     return {"mean": mean, "covariance": np.linalg.inv(total), "variance": max(square, floor) / dof, "dof": dof}
 
 
-def _log_evidence(u: np.ndarray, y: np.ndarray, growths: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """log p(y | g) up to a constant, (k, r), for each of (k,) g and r columns of (n, r) y; terms as in `_regress`.
-
-    Controls without a value have none in any column.
-    """
-    here = np.isfinite(y[:, 0])
-    u, y = u[here], y[here]
-    phi, weights, dof = _basis(u), np.exp(-2 * np.multiply.outer(growths, u)), len(y) - 1  # weights (k, n)
+def log_evidence(u: np.ndarray, y: np.ndarray, growths: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """log p(y | g) up to a constant, (k, r), for each of (k,) g and r columns of (n, r) y; terms as in `regress`."""
+    phi, weights, dof = basis(u), np.exp(-2 * np.multiply.outer(growths, u)), len(y) - 1  # weights (k, n)
     weighted = phi.T * weights[:, None]  # (k, 3, n)
     total = weighted @ phi + prior
     mean = np.linalg.solve(total, weighted @ y)  # (k, 3, r)
@@ -146,12 +179,11 @@ def _log_evidence(u: np.ndarray, y: np.ndarray, growths: np.ndarray, prior: np.n
     return (scale[:, None] - dof * np.log(np.maximum(square, floor))) / 2
 
 
-def _describe(name: str, region: str, u: np.ndarray, y: np.ndarray, g: float, prior: np.ndarray) -> dict:
-    """One region of one map, with and without age."""
-    fit = _regress(u, y, g, prior)
+def described(key: tuple[str, str], y: np.ndarray, fit: Mapping) -> dict:
+    """One region of one map, with (`regress`) and without age."""
     return {
-        "map": name,
-        "region": region,
+        "map": key[0],
+        "region": key[1],
         "controls": len(y),
         "coefficients": fit["mean"].tolist(),
         "covariance": fit["covariance"].tolist(),
@@ -179,6 +211,11 @@ def z_scores(model: Mapping, values: Mapping[str, Mapping[str, float]], age: flo
         A row for each map and region that model and subject share: region, map, unit, value, expected, sd (of the
         prediction), z, adjusted.
     """
+    return pd.DataFrame(z_rows(model, values, age), columns=COLUMNS)
+
+
+def z_rows(model: Mapping, values: Mapping[str, Mapping[str, float]], age: float | None) -> list[dict]:
+    """The rows of `z_scores`."""
     rows, t, freedom = [], [], []
     for entry in model["regions"]:
         value = values[entry["map"]].get(entry["region"])
@@ -192,7 +229,8 @@ def z_scores(model: Mapping, values: Mapping[str, Mapping[str, float]], age: flo
         t.append((value - expected) / scale)
         freedom.append(dof)
     tail = special.stdtr(np.array(freedom, float), -np.abs(t))  # of scipy.stats.t, which takes half a second to import
-    return pd.DataFrame(rows, columns=COLUMNS).assign(z=np.sign(t) * np.abs(special.ndtri(tail)))
+    z = np.sign(t) * np.abs(special.ndtri(tail))
+    return [row | {"z": float(of)} for row, of in zip(rows, z, strict=True)]
 
 
 def _predict(model: Mapping, entry: Mapping, age: float | None) -> tuple[float, float]:
@@ -201,7 +239,7 @@ def _predict(model: Mapping, entry: Mapping, age: float | None) -> tuple[float, 
         alone = entry["unadjusted"]
         return alone["mean"], alone["sd"] * float(np.sqrt(1 + 1 / entry["controls"]))
     u = (age - model["age_years"]["centre"]) / AGE_UNIT_YEARS
-    phi = _basis(np.array(u))
+    phi = basis(np.array(u))
     spread = np.exp(2 * model["spread_slope"] * u) + phi @ np.asarray(entry["covariance"]) @ phi
     return float(phi @ np.asarray(entry["coefficients"])), entry["sd"] * float(np.sqrt(spread))
 

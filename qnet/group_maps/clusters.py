@@ -123,25 +123,29 @@ def compare(
     shuffled = (t_of(rng.permutation(n))[1] for _ in range(params.permutations))
     largest = np.array([max(labelled(one, mask, threshold, sign)[1].max(initial=0) for sign in SIGNS)
                         for one in shuffled])  # fmt: skip
-    volume = on_grid(t, mask)
-    found = []
+    volume, ordered = on_grid(t, mask), np.zeros(mask.shape, np.uint16)
+    found: list[Cluster] = []
+    parts = []  # of either sign: where its clusters begin among those found, and their labels (X, Y, Z)
     for sign in SIGNS:
         labels, sizes = labelled(t, mask, threshold, sign)
-        for number, voxels in enumerate(sizes.tolist(), start=1):
-            where = labels == number
-            x, y, z = map(int, np.unravel_index(np.argmax(np.where(where, sign * volume, -np.inf)), mask.shape))
+        parts.append((len(found), labels))
+        peaks = ndimage.maximum_position(sign * volume, labels, np.arange(1, len(sizes) + 1))
+        for voxels, peak in zip(sizes.tolist(), peaks, strict=True):
             p = (1 + int(np.count_nonzero(largest >= voxels))) / (1 + params.permutations)
-            found.append((Cluster(sign, voxels, p, (x, y, z), float(volume[x, y, z])), where))
-    found.sort(key=lambda one: (one[0].p, -one[0].voxels))
-    ordered = np.zeros(mask.shape, np.uint16)
-    for number, (_, where) in enumerate(found, start=1):
-        ordered[where] = number
+            x, y, z = map(int, peak)
+            found.append(Cluster(sign, voxels, p, (x, y, z), float(volume[x, y, z])))
+    order = sorted(range(len(found)), key=lambda one: (found[one].p, -found[one].voxels))
+    number = np.zeros(len(found), np.uint16)
+    number[order] = np.arange(1, len(found) + 1)
+    for begin, labels in parts:
+        inside = labels > 0
+        ordered[inside] = number[begin + labels[inside] - 1]
     return Comparison(
         difference=on_grid(beta, mask),
         effect=on_grid(t / np.sqrt(g @ g), mask),
         t=volume,
         labels=ordered,
-        clusters=tuple(cluster for cluster, _ in found),
+        clusters=tuple(found[one] for one in order),
     )
 
 

@@ -2,13 +2,10 @@
 
 import numpy as np
 
+from recon.check.facts import CHI_NOISE, MISFIT, SNR
 from recon.inversion.noise import field_noise, independent_steps
 from recon.maths.boxes import bounding_box
 
-SNR, CHI_NOISE = "SNR of the first echo [1]", "noise of χ [ppm]"
-MISFIT = "misfit of R2*, 95th percentile [SD of the noise]"
-REGISTRATION = "correlation with the template [1]"
-NUCLEI_CONFIDENCE = "median confidence of the nuclei [1]"
 MISFIT_PERCENTILE = 95.0  # noise alone gives 1.54 with six echoes (chi-squared with four degrees of freedom)
 
 

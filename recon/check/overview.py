@@ -1,7 +1,6 @@
 """What people look at of one subject, from the echoes to the maps, and its pictures."""
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,11 +70,6 @@ def draw(title: str, caption: str, *arguments: Any, **overlays: Any) -> Picture:
     return Picture(title=title, caption=caption, png=stream.getvalue())
 
 
-def echo(volume: Volume, index: int) -> Volume:
-    """One echo of a (X, Y, Z, echo) volume."""
-    return replace(volume, data=volume.data[..., index])
-
-
 def _arbitrary(title: str, caption: str, volume: Volume, brain: np.ndarray, **further: Any) -> Shown:
     """An image in arbitrary units, from zero to what is bright in the brain."""
     window = (0.0, robust_window(volume.data, brain)[1])
@@ -115,35 +109,31 @@ def reference_picture(chi: Volume, region: np.ndarray, about: str, brain: np.nda
     return draw("Reference", about, chi, planes, CHI_WINDOW_PPM, "ppm", contours=(region,), frame=brain)
 
 
-def echo_images(
-    magnitude: Volume,
-    phase: Volume,
-    unwrapped: Volume,
-    local_field: Volume,
-    te_s: Sequence[float],
-    b0_tesla: float,
-    brain: np.ndarray,
-) -> list[Shown]:
-    """Magnitude, local field [ppm], phase of the first and the last echo before and after unwrapping [rad]."""
-    last = len(te_s) - 1
-    te_ms = [f"TE {1000 * te:.1f} ms" for te in te_s]
-    strong = min(1, last)
-    about = f"{te_ms[strong]}, outline: brain mask."
-    images = [_arbitrary("Magnitude", about, echo(magnitude, strong), brain, outlined=True)]
-    separate = local_field.data.ndim == 4
-    field, about = (echo(local_field, last), f"{te_ms[last]}, last echo.") if separate else (local_field, "All echoes.")
-    window, hz = robust_window(field.data, brain, symmetric=True), 1e-6 * GAMMA_HZ_PER_T * b0_tesla
+def magnitude_image(magnitude: Volume, te_s: float, brain: np.ndarray) -> Shown:
+    """The magnitude of one echo, whose picture has the whole field of view."""
+    return _arbitrary("Magnitude", f"{_te(te_s)}, outline: brain mask.", magnitude, brain, outlined=True)
+
+
+def field_image(local_field: Volume, te_s: float | None, b0_tesla: float, brain: np.ndarray) -> Shown:
+    """The local field [ppm] of the last echo; of all echoes together `te_s` is None."""
+    about = "All echoes." if te_s is None else f"{_te(te_s)}, last echo."
+    window, hz = robust_window(local_field.data, brain, symmetric=True), 1e-6 * GAMMA_HZ_PER_T * b0_tesla
     title = "Local field"
-    images.append(Shown(title=title, caption=about, volume=field, window=window, unit="ppm", hz_per_unit=hz))
-    for index in dict.fromkeys((0, last)):
-        wrapped, smooth = echo(phase, index), echo(unwrapped, index)
-        window, about = robust_window(smooth.data, brain, symmetric=True), f"{te_ms[index]}."
-        scale = f"{about} Fixed scale, ±π."
-        images += [
-            Shown(title="Phase as acquired", caption=scale, volume=wrapped, window=WRAPPED_RAD, unit="rad"),
-            Shown(title="Unwrapped phase", caption=about, volume=smooth, window=window, unit="rad"),
-        ]
-    return images
+    return Shown(title=title, caption=about, volume=local_field, window=window, unit="ppm", hz_per_unit=hz)
+
+
+def phase_images(phase: Volume, unwrapped: Volume, te_s: float, brain: np.ndarray) -> list[Shown]:
+    """The phase [rad] of one echo before and after unwrapping."""
+    window, about = robust_window(unwrapped.data, brain, symmetric=True), f"{_te(te_s)}."
+    scale = f"{about} Fixed scale, ±π."
+    return [
+        Shown(title="Phase as acquired", caption=scale, volume=phase, window=WRAPPED_RAD, unit="rad"),
+        Shown(title="Unwrapped phase", caption=about, volume=unwrapped, window=window, unit="rad"),
+    ]
+
+
+def _te(te_s: float) -> str:
+    return f"TE {1000 * te_s:.1f} ms"
 
 
 def deep_pictures(chi: Volume, nuclei: np.ndarray, box: np.ndarray, brain: np.ndarray) -> list[Picture]:

@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
+from recon.check.facts import RESIDUAL, SHARE, SPREAD, WHITE
 from recon.mask.leak import volume_ml
 from recon.problems import to_type
 from recon.regions.localize import THIN_MM, THIN_SLAB, WHITE_MATTER
@@ -15,8 +16,6 @@ BRAIN_ML = (900.0, 2000.0)  # plausible volume of an adult brain mask
 # first year and 15 % in the second: Knickmeyer, J Neurosci 28:12176 (2008); at 6 years: Lenroot and Giedd, Neurosci
 # Biobehav Rev 30:718 (2006); straight lines between them, and up to adult size at 10 years
 GROWTH = {0.0: 0.33, 1.0: 0.67, 2.0: 0.77, 6.0: 0.95, 10.0: 1.0}
-SHARE, SPREAD = "share of the mask with χ [%]", "SD of χ [ppm]"
-WHITE, RESIDUAL = "mean χ of white matter [ppm]", "residual of the field [ppm]"
 IRON_RICH = ("caudate", "putamen", "pallidum", "red_nucleus", "substantia_nigra")  # at every adult age
 SURE = 2.0  # standard errors by which a contrast must differ from zero
 

@@ -5,8 +5,9 @@ viewer tells is within half a step, M / 65534, of the map (`recon.export.quantit
 takes, marks voxels without a value: those that are not finite, and the phase outside the brain, which is noise.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from matplotlib.colors import to_hex
@@ -71,48 +72,60 @@ class Views:
     overlays: list[Overlay]
 
 
-def views(images: Sequence[Shown], brain: np.ndarray, regions: Mapping[str, np.ndarray]) -> Views:
-    """Cut the images of a scan to the box of the brain.
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """The box of the brain, in which the viewer shows a scan.
 
     Parameters
     ----------
-    images : on one grid
-    brain : (X, Y, Z) bool
-    regions : by title, (X, Y, Z) integer labels of nuclei, or bool
-
-    Raises
-    ------
-    ValueError
-        An image or a region is not on the grid of the brain.
+    shape : (3,) of the grid of the maps
+    box : (3,) slices of that grid
+    affine : (4, 4) of the box
+    brain : mask inside the box
     """
-    for name, shape in [(i.title, i.volume.data.shape) for i in images] + [(n, r.shape) for n, r in regions.items()]:
-        if shape != brain.shape:
-            raise ValueError(f"viewer, {name}: expected the shape of the brain mask, {brain.shape}, found {shape}")
-    box = bounding_box(brain)
-    affine = of_box(images[0].volume.affine, box)
-    return Views(
-        first_voxel=[side.start for side in box],
-        layers=[_layer(image, brain[box], box, affine) for image in images],
-        overlays=[_overlay(title, labels[box], affine) for title, labels in regions.items() if labels[box].any()],
-    )
 
+    shape: tuple[int, ...]
+    box: tuple[slice, ...]
+    affine: np.ndarray
+    brain: np.ndarray
 
-def heat(title: str, unit: str, values: np.ndarray, affine: np.ndarray, brain: np.ndarray) -> Heat:
-    """Values (X, Y, Z) float, NaN where there are none, in the box of the brain (X, Y, Z) bool, as `views` cuts it."""
-    box = bounding_box(brain)
-    inside = np.nan_to_num(values[box]).astype(np.float32)
-    largest = float(np.percentile(np.abs(inside[inside != 0]), 99)) if inside.any() else 1.0
-    return Heat(title=title, unit=unit, largest=largest, nifti=packed_image(inside, of_box(affine, box), 1.0))
+    @classmethod
+    def about(cls, brain: np.ndarray, affine: np.ndarray) -> Self:
+        """The frame of a brain (X, Y, Z) bool on a grid."""
+        box = bounding_box(brain)
+        return cls(shape=brain.shape, box=box, affine=of_box(affine, box), brain=brain[box])
 
+    def cut(self, title: str, data: np.ndarray) -> np.ndarray:
+        """What of an image (X, Y, Z) lies in the box; ValueError where it is on another grid."""
+        if data.shape != self.shape:
+            raise ValueError(f"viewer, {title}: expected the shape of the brain mask, {self.shape}, found {data.shape}")
+        return data[self.box]
 
-def _layer(image: Shown, brain: np.ndarray, box: tuple[slice, ...], affine: np.ndarray) -> Layer:
-    """An image inside the box; `brain`, `affine`: of the box."""
-    values = image.volume.data[box]
-    known = np.isfinite(values) & (brain if image.unit == "rad" else True)
-    stored, step = scaled(np.where(known, values, 0))
-    stored[~known] = NO_VALUE
-    about = {name: getattr(image, name) for name in ("title", "caption", "unit", "window", "hz_per_unit")}
-    return Layer(**about, step=step, nifti=packed_image(stored, affine, step))
+    def layer(self, image: Shown) -> Layer:
+        """An image of the viewer; ValueError where it is on another grid."""
+        values = self.cut(image.title, image.volume.data)
+        known = np.isfinite(values) & (self.brain if image.unit == "rad" else True)
+        stored, step = scaled(np.where(known, values, 0))
+        stored[~known] = NO_VALUE
+        about = {name: getattr(image, name) for name in ("title", "caption", "unit", "window", "hz_per_unit")}
+        return Layer(**about, step=step, nifti=packed_image(stored, self.affine, step))
+
+    def overlay(self, title: str, labels: np.ndarray) -> Overlay | None:
+        """A mask or nuclei (X, Y, Z) in the colours of the pictures; None where the box holds nothing of them."""
+        inside = self.cut(title, labels)
+        return _overlay(title, inside, self.affine) if inside.any() else None
+
+    def heat(self, title: str, unit: str, values: np.ndarray) -> Heat:
+        """Values (X, Y, Z) float, NaN where there are none."""
+        inside = np.nan_to_num(self.cut(title, values)).astype(np.float32)
+        largest = float(np.percentile(np.abs(inside[inside != 0]), 99)) if inside.any() else 1.0
+        return Heat(title=title, unit=unit, largest=largest, nifti=packed_image(inside, self.affine, 1.0))
+
+    def views(self, layers: list[Layer], regions: Mapping[str, np.ndarray]) -> Views:
+        """All that the viewer shows: images and, by title, regions, of which empty ones are left out."""
+        overlays = [self.overlay(title, labels) for title, labels in regions.items()]
+        first = [side.start for side in self.box]
+        return Views(first_voxel=first, layers=layers, overlays=[found for found in overlays if found])
 
 
 def _overlay(title: str, labels: np.ndarray, affine: np.ndarray) -> Overlay:

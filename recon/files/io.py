@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -15,7 +16,7 @@ from recon.files.atomic import atomic
 from recon.files.nifti_header import no_pipe
 from recon.files.packed import packing
 from recon.files.voxels import StoredImage, stored_images, stored_whole
-from recon.maths.affine import orthonormal
+from recon.maths.affine import of_box, orthonormal
 from recon.problems import Problem, ProblemError
 
 SCANNER = (1, 1)  # qform and sform both give coordinates of the scanner
@@ -60,6 +61,39 @@ def read_volume(path: str | Path, volume: int | None = None) -> Volume:
     """
     image = stored_whole(path) if volume is None else _nth(path, volume)
     return Volume(data=image.values(), affine=image.header.affine, codes=image.header.codes)
+
+
+def read_box(path: str | Path, box: tuple[slice, ...], keep: Collection[int] = ()) -> tuple[Volume, dict[int, Volume]]:
+    """Read the 3-D images of a file one after the other: of each what lies in a box, of some the whole.
+
+    Parameters
+    ----------
+    path : NIfTI
+    box : (3,) slices
+    keep : numbers of the images that are wanted whole as well
+
+    Returns
+    -------
+    boxed : (x, y, z) or (x, y, z, echo) in the box
+    whole : number → image (X, Y, Z)
+
+    Raises
+    ------
+    ProblemError
+        Names a file that is no NIfTI image or cannot be read whole.
+    """
+    boxed, whole = None, {}
+    for number, image in enumerate(stored_images(path)):
+        header, values = image.header, image.values()
+        if boxed is None:
+            data = np.empty((*values[box].shape, *header.shape[3:]), np.float32, order="F")
+            boxed = Volume(data=data, affine=of_box(header.affine, box), codes=header.codes)
+        boxed.data.reshape((*data.shape[:3], -1), order="F")[..., number] = values[box]
+        if number in keep:
+            whole[number] = Volume(data=values, affine=header.affine, codes=header.codes)
+        del image, values  # before the next is read
+    assert boxed is not None  # a file holds an image at least
+    return boxed, whole
 
 
 def _nth(path: str | Path, volume: int) -> StoredImage:

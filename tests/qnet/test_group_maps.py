@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from qnet.group_maps import pictures
 from qnet.group_maps.clusters import GroupMaps, compare, smoothed
 from qnet.group_maps.pictures import draw, rows_of
 
@@ -82,3 +83,18 @@ def test_the_picture_has_the_four_rows_and_repeats(tmp_path):
     for name in ("one.png", "two.png"):
         draw(tmp_path / name, rows, MASK, found.labels == 1, affine, False, "χ")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def test_pictures_say_where_their_slices_lie_and_colour_differences_alone(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(pictures, "save", lambda path, figure, synthetic, title: drawn.append(figure))
+    mask, affine = np.ones((5, 6, 40), bool), np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[2, 3] = -40
+    image = np.random.default_rng(0).normal(size=mask.shape)
+    rows = pictures.rows_of({"HC": image, "HH": image}, image, image, "ppm", (-0.15, 0.15), ("HH", "HC"))
+    pictures.draw("groups.png", rows, mask, mask & False, affine, True, "χ")
+    panels = [ax for ax in drawn[0].axes if ax.get_label() != "<colorbar>"]
+    assert [ax.get_title() for ax in panels[:3]] == ["z = −34 mm", "z = −12 mm", "z = −4 mm"]
+    assert not any(ax.get_title() for ax in panels[6:])
+    colours = [ax.images[0].get_cmap().name for ax in panels[::6]]
+    assert colours == ["gray", "gray", "RdBu_r", "RdBu_r"]

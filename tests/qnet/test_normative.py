@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from qnet.application.leave_one_out import fit_without_each
 from qnet.application.normative import Normative, age_warning, fit_normative, regional_means, z_scores
 
 PARAMS = Normative(age_slope_sd=1.0, age_curvature_sd=0.25, spread_slope_sd=0.2)
@@ -105,6 +106,33 @@ def test_a_region_that_a_control_lacks_is_fitted_without_that_control():
     entries = {(e["map"], e["region"]): e for e in fit_normative(ages, subjects, PARAMS)["regions"]}
     assert entries["chi_ppm", "caudate"]["controls"] == 19
     assert entries["chi_ppm", "putamen"]["controls"] == 20
+
+
+@pytest.mark.parametrize("controls", [5, 40])
+def test_one_fit_gives_the_norms_without_each_control(controls):
+    ages, subjects = people(np.random.default_rng(10), controls, growth=0.01)
+    subjects[1]["chi_ppm"]["putamen"] = 9.0  # far off
+    for lacking in (0, 2):
+        del subjects[lacking]["chi_ppm"]["caudate"]
+    models = fit_without_each(ages, subjects, PARAMS)
+    nothing = {"chi_ppm": {}, "r2star_hz": {}}
+    for at, model in enumerate(models):
+        again = fit_normative(ages, [nothing if at == other else of for other, of in enumerate(subjects)], PARAMS)
+        assert model["spread_slope"] == again["spread_slope"]
+        entries = {(entry["map"], entry["region"]): entry for entry in model["regions"]}
+        assert set(entries) == {(entry["map"], entry["region"]) for entry in again["regions"]}
+        for expected in again["regions"]:
+            found = entries[expected["map"], expected["region"]]
+            assert found["controls"] == expected["controls"]
+            assert found["unadjusted"] == pytest.approx(expected["unadjusted"], rel=1e-9)
+            for name in ("coefficients", "covariance", "sd"):
+                np.testing.assert_allclose(found[name], expected[name], rtol=1e-6, atol=1e-9)
+
+
+def test_of_four_controls_none_has_norms_without_itself():
+    ages, subjects = people(np.random.default_rng(11), 4)
+    assert fit_normative(ages, subjects, PARAMS) and fit_without_each(ages, subjects, PARAMS) == [None] * 4
+    assert fit_without_each([], [], PARAMS) == []
 
 
 def test_both_sides_are_averaged_over_their_voxels(tmp_path):

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from recon.acquisition import Acquisition
 from recon.files.bids import entities, metadata
-from recon.files.io import Volume, atomic, read_json, read_mask, read_volume, write_json, write_volume
+from recon.files.io import Volume, atomic, read_box, read_json, read_mask, read_volume, write_json, write_volume
 from recon.files.tables import read_table, write_table
 from recon.maths.affine import corner_gap, shear
 
@@ -36,6 +36,20 @@ def test_volume_survives_the_file(tmp_path, volume, name):
     np.testing.assert_allclose(back.affine, volume.affine, atol=1e-6)
     assert read_json(path.parent / "map.json") == {"Units": "ppm"}
     assert sorted(p.name for p in path.parent.iterdir()) == sorted(["map.json", name])
+
+
+@pytest.mark.parametrize("name", ["echoes.nii", "echoes.nii.gz"])
+def test_a_box_of_every_image_is_read_and_some_images_whole(tmp_path, volume, name):
+    echoes = np.stack([volume.data, -volume.data, 2 * volume.data], axis=-1)
+    box = (slice(1, 4), slice(2, 7), slice(0, 5))
+    for data in (echoes, echoes[..., :1], volume.data):
+        write_volume(tmp_path / name, data, like=volume)
+        boxed, whole = read_box(tmp_path / name, box, [0, 2])
+        np.testing.assert_array_equal(boxed.data, data[box])
+        np.testing.assert_allclose(boxed.affine @ [1, 1, 1, 1], volume.affine @ [2, 3, 1, 1], atol=1e-5)
+        assert set(whole) == ({0, 2} if data is echoes else {0})
+        for number, image in whole.items():
+            np.testing.assert_array_equal(image.data, data if data.ndim == 3 else data[..., number])
 
 
 TURN = Rotation.from_rotvec([0.3, 0.2, -0.4]).as_matrix()

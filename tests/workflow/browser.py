@@ -1,5 +1,6 @@
 """A page as a browser shows it, after steps that its reader takes."""
 
+import html
 import json
 import re
 import shutil
@@ -28,4 +29,4 @@ def told(page: Path, steps: str, *options: str) -> list:
     common = ["--headless", "--no-sandbox", "--virtual-time-budget=20000", "--dump-dom"]
     command = [str(CHROMIUM), *common, *options, f"--user-data-dir={page.parent / 'browser'}", copy.as_uri()]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
-    return json.loads(re.search("<title>(.*?)</title>", shown, re.S)[1].replace("&amp;", "&"))
+    return json.loads(html.unescape(re.search("<title>(.*?)</title>", shown, re.S)[1]))

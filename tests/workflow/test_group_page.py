@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recon.check.measures import CHI_NOISE, MISFIT, NUCLEI_CONFIDENCE, REGISTRATION, SNR
-from recon.check.quality import RESIDUAL, SHARE
+from recon.check.facts import CHI_NOISE, MISFIT, NUCLEI_CONFIDENCE, REGISTRATION, RESIDUAL, SHARE, SNR
 from tests.workflow.test_report import assert_self_contained
 from workflow.lib.report.group import MEASURES, group_of
 from workflow.lib.report.html import script

@@ -12,7 +12,7 @@ import pytest
 
 from recon.files.io import Volume, write_mask
 from workflow.lib.planning.costs import ANY, DISK, SECONDS, SEPARATE, TOGETHER, Costs, Line, Size, read_costs
-from workflow.lib.planning.measured import Job, cpu_seconds, finished_jobs, rule_and_scan
+from workflow.lib.planning.measured import Job, cpu_seconds, finished_jobs, learning_size, rule_and_scan
 from workflow.lib.planning.missing import Found, Missing
 from workflow.lib.planning.plan import HERE, SHIPPED, STEP_S, UNKNOWN, cluster_seconds, make_plan
 from workflow.lib.planning.plan_text import text
@@ -171,6 +171,11 @@ def test_finished_jobs_are_read_with_their_size(tmp_path, key):
     (done,) = finished_jobs(tmp_path, frozenset({"unwrap_phase", "local_field"}))
     assert (done.rule, done.scan, done.cpu_s, done.wall_s) == ("unwrap_phase", "sub-01", 1.0, 2.0)
     assert done.size == Size(voxels=0.5, echoes=3, together=False)
+
+
+def test_group_maps_of_a_finished_run_count_its_permutations(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps({"config": {"group_maps": {"permutations": 200}}}))
+    assert learning_size(tmp_path, SIZE) == replace(SIZE, permutations=200)
 
 
 def test_a_run_without_maps_tells_nothing(tmp_path):

@@ -346,9 +346,11 @@ def test_subject_page_prints_no_mean_of_a_nucleus_that_may_lie_elsewhere(subject
                           "confidence": [0.2, 0.9, np.nan], "chi_ppm_mean": [0.0511, 0.0722, -0.0333]})  # fmt: skip
     table.to_csv(subject_files["stats"], sep="\t", index=False, na_rep="n/a")
     html = make_page(subject_files, tmp_path)
-    rows = {name: re.search(rf"<tr><td>{name}</td>.*?</tr>", html)[0] for name in table["name"]}
+    names = ("caudate", "putamen", "white matter")
+    rows = {name: re.search(rf"<tr><td>{name}</td>.*?</tr>", html)[0] for name in names}
+    assert "χ mean [ppm]</th>" in html
     assert "doubtful" in rows["caudate"] and "0.0511" not in rows["caudate"]
-    assert "0.0722" in rows["putamen"] and "-0.0333" in rows["white_matter"]
+    assert "0.0722" in rows["putamen"] and "-0.0333" in rows["white matter"]
     write_json(tmp_path / "dseg.json", {"Tool": "user"})  # whoever drew the labels knows where they lie
     assert "0.0511" in make_page(subject_files, tmp_path)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from recon.check.overview import Shown
-from recon.check.viewer import NO_VALUE, heat, views
+from recon.check.viewer import NO_VALUE, Frame
 from recon.files.io import Volume, packed_image, read_mask, read_volume, write_volume
 from recon.maths.affine import orthonormal
 from tests.workflow.browser import CHROMIUM, NO_WEBGL, SOFTWARE_WEBGL, told
@@ -35,6 +35,9 @@ def shown(data: np.ndarray, unit: str = "ppm") -> Shown:
     return Shown(title="χ", caption="", volume=Volume(data=data, affine=OBLIQUE), window=(0, 1), unit=unit)
 
 
+FRAME = Frame.about(BRAIN, OBLIQUE)
+
+
 def stored(nifti: bytes, folder: Path) -> Volume:
     (folder / "layer.nii.gz").write_bytes(nifti)
     return read_volume(folder / "layer.nii.gz")
@@ -44,19 +47,19 @@ def stored(nifti: bytes, folder: Path) -> Volume:
 def test_an_image_keeps_its_values_to_half_a_step_and_its_place(tmp_path, largest):
     data = largest * np.random.default_rng(0).uniform(-1, 1, SHAPE)
     data[3, 2, 2] = 0
-    found = views([shown(data)], BRAIN, {})
-    (layer,), image = found.layers, stored(found.layers[0].nifti, tmp_path)
+    layer = FRAME.layer(shown(data))
+    image = stored(layer.nifti, tmp_path)
     inside = np.abs(data[2:6, 1:4, 1:5])
     assert layer.step == pytest.approx(inside.max() / 32767, rel=1e-6)
     np.testing.assert_allclose(image.data, data[2:6, 1:4, 1:5], rtol=1e-6, atol=0.501 * layer.step)
-    assert image.data[1, 1, 1] == 0 and found.first_voxel == [2, 1, 1]
+    assert image.data[1, 1, 1] == 0 and FRAME.views([layer], {}).first_voxel == [2, 1, 1]
     np.testing.assert_allclose(image.affine @ [0, 0, 0, 1], OBLIQUE @ [2, 1, 1, 1], atol=1e-4)
 
 
 def test_what_has_no_value_is_marked_as_such(tmp_path):
     data = np.ones(SHAPE)
     data[3, 2, 2] = np.nan
-    susceptibility, phase = (layer for unit in ("ppm", "rad") for layer in views([shown(data, unit)], BRAIN, {}).layers)
+    susceptibility, phase = (FRAME.layer(shown(data, unit)) for unit in ("ppm", "rad"))
     marked = [np.rint(stored(x.nifti, tmp_path).data / x.step) == NO_VALUE for x in (susceptibility, phase)]
     assert np.argwhere(marked[0]).tolist() == [[1, 1, 1]]
     assert np.argwhere(marked[1]).tolist() == [[0, 0, 0], [1, 1, 1]]  # the phase outside the brain as well
@@ -64,15 +67,13 @@ def test_what_has_no_value_is_marked_as_such(tmp_path):
 
 def test_an_image_on_another_grid_is_refused():
     with pytest.raises(ValueError, match=r"viewer, Nuclei: expected .*\(7, 6, 5\), found \(7, 6, 4\)"):
-        views([shown(np.ones(SHAPE))], BRAIN, {"Nuclei": np.zeros((7, 6, 4), int)})
+        FRAME.views([], {"Nuclei": np.zeros((7, 6, 4), int)})
 
 
 def test_regions_are_named_and_empty_ones_left_out():
     nuclei = np.zeros(SHAPE, int)
     nuclei[3, 2, 2], nuclei[4, 2, 2] = 4, 15
-    overlays = views(
-        [shown(np.ones(SHAPE))], BRAIN, {"Brain mask": BRAIN, "Nuclei": nuclei, "Box": BRAIN & False}
-    ).overlays
+    overlays = FRAME.views([], {"Brain mask": BRAIN, "Nuclei": nuclei, "Box": BRAIN & False}).overlays
     assert [(overlay.title, overlay.names) for overlay in overlays] == [
         ("Brain mask", {1: "brain mask"}),
         ("Nuclei", {4: "putamen R", 15: "subthalamic_nucleus L"}),
@@ -82,7 +83,7 @@ def test_regions_are_named_and_empty_ones_left_out():
 def test_an_overlay_of_values_keeps_them_and_is_clear_where_there_are_none(tmp_path):
     values = np.random.default_rng(0).normal(size=SHAPE)
     values[3, 2, 2] = np.nan
-    made = heat("Class activation", "logit", values, OBLIQUE, BRAIN)
+    made = FRAME.heat("Class activation", "logit", values)
     image = stored(made.nifti, tmp_path)
     np.testing.assert_allclose(image.data, np.nan_to_num(values)[2:6, 1:4, 1:5], rtol=1e-6)
     np.testing.assert_allclose(image.affine @ [0, 0, 0, 1], OBLIQUE @ [2, 1, 1, 1], atol=1e-4)
@@ -96,7 +97,7 @@ def test_equal_images_are_equal_files():
 
 
 def test_the_images_are_a_script_that_any_browser_reads():
-    text = images_script(views([shown(np.ones(SHAPE))], BRAIN, {"Brain mask": BRAIN}))
+    text = images_script(FRAME.views([FRAME.layer(shown(np.ones(SHAPE)))], {"Brain mask": BRAIN}))
     found = json.loads(re.fullmatch(r"showImages\((.*)\);\n", text)[1])
     assert text.isascii() and base64.b64decode(found["layers"][0]["nifti"])[:2] == b"\x1f\x8b"
 
@@ -168,7 +169,9 @@ def page(tmp_path_factory) -> tuple[Path, dict[str, str]]:
     turned(files)
     make_page(files, folder)
     viewer.main(str(folder / "viewer" / "niivue.js"), str(folder / "viewer" / "LICENSE"))
-    overlay = overlay_script(heat("Class activation", "logit", 0.1 * OBLIQUE_INDEX, OBLIQUE, read_mask(files["mask"])))
+    overlay = overlay_script(
+        Frame.about(read_mask(files["mask"]), OBLIQUE).heat("Class activation", "logit", 0.1 * OBLIQUE_INDEX)
+    )
     (folder / "viewer" / "sub-01_class-activation-crop.js").write_text(overlay)
     return folder / "sub-01.html", files
 

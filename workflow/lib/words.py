@@ -6,6 +6,8 @@ from math import floor, log10
 import numpy as np
 
 NONE = "—"  # where there is no value
+MAP_NAMES = {"chi": "χ", "chi_ppm": "χ", "r2star": "R2*", "r2star_hz": "R2*"}
+MAPS = {"chi_ppm": ("χ", "ppm"), "r2star_hz": ("R2*", "1/s"), "t2star_ms": ("T2*", "ms"), "s0": ("S0", "a.u.")}
 
 
 def known(value: object) -> bool:
@@ -24,6 +26,14 @@ def number(value: object, digits: int = 3) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(number(item, digits) for item in value)
     return str(value)
+
+
+def heading(column: str) -> str:
+    """A column of the statistics of a scan in words: `chi_ppm_mean` → χ mean [ppm]."""
+    for key, (name, unit) in MAPS.items():
+        if column.startswith(f"{key}_"):
+            return f"{name} {column.removeprefix(f'{key}_')} [{unit}]"
+    return column.replace("_mm3", " [mm³]").replace("_", " ")
 
 
 def percent(value: float, digits: int = 1) -> str:

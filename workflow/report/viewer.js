@@ -85,7 +85,7 @@ class Pane {
 
   async start() {
     this.nv = new niivue.Niivue({
-      isRadiologicalConvention: true, sagittalNoseLeft: true, isNearestInterpolation: true, isForceMouseClickToVoxelCenters: true, multiplanarShowRender: 0,
+      isRadiologicalConvention: true, sagittalNoseLeft: true, isNearestInterpolation: true, isForceMouseClickToVoxelCenters: true, multiplanarShowRender: 0, multiplanarPadPixels: 10,
       isColorbar: true, fontColor: YELLOW, showAllOrientationMarkers: true, crosshairColor: YELLOW, crosshairWidthUnit: "mm", crosshairWidth: 0.7, crosshairGap: 4, loadingText: "",
       logLevel: "error", dragAndDropEnabled: false, clipPlaneHotKey: "", cycleClipPlaneHotKey: "", viewModeHotKey: ""});
     await this.nv.attachToCanvas(this.canvas);

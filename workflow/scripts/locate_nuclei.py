@@ -20,6 +20,7 @@ from recon.regions.locate import locate
 from recon.regions.to_template import SPACE, displacement_volume
 from recon.regions.user_maps import user_labels
 from workflow.lib.jobs.job import job
+from workflow.lib.record.derivative import ON_THE_GRID
 
 NO_BRAIN = (
     "registration to the template of adults found no brain ({found}), so no nuclei were placed; for infants, phantoms, "
@@ -56,7 +57,7 @@ def main(
     if fit.plausible:
         core = white_matter(brain, image.affine, fit.subject_to_mni)
     if white:
-        write_mask(white, core, image, {"Type": "ROI", "Description": "Core of white matter", **about})
+        write_mask(white, core, image, {"Type": "ROI", "Description": "Core of white matter", **ON_THE_GRID, **about})
     if user_nuclei:
         labels = user_labels(user_nuclei, image)
         about |= {"Tool": "user", "Sources": [user]}

@@ -13,6 +13,7 @@ from recon.regions.reference import CSF, WHITE_MATTER, checked, nucleus, refusal
 from recon.regions.registration import Registration, register
 from recon.regions.user_maps import user_labels
 from workflow.lib.jobs.job import job
+from workflow.lib.record.derivative import ON_THE_GRID
 
 FLUID = "fluid in the depth of the brain, R2* below {:.3g} 1/s (doi:10.1002/mrm.26946)"
 
@@ -74,7 +75,8 @@ def main(
     else:
         found, about = nucleus_region(image, brain, name, "template", np.zeros(brain.shape, np.float32), None)
         about |= {"Sources": [derivative_uri(t1w)]}
-    about |= {"Type": "ROI", "SkullStripped": True, "Description": f"{name}: its mean susceptibility is zero"}
+    about |= {"Type": "ROI", "Description": f"{name}: its mean susceptibility is zero", "SkullStripped": True}
+    about |= ON_THE_GRID
     write_mask(region, checked(found, known, name, facts.voxel_size_mm), image, about)
 
 

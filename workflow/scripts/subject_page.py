@@ -1,27 +1,45 @@
 """Maps and intermediate images of a scan → its page, images for the viewer, warnings, pictures for the report."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from recon.acquisition import Acquisition
-from recon.check.measures import NUCLEI_CONFIDENCE, REGISTRATION, SNR, image_measures
+from recon.check.facts import NUCLEI_CONFIDENCE, REGISTRATION, SNR
+from recon.check.measures import image_measures
 from recon.check.overview import (
+    Picture,
     Shown,
     decay_images,
     deep_pictures,
-    echo_images,
+    field_image,
+    magnitude_image,
     map_images,
+    phase_images,
     reference_picture,
     swi_images,
 )
 from recon.check.phase import phase_quality
-from recon.check.quality import Voids, quality
+from recon.check.quality import Quality, Voids, quality
 from recon.check.residual import field_residual
-from recon.check.viewer import views
+from recon.check.viewer import Frame
 from recon.files.atomic import atomic
-from recon.files.io import read_json, read_mask, read_volume, sidecar_path, write_json, write_text
+from recon.files.io import (
+    Volume,
+    read_box,
+    read_json,
+    read_mask,
+    read_volume,
+    sidecar_path,
+    write_json,
+    write_text,
+)
+from recon.files.nifti_header import read_header
 from recon.files.tables import read_table
 from recon.mask.voids import signal_voids
+from recon.maths.boxes import bounding_box
 from recon.regions.confidence import DOUBTFUL
 from recon.regions.shapes import PARTS
 from workflow.lib.jobs.job import job
@@ -51,6 +69,49 @@ def placement(sidecar: dict, table: pd.DataFrame | None) -> dict[str, float]:
     return {REGISTRATION: sidecar.get("Registration", {}).get("Correlation", np.nan), NUCLEI_CONFIDENCE: sure}
 
 
+class EchoFiles(NamedTuple):
+    """Images that the maps were made from: (X, Y, Z, echo), the local field and the misfit also (X, Y, Z)."""
+
+    magnitude: str
+    phase: str
+    unwrapped: str
+    local_field: str
+    misfit: str | None
+
+
+def look_at_echoes(
+    files: EchoFiles, masks: tuple[np.ndarray, np.ndarray, np.ndarray], chi_ppm: np.ndarray, r2star: Volume | None,
+    series: Acquisition, maximum_hz: float, drawn: Callable[[list[Shown]], list[Picture]],
+) -> tuple[list[Picture], Quality, dict[str, float], Voids, float]:  # fmt: skip
+    """Pictures of the echoes, quality of the phase, numbers of the images, voids and residual of the field [ppm].
+
+    The images are read one file after the other, of each what the numbers need: the box of the masks. `masks`: brain,
+    where the phase is reliable, and singular voxels; `drawn`: makes the pictures.
+    """
+    brain, reliable, singular = masks
+    te_s, last = series.te_s, len(series.te_s) - 1
+    box = bounding_box(brain | reliable | (chi_ppm != 0))
+    inside, chi = brain[box], chi_ppm[box]
+    strong = min(1, last)
+    signal, whole = read_box(files.magnitude, box, [strong])
+    pictures = drawn([magnitude_image(whole.pop(strong), te_s[strong], brain)])
+    voids = Voids.of(signal_voids(signal.data, inside, te_s, series.grid), r2star and r2star.data[box], maximum_hz)
+    misfit = read_volume(files.misfit).data[box] if files.misfit else None
+    numbers = image_measures(signal.data[..., 0], inside, chi, misfit)
+    number = last if len(read_header(files.local_field).shape) == 4 else 0
+    local, whole = read_box(files.local_field, box, [number])
+    separate = local.data.ndim == 4
+    pictures += drawn([field_image(whole.pop(number), te_s[last] if separate else None, series.b0_tesla, brain)])
+    residual = field_residual(local.data, chi, signal.data, series)
+    del local
+    ends = list(dict.fromkeys((0, last)))
+    (phase, wrapped), (smooth, unwrapped) = (read_box(path, box, ends) for path in (files.phase, files.unwrapped))
+    for echo in ends:
+        pictures += drawn(phase_images(wrapped.pop(echo), unwrapped.pop(echo), te_s[echo], brain))
+    seen = phase.data, smooth.data, signal.data, reliable[box], singular[box], te_s, series.voxel_size_mm
+    return pictures, phase_quality(*seen, snr=numbers[SNR]), numbers, voids, residual
+
+
 def main(
     magnitude: str, phase: str, unwrapped: str, reliable: str, singular: str, local_field: str,
     acquisition: str, mask: str, chi: str, t1w: str,
@@ -65,17 +126,22 @@ def main(
     brain, chi_map, decay = read_mask(mask), read_volume(chi), read_volume(r2star) if r2star else None
     facts, series = read_json(acquisition), Acquisition.read(acquisition)
     table = read_table(stats) if stats else None
+    frame, layers = Frame.about(brain, chi_map.affine), []
+
+    def drawn(images: list[Shown]) -> list[Picture]:
+        """Pictures of images that the viewer gets as well; the images themselves need not be kept."""
+        layers.extend(frame.layer(image) for image in images)
+        return [image.picture(brain) for image in images]
+
     maps = map_images(chi_map, decay, read_volume(t1w), brain)
-    pictures = [image.picture(brain) for image in maps]
+    pictures, slices = drawn(maps), [image.lightbox(brain) for image in maps]
+    del maps
     for path, picture in zip(filter(None, (chi_picture, r2star_picture, t1w_picture)), pictures, strict=True):
         with atomic(path) as part:
             part.write_bytes(picture.png)
-    further = further_images(brain, t2star, s0, swi, min_ip)
-    echoes = [read_volume(path) for path in (magnitude, phase, unwrapped, local_field)]
-    made_from = echo_images(*echoes, series.te_s, series.b0_tesla, brain)
-    nuclei = read_volume(dseg).data.astype(int) if dseg else np.zeros(brain.shape, int)
+    pictures += drawn(further_images(brain, t2star, s0, swi, min_ip))
+    nuclei = read_volume(dseg).data.astype(np.uint8) if dseg else np.zeros(brain.shape, np.uint8)
     regions = {"Brain mask": brain, "Nuclei": nuclei} | ({"Box": read_mask(box)} if nuclei.any() else {})
-    pictures += [image.picture(brain) for image in further]
     made = {"Brain mask": mask, "Chimap": chi, "R2starmap": r2star, "T2starmap": t2star, "S0map": s0, "T1w": t1w}
     sidecars = sidecars_of({**made, "SWI": swi, "Nuclei": dseg, "Reference": region})
     zero = zero_text(sidecars.get("Chimap", {}))
@@ -83,21 +149,16 @@ def main(
         regions["Reference"] = read_mask(region)
         pictures.append(reference_picture(chi_map, regions["Reference"], zero, brain))
     pictures += deep_pictures(chi_map, nuclei, regions["Box"], brain) if nuclei.any() else []
-    groups = {
-        "Maps": pictures,
-        "Echoes, before and after unwrapping": [image.picture(brain) for image in made_from],
-        "Slice by slice": [image.lightbox(brain) for image in maps],
-    }
-    write_text(images, images_script(views([*maps, *further, *made_from], brain, regions)))
-    signal, phase_rad, unwrapped_rad, local_ppm = (echo.data for echo in echoes)
-    voids = Voids.of(signal_voids(signal, brain, series.te_s, series.grid), decay and decay.data, maximum_hz)
-    residual = field_residual(local_ppm, chi_map.data, signal, series)
+    files = EchoFiles(magnitude, phase, unwrapped, local_field, misfit)
+    masks = brain, read_mask(reliable), read_volume(singular).data > 0  # there may be no singular voxel
+    echoes, of_echoes, of_images, voids, residual = look_at_echoes(
+        files, masks, chi_map.data, decay, series, maximum_hz, drawn
+    )
+    groups = {"Maps": pictures, "Echoes, before and after unwrapping": echoes, "Slice by slice": slices}
+    write_text(images, images_script(frame.views(layers, regions)))
     told = {"age_years": age_years, "phase_sign": facts.get("decisions", {}).get("SignFactor")}
     of_maps = quality(brain, series.voxel_size_mm, chi_map.data, table, voids=voids, residual_ppm=residual, **told)
-    masks = read_mask(reliable), read_volume(singular).data > 0  # there may be no singular voxel
-    of_images = image_measures(signal[..., 0], brain, chi_map.data, read_volume(misfit).data if misfit else None)
-    seen = phase_rad, unwrapped_rad, signal, *masks, series.te_s, series.voxel_size_mm
-    measured, found, broken, notes = phase_quality(*seen, snr=of_images[SNR]).before(of_maps)
+    measured, found, broken, notes = of_echoes.before(of_maps)
     measured |= of_images
     measured |= placement(sidecars.get("Nuclei", {}), table)
     found += facts.get("decisions", {}).get("Notes", [])

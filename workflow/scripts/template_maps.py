@@ -7,7 +7,7 @@ from recon.files.io import read_json, read_volume, sidecar_path, write_volume
 from recon.regions.to_template import SPACE, template_grid, to_template
 from workflow.lib.jobs.job import job
 
-KEPT = ("Units", "Reference", "EstimationAlgorithm", "MagneticFieldStrength")
+KEPT = ("Description", "Units", "Reference", "EstimationAlgorithm", "MagneticFieldStrength")
 
 
 def main(dseg: str, displacement: str, chi: str, chi_map: str, r2star: str | None = None,

@@ -36,6 +36,7 @@ class Size:
     trainings : inputs x seeds x folds
     batch : slices of one step of the image models
     image_epochs, scan_epochs, pretrain_epochs : of the trainings
+    permutations : of the subjects, in maps of the groups
     """
 
     voxels: float
@@ -51,6 +52,7 @@ class Size:
     image_epochs: int = 0
     scan_epochs: int = 0
     pretrain_epochs: int = 0
+    permutations: int = 0
 
     @property
     def stack(self) -> float:
@@ -80,6 +82,7 @@ DRIVERS: dict[str, Callable[[Size], float]] = {
     "tested": lambda size: size.stack / size.folds,
     "trained": lambda size: size.pass_of_training * size.learns * size.image_epochs,
     "pretrained": lambda size: size.pass_of_training * size.pretrain_epochs,
+    "permutations": lambda size: size.permutations / 1000,
     "sequences": lambda size: size.scans * size.slices * size.learns * size.scan_epochs / 1000,
 }
 
@@ -97,6 +100,7 @@ DRIVER_OF = {
     "t1w_map": "voxels",
     "t1_map": "voxels",
     "swi_map": "voxels",
+    "template_maps": "voxels",
     "locate_nuclei": "voxels",
     "scan_statistics": "samples",
     "study_table": "scans",
@@ -116,6 +120,7 @@ DRIVER_OF = {
     "model_card": "scans",
     "report": "scans",
     "group_page": "scans",
+    "group_maps": "permutations",
 }  # of any other rule: voxels where it works on one scan, else the same whatever it works on
 OF_ONE_FIELD = {"local_field": "voxels", "dipole_inversion": "voxels"}  # where it is made from all echoes
 MAPS_OF_ONE_FIELD = {"field_mapping": "voxels", "combine_echoes": "voxels", **OF_ONE_FIELD}

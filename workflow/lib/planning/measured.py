@@ -55,8 +55,11 @@ def rule_and_scan(name: str, rules: frozenset[str]) -> tuple[str, str] | None:
 
 
 def learning_size(run: Path, size: Size) -> Size:
-    """`size` with the learning settings in the model of a run; unchanged where it trained none."""
-    path = run / "qnet" / "model.json"
+    """`size` with the settings of a run that its record and its model tell, as far as it has them."""
+    path, record = run / "qnet" / "model.json", run / "run.json"
+    if record.is_file():
+        config = json.loads(record.read_text(encoding="utf-8"))["config"]
+        size = replace(size, permutations=config.get("group_maps", {}).get("permutations", 0))
     if not path.is_file():
         return size
     model = json.loads(path.read_text(encoding="utf-8"))

@@ -29,6 +29,7 @@ def size_of(wildcards: Mapping[str, str], run: Run) -> Size:
         image_epochs=cfg["train_image_model"]["epochs"],
         scan_epochs=cfg["train_scan_model"]["epochs"],
         pretrain_epochs=cfg["pretrain"]["epochs"],
+        permutations=cfg["group_maps"]["permutations"],
     )
 
 

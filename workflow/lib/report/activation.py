@@ -2,7 +2,7 @@
 
 from qnet.explanation.template import Evidence, on_scan
 from qnet.images.data import read_registration
-from recon.check.viewer import heat
+from recon.check.viewer import Frame
 from recon.files.io import read_mask, read_volume, write_text
 from workflow.lib.report.viewer import overlay_script
 
@@ -21,4 +21,4 @@ def write_overlay(path: str, case: Evidence, nuclei: str, mask: str, positive: s
     grid, brain = read_volume(nuclei), read_mask(mask)
     values = on_scan(case, read_registration(nuclei) @ grid.affine, brain.shape)
     title = f"Class activation, {case.input} input, positive: {positive}"
-    write_text(path, overlay_script(heat(title, "logit", values, grid.affine, brain)))
+    write_text(path, overlay_script(Frame.about(brain, grid.affine).heat(title, "logit", values)))

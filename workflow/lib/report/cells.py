@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qnet.evaluation.manifest import TABLES, Column
-from workflow.lib.words import NONE, known, number, p_value, percent
+from workflow.lib.words import MAP_NAMES, NONE, known, number, p_value, percent
 
 NO_INTERVAL = "no interval"
 
@@ -68,6 +68,10 @@ def _written(value, column: Column, digits: int) -> str:
     """A value as its column shows it."""
     if not known(value):
         return NONE
+    if column.name == "map":
+        return MAP_NAMES.get(value, str(value))
+    if column.name in ("region", "nucleus"):
+        return str(value).replace("_", " ")
     if column.form == "percent":
         return percent(value, digits)
     if column.form in ("decimals", "signed"):

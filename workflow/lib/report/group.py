@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from recon.check.measures import CHI_NOISE, MISFIT, NUCLEI_CONFIDENCE, REGISTRATION, SNR
+from recon.check.facts import CHI_NOISE, MISFIT, NUCLEI_CONFIDENCE, REGISTRATION, RESIDUAL, SHARE, SNR
 from recon.check.outliers import LIMIT, Spread, spread_of
-from recon.check.quality import RESIDUAL, SHARE
 from workflow.lib.words import NONE
 
 HIGH, LOW, EITHER = "high", "low", "high or low"

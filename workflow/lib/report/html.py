@@ -11,7 +11,7 @@ from jinja2.utils import markupsafe
 from qnet.labels import RESEARCH_USE, SYNTHETIC
 from recon.files.atomic import atomic
 from workflow.lib.home import HOME
-from workflow.lib.words import number, p_value, percent
+from workflow.lib.words import heading, number, p_value, percent
 
 TEMPLATES = HOME / "workflow" / "report"
 MARKDOWN = str.maketrans(
@@ -73,5 +73,6 @@ def _environment(**options: object) -> jinja2.Environment:
     strict = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     environment = jinja2.Environment(loader=loader, **strict, **options)
     environment.globals |= {"SYNTHETIC": SYNTHETIC, "RESEARCH_USE": RESEARCH_USE, "script": script}
-    environment.filters |= {"data_uri": data_uri, "number": number, "percent": percent, "p_value": p_value}
+    environment.filters |= {"data_uri": data_uri, "heading": heading}
+    environment.filters |= {"number": number, "percent": percent, "p_value": p_value}
     return environment

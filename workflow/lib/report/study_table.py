@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from qnet.application.normative import UNITS, Normative, fit_normative, z_scores
+from qnet.application.leave_one_out import fit_without_each
+from qnet.application.normative import UNITS, Normative, fit_normative, z_rows
 from recon.files.atomic import atomic
 from recon.files.io import write_json
 from recon.problems import IntakeError
@@ -26,6 +27,10 @@ SCAN_COLUMNS = ["participant_id", "session_id", "run_id"]
 NORMED = {"chi": "chi_ppm", "r2star": "r2star_hz"}  # map → its name in qnet.application.normative
 GROUPS = ({"L"}, {"R"}, {BOTH, MISSING})  # hemispheres that are fitted together; the last as for a prediction
 Z = "z-score of the mean for age, from the controls of this study; a control against the other controls"
+HOW_SURE = (
+    "0 to 1, from the contrast of susceptibility between nucleus and surround over the spread within both; of both "
+    "sides the smaller"
+)
 MEANINGS = {**STATISTICS, "volume": "volume", "z": Z}
 Values = dict[str, dict[str, float]]  # map of qnet.application.normative → region → mean
 
@@ -102,6 +107,8 @@ def write_study_table(
         means[scan] = [_means(rows, hemispheres) for hemispheres in GROUPS]
         for row in rows:
             columns.setdefault(row.key, row)
+            if sure := _confidence_row(row):
+                columns.setdefault(sure.key, sure)
     scores = _all_scores(means, people, set(diagnosed), params)
     for row in [row for row in columns.values() if _is_normed(row)]:
         z = _z_row(row, {})
@@ -135,7 +142,8 @@ def _long_lines(scans: Mapping[str, str], scores: Scores) -> Iterator[Iterable[s
 
 def _wide_lines(scans: Mapping[str, str], scores: Scores, names: Iterable[tuple[str, ...]]) -> Iterator[Iterable[str]]:
     for scan, path in scans.items():
-        values = {row.key: row.value for row in _complete_rows(path, scores.get(scan, {}))}
+        rows = _complete_rows(path, scores.get(scan, {}))
+        values = {row.key: row.value for row in [*rows, *filter(None, map(_confidence_row, rows))]}
         yield (*_scan_cells(scan), *(values.get(key, MISSING) for key in names))
 
 
@@ -171,25 +179,21 @@ def _all_scores(means: Mapping[str, list[Values]], people: People, diagnosed: se
     """z by scan and (nucleus, hemisphere, map); a control is left out of what it is compared with."""
     norm = {scan.split("_")[0]: values for scan, values in means.items() if scan in diagnosed}
     controls = {who: values for who, values in norm.items() if who in people.controls and who in people.ages}
-    models: dict[str, list[dict | None]] = {}
+    ages = [people.ages[who] for who in controls]
+    of_groups = [[values[group] for values in controls.values()] for group in range(len(GROUPS))]
+    all_of_them = [fit_normative(ages, values, params) for values in of_groups]
+    others = dict(zip(controls, zip(*(fit_without_each(ages, values, params) for values in of_groups), strict=True),
+                      strict=True))  # fmt: skip
     scores: dict[str, dict[tuple[str, str, str], float]] = {}
-    for scan, of_groups in means.items():
+    for scan, values_of_groups in means.items():
         who = scan.split("_")[0]
         if (age := people.ages.get(who)) is None:
             continue
-        left_out = who if who in controls else ""
-        if left_out not in models:
-            others = {name: values for name, values in controls.items() if name != left_out}
-            ages = [people.ages[name] for name in others]
-            models[left_out] = [
-                fit_normative(ages, [values[group] for values in others.values()], params)
-                for group in range(len(GROUPS))
-            ]
         scores[scan] = {
-            (entry.region, hemisphere, entry.map): entry.z
-            for model, values, hemispheres in zip(models[left_out], of_groups, GROUPS, strict=True)
+            (row["region"], hemisphere, row["map"]): row["z"]
+            for model, values, hemispheres in zip(others.get(who, all_of_them), values_of_groups, GROUPS, strict=True)
             if model
-            for entry in z_scores(model, values, age).itertuples()
+            for row in z_rows(model, values, age)
             for hemisphere in hemispheres
         }
     return scores
@@ -200,6 +204,13 @@ def _z_row(row: Row, scores: Mapping[tuple[str, str, str], float]) -> Row:
     z = scores.get((row.nucleus, row.hemisphere, NORMED[row.map]))
     known = z is not None and row.value != MISSING
     return row._replace(statistic="z", unit="1", value=f"{z:.{DIGITS}g}" if known else MISSING)
+
+
+def _confidence_row(row: Row) -> Row | None:
+    """What stands beside every number of a region in the long table, as a number of its own for the wide one."""
+    if row.statistic != "volume" or row.confidence == MISSING:
+        return None
+    return row._replace(statistic="confidence", value=row.confidence, unit="1")
 
 
 def column_names(rows: Iterable[Row]) -> dict[tuple[str, ...], str]:
@@ -245,10 +256,7 @@ def long_dictionary() -> dict[str, dict]:
         "value": {"Description": f"Value, {DIGITS} digits that carry meaning, in the unit of the column unit"},
         "unit": {"Description": "Unit of the value"},
         "voxels": {"Description": "Voxels that the value is made from: measured ones, of the volume all"},
-        "confidence": {
-            "Description": "How sure the place of the nucleus is, 0 to 1: from the contrast of susceptibility "
-            "between it and its surround over the spread within both; of both sides the smaller"
-        },
+        "confidence": {"Description": f"How sure the place of the nucleus is: {HOW_SURE}"},
         "reference": {"Description": "Region whose mean is zero in a map of susceptibility"},
         "segmentation": {"Description": f"{NUCLEI}: desc-nuclei_dseg; otherwise what the user's file is called"},
         "flag": {
@@ -268,6 +276,8 @@ def _meaning(row: Row) -> str:
     """A sentence on a column."""
     side = {"L": "left ", "R": "right ", BOTH: "left and right "}.get(row.hemisphere, "")
     where = f"{side}{row.nucleus}" + (f" of {row.segmentation}" if row.segmentation != NUCLEI else "")
+    if row.statistic == "confidence":
+        return f"how sure the place of {where} is: {HOW_SURE}"
     if row.map == MISSING:
         return f"{MEANINGS[row.statistic]} of {where}"
     echo = f" from echo {row.map.partition('_echo')[2]} alone" if "_echo" in row.map else ""
