@@ -204,7 +204,7 @@ def repeatability_table(values: pd.DataFrame, confidence: float) -> pd.DataFrame
         for key, icc in (("icc_2_1", icc_2_1(y, confidence)), ("icc_3_1", icc_3_1(y, confidence))):
             row |= {key: icc.value, f"{key}_low": icc.low, f"{key}_high": icc.high}
         row |= _between_sites(group, confidence)
-        sizes = [subjects_per_arm(sd, EFFECTS[name]) for sd in (within, row["within_sd_high"])]
+        sizes = [subjects_per_arm(sd, EFFECTS[name]) for sd in (within, high)]
         rows.append(row | {"effect": EFFECTS[name]} | dict(zip(("per_arm", "per_arm_high"), sizes, strict=True)))
     return pd.DataFrame(rows, columns=REPEATABILITY)
 
