@@ -445,6 +445,7 @@ TABLES = {
             Column(name="icc_3_1", title="ICC(3,1)", form="decimals", digits=2, interval=True),
             Column(name="site_sd", title="SD between sites", form="decimals", digits=2, interval=True),
             Column(name="per_arm", title="Per arm", form="number"),
+            Column(name="per_arm_high", title="Per arm at the upper limit of the SD", form="number"),
         ),
         caption="Small print: the {level} % interval. SD within a subject: of scans at one site, over all subjects "
         "with several. Smallest change: 1.96 √2 SDs within a subject, beyond which 5 % of unchanged persons come by "

@@ -20,7 +20,7 @@ EFFECTS = {"chi_ppm": 5.0, "r2star_hz": 1.0}  # mean change that a trial is to f
 REPEATABILITY = ["region", "map", "unit", "subjects", "scans", "mean", "sd_between_subjects"]
 REPEATABILITY += ["within_sd", "within_sd_low", "within_sd_high", "smallest_change", "visits", "visit_subjects"]
 REPEATABILITY += [f"{icc}{end}" for icc in ("icc_2_1", "icc_3_1") for end in ("", "_low", "_high")]
-REPEATABILITY += ["site_sd", "site_sd_low", "site_sd_high", "site_subjects", "effect", "per_arm"]
+REPEATABILITY += ["site_sd", "site_sd_low", "site_sd_high", "site_subjects", "effect", "per_arm", "per_arm_high"]
 BLAND_ALTMAN = ["region", "map", "unit", "pairs", "bias", "bias_low", "bias_high", "sd", "lower", "lower_low"]
 BLAND_ALTMAN += ["lower_high", "upper", "upper_low", "upper_high"]
 PAIRS = ["region", "map", "unit", "subject", "scan_1", "scan_2", "mean", "difference"]
@@ -156,13 +156,14 @@ def subjects_per_arm(within_sd: float, effect: float, power: float = POWER, alph
     .. math:: n = 2 (z_{1-\alpha/2} + z_{power})^2 \sigma_d^2 / \Delta^2,\quad \sigma_d^2 = 2 s_w^2
 
     A change varies by the measurement alone here, so that this is the least number: people also change differently.
+    Never below 2, without whom no trial tells how changes vary.
 
     Parameters
     ----------
     within_sd, effect : in one unit
     """
     z = norm.ppf(1 - alpha / 2) + norm.ppf(power)
-    return float(np.ceil(4 * (z * within_sd / effect) ** 2)) if np.isfinite(within_sd) else np.nan
+    return float(max(np.ceil(4 * (z * within_sd / effect) ** 2), 2)) if np.isfinite(within_sd) else np.nan
 
 
 def visits_of(rows: pd.DataFrame) -> np.ndarray:
@@ -203,7 +204,8 @@ def repeatability_table(values: pd.DataFrame, confidence: float) -> pd.DataFrame
         for key, icc in (("icc_2_1", icc_2_1(y, confidence)), ("icc_3_1", icc_3_1(y, confidence))):
             row |= {key: icc.value, f"{key}_low": icc.low, f"{key}_high": icc.high}
         row |= _between_sites(group, confidence)
-        rows.append(row | {"effect": EFFECTS[name], "per_arm": subjects_per_arm(within, EFFECTS[name])})
+        sizes = [subjects_per_arm(sd, EFFECTS[name]) for sd in (within, high)]
+        rows.append(row | {"effect": EFFECTS[name]} | dict(zip(("per_arm", "per_arm_high"), sizes, strict=True)))
     return pd.DataFrame(rows, columns=REPEATABILITY)
 
 

@@ -102,6 +102,12 @@ def test_limits_of_agreement_are_those_of_a_worked_example():
     assert [found["lower"], found["upper"]] == pytest.approx([-79.7, 75.5], abs=2)  # they take 2 s for 1.96 s
 
 
+def test_no_trial_has_fewer_than_two_subjects_per_arm():
+    assert subjects_per_arm(within_sd=0.1, effect=5.0) == 2
+    row = repeatability_table(study(people=4), 0.95).iloc[0]
+    assert row["per_arm_high"] > row["per_arm"] >= 2
+
+
 def test_the_size_of_a_trial_has_the_power_that_it_promises():
     n = int(subjects_per_arm(within_sd=3.0, effect=2.0))
     generator = np.random.default_rng(3)

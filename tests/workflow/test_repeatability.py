@@ -55,7 +55,8 @@ def test_nuclei_alone_are_compared_each_in_its_unit(travelled):
 def test_the_page_shows_them_beside_published_figures_and_the_size_of_a_trial(travelled):
     page, _ = travelled
     assert "2.36" in page and "4.16" in page and "10.1002/nbm.4788" in page
-    assert "Size of a trial" in page and "per arm" in page
+    assert "Size of a trial" in page and "36 scans of 12 subjects" in page
+    assert "if the SD within a person lies at the upper limit of its interval (12 persons here)" in page
     assert "Research use only" in page and "data:image/png;base64," in page
     assert "<i>B" not in page and "http" not in page.replace("http-equiv", "")
     assert "Look here first" not in page

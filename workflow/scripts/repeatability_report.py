@@ -42,7 +42,7 @@ def main(
         "repeatability.html.j2", page, tables=report_data.read_tables(tables), cells=cells, dataset=cfg["dataset"],
         captions=report_data.captions_of(cfg), figures=report_data.pictures_of([figure], cfg), overall=found,
         published=report_data.read_rows(PUBLISHED), sites=sites, synthetic=synthetic,
-        site_column=cfg["participants"]["site_column"],
+        site_column=cfg["participants"]["site_column"], persons=values["subject"].nunique(),
     )  # fmt: skip
 
 
