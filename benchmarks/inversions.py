@@ -7,7 +7,7 @@ Every method inverts the same local fields of a head of `benchmarks.generators`,
 the noise of a fit (`alone`), and those that the chains of both arms leave (`paper`, `consensus`), with the other
 settings of the arm. `inversions.tsv` has a row a head, input, method and metric: scores over the whole brain, what is
 dropped counting as zero, moments of lesions, CPU seconds, and `fallback`, 1 where a trained method gave the map of
-`tv`. `inversions-HEAD.png` shows the worst slice of each method's consensus chain. SYNTHETIC DATA.
+`tv` for an echo or more. `inversions-HEAD.png` shows the worst slice of the consensus chains. SYNTHETIC DATA.
 """
 
 import argparse
