@@ -138,7 +138,9 @@ def _first_guess(
     return guess
 
 
-def _turned(guess: sitk.AffineTransform, fixed: sitk.Image, moving: sitk.Image, sampled: sitk.Image) -> sitk.Transform:
+def _turned(
+    guess: sitk.AffineTransform, fixed: sitk.Image, moving: sitk.Image, sampled: sitk.Image
+) -> sitk.AffineTransform:
     """The first guess, or the same turned by `TURN_DEG` about some of the axes where that alone fits clearly better."""
     coarse = [sitk.Shrink(sitk.SmoothingRecursiveGaussian(image, SMOOTHING_MM[0]), [SHRINKING[0]] * 3)
               for image in (fixed, moving)]  # fmt: skip

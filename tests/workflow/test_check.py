@@ -409,7 +409,7 @@ def test_a_good_subject_goes_on_where_a_bad_one_is_named(dataset):
     ("kind", "content", "message"),
     [
         ("mask", 0, "expected a brain mask that is not empty"),
-        ("nuclei", 77, "labels 1 to 18 of resources/nuclei_shapes.tsv"),
+        ("nuclei", 77, "labels 1 to 22 of resources/nuclei_shapes.tsv"),
     ],
 )
 def test_unusable_masks_and_labels_are_told_before_any_job(study, tmp_path, kind, content, message):
