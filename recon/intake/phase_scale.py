@@ -264,8 +264,11 @@ def wraps_like_phase(magnitude: np.ndarray) -> bool:
 
 
 def exchanged_problems(wrapped: Iterable[str], phases: Iterable[Observed]) -> list[Problem]:
-    """Problems of magnitudes that wrap, named in `wrapped`, beside phase that does not; a sharp edge alone is none."""
-    smooth = [phase.where for phase in phases if phase.wraps[phase.own] < WRAPS]
+    """Problems of magnitudes that wrap, named in `wrapped`, beside phase that does not and may be a magnitude.
+
+    A sharp edge alone is none.
+    """
+    smooth = [phase.where for phase in phases if phase.low >= 0 and phase.wraps[phase.own] < WRAPS]
     return [
         Problem(
             where,

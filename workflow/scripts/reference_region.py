@@ -19,8 +19,7 @@ def from_template(image: Volume, brain: np.ndarray, name: str) -> tuple[np.ndarr
     """White matter or a nucleus by registration, and what the sidecar says; ProblemError where no brain is found."""
     fit = register(image.data, image.affine, brain)
     if not fit.plausible:
-        alike = f"correlation {fit.correlation:.2f}, mutual information {fit.mutual_information:.2f} nats"
-        raise refusal(name, "a brain that the registration to the template finds", f"none ({alike})")
+        raise refusal(name, "a brain that the registration to the template finds", f"none ({fit.found()})")
     place = brain, image.affine, fit.subject_to_mni
     labels = subject_labels(*place)
     region = white_matter(*place) & (labels == 0) if name == WHITE_MATTER else nucleus(labels, name)

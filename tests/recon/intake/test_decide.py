@@ -257,3 +257,34 @@ def test_warnings_of_the_signal_come_first(signals, tmp_path):
     facts = {"ImageType": ["ORIGINAL", "PRIMARY", "P", "SWI", "DIS2D"], "ScanningSequence": "EP"}
     notes = decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad", **facts), ef.AUTO).notes
     assert [note.split(" ")[0] for note in notes[:3]] == ["the", "echo", "distortion-corrected"]
+
+
+@pytest.mark.parametrize("echo", range(3))
+@pytest.mark.parametrize("stored", [np.angle, ef.siemens])
+def test_phase_that_is_noise_is_refused_whatever_its_unit(signals, tmp_path, echo, stored):
+    noise = np.exp(2j * np.pi * np.random.default_rng(0).random(ef.SHAPE))
+    phases = [stored(noise if e == echo else z) for e, z in enumerate(signals)]
+    told = {"Units": "rad"} if stored is np.angle else {"Manufacturer": "Siemens"}
+    message = refused(ef.files(tmp_path, [np.abs(z) for z in signals], phases, **told))
+    assert f"phase{echo + 1}.nii.gz: expected phase that is like its neighbours'" in message
+    assert message.count("expected") == 1
+
+
+def test_magnitudes_that_were_each_scaled_by_itself_are_noted(signals, tmp_path):
+    scaled = [np.rint(4095 * np.abs(z) / np.abs(z).max()) for z in signals]
+    notes = decide(ef.files(tmp_path, scaled, [np.angle(z) for z in signals], Units="rad"), ef.AUTO).notes
+    assert notes[0].startswith("the largest magnitude is 4095 in every echo")
+
+
+def test_magnitudes_that_were_cut_off_are_noted(signals, tmp_path):
+    cut = [np.minimum(np.abs(z), 700) for z in signals]
+    notes = decide(ef.files(tmp_path, cut, [np.angle(z) for z in signals], Units="rad"), ef.AUTO).notes
+    assert "have its largest value, 700: cut off?" in notes[0] and notes[0].startswith("mag1.nii.gz")
+
+
+def test_unwrapped_phase_is_not_taken_for_an_exchanged_magnitude(signals, tmp_path):
+    x, y, _ = np.indices(ef.SHAPE)
+    unwrapped = [40.0 * te_s * (x + 0.37 * y - 20) for te_s in ef.TE_S]
+    wraps = [ef.siemens(z) for z in signals]  # as a sharp edge does
+    message = refused(ef.files(tmp_path, wraps, unwrapped, Units="rad"))
+    assert "exchange" not in message and "expected wrapped phase" in message
