@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from recon.files.io import Volume
+from recon.intake.alignment import place, place_notes, place_problems, sample_of
 from recon.intake.chop import CLEAR, alternation, chop_axis, correlations
 from recon.intake.contents import (
     at_largest,
@@ -63,6 +64,7 @@ class _Examined:
     largest: list[tuple[float, float]] = field(default_factory=list)  # magnitude, and the share of voxels that have it
     phases: list[Observed] = field(default_factory=list)
     wrapping_magnitudes: list[str] = field(default_factory=list)
+    first: np.ndarray | None = None  # sample of the first magnitude
     usable: np.ndarray | None = None  # (X, Y, Z) bool, finite in every image and with signal in the first
 
 
@@ -166,9 +168,21 @@ def _examine_echo(examined: _Examined, series: Series, stored: StoredEcho, param
     with np.errstate(invalid="ignore", over="ignore"):
         strength = np.abs(first) if series.parts == POLAR else np.hypot(first, second)
         examined.signal.append(float(np.sum(strength, where=finite, dtype=float)))
+    _examine_place(examined, names[0], strength)
     if series.parts == POLAR:
         examined.largest.append(at_largest(first))
         _examine_phase(examined, names, first, second, params)
+
+
+def _examine_place(examined: _Examined, where: str, magnitude: np.ndarray) -> None:
+    """Whether an echo lies where the first one lies; `where` names its first file."""
+    sample = sample_of(magnitude)
+    if examined.first is None:
+        examined.first = sample
+        return
+    found = place(examined.first, sample)
+    examined.problems += place_problems(where, found)
+    examined.notes += place_notes(basename(where), found)
 
 
 def _examine_image(examined: _Examined, part: str, where: str, data: np.ndarray) -> None:

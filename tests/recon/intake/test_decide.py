@@ -288,3 +288,28 @@ def test_unwrapped_phase_is_not_taken_for_an_exchanged_magnitude(signals, tmp_pa
     wraps = [ef.siemens(z) for z in signals]  # as a sharp edge does
     message = refused(ef.files(tmp_path, wraps, unwrapped, Units="rad"))
     assert "exchange" not in message and "expected wrapped phase" in message
+
+
+def of_a_head(te_s):
+    """Echo of an object that is no mirror image of itself."""
+    x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in ef.SHAPE), indexing="ij")
+    return ef.head(te_s) * (1 + 0.5 * np.sin(3 * x + 1) * np.cos(2 * y - 1) * np.sin(4 * z + 0.5))
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("files", [ef.cartesian_files, lambda *a, **k: ef.polar_files(*a, np.angle, **k)])
+def test_an_echo_that_was_not_turned_as_the_others_is_refused(tmp_path, axis, files):
+    signals = [of_a_head(te_s) for te_s in ef.TE_S]
+    signals[1] = np.flip(signals[1], axis)
+    message = refused(files(tmp_path, signals, Units="rad"))
+    assert "2.nii.gz: expected a magnitude that lies as that of the first echo" in message
+    assert f"mirrored along axis {axis}" in message
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_an_echo_that_lies_beside_the_others_is_noted(tmp_path, axis):
+    signals = [of_a_head(te_s) for te_s in ef.TE_S]
+    assert not decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad", Manufacturer="Siemens"), ef.AUTO).notes
+    signals[2] = np.roll(signals[2], 2, axis)
+    (note,) = decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad", Manufacturer="Siemens"), ef.AUTO).notes
+    assert note.startswith(f"mag3.nii.gz: lies beside the first echo along axis {axis}")
