@@ -1,4 +1,5 @@
 import json
+import re
 import tracemalloc
 from dataclasses import replace
 
@@ -313,3 +314,22 @@ def test_an_echo_that_lies_beside_the_others_is_noted(tmp_path, axis):
     signals[2] = np.roll(signals[2], 2, axis)
     (note,) = decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad", Manufacturer="Siemens"), ef.AUTO).notes
     assert note.startswith(f"mag3.nii.gz: lies beside the first echo along axis {axis}")
+
+
+@pytest.mark.parametrize(
+    ("stored", "manufacturer", "unit"),
+    [
+        (lambda z: np.degrees(np.angle(z)), "Siemens", "degrees"),
+        (lambda z: np.degrees(np.angle(z)) % 360, "none of the known", "degrees"),
+        (lambda z: np.angle(z) / np.pi, "Philips", "half turns"),
+        (ef.positive, "none of the known", "radians"),
+        (np.angle, "Siemens", "radians"),
+    ],
+)
+def test_the_line_that_a_refusal_prints_for_a_unit_reads_the_phase_right(signals, tmp_path, stored, manufacturer, unit):
+    series = ef.polar_files(tmp_path, signals, stored, Manufacturer=manufacturer)
+    message = refused(series)
+    assert f"if these are {unit}, say so: --config" in message
+    low, high = map(float, re.search(r"phase_range: \[([^,]+), ([^\]]+)\]", message).groups())
+    found = decide(series, replace(ef.AUTO, phase_range=[low, high]))
+    assert error_rad(series, found, signals) < 0.003
