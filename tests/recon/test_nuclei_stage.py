@@ -79,8 +79,13 @@ def test_both_methods_label_a_map_and_shapes_follow_the_deformation(head, tmp_pa
     assert scores["shapes"] > max(0.8, scores["template"] + 0.05)
 
 
-def test_without_a_mask_or_other_maps_the_map_tells_the_brain(head, tmp_path):
+def test_without_a_mask_or_other_maps_the_map_tells_the_brain(head, tmp_path, capsys):
     write(tmp_path, head, t1w=None, mask=None)
+    assert main(["nuclei", str(tmp_path), str(tmp_path / "out")]) == 2, "nuclei in water are a phantom"
+    assert "chimap.nii.gz: expected a brain that the template fits" in capsys.readouterr().err
+    _, _, nuclei, chi, t1w = head
+    myelin = np.where((t1w > np.percentile(t1w[t1w > 0], 60)) & (nuclei == 0), -0.03, 0)
+    write(tmp_path, head, t1w=None, mask=None, chimap=chi + myelin)
     assert main(["nuclei", str(tmp_path), str(tmp_path / "out")]) == 0
     labels = read_volume(tmp_path / "out/dseg.nii.gz").data
     assert dice(labels == 5, head[2] == 5) > 0.4
