@@ -48,7 +48,7 @@ class Detail(NamedTuple):
         return self.explained >= max(LEAST_DETAIL, LEAST_RATIO * self.by_turned)
 
 
-def turned(template: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+def turned(template: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """A template (X, Y, Z) mirrored along axes, what is not zero about its own centre; whole voxels."""
     mirrored = np.flip(template, axes)
     shift = [a - b for a, b in zip(_middle(template), _middle(mirrored), strict=True)]
