@@ -17,6 +17,7 @@ BRAIN_ML = (900.0, 2000.0)  # plausible volume of an adult brain mask
 # Biobehav Rev 30:718 (2006); straight lines between them, and up to adult size at 10 years
 GROWTH = {0.0: 0.33, 1.0: 0.67, 2.0: 0.77, 6.0: 0.95, 10.0: 1.0}
 IRON_RICH = ("caudate", "putamen", "pallidum", "red_nucleus", "substantia_nigra")  # at every adult age
+MOST_VOIDS = 0.15  # of a brain mask without signal, beyond which it holds air; a haemorrhage of 100 ml is 0.08
 SURE = 2.0  # standard errors by which a contrast must differ from zero
 
 
@@ -201,10 +202,15 @@ def slab_warnings(stats: pd.DataFrame) -> list[str]:
     ]
 
 
-def void_warnings(voids: Voids, volume: float) -> list[str]:
-    """What to say of signal voids of that volume [ml]."""
+def void_warnings(voids: Voids, volume: float, mask_ml: float) -> list[str]:
+    """What to say of signal voids of that volume [ml] in a brain mask."""
     if not voids.where.any():
         return []
+    if volume > MOST_VOIDS * mask_ml:
+        return [
+            f"Brain mask: {volume:.0f} of its {mask_ml:.0f} ml have next to no signal: it reaches into air or bone. "
+            "Give a tighter one as desc-brain_mask; there is no χ where there is no signal."
+        ]
     ceiling = f" R2* is at its ceiling in {voids.ceiling_percent:.0f} % of it." if voids.ceiling_percent > 0 else ""
     return [
         f"Signal void: {volume:.1f} ml of the brain have next to no signal (haemorrhage, calcification, metal?). "
@@ -271,7 +277,7 @@ def quality(
     if voids is not None:
         void_ml = float(volume_ml(voids.where, voxel_size_mm))
         facts |= {"signal voids [ml]": void_ml, "R2* at its ceiling, share of them [%]": voids.ceiling_percent}
-        warnings += void_warnings(voids, void_ml)
+        warnings += void_warnings(voids, void_ml, volume)
     if stats is not None:
         warnings = [
             *sign_warnings(contrast, facts[SPREAD], phase_sign),

@@ -9,8 +9,18 @@ import numpy as np
 
 from recon.files.io import Volume
 from recon.files.packed import checksums
+from recon.intake.alignment import place, place_notes, place_problems, sample_of
 from recon.intake.chop import CLEAR, alternation, chop_axis, correlations
-from recon.intake.contents import copy_problems, cut_problems, order_notes, value_notes, value_problems
+from recon.intake.contents import (
+    at_largest,
+    copy_problems,
+    cut_problems,
+    noise_problems,
+    order_notes,
+    scale_notes,
+    value_notes,
+    value_problems,
+)
 from recon.intake.decisions import Decision, Decisions, PhaseScale
 from recon.intake.headers import form_notes
 from recon.intake.interpolation import interpolation_notes
@@ -51,8 +61,10 @@ class _Examined:
     notes: list[str] = field(default_factory=list)
     digests: dict[str, tuple[int, int]] = field(default_factory=dict)
     signal: list[float] = field(default_factory=list)
+    largest: list[tuple[float, float]] = field(default_factory=list)  # magnitude, and the share of voxels that have it
     phases: list[Observed] = field(default_factory=list)
     wrapping_magnitudes: list[str] = field(default_factory=list)
+    first: np.ndarray | None = None  # sample of the first magnitude
     usable: np.ndarray | None = None  # (X, Y, Z) bool, finite in every image and with signal in the first
 
 
@@ -136,7 +148,10 @@ def _examine_series(
     problems = problems or exchanged_problems(examined.wrapping_magnitudes, examined.phases)
     if problems or first is None or last is None:
         raise IntakeError(problems)
-    examined.notes += order_notes([basename(name_of(image)) for image in series.images[0]], examined.signal)
+    names = [basename(name_of(image)) for image in series.images[0]]
+    examined.notes += order_notes(names, examined.signal)
+    if series.parts == POLAR:
+        examined.notes += scale_notes(names, *zip(*examined.largest, strict=True))
     return examined, first, last
 
 
@@ -153,8 +168,21 @@ def _examine_echo(examined: _Examined, series: Series, stored: StoredEcho, param
     with np.errstate(invalid="ignore", over="ignore"):
         strength = np.abs(first) if series.parts == POLAR else np.hypot(first, second)
         examined.signal.append(float(np.sum(strength, where=finite, dtype=float)))
+    _examine_place(examined, names[0], strength)
     if series.parts == POLAR:
+        examined.largest.append(at_largest(first))
         _examine_phase(examined, names, first, second, params)
+
+
+def _examine_place(examined: _Examined, where: str, magnitude: np.ndarray) -> None:
+    """Whether an echo lies where the first one lies; `where` names its first file."""
+    sample = sample_of(magnitude)
+    if examined.first is None:
+        examined.first = sample
+        return
+    found = place(examined.first, sample)
+    examined.problems += place_problems(where, found)
+    examined.notes += place_notes(basename(where), found)
 
 
 def _examine_image(examined: _Examined, part: str, where: str, data: np.ndarray) -> None:
@@ -174,7 +202,7 @@ def _examine_phase(
         return
     examined.phases.append(observe(phase, where[1], params.phase_range))
     if where[0] in examined.digests:
-        examined.problems += cut_problems(where[1], phase, magnitude)
+        examined.problems += cut_problems(where[1], phase, magnitude) or noise_problems(where[1], phase, magnitude)
         if wraps_like_phase(magnitude):
             examined.wrapping_magnitudes.append(where[0])
 

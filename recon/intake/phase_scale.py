@@ -37,8 +37,13 @@ SAMPLES = 2**18  # voxels of an echo that are sorted into arcs
 EXACT = (
     0.001  # of a turn, by which values of no known unit may miss its ends; measured: 0.0002 in one echo of 8,000 voxels
 )
-RANGE = f"which values stand for -pi and pi: {to_type('prepare_echoes.phase_range', '[LOW, HIGH]')}"
-CHOICE = f"if these values are right, say {RANGE}"
+LOOKS = (  # values that span exactly this look like phase of this unit, which only the user can confirm
+    ("radians", RADIANS),
+    ("radians", POSITIVE_RADIANS),
+    ("degrees", Range(-180, 180)),
+    ("degrees", Range(0, 360)),
+    ("half turns", Range(-1, 1)),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,15 +224,25 @@ def _is_radians(whole: Observed) -> bool:
     return whole.fills(RADIANS) and max(map(abs, ends)) <= EXACT * RADIANS.span
 
 
+def _choice(whole: Observed) -> str:
+    """How to say what the values are; with their ends where these are those of a unit."""
+    for unit, turn in LOOKS:
+        if max(abs(whole.low - turn.low), abs(whole.high - turn.high)) <= SLACK * turn.span:
+            ends = f"[{turn.low:.9g}, {turn.high:.9g}]"
+            return f"if these are {unit}, say so: {to_type('prepare_echoes.phase_range', ends)}"
+    line = to_type("prepare_echoes.phase_range", "[LOW, HIGH]")
+    return f"if these are phase, say which values stand for -pi and pi: {line}"
+
+
 def _unknown(whole: Observed, evidence: str) -> Problem:
     expected = "Units: rad or a known Manufacturer, the same in all echoes' sidecars"
-    return Problem(whole.where, expected, f"{evidence} with {whole}; if these are phase, say {RANGE}")
+    return Problem(whole.where, expected, f"{evidence} with {whole}; {_choice(whole)}")
 
 
 def _misfit(echoes: Sequence[Observed], whole: Observed, turns: Iterable[Range], evidence: str) -> Problem:
     """Why no range is confirmed by the values; names the echo that reaches furthest."""
     furthest = max(echoes, key=lambda echo: max(abs(echo.low), abs(echo.high)))
-    expected = f"wrapped phase that fills {' or '.join(map(str, turns))} ({evidence}); {CHOICE}"
+    expected = f"wrapped phase that fills {' or '.join(map(str, turns))} ({evidence}); {_choice(whole)}"
     inside = [turn for turn in turns if turn in whole.arcs]
     detail = [
         f"{whole.fill(turn):.1%} of {turn}, {whole.arcs[turn].mean():.0%} of its arcs, {whole.wraps[turn]:.2%} wraps"
@@ -264,8 +279,11 @@ def wraps_like_phase(magnitude: np.ndarray) -> bool:
 
 
 def exchanged_problems(wrapped: Iterable[str], phases: Iterable[Observed]) -> list[Problem]:
-    """Problems of magnitudes that wrap, named in `wrapped`, beside phase that does not; a sharp edge alone is none."""
-    smooth = [phase.where for phase in phases if phase.wraps[phase.own] < WRAPS]
+    """Problems of magnitudes that wrap, named in `wrapped`, beside phase that does not and may be a magnitude.
+
+    A sharp edge alone is none.
+    """
+    smooth = [phase.where for phase in phases if phase.low >= 0 and phase.wraps[phase.own] < WRAPS]
     return [
         Problem(
             where,

@@ -150,8 +150,4 @@ def bent_labels(
 
 def no_brain(file: str, fit: Registration, instead: str) -> ProblemError:
     """The error where the registration found no brain."""
-    found = (
-        f"correlation {fit.correlation:.2f}, mutual information {fit.mutual_information:.2f} nats, volume ratio "
-        f"{fit.determinant:.2f} after registration; {instead}"
-    )
-    return ProblemError([Problem(file, "a brain that the template fits", found)])
+    return ProblemError([Problem(file, "a brain that the template fits", f"{fit.found()}; {instead}")])

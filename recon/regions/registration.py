@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from recon.files.io import Volume
+from recon.regions.detail import TURNS, Detail, detail, turned
 from recon.regions.nuclei import rotation
 from recon.regions.template import read_template
 
@@ -22,9 +23,7 @@ BINS = 32
 ITERATIONS = 100
 TURN_DEG, CLEARLY = 15.0, 1.05  # of first guesses about each axis; by which factor of information one must be better
 SCALE_RANGE = (0.7, 1.4)  # of the size of the template, for the first guess
-# with the template, one of both: simulated heads have 0.65 to 0.86 and 0.88 to 1.05 nats, slabs of 20 mm still 0.78 and
-# 0.36 nats, a bottle with tubes 0.00 and 0.27 nats
-LEAST_CORRELATION, LEAST_INFORMATION = 0.3, 0.45
+SIZES = (0.5, 2.0)  # volume of the template over that of an adult's brain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +38,14 @@ class Registration:
         Mattes mutual information at the end, nats; larger is better.
     correlation : float
         Between the brain and the template inside the mask; negative where the contrast is inverted.
+    detail : Detail
+        What tells a brain from an object of its size.
     """
 
     subject_to_mni: np.ndarray
     mutual_information: float
     correlation: float
+    detail: Detail
 
     @property
     def determinant(self) -> float:
@@ -52,18 +54,32 @@ class Registration:
 
     @property
     def plausible(self) -> bool:
-        """Whether a brain was found: image and template tell of each other, nothing is mirrored, the size is human."""
-        alike = abs(self.correlation) >= LEAST_CORRELATION or self.mutual_information >= LEAST_INFORMATION
-        return 0.5 <= self.determinant <= 2.0 and alike
+        """Whether a brain was found: it shows what the template shows, nothing is mirrored, its size is an adult's."""
+        return SIZES[0] <= self.determinant <= SIZES[1] and self.detail.of_a_brain
+
+    def found(self) -> str:
+        """What was found in place of a brain, for messages."""
+        if np.isnan(self.detail.explained):
+            alike = "too little of the image inside the mask to tell"
+        else:
+            explained, turned_by = (f"{100 * share:.0f} %" for share in self.detail)
+            alike = f"the template explains {explained} of the image's detail, turned over {turned_by}"
+        return f"{alike}; volume ratio {self.determinant:.2f}"
 
     def summary(self) -> dict:
         """Quality for a sidecar: plain numbers under CamelCase names."""
         return {
             "MutualInformation": round(self.mutual_information, 4),
             "Correlation": round(self.correlation, 4),
+            "ExplainedDetail": _rounded(self.detail.explained),
+            "ExplainedByTurnedTemplate": _rounded(self.detail.by_turned),
             "Determinant": round(self.determinant, 4),
             "SubjectToMNI": self.subject_to_mni.round(5).tolist(),
         }
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 4) if np.isfinite(value) else None
 
 
 @cache
@@ -155,9 +171,9 @@ def _turned(
 
     guesses = []
     for angles_deg in product((0.0, -TURN_DEG, TURN_DEG), repeat=3):
-        turned = sitk.AffineTransform(guess)
-        turned.SetMatrix((np.array(guess.GetMatrix()).reshape(3, 3) @ rotation(*angles_deg)).ravel().tolist())
-        guesses.append(turned)
+        other = sitk.AffineTransform(guess)
+        other.SetMatrix((np.array(guess.GetMatrix()).reshape(3, 3) @ rotation(*angles_deg)).ravel().tolist())
+        guesses.append(other)
     fits = [fit(each) for each in guesses]
     best = int(np.argmax(fits))
     return guesses[best] if fits[best] > CLEARLY * fits[0] else guess
@@ -221,8 +237,13 @@ def register(image: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> Registr
     method.SetInitialTransform(transform, inPlace=True)
     method.Execute(fixed_image, moving_image)
 
-    warped = sitk.GetArrayFromImage(sitk.Resample(moving_image, fixed_image, transform)).T  # a view would outlive it
-    correlation = np.corrcoef(warped[inside_brain], np.nan_to_num(subject)[inside_brain])[0, 1]
+    def warped(data: np.ndarray) -> np.ndarray:
+        image = sitk.Resample(_to_sitk(data, moving_origin_mm), fixed_image, transform)
+        return sitk.GetArrayFromImage(image).T  # a view would outlive it
+
+    measured_image = np.nan_to_num(subject)
+    templates = [warped(data) for data in (moving, *(turned(moving, axes) for axes in TURNS))]
+    correlation = np.corrcoef(templates[0][inside_brain], measured_image[inside_brain])[0, 1]
     matrix = np.array(transform.GetMatrix()).reshape(3, 3)
     centre_mm, shift_mm = np.array(transform.GetCenter()), np.array(transform.GetTranslation())
     subject_to_mni = np.eye(4)
@@ -232,4 +253,5 @@ def register(image: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> Registr
         subject_to_mni=subject_to_mni,
         mutual_information=-float(method.GetMetricValue()),
         correlation=float(correlation),
+        detail=detail(measured_image, templates, inside_brain, in_view, GRID_MM),
     )

@@ -310,3 +310,32 @@ def test_a_reference_of_its_own_and_the_whole_brain_have_rows(labels):
 def test_statistics_know_only_the_maps_there_are(labels):
     table = region_statistics(labels, labels == 0, {"chi_ppm": labels + 0.5}, (1, 1, 1))
     assert not [column for column in table if column.startswith("r2star")]
+
+
+MM = [(np.arange(n) - (n - 1) / 2) * 3 for n in (54, 64, 46)]  # of a voxel, along each axis
+X, Y, Z = np.meshgrid(*MM, indexing="ij")
+BALL = (X / 68) ** 2 + (Y / 85) ** 2 + (Z / 62) ** 2
+CYLINDER = np.maximum((X**2 + Y**2) / 70**2, (Z / 60) ** 4)
+VIALS = np.hypot((X + 135) % 45 - 22.5, (Y + 135) % 45 - 22.5) < 9
+
+
+@pytest.mark.parametrize(
+    ("outline", "signal"),
+    [(BALL, np.exp(-1.5 * BALL)), (BALL, np.where(BALL < 0.1, 0.4, 1.3 - 0.5 * (BALL > 0.6))), (CYLINDER, 1 + VIALS)],
+    ids=["shaded", "layered", "vials"],
+)
+def test_a_phantom_of_the_size_of_a_brain_is_none(outline, signal):
+    noise = np.random.default_rng(0).normal(0, 0.02, BALL.shape)
+    affine = np.diag([3.0, 3, 3, 1])
+    affine[:3, 3] = [axis[0] for axis in MM]
+    fit = register(np.where(outline < 1, signal + noise, 0), affine, outline < 1)
+    assert 0.5 < fit.determinant < 2, "its size must not be what tells it"
+    assert not fit.plausible
+    assert "turned over" in fit.found()
+
+
+def test_a_brain_too_thin_to_tell_is_said(subject):
+    data, affine, mask, _ = subject
+    thin = mask & (np.abs(np.arange(mask.shape[2]) - mask.shape[2] // 2) < 2)
+    fit = register(data, affine, thin)
+    assert not fit.plausible and "too little of the image" in fit.found()

@@ -84,9 +84,20 @@ def test_both_methods_label_a_map_and_shapes_follow_the_deformation(head, tmp_pa
     assert all(dice(found["shapes"] == part, parts == part) > 0.75 for part in WHOLE)
 
 
+def test_nuclei_in_water_are_a_phantom(head, tmp_path, capsys):
+    write(tmp_path, head, t1w=None, mask=None)
+    assert main(["nuclei", str(tmp_path), str(tmp_path / "out")]) == 2
+    assert "chimap.nii.gz: expected a brain that the template fits" in capsys.readouterr().err
+
+
+def myelin(labels, t1w):
+    return np.where((t1w > np.percentile(t1w[t1w > 0], 60)) & (labels == 0), -0.03, 0)
+
+
 def test_a_map_of_somebody_else_is_enough(head, tmp_path):
     """Alone, without a mask, not a number outside the brain, another zero, oblique, other axes, cut above and below."""
-    affine, mask, labels, chi, _ = head
+    affine, mask, labels, chi, t1w = head
+    chi = chi + myelin(labels, t1w)
     turn = np.eye(4)
     turn[:3, :3] = Rotation.from_euler("xyz", (10, -6, 8), degrees=True).as_matrix()
     kept = slice(12, 62)  # 26 mm below the dentate to 30 mm above the caudate

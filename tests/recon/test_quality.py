@@ -146,6 +146,14 @@ def test_a_void_is_told_with_its_volume_and_the_share_of_r2star_at_its_ceiling(b
     assert none.warnings == []
 
 
+def test_a_mask_that_holds_much_without_signal_is_told_as_a_mask_that_leaks(brain):
+    mask, chi_ppm, stats = maps_of(brain)
+    where = mask & (np.cumsum(mask).reshape(mask.shape) < 0.3 * mask.sum())
+    found = quality(mask, VOXEL_SIZE_MM, chi_ppm, stats, voids=Voids(where, 0.0))
+    assert found.warnings[0].startswith("Brain mask: ") and "reaches into air or bone" in found.warnings[0]
+    assert "haemorrhage" not in " ".join(found.warnings)
+
+
 @pytest.mark.parametrize(("age_years", "volume_ml"), [(0.0, 400), (1.0, 850), (2.0, 980), (8.0, 1400), (40.0, 1400)])
 def test_a_brain_of_usual_size_for_its_age_is_not_warned_of(age_years, volume_ml):
     assert size_warnings(volume_ml, age_years) == []

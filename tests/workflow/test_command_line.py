@@ -1,9 +1,14 @@
 """A value of `--config` means what it would mean in a configuration file; none of them is lost."""
 
+import re
+import shlex
+
 import pytest
 
 from tests.workflow.warm import command, listed_jobs
-from workflow.lib.setup.command_line import check_repeated, value_of, with_words
+from workflow.cli.snakemake import with_snakefile
+from workflow.lib.setup.command_line import value_of, with_words
+from workflow.lib.setup.options import check_dotted, check_repeated
 
 
 @pytest.mark.parametrize(
@@ -67,6 +72,25 @@ def test_an_option_given_twice_is_refused_with_the_words_that_work(words, line):
 
 def test_options_given_once_pass():
     check_repeated(["--configfile", "x.yaml", "y.yaml", "--config", "a=1", "b=2", "-c", "2", "-C=1"][:-1])
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--config", "dataset=a b", "local_field.radius_mm=8"], "--config 'dataset=a b' 'local_field={radius_mm: 8}'"),
+        (["-n", "-Cfolds.folds=3"], "--config 'folds={folds: 3}'"),
+        (["--config", "variants.few.folds.folds=3", "--", "maps"], "--config 'variants={few: {folds: {folds: 3}}}'"),
+    ],
+)
+def test_a_setting_with_a_point_is_refused_with_the_words_that_work(words, line):
+    with pytest.raises(SystemExit, match=f"write {re.escape(line)}$"):
+        with_snakefile(words)
+    key, _, text = shlex.split(line)[-1].partition("=")
+    assert isinstance(value_of(key, text), dict), "what is printed is not understood"
+
+
+def test_points_in_values_are_no_settings():
+    check_dotted(["--config", "bids_dir=/a.b=c", "dataset=v1.2", "--configfile", "a.b=1.yaml", "--directory", "x.y=1"])
 
 
 def test_a_plan_takes_settings_inside_sections(project):

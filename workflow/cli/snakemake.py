@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from workflow.lib.home import HOME
+from workflow.lib.setup.options import check_dotted
 
 SNAKEFILE = ("--snakefile", str(HOME / "workflow" / "Snakefile"))
 ALL_CORES = ("--cores", "all")
@@ -35,7 +36,17 @@ def helped(command: str, words: Sequence[str]) -> bool:
 
 
 def with_snakefile(words: Sequence[str]) -> list[str]:
-    """A user's words behind the option that names the shipped Snakefile, which works from any folder."""
+    """A user's words behind the option that names the shipped Snakefile, which works from any folder.
+
+    Raises
+    ------
+    SystemExit
+        With what to write in place of settings that Snakemake cannot read.
+    """
+    try:
+        check_dotted(words)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     return [*SNAKEFILE, *words]
 
 

@@ -43,12 +43,7 @@ def main(
     fit = found.registration
     about = {"SkullStripped": True, "Sources": [derivative_uri(t1w)], "Registration": found.summary()}
     if not fit.plausible:
-        alike = f"correlation {fit.correlation:.2f}, mutual information {fit.mutual_information:.2f} nats"
-        about |= {
-            "Note": NO_BRAIN.format(
-                line=to_type("locate_nuclei.method", "none"), found=f"{alike}, volume ratio {fit.determinant:.2f}"
-            )
-        }
+        about |= {"Note": NO_BRAIN.format(line=to_type("locate_nuclei.method", "none"), found=fit.found())}
     if displacement:
         bent = found.deformation.displacement_mm if found.deformation else np.zeros((3, *SHAPE), np.float32)
         field = displacement_volume(bent)

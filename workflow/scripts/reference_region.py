@@ -21,8 +21,7 @@ FLUID = "fluid in the depth of the brain, R2* below {:.3g} 1/s (doi:10.1002/mrm.
 def found_brain(fit: Registration, name: str) -> Registration:
     """The registration; ProblemError where it found no brain."""
     if not fit.plausible:
-        alike = f"correlation {fit.correlation:.2f}, mutual information {fit.mutual_information:.2f} nats"
-        raise refusal(name, "a brain that the registration to the template finds", f"none ({alike})")
+        raise refusal(name, "a brain that the registration to the template finds", f"none ({fit.found()})")
     return fit
 
 

@@ -5,6 +5,7 @@ from recon.intake.contents import (
     copy_problems,
     cut_problems,
     kind_problems,
+    noise_problems,
     order_notes,
     value_notes,
     value_problems,
@@ -108,3 +109,9 @@ def test_phase_that_was_clipped_is_named():
     assert not cut_problems("e1.nii", phase, magnitude)
     air = magnitude < 100
     assert not cut_problems("e1.nii", np.where(air, -4096, phase), np.where(air, 0, magnitude))
+
+
+def test_phase_that_alternates_from_voxel_to_voxel_is_no_noise():
+    signal = ef.head(ef.TE_S[0]) * (-1.0) ** np.indices(ef.SHAPE).sum(0)
+    assert not noise_problems("e1.nii", np.angle(signal), np.abs(signal))
+    assert not noise_problems("e1.nii", np.full(ef.SHAPE, np.nan), np.abs(signal))

@@ -1,4 +1,5 @@
 import json
+import re
 import tracemalloc
 from dataclasses import replace
 
@@ -257,3 +258,78 @@ def test_warnings_of_the_signal_come_first(signals, tmp_path):
     facts = {"ImageType": ["ORIGINAL", "PRIMARY", "P", "SWI", "DIS2D"], "ScanningSequence": "EP"}
     notes = decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad", **facts), ef.AUTO).notes
     assert [note.split(" ")[0] for note in notes[:3]] == ["the", "echo", "distortion-corrected"]
+
+
+@pytest.mark.parametrize("echo", range(3))
+@pytest.mark.parametrize("stored", [np.angle, ef.siemens])
+def test_phase_that_is_noise_is_refused_whatever_its_unit(signals, tmp_path, echo, stored):
+    noise = np.exp(2j * np.pi * np.random.default_rng(0).random(ef.SHAPE))
+    phases = [stored(noise if e == echo else z) for e, z in enumerate(signals)]
+    told = {"Units": "rad"} if stored is np.angle else {"Manufacturer": "Siemens"}
+    message = refused(ef.files(tmp_path, [np.abs(z) for z in signals], phases, **told))
+    assert f"phase{echo + 1}.nii.gz: expected phase that is like its neighbours'" in message
+    assert message.count("expected") == 1
+
+
+def test_magnitudes_that_were_each_scaled_by_itself_are_noted(signals, tmp_path):
+    scaled = [np.rint(4095 * np.abs(z) / np.abs(z).max()) for z in signals]
+    notes = decide(ef.files(tmp_path, scaled, [np.angle(z) for z in signals], Units="rad"), ef.AUTO).notes
+    assert notes[0].startswith("the largest magnitude is 4095 in every echo")
+
+
+def test_magnitudes_that_were_cut_off_are_noted(signals, tmp_path):
+    cut = [np.minimum(np.abs(z), 700) for z in signals]
+    notes = decide(ef.files(tmp_path, cut, [np.angle(z) for z in signals], Units="rad"), ef.AUTO).notes
+    assert "have its largest value, 700: cut off?" in notes[0] and notes[0].startswith("mag1.nii.gz")
+
+
+def test_unwrapped_phase_is_not_taken_for_an_exchanged_magnitude(signals, tmp_path):
+    x, y, _ = np.indices(ef.SHAPE)
+    unwrapped = [40.0 * te_s * (x + 0.37 * y - 20) for te_s in ef.TE_S]
+    wraps = [ef.siemens(z) for z in signals]  # as a sharp edge does
+    message = refused(ef.files(tmp_path, wraps, unwrapped, Units="rad"))
+    assert "exchange" not in message and "expected wrapped phase" in message
+
+
+def of_a_head(te_s):
+    """Echo of an object that is no mirror image of itself."""
+    x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in ef.SHAPE), indexing="ij")
+    return ef.head(te_s) * (1 + 0.5 * np.sin(3 * x + 1) * np.cos(2 * y - 1) * np.sin(4 * z + 0.5))
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("files", [ef.cartesian_files, lambda *a, **k: ef.polar_files(*a, np.angle, **k)])
+def test_an_echo_that_was_not_turned_as_the_others_is_refused(tmp_path, axis, files):
+    signals = [of_a_head(te_s) for te_s in ef.TE_S]
+    signals[1] = np.flip(signals[1], axis)
+    message = refused(files(tmp_path, signals, Units="rad"))
+    assert "2.nii.gz: expected a magnitude that lies as that of the first echo" in message
+    assert f"mirrored along axis {axis}" in message
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_an_echo_that_lies_beside_the_others_is_noted(tmp_path, axis):
+    signals = [of_a_head(te_s) for te_s in ef.TE_S]
+    assert not decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad", Manufacturer="Siemens"), ef.AUTO).notes
+    signals[2] = np.roll(signals[2], 2, axis)
+    (note,) = decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad", Manufacturer="Siemens"), ef.AUTO).notes
+    assert note.startswith(f"mag3.nii.gz: lies beside the first echo along axis {axis}")
+
+
+@pytest.mark.parametrize(
+    ("stored", "manufacturer", "unit"),
+    [
+        (lambda z: np.degrees(np.angle(z)), "Siemens", "degrees"),
+        (lambda z: np.degrees(np.angle(z)) % 360, "none of the known", "degrees"),
+        (lambda z: np.angle(z) / np.pi, "Philips", "half turns"),
+        (ef.positive, "none of the known", "radians"),
+        (np.angle, "Siemens", "radians"),
+    ],
+)
+def test_the_line_that_a_refusal_prints_for_a_unit_reads_the_phase_right(signals, tmp_path, stored, manufacturer, unit):
+    series = ef.polar_files(tmp_path, signals, stored, Manufacturer=manufacturer)
+    message = refused(series)
+    assert f"if these are {unit}, say so: --config" in message
+    low, high = map(float, re.search(r"phase_range: \[([^,]+), ([^\]]+)\]", message).groups())
+    found = decide(series, replace(ef.AUTO, phase_range=[low, high]))
+    assert error_rad(series, found, signals) < 0.003

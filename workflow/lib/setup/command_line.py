@@ -4,8 +4,7 @@ Snakemake alone takes everything inside brackets for text, and `dataset=007` for
 """
 
 import re
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import yaml
 
@@ -16,8 +15,6 @@ INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 NUMBER = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 WORDS = {"null": None, "~": None, "": None, "true": True, "True": True, "false": False, "False": False}
 TYPES = {"null": type(None), "boolean": bool, "integer": int, "number": (int, float), "string": str}
-SHORT = re.compile(r"^(-C)(?=[^=])")  # -CKEY=VALUE
-SETTINGS = {"-C": "--config", "--config": "--config", "--configfile": "--configfile", "--configfiles": "--configfile"}
 
 
 def with_words(config: Mapping, words: Iterable[str]) -> Mapping:
@@ -112,28 +109,3 @@ def _merged(config: object, changes: object) -> object:
     if not (isinstance(config, Mapping) and isinstance(changes, Mapping)):
         return changes
     return {**config, **{key: _merged(config.get(key), value) for key, value in changes.items()}}
-
-
-def check_repeated(argv: Sequence[str]) -> None:
-    """Refuse `--config` or `--configfile` given twice: Snakemake would forget the first.
-
-    Raises
-    ------
-    ValueError
-        With the words as they must be written.
-    """
-    given: dict[str, list[list[str]]] = {}
-    values: list[str] = []  # of the option before, which are not asked for unless it is one of SETTINGS
-    for word in argv:
-        option, joined, first = SHORT.sub(r"\1=", word).partition("=") if word.startswith("-") else ("", "", word)
-        if option in SETTINGS:
-            values = []
-            given.setdefault(SETTINGS[option], []).append(values)
-        elif option:
-            values = []
-        if not option or joined:
-            values.append(first)
-    for option, lists in given.items():
-        if len(lists) > 1:
-            line = f"{option} {shlex.join(word for words in lists for word in words)}"
-            raise ValueError(f"command line: expected {option} once, found it {len(lists)} times: write {line}")

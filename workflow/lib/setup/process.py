@@ -9,7 +9,8 @@ from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
-from workflow.lib.setup.command_line import check_repeated, with_words
+from workflow.lib.setup.command_line import with_words
+from workflow.lib.setup.options import check_repeated
 
 ENVIRONMENT = {
     "NO_ET": "1",  # these packages ask the network for news unless told not to
