@@ -4,7 +4,6 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ import pytest
 from recon.files.io import Volume, write_volume
 from recon.files.tables import read_table
 from recon.intake.decide import PrepareEchoes
+from recon.intake.decisions import Decisions, PhaseScale
 from recon.intake.scan import Image, Scan, Series
 from recon.problems import IntakeError, Problem
 from workflow.lib.report import cohort
@@ -48,9 +48,9 @@ def make_scan(folder: Path, name: str, echoes: int = 3) -> Scan:
     return Scan(name=name, series=series)
 
 
-def decisions(notes: tuple[str, ...] = ()) -> SimpleNamespace:
-    return SimpleNamespace(
-        scale=SimpleNamespace(slope=0.001, intercept=-3.5),
+def decisions(notes: tuple[str, ...] = ()) -> Decisions:
+    return Decisions(
+        scale=PhaseScale(slope=0.001, intercept=-3.5),
         filtered=False,
         offset_axis=None,
         chop_axis=2,
@@ -70,7 +70,7 @@ class Study:
         monkeypatch.setattr(intake, "index", lambda *_: (dict(self.scans), dict(self.problems)))
         monkeypatch.setattr(outcomes, "decide", self.decide)
 
-    def decide(self, series: Series, params: PrepareEchoes) -> SimpleNamespace:
+    def decide(self, series: Series, params: PrepareEchoes) -> Decisions:
         name = Path(series.files[0]).name.split("_")[0]
         self.calls.append(name)
         answer = self.answers.get(name, decisions())
