@@ -4,8 +4,7 @@ import numpy as np
 
 from recon.grid import Vector
 from recon.problems import Problem, ProblemError, to_type
-from recon.regions.nuclei import nucleus_labels, nucleus_names
-from recon.regions.shapes import whole
+from recon.regions.nuclei import nucleus_names
 
 CSF, WHITE_MATTER = "csf", "white_matter"  # as the setting calls them, beside the names of the nuclei
 # of a region; the smallest whose mean was checked, 0.45 ml in 29 voxels, had a standard error of up to 6 ppb
@@ -15,11 +14,6 @@ LEAST_ML, LEAST_VOXELS = 0.3, 20
 def region_names() -> list[str]:
     """All regions that can be the reference."""
     return [CSF, WHITE_MATTER, *nucleus_names()]
-
-
-def nucleus(labels: np.ndarray, name: str) -> np.ndarray:
-    """(X, Y, Z) bool, both sides of a nucleus in the (X, Y, Z) labels."""
-    return np.isin(whole(labels), [label for label, (of, _) in nucleus_labels().items() if of == name])
 
 
 def refusal(name: str, expected: str, found: str) -> ProblemError:

@@ -78,6 +78,11 @@ def whole(labels: np.ndarray) -> np.ndarray:
     return renamed[np.asarray(labels, np.uint8)]
 
 
+def nucleus(labels: np.ndarray, name: str) -> np.ndarray:
+    """(X, Y, Z) bool, both sides of a nucleus in the (X, Y, Z) labels."""
+    return np.isin(whole(labels), [label for label, (of, _) in nucleus_labels().items() if of == name])
+
+
 def polynomials(directions: np.ndarray) -> np.ndarray:
     """The 25 monomials of (N, 3) unit vectors: (N, 25)."""
     return np.stack([np.prod([directions[:, axis] for axis in axes], axis=0) for axes in MONOMIALS], axis=1)

@@ -9,7 +9,8 @@ from recon.combine import Reference, combine_echoes, described, mean_error, refe
 from recon.pipeline import reconstruct
 from recon.regions.fluid import LARGEST_R2STAR_HZ, ventricular_fluid
 from recon.regions.nuclei import nucleus_labels, nucleus_names
-from recon.regions.reference import LEAST_VOXELS, checked, nucleus, region_names
+from recon.regions.reference import LEAST_VOXELS, checked, region_names
+from recon.regions.shapes import nucleus
 from tests.recon.arms import CONSENSUS
 from tests.recon.physics import ball
 from tests.recon.test_chain import MASK, scene

@@ -9,8 +9,9 @@ from recon.files.io import Volume, read_mask, read_volume, write_mask
 from recon.regions.fluid import largest_r2star_hz, ventricular_fluid
 from recon.regions.localize import subject_labels, white_matter
 from recon.regions.locate import locate
-from recon.regions.reference import CSF, WHITE_MATTER, checked, nucleus, refusal
+from recon.regions.reference import CSF, WHITE_MATTER, checked, refusal
 from recon.regions.registration import Registration, register
+from recon.regions.shapes import nucleus
 from recon.regions.user_maps import user_labels
 from workflow.lib.jobs.job import job
 from workflow.lib.record.derivative import ON_THE_GRID
