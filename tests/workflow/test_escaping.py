@@ -29,6 +29,7 @@ NASTY = """<script>alert("x")</script>' onerror="alert(1)" &lt;b> `c` a|b [x](ja
 PAGES = sorted(path.name for path in TEMPLATES.glob("*.html.j2"))
 ATTRIBUTES = {
     "alt",
+    "aria-label",
     "charset",
     "class",
     "colspan",
