@@ -14,7 +14,8 @@ from recon.files.nifti_header import read_header
 from recon.grid import Vector
 from recon.intake.scan import Scan
 from recon.problems import ProblemError
-from recon.regions.nuclei import READ_CHI, nucleus_names
+from recon.regions.nuclei import READ_CHI
+from recon.regions.reference import CSF, WHITE_MATTER
 from recon.registry import taken
 from recon.settings import arm
 from workflow.lib.record.derivative import SIMULATED_LICENCE
@@ -183,10 +184,8 @@ class Run:
     @property
     def reference_reads_chi(self) -> bool:
         """Whether the reference is a nucleus that is placed by a look at susceptibility."""
-        return (
-            self.cfg["combine_echoes"]["reference"] in nucleus_names()
-            and self.cfg["locate_nuclei"]["method"] in READ_CHI
-        )
+        nucleus = self.has_reference_region and self.cfg["combine_echoes"]["reference"] not in (CSF, WHITE_MATTER)
+        return nucleus and self.cfg["locate_nuclei"]["method"] in READ_CHI
 
     @cached_property
     def ages(self) -> dict[str, float]:
