@@ -7,6 +7,7 @@ from recon.files.io import Volume, read_json, read_mask, read_volume, write_json
 from recon.problems import ProblemError
 from recon.regions.locate import Located
 from recon.regions.nuclei import nucleus_labels
+from recon.regions.detail import Detail
 from recon.regions.registration import Registration
 from recon.settings import defaults
 from tests.recon.test_reference import BRAIN, SHAPE, TE_S, VENTRICLES, VOXEL_MM, head
@@ -117,7 +118,7 @@ def test_a_nucleus_lies_where_the_nuclei_of_the_scan_are_placed(files, monkeypat
     def placed(chi_ppm, mask, affine, *, t1w, r2star, method):
         seen.update(chi=chi_ppm, t1w=t1w, r2star=r2star, method=method)
         labels = np.where(VENTRICLES, PUTAMEN[0], 0).astype(np.uint8)
-        fit = Registration(subject_to_mni=np.eye(4), mutual_information=1.0, correlation=0.9)
+        fit = Registration(subject_to_mni=np.eye(4), mutual_information=1.0, correlation=0.9, detail=Detail(0.5, 0.1))
         return Located(labels=labels, registration=fit)
 
     monkeypatch.setattr(reference_region, "locate", placed)
