@@ -5,9 +5,9 @@ import pytest
 
 from recon.files.io import Volume, read_json, read_mask, read_volume, write_json, write_mask, write_volume
 from recon.problems import ProblemError
+from recon.regions.detail import Detail
 from recon.regions.locate import Located
 from recon.regions.nuclei import nucleus_labels
-from recon.regions.detail import Detail
 from recon.regions.registration import Registration
 from recon.settings import defaults
 from tests.recon.test_reference import BRAIN, SHAPE, TE_S, VENTRICLES, VOXEL_MM, head
