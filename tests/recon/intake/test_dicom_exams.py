@@ -39,6 +39,7 @@ PROTOCOL = Protocol(affine=oblique_affine(), te_s=TE_S)
 ECHOES = signal(SHAPE, TE_S)
 
 
+@pytest.mark.no_cover  # counting lines would double what the draws cost; other tests run them
 @pytest.mark.parametrize("start", [
     pytest.param(start, marks=pytest.mark.xdist_group(f"exams {start}")) for start in range(0, DRAWS, TOGETHER)
 ])  # fmt: skip
