@@ -40,5 +40,6 @@ def field_residual(
         field = np.einsum("ve,ve->v", field, weights)
     transform = BoxTransform.padded(inside.shape, acquisition.voxel_size_mm, workers)
     D = dipole_kernel(transform.grid, acquisition.grid)
-    explained = transform.inverse(D * transform.forward(np.where(inside, chi_ppm[box], 0).astype(np.float32)))
+    chi = chi_ppm[box] - chi_ppm[known].mean()  # a constant, which the reference has chosen, is no source
+    explained = transform.inverse(D * transform.forward(np.where(inside, chi, 0).astype(np.float32)))
     return float(np.std(explained[inside] - field))

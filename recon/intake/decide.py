@@ -89,11 +89,11 @@ def decide(
     if problems := gap_problems(series.files[0], series.facts[0], voxel_size_mm):
         raise IntakeError(problems)
     units = _phase_units(series, examined, params)
-    if series.parts == POLAR and (
-        problems := mirror_problems(*polar(first, units.value), name_of(series.images[1][0]))
-    ):
-        raise IntakeError(problems)
-    ends = [complex_signal(*polar(stored, units.value)) for stored in ([first] if last is first else [first, last])]
+    extremes = [first] if last is first else [first, last]
+    for stored in extremes if series.parts == POLAR else []:
+        if problems := mirror_problems(*polar(stored, units.value), name_of(series.images[1][stored.echo])):
+            raise IntakeError(problems)
+    ends = [complex_signal(*polar(stored, units.value)) for stored in extremes]
     offsets = _slice_offsets(series, ends)
     chop, filled = _slices(series, ends[0], voxel_size_mm, params, offsets.value)
     filtered = (

@@ -3,7 +3,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from recon.files.io import write_json
+from recon.files.io import read_json, write_json
 from recon.intake.decide import decide
 from tests.recon.intake import echo_files as ef
 from workflow.lib.jobs.checksums import sha256
@@ -41,6 +41,13 @@ def test_other_files_settings_or_code_are_decided_anew(files, check, tmp_path):
     assert decided(check, sums, CFG | {"phase_sign": -1}, CODE) is None
     assert decided(check, sums, CFG, {**CODE, "recon/intake/decide.py": "4567"}) is None
     assert decided(tmp_path / "none.json", sums, CFG, CODE) is None
+
+
+def test_decisions_that_were_edited_are_not_believed(files, check):
+    content = read_json(check)
+    content["decided"]["phase_sign"] *= -1
+    write_json(check, content)
+    assert decided(check, files[1], CFG, CODE) is None
 
 
 def test_echoes_are_the_same_whether_the_check_has_decided_or_the_job(files, check, tmp_path, monkeypatch):

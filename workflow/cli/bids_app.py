@@ -10,6 +10,7 @@ from qnet.labels import RESEARCH_USE
 from recon.files.atomic import atomic
 from workflow.cli.snakemake import ALL_CORES, SNAKEFILE, says_where, start
 from workflow.lib.record.versions import project_version
+from workflow.lib.setup.options import check_dotted
 
 TARGETS = {"participant": "maps", "group": "all"}
 QUERY = "megre"  # the one kind of image that a filter file can speak of
@@ -48,6 +49,7 @@ def main(words: Sequence[str], commands: Mapping[str, str]) -> None:
     if not says_where(of_snakemake) and options.nprocs is None:
         of_snakemake = [*ALL_CORES, *of_snakemake]
     try:
+        check_dotted(of_snakemake)
         start(*snakemake_words(options), *of_snakemake)
     except (OSError, ValueError) as error:
         top.exit(2, f"q-net: {error}\n")

@@ -46,9 +46,11 @@ def test_voxels_that_are_not_finite_do_not_count():
     assert len(problems(magnitude, phase)) == 1
 
 
-def test_a_series_with_mirrored_phase_is_refused(tmp_path):
+@pytest.mark.parametrize("echoes", [range(len(ef.TE_S)), [len(ef.TE_S) - 1]])
+def test_a_series_with_mirrored_phase_is_refused(tmp_path, echoes):
     signals = [head(te_s) for te_s in ef.TE_S]
     magnitude, phase = [np.abs(z) for z in signals], [np.angle(z) for z in signals]
     decide(ef.files(tmp_path, magnitude, phase, Units="rad"), ef.AUTO)
     with pytest.raises(IntakeError, match=r"phase mirrored along axis 0"):
-        decide(ef.files(tmp_path, magnitude, [p[::-1] for p in phase], Units="rad"), ef.AUTO)
+        turned = [p[::-1] if echo in echoes else p for echo, p in enumerate(phase)]
+        decide(ef.files(tmp_path, magnitude, turned, Units="rad"), ef.AUTO)

@@ -19,7 +19,8 @@ from recon.problems import ProblemError
 
 def kept(decisions: Decisions, sums: Mapping[str, str], cfg: Mapping, code: Mapping[str, str]) -> dict:
     """Decisions as plain JSON with what they hold for: see :func:`decided`."""
-    return {"key": _key(sums, cfg, code), **asdict(decisions)}
+    content = asdict(decisions)
+    return {"key": _key(content, sums, cfg, code), **content}
 
 
 def decided(check: str | Path, sums: Mapping[str, str], cfg: Mapping, code: Mapping[str, str]) -> Decisions | None:
@@ -36,12 +37,13 @@ def decided(check: str | Path, sums: Mapping[str, str], cfg: Mapping, code: Mapp
         content = read_json(check).get("decided") or {}
     except ProblemError:  # of simulated scans there is no check
         return None
-    if content.pop("key", None) != _key(sums, cfg, code):
+    if content.pop("key", None) != _key(content, sums, cfg, code):
         return None
     scale, notes = content.pop("scale"), content.pop("notes")
     return Decisions(scale=scale and PhaseScale(*scale), notes=tuple(notes), **content)
 
 
-def _key(sums: Mapping[str, str], cfg: Mapping, code: Mapping[str, str]) -> str:
-    parts = {"sums": sums, "cfg": cfg, "code": code, "numpy": np.__version__}
+def _key(content: Mapping, sums: Mapping[str, str], cfg: Mapping, code: Mapping[str, str]) -> str:
+    """Of the decisions as well, so that a file that was edited is not believed."""
+    parts = {"decided": content, "sums": sums, "cfg": cfg, "code": code, "numpy": np.__version__}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
