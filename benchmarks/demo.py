@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 runs[build].append(command_usage(snakemake("--configfile", "config/demo.yaml"), folder))
         unlike = differing(*(Path(scratch) / f"{build}0" / RUN for build in builds))
     table = compared(*runs.values())
+    chosen.out.mkdir(parents=True, exist_ok=True)
     table.to_csv(chosen.out / "demo.tsv", sep="\t", float_format="%.3g", na_rep="n/a")
     print(table.to_string(float_format=lambda x: f"{x:.3g}", na_rep=""))
     print("\n".join(f"{name}: expected the same predictions in both builds, found others" for name in unlike))

@@ -116,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     chosen = parser.parse_args(arguments)
     table = pd.concat([grown(factor, [*FACTORS[factor]()]) for factor in chosen.only], ignore_index=True)
+    chosen.out.mkdir(parents=True, exist_ok=True)
     table.to_csv(chosen.out / "growth.tsv", sep="\t", index=False, float_format="%.4g")
     print(table.to_string(index=False, float_format="{:.3g}".format))
 

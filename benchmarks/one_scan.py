@@ -84,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 runs[build].append(run(code, bids, Path(scratch) / f"{build}{repeat}"))
         unlike = differing(*(Path(scratch) / f"{build}0" / MAPS for build in BUILDS))
     table = compared(*runs.values())
+    chosen.out.mkdir(parents=True, exist_ok=True)
     table.to_csv(chosen.out / "one_scan.tsv", sep="\t", float_format="%.3g", na_rep="n/a")
     print(table.to_string(float_format=lambda x: f"{x:.3g}", na_rep=""))
     print("\n".join(f"{name}: expected the same voxels in both builds, found others" for name in unlike))
