@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +115,6 @@ def test_the_arm_is_a_parameter(artifacts, tmp_path):
     assert np.abs(maps[0] - maps[1]).max() > 0.001
 
 
-@pytest.mark.skipif(find_spec("qsm_ci") is None, reason="needs qsm-ci of requirements.lock")
 def test_its_own_runner_starts_it_without_echo_times(artifacts, tmp_path):
     files = [f"--{name}={artifacts / name}.nii.gz" for name in ("localfield", "mask")]
     command = [sys.executable, "-m", "qsm_ci.cli", "run", str(ROOT / "resources/qsm-ci/qnet-dipole"), *files]

@@ -3,16 +3,10 @@
 import json
 from collections.abc import Mapping
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 
-from tests.workflow.browser import CHROMIUM, told
+from tests.workflow.browser import told
 
-MISSING = (
-    "needs Chromium" if CHROMIUM is None
-    else "needs axe-core-python of requirements.lock" if find_spec("axe_core_python") is None
-    else ""
-)  # fmt: skip
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 WIDTH, HEIGHT = 1280, 900  # pixels of the frame in which a page is laid out
 # what a reader may open is opened, so that it is looked at as well

@@ -10,12 +10,13 @@ from tests.workflow import (
     test_report,
     test_validate,
 )
-from tests.workflow.accessibility import MISSING, complaints
+from tests.workflow.accessibility import complaints
+from tests.workflow.browser import CHROMIUM
 from tests.workflow.small_run import train_small_run
 from tests.workflow.test_group_maps import grid  # noqa: F401, a fixture
 from tests.workflow.test_report import evaluated  # noqa: F401, a fixture
 
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 
 def test_what_is_wrong_is_found(tmp_path):
