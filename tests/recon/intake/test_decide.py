@@ -308,6 +308,14 @@ def test_an_echo_that_was_not_turned_as_the_others_is_refused(tmp_path, axis, fi
 
 
 @pytest.mark.parametrize("axis", range(3))
+def test_an_echo_that_lies_far_beside_the_others_is_not_called_mirrored(tmp_path, axis):
+    signals = [np.roll(of_a_head(te_s), -3, axis) for te_s in ef.TE_S]
+    signals[1] = np.roll(signals[1], 8, axis)
+    message = refused(ef.polar_files(tmp_path, signals, np.angle, Units="rad"))
+    assert f"moved along axis {axis}" in message and "mirrored" not in message
+
+
+@pytest.mark.parametrize("axis", range(3))
 def test_an_echo_that_lies_beside_the_others_is_noted(tmp_path, axis):
     signals = [of_a_head(te_s) for te_s in ef.TE_S]
     assert not decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad", Manufacturer="Siemens"), ef.AUTO).notes
