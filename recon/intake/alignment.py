@@ -22,12 +22,14 @@ ANEW = "convert or export the echoes of this series anew, together"
 class Place(NamedTuple):
     """Correlation of two magnitudes as they lie, and the largest elsewhere, with the axis.
 
-    `mirrored` is that of the mirror image, `moved` that after a step to either side.
+    `mirrored` is that of the mirror image, `moved` that after a step to either side, `far` that after a shift along one
+    axis by any distance, where the mirror image fits better than the echo as it lies.
     """
 
     here: float
     mirrored: tuple[float, int]
     moved: tuple[float, int]
+    far: tuple[float, int]
 
 
 def sample_of(magnitude: np.ndarray) -> np.ndarray:
@@ -44,7 +46,23 @@ def place(first: np.ndarray, other: np.ndarray) -> Place:
     mirrored = max((_correlation(first, np.flip(other, axis)), axis[0]) for axis in axes)
     moved = max((_correlation(*_step(first, other, axis[0], to)), axis[0]) for axis in axes for to in (0, 1)
                 if first.shape[axis[0]] > 1)  # fmt: skip
-    return Place(_correlation(first, other), mirrored, moved)
+    here = _correlation(first, other)
+    far = max((_shifted(first, other, axis[-1]), axis[0]) for axis in axes) if _elsewhere(mirrored[0], here) else moved
+    return Place(here, mirrored, moved, far)
+
+
+def _elsewhere(correlation: float, here: float) -> bool:
+    """Whether an image lies rather as what has this correlation than as it does."""
+    return correlation > max(here + MIRRORED, SURE)
+
+
+def _shifted(first: np.ndarray, other: np.ndarray, axis: int) -> float:
+    """Largest correlation after a cyclic shift along one axis."""
+    a, b = (np.fft.rfft(image - image.mean(dtype=float), axis=axis) for image in (first, other))
+    others = tuple(k for k in range(first.ndim) if k != axis)
+    products = np.fft.irfft(np.sum(a * b.conj(), axis=others), first.shape[axis])
+    power = first.size * float(first.std(dtype=float)) * float(other.std(dtype=float))
+    return float(products.max()) / power if power else 0.0
 
 
 def _step(first: np.ndarray, other: np.ndarray, axis: int, to: int) -> tuple[np.ndarray, np.ndarray]:
@@ -61,11 +79,14 @@ def _correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def place_problems(where: str, found: Place) -> list[Problem]:
-    """A problem of an echo that is the mirror image of the first one."""
+    """A problem of an echo that is the mirror image of the first one, or lies far beside it."""
     correlation, axis = found.mirrored
-    if correlation <= max(found.here + MIRRORED, SURE):
+    if not _elsewhere(correlation, found.here):
         return []
-    told = f"correlation {found.here:.2f} as it lies, {correlation:.2f} mirrored along axis {axis}; {ANEW}"
+    turned = "mirrored"
+    if found.far[0] > correlation:
+        (correlation, axis), turned = found.far, "moved"
+    told = f"correlation {found.here:.2f} as it lies, {correlation:.2f} {turned} along axis {axis}; {ANEW}"
     return [Problem(where, "a magnitude that lies as that of the first echo", told)]
 
 

@@ -22,6 +22,16 @@ from recon.intake.contents import (
     value_problems,
 )
 from recon.intake.decisions import Decision, Decisions, PhaseScale
+from recon.intake.growth import (
+    Places,
+    angle_steps,
+    growths,
+    order_problems,
+    places,
+    relative_notes,
+    sign_problems,
+    steps,
+)
 from recon.intake.headers import form_notes
 from recon.intake.interpolation import interpolation_notes
 from recon.intake.main_field import main_field
@@ -64,7 +74,10 @@ class _Examined:
     largest: list[tuple[float, float]] = field(default_factory=list)  # magnitude, and the share of voxels that have it
     phases: list[Observed] = field(default_factory=list)
     wrapping_magnitudes: list[str] = field(default_factory=list)
+    mirrored: list[Problem] = field(default_factory=list)
     first: np.ndarray | None = None  # sample of the first magnitude
+    places: list[Places] = field(default_factory=list)  # where phase is compared from echo to echo
+    steps: list[list[np.ndarray]] = field(default_factory=list)  # of the phase as stored, of each echo
     usable: np.ndarray | None = None  # (X, Y, Z) bool, finite in every image and with signal in the first
 
 
@@ -85,14 +98,14 @@ def decide(
         With every problem that was found.
     """
     examined, first, last = _examine_series(series, params, keep)
-    voxel_size_mm = Volume(data=np.empty(0), affine=first.first.header.affine).voxel_size_mm.tolist()
+    voxel_size_mm = _voxel_size_mm(first)
     if problems := gap_problems(series.files[0], series.facts[0], voxel_size_mm):
         raise IntakeError(problems)
     units = _phase_units(series, examined, params)
+    if examined.mirrored:
+        raise IntakeError(examined.mirrored)
+    together = _together(series, examined, units.value)
     extremes = [first] if last is first else [first, last]
-    for stored in extremes if series.parts == POLAR else []:
-        if problems := mirror_problems(*polar(stored, units.value), name_of(series.images[1][stored.echo])):
-            raise IntakeError(problems)
     ends = [complex_signal(*polar(stored, units.value)) for stored in extremes]
     offsets = _slice_offsets(series, ends)
     chop, filled = _slices(series, ends[0], voxel_size_mm, params, offsets.value)
@@ -119,6 +132,7 @@ def decide(
         reasons={name: decision.reason for name, decision in decided.items()},
         notes=(
             *filtered.notes,
+            *together,
             *offsets.notes,
             *form_notes(first.first.header),
             *protocol_notes(series, voxel_size_mm),
@@ -130,6 +144,10 @@ def decide(
             *filled,
         ),
     )
+
+
+def _voxel_size_mm(stored: StoredEcho) -> list[float]:
+    return Volume(data=np.empty(0), affine=stored.first.header.affine).voxel_size_mm.tolist()
 
 
 def _examine_series(
@@ -169,6 +187,10 @@ def _examine_echo(examined: _Examined, series: Series, stored: StoredEcho, param
         strength = np.abs(first) if series.parts == POLAR else np.hypot(first, second)
         examined.signal.append(float(np.sum(strength, where=finite, dtype=float)))
     _examine_place(examined, names[0], strength)
+    if not examined.steps:
+        examined.places = places(strength, _voxel_size_mm(stored))
+    at = examined.places
+    examined.steps.append(steps(second, at) if series.parts == POLAR else angle_steps(first, second, at))
     if series.parts == POLAR:
         examined.largest.append(at_largest(first))
         _examine_phase(examined, names, first, second, params)
@@ -203,6 +225,7 @@ def _examine_phase(
     examined.phases.append(observe(phase, where[1], params.phase_range))
     if where[0] in examined.digests:
         examined.problems += cut_problems(where[1], phase, magnitude) or noise_problems(where[1], phase, magnitude)
+        examined.mirrored += mirror_problems(magnitude, phase, where[1], examined.phases[-1].own.span)
         if wraps_like_phase(magnitude):
             examined.wrapping_magnitudes.append(where[0])
 
@@ -213,6 +236,15 @@ def _phase_units(series: Series, examined: _Examined, params: PrepareEchoes) -> 
         return Decision(None, "real and imaginary parts: the phase is that of the complex signal, in radians")
     scale = phase_scale(examined.phases, series.facts, params.phase_range)
     return Decision(scale.value, scale.reason, scale.notes)
+
+
+def _together(series: Series, examined: _Examined, scale: PhaseScale | None) -> tuple[str, ...]:
+    """Notes on how the phase of the echoes grows with TE; IntakeError where one has another sign or place."""
+    found = growths(examined.steps, 1.0 if scale is None else scale.slope)
+    names = [name_of(image) for image in series.images[1]]
+    if problems := sign_problems(names, found) or order_problems(names, found, series.te_s):
+        raise IntakeError(problems)
+    return tuple(relative_notes(found, series.te_s))
 
 
 def _slice_offsets(series: Series, ends: Sequence[np.ndarray]) -> Decision[int | None]:

@@ -12,6 +12,7 @@ one (3 T, Philips, both echoes), 0.34 and 0.04 with noise to SNR 4. In mirrored 
 import numpy as np
 
 from recon.maths.boxes import edge_ends
+from recon.maths.pieces import slice_pairs
 from recon.problems import Problem
 
 APART = 0.15  # by which neighbours must agree better in the mirror image
@@ -19,16 +20,26 @@ INCOHERENT = 0.6  # agreement in strong signal above which nothing is mirrored
 LEAST_PAIRS = 1000
 
 
-def mirror_problems(magnitude: np.ndarray, phase_rad: np.ndarray, where: str) -> list[Problem]:
-    """A problem where the phase is mirrored along an axis; (X, Y, Z) arrays, `where` the file of the phase."""
-    finite = np.isfinite(magnitude) & np.isfinite(phase_rad)
+def mirror_problems(magnitude: np.ndarray, phase: np.ndarray, where: str, turn: float) -> list[Problem]:
+    """A problem where the phase is mirrored along an axis.
+
+    Parameters
+    ----------
+    magnitude, phase : (X, Y, Z) of one echo, the phase in any unit
+    where : the file of the phase
+    turn : what stands for 2 pi in that unit
+    """
+    magnitude, phase = slice_pairs(magnitude), slice_pairs(phase)
+    finite = np.isfinite(magnitude) & np.isfinite(phase)
     strong = finite & (magnitude > magnitude.mean(dtype=float, where=finite))
     measured = finite & (magnitude > 0)
+    rad = 2 * np.pi / turn
+    slices = (2, 3) if magnitude.shape[3] > 1 else (2,)  # pairs of slices: the two of each, and their order
     problems = []
-    for axis in range(3):
-        mirror = np.flip(strong, axis)
-        here, pairs = _agreement(phase_rad, measured & strong & ~mirror)
-        there, others = _agreement(phase_rad, measured & mirror & ~strong)
+    for axis, flipped in enumerate(((0,), (1,), slices)):
+        mirror = np.flip(strong, flipped)
+        here, pairs = _agreement(phase, measured & strong & ~mirror, rad)
+        there, others = _agreement(phase, measured & mirror & ~strong, rad)
         if min(pairs, others) >= LEAST_PAIRS and here < INCOHERENT and there > here + APART:
             found = (
                 f"phase mirrored along axis {axis}: its neighbours agree by {here:.2f} where the magnitude is strong "
@@ -38,14 +49,17 @@ def mirror_problems(magnitude: np.ndarray, phase_rad: np.ndarray, where: str) ->
     return problems[:1]
 
 
-def _agreement(phase_rad: np.ndarray, region: np.ndarray) -> tuple[float, int]:
-    """Mean cosine of the steps between neighbours in a region, and their number; equal phases were set."""
+def _agreement(phase: np.ndarray, region: np.ndarray, rad: float) -> tuple[float, int]:
+    """Mean cosine of the steps between neighbours in a region, `rad` radians a unit, and their number.
+
+    Equal values were set.
+    """
     total, pairs = 0.0, 0
-    phase_rad, region = phase_rad.T, region.T  # the first axis runs fastest, and a mask chooses along the last
-    for axis in range(3):
+    phase, region = phase.T, region.T  # the first axis runs fastest, and a mask chooses along the last
+    for axis in (1, 2, 3):
         lower, upper = edge_ends(axis)
         both = region[lower] & region[upper]
-        step = phase_rad[upper][both] - phase_rad[lower][both]
+        step = phase[upper][both] - phase[lower][both]
         step = step[step != 0]
-        total, pairs = total + float(np.cos(step).sum(dtype=float)), pairs + len(step)
+        total, pairs = total + float(np.cos(rad * step).sum(dtype=float)), pairs + len(step)
     return (total / pairs if pairs else 0.0), pairs

@@ -17,7 +17,7 @@ from recon.problems import ProblemError
 from recon.regions.nuclei import READ_CHI
 from recon.regions.reference import CSF, WHITE_MATTER
 from recon.registry import taken
-from recon.settings import arm
+from recon.settings import arm, overruled
 from workflow.lib.record.derivative import SIMULATED_LICENCE
 from workflow.lib.setup.config import check, in_order
 from workflow.lib.setup.labels import with_names
@@ -284,6 +284,8 @@ def settings_of_runs(config: Mapping[str, Any], first_look: bool) -> dict[str, d
     try:
         if first_look:
             check(config)
+            if problems := overruled(config):
+                raise ProblemError(problems)
         found = {place: in_order(with_names(settings)) for place, settings in runs(arm(config)).items()}
         if first_look:
             check(*found.values())  # with the values of the other arm, preprocessing and variant in place

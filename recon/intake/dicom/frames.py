@@ -238,6 +238,17 @@ def facts_of(content: Dataset) -> Facts:
     return {READ[tag]: content[tag].value for tag in content.keys() & READ.keys()}
 
 
+def _whole(name: str, value: Any) -> int:
+    """A whole number, also written as 3.0; BrokenHeader names the field."""
+    try:
+        number = float(value)
+        if number.is_integer():
+            return int(number)
+    except (TypeError, ValueError):
+        pass
+    raise BrokenHeader(f"a header whose {name} is no whole number")
+
+
 def _file(source: Source, dataset: Dataset, broken: str, bare: bool) -> File:
     """The facts of a file and of its frames."""
     syntax, content = _syntax(dataset), facts_of(dataset)
@@ -246,7 +257,7 @@ def _file(source: Source, dataset: Dataset, broken: str, bare: bool) -> File:
         source=source,
         uid=str(content.get("SeriesInstanceUID") or ""),
         study=str(content.get("StudyInstanceUID") or ""),
-        number=int(content.get("SeriesNumber") or 0),
+        number=_whole("SeriesNumber", content.get("SeriesNumber") or 0),
         syntax=syntax,
         bare=bare,
         enhanced=GROUPS[1] in content,

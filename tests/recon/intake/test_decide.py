@@ -200,7 +200,7 @@ def test_zeros_around_k_space_are_noted(signals, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_number_of_echoes(tmp_path):
-    signals = [ef.head(te_s) for te_s in np.linspace(0.004, 0.02, 12)]
+    signals = [np.tile(ef.head(te_s), (2, 2, 2)) for te_s in np.linspace(0.004, 0.02, 12)]
     paths = [ef.write(tmp_path / f"{name}.nii", np.stack([part(z) for z in signals], -1)) for name, part in
              (("mag", np.abs), ("phase", np.angle))]  # fmt: skip
     te_s = tuple(np.linspace(0.004, 0.02, 12))
@@ -305,6 +305,14 @@ def test_an_echo_that_was_not_turned_as_the_others_is_refused(tmp_path, axis, fi
     message = refused(files(tmp_path, signals, Units="rad"))
     assert "2.nii.gz: expected a magnitude that lies as that of the first echo" in message
     assert f"mirrored along axis {axis}" in message
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_an_echo_that_lies_far_beside_the_others_is_not_called_mirrored(tmp_path, axis):
+    signals = [np.roll(of_a_head(te_s), -3, axis) for te_s in ef.TE_S]
+    signals[1] = np.roll(signals[1], 8, axis)
+    message = refused(ef.polar_files(tmp_path, signals, np.angle, Units="rad"))
+    assert f"moved along axis {axis}" in message and "mirrored" not in message
 
 
 @pytest.mark.parametrize("axis", range(3))

@@ -114,6 +114,15 @@ def test_images_of_which_no_header_tells_the_part_are_called_so_and_not_coils(tm
     )
 
 
+@pytest.mark.parametrize(("number", "reads"), [(b"3.0 ", True), (b"abc ", False)])
+def test_a_series_number_that_is_no_whole_number_is_read_or_named(tmp_path, subject, number, reads):
+    edit(sorted(subject.rglob("*.dcm")), SeriesNumber=1234)
+    for file in subject.rglob("*.dcm"):
+        file.write_bytes(file.read_bytes().replace(b"1234", number))
+    told = " ".join(problem.found for problem in one(tmp_path).problems)
+    assert ("a header whose SeriesNumber is no whole number" in told) != reads
+
+
 def test_a_phase_before_its_magnitude_needs_a_time_as_proof(tmp_path, subject):
     edit(of_part(subject, "P"), SeriesNumber=4)
     assert len(one(tmp_path).series) == 1
