@@ -7,12 +7,13 @@ from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
-from recon.files.bids import entities
-from recon.intake.candidates import SUFFIXES, echo_images, name_problems, others
+from recon.files.bids import canonical, entities
+from recon.intake.candidates import SUFFIXES, echo_images, name_problems, other_echoes, others
 from recon.intake.choose import by_series, choice, choice_problems, paired
-from recon.intake.derivatives import Derivatives, Offered, derivatives_in, offered_files
+from recon.intake.derivatives import Astray, Derivatives, Offered, astray_in, derivatives_in, offered_files
 from recon.intake.facts import is_number, shown
 from recon.intake.headers import checked_header, grid_problems
+from recon.intake.layout import lost_notes
 from recon.intake.scan import Scan, Series
 from recon.intake.select import EVERYTHING, Select
 from recon.intake.series import condensed, series_of
@@ -26,11 +27,12 @@ Problems = dict[str, list[Problem]]
 
 
 class Visit(NamedTuple):
-    """What one session of a subject holds; `name` is `sub-01` or `sub-01_ses-02`."""
+    """What one session of a subject holds; `name` is `sub-01` or `sub-01_ses-02`, `others` see `other_echoes`."""
 
     name: str
     folder: str
     images: list[str]
+    others: list[str]
     sidecars: list[str]
 
 
@@ -58,12 +60,13 @@ def index(
     try:
         folders, sidecars = _dataset(bids_dir, select)
         datasets = _datasets(bids_dir, derivatives)
+        astray = astray_in(bids_dir, datasets)
     except IntakeError as error:
         return {}, {"": list(error.problems)}
     scans: dict[str, Scan] = {}
     problems: Problems = {}
     for folder in folders:
-        found, wrong = _subject(folder, sidecars, datasets, select)
+        found, wrong = _subject(folder, sidecars, datasets, astray, select)
         scans |= found
         problems |= wrong
     return scans, problems
@@ -144,7 +147,7 @@ def _sidecars(folder: str, names: Iterable[str]) -> list[str]:
 
 
 def _subject(
-    folder: str, sidecars: list[str], datasets: Derivatives, select: Select
+    folder: str, sidecars: list[str], datasets: Derivatives, astray: Astray, select: Select
 ) -> tuple[dict[str, Scan], Problems]:
     """Scans and problems of one subject's folder."""
     subject = os.path.basename(folder)
@@ -157,7 +160,7 @@ def _subject(
     if not any(visit.images for visit in visits):
         chosen = " that match `select`" if select != EVERYTHING else ""
         return {}, {subject: [Problem(folder, f"images anat/*_MEGRE.nii.gz (or *_VFA.nii.gz){chosen}", others(folder))]}
-    offered = offered_files(datasets, subject)
+    offered = offered_files(datasets, subject, astray)
     scans: dict[str, Scan] = {}
     problems: Problems = {}
     for visit in visits:
@@ -191,8 +194,8 @@ def _visits(folder: str, inherited: list[str], select: Select) -> list[Visit]:
 def _visit(name: str, folder: str, names: Iterable[str], inherited: list[str], select: Select) -> Visit:
     anat = os.path.join(folder, "anat")
     names = _names(anat)
-    images = echo_images(anat, names, select)
-    return Visit(name, anat, images, inherited + _sidecars(anat, names))
+    images, others = echo_images(anat, names, select), other_echoes(anat, names, select)
+    return Visit(name, anat, images, others, inherited + _sidecars(anat, names))
 
 
 def _by_run(visit: Visit) -> tuple[dict[str, list[str]], Problems]:
@@ -200,13 +203,15 @@ def _by_run(visit: Visit) -> tuple[dict[str, list[str]], Problems]:
     by_run: dict[str, list[str]] = {}
     problems: Problems = {}
     stems: dict[str, str] = {}
+    runs: dict[str | None, str] = {}  # by what its index means: the run as the first name has it
     for image in visit.images:
-        run = entities(image).get("run", "")
+        names = entities(image)
+        run = runs.setdefault(canonical(names).get("run"), names.get("run", ""))
         name = f"{visit.name}_run-{run}" if run.isalnum() and run.isascii() else visit.name
         stem = image.removesuffix(".gz")
         wrong = name_problems(image, visit.name)
         if stem in stems:
-            wrong.append(Problem(image, "either .nii or .nii.gz, not both", f"also {stems[stem]}"))
+            wrong.append(Problem(image, "either .nii or .nii.gz", "both"))
         elif not wrong:
             by_run.setdefault(name, []).append(image)
         stems[stem] = image
@@ -230,7 +235,16 @@ def _scan(name: str, images: list[str], visit: Visit, offered: Offered) -> Scan:
     if problems or more:
         raise IntakeError([*problems, *more])
     low_flip = series[0] if len(series) == 2 else None
-    return Scan(name=name, series=series[-1], low_flip=low_flip, notes=(*of_pairs, *notes), **files)
+    of_names = [*of_pairs, *lost_notes(images), *_other_notes(images, visit.others)]
+    return Scan(name=name, series=series[-1], low_flip=low_flip, notes=(*of_names, *notes), **files)
+
+
+def _other_notes(images: Sequence[str], spare: Sequence[str]) -> list[str]:
+    """A note on echoes of another suffix than that of the scan's."""
+    if not spare:
+        return []
+    more = f" and {len(spare) - 1} more" if len(spare) > 1 else ""
+    return [f"not used: {spare[0]}{more}, as there are images of the suffix {entities(images[0])['suffix']}"]
 
 
 def _all_series(groups: Iterable[list[str]], sidecars: list[str]) -> list[Series]:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from recon.files.bids import applicable_sidecars, entities
+from recon.files.bids import applicable_sidecars, canonical, entities
 from recon.files.nifti_header import Header
-from recon.intake.derivatives import KINDS, Offered, of_visit
+from recon.intake.derivatives import KINDS, Offered, of_another, of_visit
 from recon.intake.headers import checked_header, form_notes, grid_problems
 from recon.intake.scan import OwnRegions, Series
 from recon.intake.unused import left_aside, unused
@@ -111,15 +111,15 @@ def _names_of(image: str, datasets: Iterable[Path]) -> str | None:
 
 
 def _belongs(file: str, scan: dict[str, str | None], kind: str, where_said: tuple[str, ...]) -> bool:
-    names = entities(file)
-    agrees = all(names.get(key) in (None, scan.get(key)) for key in where_said)
+    names, own = canonical(entities(file)), canonical({key: label for key, label in scan.items() if label})
+    agrees = all(names.get(key) in (None, own.get(key)) for key in where_said)
     return KINDS[kind](names) and of_visit(names, scan) and agrees and "space" not in names
 
 
 def _of_the_visit(kind: str, scan: dict[str, str | None], offered: Iterable[str]) -> list[str]:
     """The files of a kind of the visit; of several, those of the scan's run."""
     found = [f for f in offered if _belongs(f, scan, kind, ())]
-    of_the_run = [f for f in found if entities(f).get("run") == scan.get("run")]
+    of_the_run = [f for f in found if not of_another(entities(f), scan) and ("run" in entities(f)) == bool(scan.get("run"))]
     return of_the_run if len(found) > 1 and of_the_run else found
 
 
