@@ -5,7 +5,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from recon.files.bids import entities
-from recon.intake.derivatives import IMAGES, KINDS, Offered, in_subject_folder, is_called_mask, is_image, of_another, of_visit
+from recon.intake.derivatives import (
+    IMAGES,
+    KINDS,
+    Offered,
+    in_subject_folder,
+    is_called_mask,
+    is_image,
+    of_another,
+    of_visit,
+)
 
 MOST = 3  # files that are listed
 PLAIN = re.compile(r"[\w./+:, -]+")  # what a shell and YAML take as it is
@@ -45,7 +54,9 @@ def unused(
         "regions": _of_kind("regions", offered.files),
     }
     for kind in (kind for kind in found if kind not in files):
-        where = dict.fromkeys(offered.astray, "in {}, where none is looked for") | dict.fromkeys(raw, "among the raw images")
+        where = dict.fromkeys(offered.astray, "in {}, where none is looked for") | dict.fromkeys(
+            raw, "among the raw images"
+        )
         reasons = {file: _why_not(file, scan, kind, where.get(file, "")) for file in found[kind]}
         told = [f"{os.path.basename(file)} ({why})" for file, why in reasons.items() if why]
         if told:
@@ -75,5 +86,9 @@ def _why_not(file: str, scan: dict[str, str | None], kind: str, where: str) -> s
     for key in ("sub", "ses", "run", "acq"):
         if said(key) != scan.get(key) and (said(key) or key in ("sub", "ses")):
             whose = "series'" if key == "acq" else "scan's"
-            return f"{key}-{said(key)} in its name is not the {whose}" if said(key) else f"no {key}-{scan[key]} in its name"
+            return (
+                f"{key}-{said(key)} in its name is not the {whose}"
+                if said(key)
+                else f"no {key}-{scan[key]} in its name"
+            )
     return "" if in_subject_folder(file) else f"it lies outside of {os.path.basename(file).split('_')[0]}/"

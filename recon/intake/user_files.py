@@ -119,7 +119,9 @@ def _belongs(file: str, scan: dict[str, str | None], kind: str, where_said: tupl
 def _of_the_visit(kind: str, scan: dict[str, str | None], offered: Iterable[str]) -> list[str]:
     """The files of a kind of the visit; of several, those of the scan's run."""
     found = [f for f in offered if _belongs(f, scan, kind, ())]
-    of_the_run = [f for f in found if not of_another(entities(f), scan) and ("run" in entities(f)) == bool(scan.get("run"))]
+    of_the_run = [
+        f for f in found if not of_another(entities(f), scan) and ("run" in entities(f)) == bool(scan.get("run"))
+    ]
     return of_the_run if len(found) > 1 and of_the_run else found
 
 
@@ -141,7 +143,7 @@ def _fit(kind: str, file: str, echo: str) -> tuple[list[str], list[Problem]]:
         reference = checked_header(echo)
     except IntakeError as error:
         return [], list(error.problems)
-    if len(header.shape) != 3:
+    if header.volumes != 1:
         return [], [Problem(file, "a 3-D image", f"shape {header.shape}")]
     return form_notes(header), _placed(header) if kind in ("t1w", "b1") else grid_problems(header, reference)
 

@@ -195,9 +195,7 @@ def test_entities_that_no_echo_may_have_are_refused_with_the_reason(dataset, ent
 
 def test_an_image_of_somebody_else_is_refused(dataset):
     path = write_echo(dataset, "sub-01/anat/sub-02_echo-3_part-mag")
-    assert f"{path}: expected sub-01 in its name, as its folder says, found sub-02" in problems(
-        dataset, "sub-01"
-    )
+    assert f"{path}: expected sub-01 in its name, as its folder says, found sub-02" in problems(dataset, "sub-01")
 
 
 def test_two_forms_of_one_image_are_refused(dataset):

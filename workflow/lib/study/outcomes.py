@@ -16,6 +16,7 @@ from recon.files.io import Volume, read_json, write_json
 from recon.files.nifti_header import read_header
 from recon.intake.decide import PrepareEchoes, decide
 from recon.intake.decisions import Decisions
+from recon.intake.read import first_magnitude
 from recon.intake.scan import Scan, Series
 from recon.problems import IntakeError, Problem, ProblemError
 from workflow.lib.jobs.checksums import sha256
@@ -24,6 +25,9 @@ from workflow.lib.study.check_facts import facts_of_files, facts_of_voxels
 from workflow.lib.study.decided import kept
 from workflow.lib.study.scans import files_of
 
+# of the mean magnitude outside a brain mask; in eight generated heads (SYNTHETIC DATA) it is 2.4 to 5.4 times as much
+# inside, and 1.3 to 2.6 times where they are cropped to the brain's box
+LEAST_INSIDE = 0.5
 ONE_ECHO = "a single echo: susceptibility, but no R2*, and the phase at TE = 0 stays in the field"
 
 
@@ -74,6 +78,8 @@ def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
             notes += decisions.notes
     own = _user_problems(scan)
     problems += own
+    if scan.mask and not own and not problems:
+        problems += inverted(scan)
     if scan.mask and not own:
         facts |= {"mask_depth_mm": f"{_depth_mm(scan):.2f}"}
     return Outcome(
@@ -107,6 +113,21 @@ def _user_problems(scan: Scan) -> list[Problem]:
         except ProblemError as error:
             problems += error.problems
     return problems
+
+
+def inverted(scan: Scan) -> list[Problem]:
+    """A problem of a user's mask that selects what is not the head: there is far less signal inside than outside."""
+    from recon.regions.user_maps import user_mask
+
+    first = first_magnitude(scan.series)
+    mask = user_mask(scan.mask, first)
+    if mask.all():  # of a crop that lies in the brain
+        return []
+    inside, outside = (float(first.data[place].mean(dtype=float)) for place in (mask, ~mask))
+    if inside >= LEAST_INSIDE * outside:
+        return []
+    found = f"a mean magnitude of {inside:.3g} inside and {outside:.3g} outside: inverted?"
+    return [Problem(scan.mask, "a brain mask, inside which there is signal", found)]
 
 
 def _depth_mm(scan: Scan) -> float:
