@@ -98,7 +98,7 @@ class Offered(NamedTuple):
 
 
 class Astray(NamedTuple):
-    """Where masks may lie for which nobody looks: folders that may hold folders of subjects, and masks loose in them."""
+    """Where masks may lie for which nobody looks: folders that may hold subjects' folders, and masks loose in them."""
 
     folders: tuple[Path, ...]
     loose: tuple[str, ...]
@@ -117,7 +117,7 @@ def _beside_echoes(file: str, raw: str) -> bool:
 
 
 def astray_in(bids_dir: Path, datasets: Derivatives) -> Astray:
-    """The raw dataset, the folders in it and in its derivatives, and those in them, as far as nothing is taken there."""
+    """The raw dataset, the folders in it and in its derivatives, and those in them, unless something is taken there."""
     beside = _subfolders(bids_dir)
     deeper = [folder for inside in beside if inside.name == "derivatives" for folder in _subfolders(inside)]
     inner = [folder for outer in (*beside, *deeper) for folder in _subfolders(outer)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from recon.files.bids import applicable_sidecars, canonical, entities
 from recon.files.nifti_header import Header
-from recon.intake.derivatives import KINDS, Offered, of_another, of_visit
+from recon.intake.derivatives import KINDS, Offered, of_visit
 from recon.intake.headers import checked_header, form_notes, grid_problems
 from recon.intake.scan import OwnRegions, Series
 from recon.intake.unused import left_aside, unused
@@ -119,9 +119,8 @@ def _belongs(file: str, scan: dict[str, str | None], kind: str, where_said: tupl
 def _of_the_visit(kind: str, scan: dict[str, str | None], offered: Iterable[str]) -> list[str]:
     """The files of a kind of the visit; of several, those of the scan's run."""
     found = [f for f in offered if _belongs(f, scan, kind, ())]
-    of_the_run = [
-        f for f in found if not of_another(entities(f), scan) and ("run" in entities(f)) == bool(scan.get("run"))
-    ]
+    own = canonical({key: label for key, label in scan.items() if label}).get("run")
+    of_the_run = [f for f in found if canonical(entities(f)).get("run") == own]
     return of_the_run if len(found) > 1 and of_the_run else found
 
 
