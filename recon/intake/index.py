@@ -21,6 +21,7 @@ from recon.intake.user_files import user_files
 from recon.problems import IntakeError, Problem
 
 SIDECAR = re.compile(rf"(?:[A-Za-z0-9]+-[A-Za-z0-9+]+_)*(?:{'|'.join(SUFFIXES)})\.json")
+PREFIX = re.compile("sub[-_ ]?", re.IGNORECASE)
 SAFE = re.compile("(?:sub|ses)-[A-Za-z0-9]+")
 TE_TOLERANCE_S = 1e-4  # between the first echoes of two flip angles, whose ratio is taken
 Problems = dict[str, list[Problem]]
@@ -81,7 +82,8 @@ def _dataset(bids_dir: Path, select: Select) -> tuple[list[str], list[str]]:
     unnamed = [name for name in names if not name.startswith("sub-") and (found := _anat(os.path.join(bids_dir, name)))
                and (not folders or (_are_of(name, found) and select.takes_subject(name)))]  # fmt: skip
     if not folders or unnamed:
-        raise IntakeError([Problem(str(bids_dir), "sub-* folders", _without_prefix(unnamed) or "none")])
+        found = _without_prefix(unnamed) or _elsewhere(bids_dir) or "none"
+        raise IntakeError([Problem(str(bids_dir), "sub-* folders", found)])
     wanted = [folder for folder in folders if select.takes_subject(os.path.basename(folder))]
     sessions = _sessions(wanted) if select.sessions else []
     select.check(bids_dir, map(os.path.basename, folders), sessions)
@@ -108,7 +110,18 @@ def _without_prefix(names: Sequence[str]) -> str:
     if not names:
         return ""
     listed = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    return f"{listed} without sub-: rename them and their files, {names[0]} to sub-{names[0]}"
+    label = PREFIX.sub("", names[0])
+    return f"{listed} without sub-: rename them and their files, {names[0]} to sub-{label}"
+
+
+def _elsewhere(folder: Path) -> str:
+    """Where subjects are, if the folder is one of theirs or theirs is below; empty where neither is so."""
+    places = [folder.absolute().parent] if folder.name.startswith("sub-") else []
+    places += sorted(
+        found.parent for depth in ("*", "*/*") for found in folder.glob(f"{depth}/sub-*") if found.is_dir()
+    )
+    places = [place for place in dict.fromkeys(places) if "derivatives" not in place.parts]
+    return f'none, but there are some in {places[0]}: --config "bids_dir={places[0]}"' if places else ""
 
 
 def _sessions(folders: Iterable[str]) -> list[str]:

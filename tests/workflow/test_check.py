@@ -402,6 +402,19 @@ def test_a_good_subject_goes_on_where_a_bad_one_is_named(dataset):
     assert {name: facts[name] for name in expected} == expected
 
 
+def test_a_scan_under_two_names_is_noted(dataset):
+    for path in sorted((dataset / "sub-01/anat").iterdir()):
+        copy = dataset / "sub-03/anat" / path.name.replace("sub-01", "sub-03")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    for _ in range(2):  # the second time as remembered
+        taken = take_in(dataset, None, PREPARE, dataset / "check", 2, progress=lambda *step: None)
+        notes = {record.name: record.notes for record in taken.records}
+        assert notes["sub-01"][0].startswith("images equal to those of sub-03: the same scan under several names?")
+        assert notes["sub-03"][0].startswith("images equal to those of sub-01")
+        assert list(taken.scans) == ["sub-01", "sub-03"]
+
+
 # the user's own files
 
 

@@ -455,3 +455,16 @@ def test_a_folder_in_the_place_of_an_image(dataset):
     path.unlink()
     path.mkdir()
     assert f"{path}: expected a readable NIfTI image, found a folder instead of a file" in problems(dataset, "sub-01")
+
+
+def test_a_folder_beside_the_dataset_s_is_told_with_what_to_type(tmp_path):
+    write_series(tmp_path, "study/rawdata/sub-01/anat/sub-01")
+    raw = tmp_path / "study/rawdata"
+    for folder in (tmp_path, tmp_path / "study", raw / "sub-01"):
+        assert f'found none, but there are some in {raw}: --config "bids_dir={raw}"' in problems(folder, "")
+
+
+@pytest.mark.parametrize("name", ["Sub-01", "sub01", "SUB_01", "01"])
+def test_a_folder_of_a_subject_that_is_named_otherwise_is_told_with_its_name(tmp_path, name):
+    write_series(tmp_path, f"{name}/anat/{name}")
+    assert f"{name} to sub-01" in problems(tmp_path, "")
