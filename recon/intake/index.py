@@ -82,8 +82,8 @@ def _dataset(bids_dir: Path, select: Select) -> tuple[list[str], list[str]]:
     unnamed = [name for name in names if not name.startswith("sub-") and (found := _anat(os.path.join(bids_dir, name)))
                and (not folders or (_are_of(name, found) and select.takes_subject(name)))]  # fmt: skip
     if not folders or unnamed:
-        found = _without_prefix(unnamed) or _elsewhere(bids_dir) or "none"
-        raise IntakeError([Problem(str(bids_dir), "sub-* folders", found)])
+        instead = _without_prefix(unnamed) or _elsewhere(bids_dir) or "none"
+        raise IntakeError([Problem(str(bids_dir), "sub-* folders", instead)])
     wanted = [folder for folder in folders if select.takes_subject(os.path.basename(folder))]
     sessions = _sessions(wanted) if select.sessions else []
     select.check(bids_dir, map(os.path.basename, folders), sessions)
