@@ -177,8 +177,14 @@ def _is_of_a_kind(image: str) -> bool:
 
 
 def is_called_mask(image: str) -> bool:
-    """Whether a file's name, BIDS or not, has the word in it."""
-    return "mask" in os.path.basename(image).casefold()
+    """Whether a file's name, BIDS or not, says that it is a mask, be it of a brain or of a lesion."""
+    return "mask" in os.path.basename(image).casefold() or is_called_lesion(image)
+
+
+def is_called_lesion(image: str) -> bool:
+    """Whether a file's name, BIDS or not, says that it is of a lesion, or a region of interest."""
+    name = os.path.basename(image).casefold()
+    return "lesion" in name or "_roi" in name
 
 
 def of_visit(names: dict[str, str], scan: dict[str, str | None]) -> bool:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import filterfalse
 
 from recon.files.bids import entities
 from recon.intake.derivatives import (
@@ -10,6 +11,7 @@ from recon.intake.derivatives import (
     KINDS,
     Offered,
     in_subject_folder,
+    is_called_lesion,
     is_called_mask,
     is_image,
     of_another,
@@ -46,12 +48,13 @@ def unused(
     """A note on files that look like the user's own, of each kind that the scan has none of."""
     anat = os.path.dirname(echo)
     raw = [os.path.join(anat, file) for file in sorted(os.listdir(anat)) if is_image(file)]
+    called = [*offered.masks, *offered.astray, *filter(is_called_mask, raw)]
     found = {
-        "mask": [*offered.masks, *offered.astray, *filter(is_called_mask, raw), *_of_kind("mask", offered.files)],
+        "mask": [*filterfalse(is_called_lesion, called), *_of_kind("mask", offered.files)],
         "nuclei": _of_kind("nuclei", offered.files),
         "t1w": _of_kind("t1w", offered.files),
         "b1": _of_kind("b1", offered.files),
-        "regions": _of_kind("regions", offered.files),
+        "regions": [*filter(is_called_lesion, called), *_of_kind("regions", offered.files)],
     }
     for kind in (kind for kind in found if kind not in files):
         where = dict.fromkeys(offered.astray, "in {}, where none is looked for") | dict.fromkeys(
@@ -80,7 +83,8 @@ def _why_not(file: str, scan: dict[str, str | None], kind: str, where: str) -> s
     if where:
         return f"it lies {where.format(os.path.dirname(file))}"
     if not KINDS[kind](names):
-        return "neither desc-brain_mask nor label-brain_mask in its name"
+        what = "lesion" if kind == "regions" else "brain"
+        return f"neither desc-{what}_mask nor label-{what}_mask in its name"
     if "space" in names:
         return f"space-{names['space']} in its name: it lies in another space"
     for key in ("sub", "ses", "run", "acq"):

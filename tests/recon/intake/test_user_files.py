@@ -337,3 +337,11 @@ def test_a_mask_s_run_means_its_number(tmp_path):
     write_series(tmp_path, "sub-01/anat/sub-01_run-01")
     path = add(tmp_path, f"{MINE}_run-1_desc-brain_mask.nii.gz")
     assert index(tmp_path)[0]["sub-01_run-01"].mask == path
+
+
+@pytest.mark.parametrize("name", ["label-lesion_roi", "lesion_mask", "lesions"])
+def test_a_lesion_under_another_name_is_not_called_a_brain(dataset, name):
+    add(dataset, f"{MINE}_{name}.nii.gz")
+    (note,) = index(dataset)[0]["sub-01"].notes
+    assert f"sub-01_{name}.nii.gz (neither desc-lesion_mask nor label-lesion_mask in its name)" in note
+    assert note.endswith("name it derivatives/NAME/sub-01/anat/sub-01_label-lesion_mask.nii.gz")
