@@ -17,7 +17,7 @@ TOLD_BY_PART = {
 READ, PAIRS = (".nii", ".nii.gz"), (".hdr", ".img", ".hdr.gz", ".img.gz")
 IMAGE = re.compile(  # of any format and case: what is not read is refused, so that no echo is lost without a word
     r"(?P<stem>.*_(?P<suffix>[A-Za-z0-9]+))\.(?P<end>(nii|hdr|img|mgh|mnc|nrrd|mha)(\.(gz|bz2|xz|zst|zip))?|mgz)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,  # a name may have several lines
 )
 SERIES = ("task", "acq", "ce", "rec", "mt", "flip")  # entities that tell the series of a visit apart, in BIDS order
 MOST = 5  # kinds of images that are listed
