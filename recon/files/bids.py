@@ -1,11 +1,13 @@
 """Brain Imaging Data Structure: entities in file names, and sidecars that apply to an image (inheritance)."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from recon.files.io import read_json
+
+INDICES = ("run", "echo", "flip")  # entities whose labels are numbers, of which BIDS lets zeros lead: run-1 is run-01
 
 
 def entities(path: str | Path) -> dict[str, str]:
@@ -20,11 +22,25 @@ def _labels(name: str) -> tuple[tuple[str, str], ...]:
     return (*((key, label) for key, _, label in labels), ("suffix", suffix))
 
 
+def canonical(names: Mapping[str, str]) -> dict[str, str]:
+    """Entities of which those that mean the same are equal: indices without the zeros that lead."""
+    return {key: _canonical(key, label) for key, label in names.items()}
+
+
+def _canonical(key: str, label: str) -> str:
+    return label.lstrip("0") or "0" if key in INDICES and label.isdecimal() and label.isascii() else label
+
+
+@lru_cache(maxsize=10_000)
+def _meaning(name: str) -> frozenset[tuple[str, str]]:
+    return frozenset(canonical(dict(_labels(name))).items())
+
+
 def applicable_sidecars(image: str | Path, sidecars: Iterable[str | Path]) -> list[Path]:
     """The sidecars whose entities are all in the image's name, the most general first."""
-    own = entities(image).items()
+    own = _meaning(os.path.basename(image))
     above = set(map(str, Path(image).parents))
-    matching = [Path(s) for s in sidecars if os.path.dirname(s) in above and entities(s).items() <= own]
+    matching = [Path(s) for s in sidecars if os.path.dirname(s) in above and _meaning(os.path.basename(s)) <= own]
     return sorted(matching, key=lambda s: (len(s.parent.parts), len(entities(s)), str(s)))
 
 

@@ -15,6 +15,7 @@ from recon.files.absent import absent
 from recon.files.atomic import atomic
 from recon.files.nifti_header import no_pipe
 from recon.files.packed import packing
+from recon.files.unread import what_instead
 from recon.files.voxels import StoredImage, stored_images, stored_whole
 from recon.maths.affine import of_box, orthonormal
 from recon.problems import Problem, ProblemError
@@ -205,7 +206,7 @@ def read_json(path: str | Path) -> dict:
         no_pipe(path)
         content = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except (OSError, ValueError, RecursionError) as error:
-        raise ProblemError([Problem(str(path), "a JSON file", str(error))]) from None
+        raise ProblemError([Problem(str(path), "a JSON file in UTF-8", what_instead(path) or str(error))]) from None
     if not isinstance(content, dict):
         raise ProblemError([Problem(str(path), "a JSON object", type(content).__name__)])
     return content

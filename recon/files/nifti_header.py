@@ -10,16 +10,17 @@ import math
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from io import BufferedIOBase
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from recon.files.packed import DAMAGE, open_packed
+from recon.files.unread import first_bytes, what_instead
 from recon.maths.affine import SAME_GRID, corner_gap
 from recon.problems import Problem, ProblemError
 
@@ -238,9 +239,18 @@ def open_at_voxels(path: str | Path) -> Iterator[tuple[Header, BufferedIOBase]]:
             stream = stack.enter_context(_opened(path))
             header = Header(path=path, fields=_fields(stream))
         except DAMAGE + (ValueError,) as error:
-            found = f"a folder instead of a file ({error})" if os.path.isdir(path) else getattr(error, "strerror", None)
-            raise ProblemError([Problem(path, "a readable NIfTI image", found or str(error))]) from None
+            found = f"a folder instead of a file ({error})" if os.path.isdir(path) else _instead(path)
+            found = found or getattr(error, "strerror", None) or str(error)
+            raise ProblemError([Problem(path, "a readable NIfTI image", found)]) from None
         yield header, stream
+
+
+def _instead(path: str) -> str:
+    """What stands in place of an image; empty where nothing is known."""
+    with suppress(ValueError):
+        if path.endswith(".gz") and _fields(BytesIO(first_bytes(path))):
+            return "an image that is not packed: let its name end in .nii"
+    return what_instead(path)
 
 
 def _opened(path: str) -> BufferedIOBase:

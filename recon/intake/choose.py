@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from recon.files.bids import entities
+from recon.files.bids import canonical, entities
 from recon.intake.candidates import SERIES
 from recon.intake.layout import PARTS
 from recon.intake.scan import CARTESIAN, POLAR
@@ -21,7 +21,7 @@ def by_series(images: Iterable[str]) -> dict[Labels, list[str]]:
     """The images of each series of a run."""
     groups: dict[Labels, list[str]] = {}
     for image in images:
-        names = entities(image)
+        names = canonical(entities(image))
         groups.setdefault(tuple(names.get(key) for key in SERIES), []).append(image)
     return groups
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from recon.files.bids import entities
+from recon.files.bids import canonical, entities
 from recon.files.io import read_json
 
 OWN = {"Q-Net", "recon.phantom"}  # datasets that this project wrote: results, and the truth of simulated cohorts
@@ -85,34 +85,86 @@ class Offered(NamedTuple):
     ----------
     files : masks, labels and T1-weighted images anywhere in its folders
     masks : further images of any format that are called masks, in its folders or loose in a dataset
+    astray : likewise, in folders where nothing is looked for
     aside : files as `files`, by dataset of another pipeline
     datasets : where all this was looked for
     """
 
     files: list[str]
     masks: list[str]
+    astray: list[str]
     aside: dict[Path, list[str]]
     datasets: Derivatives
 
 
-def offered_files(datasets: Derivatives, subject: str) -> Offered:
-    """Look for a subject's files in derivative datasets."""
+class Astray(NamedTuple):
+    """Where masks may lie for which nobody looks: folders that may hold subjects' folders, and masks loose in them."""
+
+    folders: tuple[Path, ...]
+    loose: tuple[str, ...]
+
+    def of(self, subject: str) -> list[str]:
+        """The images of a subject that are called masks; not those beside its raw echoes, as `unused` looks there."""
+        beside = [file for file in self.loose if os.path.basename(file).startswith((f"{subject}_", f"{subject}."))]
+        raw = os.path.join(self.folders[0], subject)
+        inside = [file for folder in self.folders for file in _images_below(folder / subject)]
+        return [file for file in (*beside, *inside) if is_called_mask(file) and not _beside_echoes(file, raw)]
+
+
+def _beside_echoes(file: str, raw: str) -> bool:
+    folder, inside = os.path.split(os.path.dirname(file))
+    return inside == "anat" and raw in (folder, os.path.dirname(folder))
+
+
+def astray_in(bids_dir: Path, datasets: Derivatives) -> Astray:
+    """The raw dataset, the folders in it and in its derivatives, and those in them, unless something is taken there."""
+    beside = _subfolders(bids_dir)
+    deeper = [folder for inside in beside if inside.name == "derivatives" for folder in _subfolders(inside)]
+    inner = [folder for outer in (*beside, *deeper) for folder in _subfolders(outer)]
+    known = {*datasets.taken, *datasets.aside}
+    others = [folder for folder in dict.fromkeys((*beside, *inner)) if not known & {folder, *folder.parents}]
+    folders = (bids_dir, *(folder for folder in others if not OWN & set(_makers(folder))))
+    loose = (entry.path for folder in folders for entry in _entries(folder) if entry.name.startswith("sub-"))
+    return Astray(folders, tuple(file for file in loose if is_image(file) and is_called_mask(file)))
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    """Folders in a folder that are no subject's."""
+    names = (e.name for e in _entries(folder) if not e.name.startswith((".", "sub-")) and e.is_dir())
+    return [folder / name for name in names]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing where it cannot be read."""
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def offered_files(datasets: Derivatives, subject: str, astray: Astray) -> Offered:
+    """Look for a subject's files in derivative datasets, and for its masks astray."""
     images = [image for dataset in datasets.taken for image in _images(dataset, subject)]
     files = list(filter(_is_of_a_kind, images))
     aside = {dataset: list(filter(_is_of_a_kind, _images(dataset, subject))) for dataset in datasets.aside}
-    return Offered(files, [image for image in images if is_called_mask(image) and image not in files], aside, datasets)
+    masks = [image for image in images if is_called_mask(image) and image not in files]
+    return Offered(files, masks, astray.of(subject), aside, datasets)
 
 
 def _images(dataset: Path, subject: str) -> list[str]:
     """The images in a subject's folder of a dataset, and those beside it that begin with its name."""
     beside = [str(file) for file in dataset.glob(f"{subject}[_.]*") if file.is_file()]
-    inside = (os.path.join(folder, name) for folder, _, names in os.walk(dataset / subject) for name in names)
-    return sorted(file for file in (*beside, *inside) if is_image(os.path.basename(file)))
+    return sorted([*filter(is_image, beside), *_images_below(dataset / subject)])
 
 
-def is_image(name: str) -> bool:
+def _images_below(folder: Path) -> list[str]:
+    inside = (os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
+    return sorted(filter(is_image, inside))
+
+
+def is_image(file: str) -> bool:
     """Whether a file's name is that of an image, be it of a format that is not read; hidden ones are none."""
-    return name.endswith((*IMAGES, *UNREAD)) and not name.startswith(".")
+    return file.casefold().endswith((*IMAGES, *UNREAD)) and not os.path.basename(file).startswith(".")
 
 
 def in_subject_folder(image: str) -> bool:
@@ -125,10 +177,22 @@ def _is_of_a_kind(image: str) -> bool:
 
 
 def is_called_mask(image: str) -> bool:
-    """Whether a file's name, BIDS or not, has the word in it."""
-    return "mask" in os.path.basename(image).casefold()
+    """Whether a file's name, BIDS or not, says that it is a mask, be it of a brain or of a lesion."""
+    return "mask" in os.path.basename(image).casefold() or is_called_lesion(image)
+
+
+def is_called_lesion(image: str) -> bool:
+    """Whether a file's name, BIDS or not, says that it is of a lesion, or a region of interest."""
+    name = os.path.basename(image).casefold()
+    return "lesion" in name or "_roi" in name
 
 
 def of_visit(names: dict[str, str], scan: dict[str, str | None]) -> bool:
     """Whether the entities of a file's name are those of a scan's subject and session."""
     return all(names.get(key) == scan.get(key) for key in ("sub", "ses"))
+
+
+def of_another(names: dict[str, str], scan: dict[str, str | None]) -> bool:
+    """Whether a file's name and a scan's tell another session or another run, as of two of the subject's scans."""
+    said = canonical({key: label for key, label in scan.items() if label is not None})
+    return any(key in said and label != said[key] for key, label in canonical(names).items() if key in ("ses", "run"))

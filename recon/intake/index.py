@@ -7,12 +7,13 @@ from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
-from recon.files.bids import entities
-from recon.intake.candidates import SUFFIXES, echo_images, name_problems, others
+from recon.files.bids import canonical, entities
+from recon.intake.candidates import SUFFIXES, echo_images, name_problems, other_echoes, others
 from recon.intake.choose import by_series, choice, choice_problems, paired
-from recon.intake.derivatives import Derivatives, Offered, derivatives_in, offered_files
+from recon.intake.derivatives import Astray, Derivatives, Offered, astray_in, derivatives_in, offered_files
 from recon.intake.facts import is_number, shown
 from recon.intake.headers import checked_header, grid_problems
+from recon.intake.layout import lost_notes
 from recon.intake.scan import Scan, Series
 from recon.intake.select import EVERYTHING, Select
 from recon.intake.series import condensed, series_of
@@ -20,17 +21,19 @@ from recon.intake.user_files import user_files
 from recon.problems import IntakeError, Problem
 
 SIDECAR = re.compile(rf"(?:[A-Za-z0-9]+-[A-Za-z0-9+]+_)*(?:{'|'.join(SUFFIXES)})\.json")
+PREFIX = re.compile("sub[-_ ]?", re.IGNORECASE)
 SAFE = re.compile("(?:sub|ses)-[A-Za-z0-9]+")
 TE_TOLERANCE_S = 1e-4  # between the first echoes of two flip angles, whose ratio is taken
 Problems = dict[str, list[Problem]]
 
 
 class Visit(NamedTuple):
-    """What one session of a subject holds; `name` is `sub-01` or `sub-01_ses-02`."""
+    """What one session of a subject holds; `name` is `sub-01` or `sub-01_ses-02`, `others` see `other_echoes`."""
 
     name: str
     folder: str
     images: list[str]
+    others: list[str]
     sidecars: list[str]
 
 
@@ -58,12 +61,13 @@ def index(
     try:
         folders, sidecars = _dataset(bids_dir, select)
         datasets = _datasets(bids_dir, derivatives)
+        astray = astray_in(bids_dir, datasets)
     except IntakeError as error:
         return {}, {"": list(error.problems)}
     scans: dict[str, Scan] = {}
     problems: Problems = {}
     for folder in folders:
-        found, wrong = _subject(folder, sidecars, datasets, select)
+        found, wrong = _subject(folder, sidecars, datasets, astray, select)
         scans |= found
         problems |= wrong
     return scans, problems
@@ -78,7 +82,8 @@ def _dataset(bids_dir: Path, select: Select) -> tuple[list[str], list[str]]:
     unnamed = [name for name in names if not name.startswith("sub-") and (found := _anat(os.path.join(bids_dir, name)))
                and (not folders or (_are_of(name, found) and select.takes_subject(name)))]  # fmt: skip
     if not folders or unnamed:
-        raise IntakeError([Problem(str(bids_dir), "sub-* folders", _without_prefix(unnamed) or "none")])
+        instead = _without_prefix(unnamed) or _elsewhere(bids_dir) or "none"
+        raise IntakeError([Problem(str(bids_dir), "sub-* folders", instead)])
     wanted = [folder for folder in folders if select.takes_subject(os.path.basename(folder))]
     sessions = _sessions(wanted) if select.sessions else []
     select.check(bids_dir, map(os.path.basename, folders), sessions)
@@ -105,7 +110,18 @@ def _without_prefix(names: Sequence[str]) -> str:
     if not names:
         return ""
     listed = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    return f"{listed} without sub-: rename them and their files, {names[0]} to sub-{names[0]}"
+    label = PREFIX.sub("", names[0])
+    return f"{listed} without sub-: rename them and their files, {names[0]} to sub-{label}"
+
+
+def _elsewhere(folder: Path) -> str:
+    """Where subjects are, if the folder is one of theirs or theirs is below; empty where neither is so."""
+    places = [folder.absolute().parent] if folder.name.startswith("sub-") else []
+    places += sorted(
+        found.parent for depth in ("*", "*/*") for found in folder.glob(f"{depth}/sub-*") if found.is_dir()
+    )
+    places = [place for place in dict.fromkeys(places) if "derivatives" not in place.parts]
+    return f'none, but there are some in {places[0]}: --config "bids_dir={places[0]}"' if places else ""
 
 
 def _sessions(folders: Iterable[str]) -> list[str]:
@@ -144,7 +160,7 @@ def _sidecars(folder: str, names: Iterable[str]) -> list[str]:
 
 
 def _subject(
-    folder: str, sidecars: list[str], datasets: Derivatives, select: Select
+    folder: str, sidecars: list[str], datasets: Derivatives, astray: Astray, select: Select
 ) -> tuple[dict[str, Scan], Problems]:
     """Scans and problems of one subject's folder."""
     subject = os.path.basename(folder)
@@ -157,7 +173,7 @@ def _subject(
     if not any(visit.images for visit in visits):
         chosen = " that match `select`" if select != EVERYTHING else ""
         return {}, {subject: [Problem(folder, f"images anat/*_MEGRE.nii.gz (or *_VFA.nii.gz){chosen}", others(folder))]}
-    offered = offered_files(datasets, subject)
+    offered = offered_files(datasets, subject, astray)
     scans: dict[str, Scan] = {}
     problems: Problems = {}
     for visit in visits:
@@ -191,8 +207,8 @@ def _visits(folder: str, inherited: list[str], select: Select) -> list[Visit]:
 def _visit(name: str, folder: str, names: Iterable[str], inherited: list[str], select: Select) -> Visit:
     anat = os.path.join(folder, "anat")
     names = _names(anat)
-    images = echo_images(anat, names, select)
-    return Visit(name, anat, images, inherited + _sidecars(anat, names))
+    images, others = echo_images(anat, names, select), other_echoes(anat, names, select)
+    return Visit(name, anat, images, others, inherited + _sidecars(anat, names))
 
 
 def _by_run(visit: Visit) -> tuple[dict[str, list[str]], Problems]:
@@ -200,13 +216,15 @@ def _by_run(visit: Visit) -> tuple[dict[str, list[str]], Problems]:
     by_run: dict[str, list[str]] = {}
     problems: Problems = {}
     stems: dict[str, str] = {}
+    runs: dict[str | None, str] = {}  # by what its index means: the run as the first name has it
     for image in visit.images:
-        run = entities(image).get("run", "")
+        names = entities(image)
+        run = runs.setdefault(canonical(names).get("run"), names.get("run", ""))
         name = f"{visit.name}_run-{run}" if run.isalnum() and run.isascii() else visit.name
         stem = image.removesuffix(".gz")
         wrong = name_problems(image, visit.name)
         if stem in stems:
-            wrong.append(Problem(image, "either .nii or .nii.gz, not both", f"also {stems[stem]}"))
+            wrong.append(Problem(image, "either .nii or .nii.gz", "both"))
         elif not wrong:
             by_run.setdefault(name, []).append(image)
         stems[stem] = image
@@ -230,7 +248,16 @@ def _scan(name: str, images: list[str], visit: Visit, offered: Offered) -> Scan:
     if problems or more:
         raise IntakeError([*problems, *more])
     low_flip = series[0] if len(series) == 2 else None
-    return Scan(name=name, series=series[-1], low_flip=low_flip, notes=(*of_pairs, *notes), **files)
+    of_names = [*of_pairs, *lost_notes(images), *_other_notes(images, visit.others)]
+    return Scan(name=name, series=series[-1], low_flip=low_flip, notes=(*of_names, *notes), **files)
+
+
+def _other_notes(images: Sequence[str], spare: Sequence[str]) -> list[str]:
+    """A note on echoes of another suffix than that of the scan's."""
+    if not spare:
+        return []
+    more = f" and {len(spare) - 1} more" if len(spare) > 1 else ""
+    return [f"not used: {spare[0]}{more}, as there are images of the suffix {entities(images[0])['suffix']}"]
 
 
 def _all_series(groups: Iterable[list[str]], sidecars: list[str]) -> list[Series]:

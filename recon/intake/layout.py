@@ -96,6 +96,17 @@ def _instead(file: str, part: str, other: str) -> str:
     return "none: add it, or take this image away"
 
 
+def lost_notes(files: Iterable[str]) -> list[str]:
+    """A note on numbers of echoes that no name has, though it has a later one."""
+    labels = {entities(file).get("echo", "") for file in files}
+    numbers = {int(label) for label in labels if label.isdecimal()}
+    lost = sorted(set(range(1, max(numbers, default=0))) - numbers)
+    if not lost:
+        return []
+    named = f"echo {lost[0]}" if len(lost) == 1 else f"echoes {', '.join(map(str, lost))}"
+    return [f"no image is called {named}, though one is called echo-{max(numbers)}: lost, or left out on purpose?"]
+
+
 def _number_problems(pairs: dict[int | None, tuple[str, str]]) -> list[Problem]:
     """Problems of the echo numbers as a whole."""
     if None in pairs and len(pairs) > 1:

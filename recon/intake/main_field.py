@@ -62,6 +62,9 @@ def main_field_problems(image: str, facts: Mapping) -> list[Problem]:
                 f"{wrong[0]} {shown(facts[wrong[0]])}: other nuclei have another frequency",
             )
         ]
+    if _is_number_in_quotes(frequency):
+        found = f"{shown(frequency)}: write it as a number, without quotes"
+        return [Problem(image, "ImagingFrequency [MHz] as a number, as χ depends on it", found)]
     if b0_tesla is None:
         expected = "MagneticFieldStrength [tesla] in its sidecar"
         return [
@@ -83,6 +86,14 @@ def main_field_problems(image: str, facts: Mapping) -> list[Problem]:
         found = f"{frequency_mhz:g} MHz: χ depends on it; correct the wrong one in the sidecar"
         return [Problem(image, expected, found)]
     return []
+
+
+def _is_number_in_quotes(value: object) -> bool:
+    """Whether a fact is text that means a number: it would be passed over where it must not be."""
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def _tesla(frequency_mhz: float) -> float:

@@ -43,6 +43,13 @@ LOOKS = (  # values that span exactly this look like phase of this unit, which o
     ("degrees", Range(-180, 180)),
     ("degrees", Range(0, 360)),
     ("half turns", Range(-1, 1)),
+    ("turns", Range(-0.5, 0.5)),
+    ("turns", Range(0, 1)),
+    *(
+        (f"pixels of {bits} bits", Range(low, low + 2**bits))
+        for bits in (12, 13, 16)
+        for low in (0, -(2 ** (bits - 1)))
+    ),
 )
 
 

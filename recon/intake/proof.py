@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 from recon.intake.facts import TE_ROUNDING_S, Told, is_number, shown
-from recon.intake.kinds import OF_FIELD_MAPS, computed
+from recon.intake.kinds import OF_FIELD_MAPS, PREPARED, computed, words_of
 from recon.problems import Problem
 
 SAME_TIME_S = 1.0  # of both parts of one acquisition; two runs lie further apart than that
 LEAP_MINUTE_S = 61.0
+REFOCUSED = {"IR", "SE"}  # sequences whose signal has no phase of the field, or one of another sign
 LOSSY_FLAG = "01"  # LossyImageCompression (0028,2110)
 
 
@@ -34,7 +35,7 @@ def pair_problems(first: Told, second: Told, part: str, alone: bool) -> list[Pro
     part : name of the second part
     alone : the scan has no other echo, so that the second may be a difference of phases
     """
-    problems = _lossy_problems(first if part == "imag" else None, second)
+    problems = _lossy_problems(first if part == "imag" else None, second) + _sequence_problems(second)
     times = acquisition_time_s(first.facts), acquisition_time_s(second.facts)
     if times[0] is not None and times[1] is not None and abs(times[0] - times[1]) > SAME_TIME_S:
         found = f"another, {abs(times[0] - times[1]):.0f} s apart: give both parts of one acquisition the same run-"
@@ -51,6 +52,17 @@ def pair_problems(first: Told, second: Told, part: str, alone: bool) -> list[Pro
     if part == "phase" and (difference := _difference(second.facts, alone)):
         problems.append(Problem(second.path, "the phase of one echo, not of a field map", difference))
     return problems
+
+
+def _sequence_problems(told: Told) -> list[Problem]:
+    """A problem of images that are no gradient echo's, by ScanningSequence: their phase is not that of the field."""
+    names = {
+        name for code, name in PREPARED.items() if code in REFOCUSED & words_of(told.facts.get("ScanningSequence"))
+    }
+    if not names:
+        return []
+    found = f"{' and '.join(sorted(names))} (ScanningSequence {shown(told.facts['ScanningSequence'])})"
+    return [Problem(told.path, "a gradient echo", found)]
 
 
 def _lossy_problems(*told: Told | None) -> list[Problem]:

@@ -61,7 +61,9 @@ def series_of(files: Iterable[str], sidecars: Iterable[str]) -> Series:
     told, read, unread = read_sidecars(images, sidecars)
     headers, broken = _headers(images)
     told_by = {image.path: image for image in told}
-    problems += [*unread, *broken, *_header_problems(images, headers, told_by), *disagreements(told)]
+    if unread:  # what else is missing may stand there
+        raise IntakeError(condensed([*problems, *unread, *broken]))
+    problems += [*broken, *_header_problems(images, headers, told_by), *disagreements(told)]
     echoes: list[Echo] = []
     for number, (first, second) in pairs.items():
         problems += pair_problems(told_by[first], told_by[second], parts[1], alone=len(pairs) == 1)

@@ -3,9 +3,20 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import filterfalse
 
 from recon.files.bids import entities
-from recon.intake.derivatives import IMAGES, KINDS, Offered, in_subject_folder, is_called_mask, is_image, of_visit
+from recon.intake.derivatives import (
+    IMAGES,
+    KINDS,
+    Offered,
+    in_subject_folder,
+    is_called_lesion,
+    is_called_mask,
+    is_image,
+    of_another,
+    of_visit,
+)
 
 MOST = 3  # files that are listed
 PLAIN = re.compile(r"[\w./+:, -]+")  # what a shell and YAML take as it is
@@ -37,15 +48,19 @@ def unused(
     """A note on files that look like the user's own, of each kind that the scan has none of."""
     anat = os.path.dirname(echo)
     raw = [os.path.join(anat, file) for file in sorted(os.listdir(anat)) if is_image(file)]
+    called = [*offered.masks, *offered.astray, *filter(is_called_mask, raw)]
     found = {
-        "mask": [*offered.masks, *filter(is_called_mask, raw), *_of_kind("mask", offered.files)],
+        "mask": [*filterfalse(is_called_lesion, called), *_of_kind("mask", offered.files)],
         "nuclei": _of_kind("nuclei", offered.files),
         "t1w": _of_kind("t1w", offered.files),
         "b1": _of_kind("b1", offered.files),
-        "regions": _of_kind("regions", offered.files),
+        "regions": [*filter(is_called_lesion, called), *_of_kind("regions", offered.files)],
     }
     for kind in (kind for kind in found if kind not in files):
-        reasons = {file: _why_not(file, scan, kind, in_raw=file in raw) for file in found[kind]}
+        where = dict.fromkeys(offered.astray, "in {}, where none is looked for") | dict.fromkeys(
+            raw, "among the raw images"
+        )
+        reasons = {file: _why_not(file, scan, kind, where.get(file, "")) for file in found[kind]}
         told = [f"{os.path.basename(file)} ({why})" for file, why in reasons.items() if why]
         if told:
             more = f" and {len(told) - MOST} more" if len(told) > MOST else ""
@@ -58,21 +73,26 @@ def _of_kind(kind: str, files: Iterable[str]) -> list[str]:
     return [file for file in files if KINDS[kind](entities(file))]
 
 
-def _why_not(file: str, scan: dict[str, str | None], kind: str, in_raw: bool) -> str:
-    """Why a file is not taken for a scan; nothing where it is another visit's, run's or series'."""
-    names = entities(file)
-    if not (of_visit(names, scan) or "ses" not in names) or names.get("run", scan.get("run")) != scan.get("run"):
+def _why_not(file: str, scan: dict[str, str | None], kind: str, where: str) -> str:
+    """Why a file is not taken for a scan, `where` that lies outside; nothing where it is another visit's or run's."""
+    names, said = entities(file), entities(file).get
+    if of_another(names, scan):
         return ""
     if not file.endswith(IMAGES):
         return f"no NIfTI file, {' or '.join(IMAGES)}"
-    if in_raw:
-        return "it lies among the raw images"
+    if where:
+        return f"it lies {where.format(os.path.dirname(file))}"
     if not KINDS[kind](names):
-        return "neither desc-brain_mask nor label-brain_mask in its name"
+        what = "lesion" if kind == "regions" else "brain"
+        return f"neither desc-{what}_mask nor label-{what}_mask in its name"
     if "space" in names:
         return f"space-{names['space']} in its name: it lies in another space"
-    if not of_visit(names, scan):
-        return f"no ses-{scan['ses']} in its name"
-    if names.get("acq", scan["acq"]) != scan["acq"]:
-        return f"acq-{names['acq']} in its name is not the series'"
+    for key in ("sub", "ses", "run", "acq"):
+        if said(key) != scan.get(key) and (said(key) or key in ("sub", "ses")):
+            whose = "series'" if key == "acq" else "scan's"
+            return (
+                f"{key}-{said(key)} in its name is not the {whose}"
+                if said(key)
+                else f"no {key}-{scan[key]} in its name"
+            )
     return "" if in_subject_folder(file) else f"it lies outside of {os.path.basename(file).split('_')[0]}/"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from recon.files.bids import applicable_sidecars, entities
+from recon.files.bids import applicable_sidecars, canonical, entities
 from recon.files.nifti_header import Header
 from recon.intake.derivatives import KINDS, Offered, of_visit
 from recon.intake.headers import checked_header, form_notes, grid_problems
@@ -111,15 +111,16 @@ def _names_of(image: str, datasets: Iterable[Path]) -> str | None:
 
 
 def _belongs(file: str, scan: dict[str, str | None], kind: str, where_said: tuple[str, ...]) -> bool:
-    names = entities(file)
-    agrees = all(names.get(key) in (None, scan.get(key)) for key in where_said)
+    names, own = canonical(entities(file)), canonical({key: label for key, label in scan.items() if label})
+    agrees = all(names.get(key) in (None, own.get(key)) for key in where_said)
     return KINDS[kind](names) and of_visit(names, scan) and agrees and "space" not in names
 
 
 def _of_the_visit(kind: str, scan: dict[str, str | None], offered: Iterable[str]) -> list[str]:
     """The files of a kind of the visit; of several, those of the scan's run."""
     found = [f for f in offered if _belongs(f, scan, kind, ())]
-    of_the_run = [f for f in found if entities(f).get("run") == scan.get("run")]
+    own = canonical({key: label for key, label in scan.items() if label}).get("run")
+    of_the_run = [f for f in found if canonical(entities(f)).get("run") == own]
     return of_the_run if len(found) > 1 and of_the_run else found
 
 
@@ -141,7 +142,7 @@ def _fit(kind: str, file: str, echo: str) -> tuple[list[str], list[Problem]]:
         reference = checked_header(echo)
     except IntakeError as error:
         return [], list(error.problems)
-    if len(header.shape) != 3:
+    if header.volumes != 1:
         return [], [Problem(file, "a 3-D image", f"shape {header.shape}")]
     return form_notes(header), _placed(header) if kind in ("t1w", "b1") else grid_problems(header, reference)
 

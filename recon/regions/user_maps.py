@@ -1,6 +1,7 @@
 """The user's own brain mask, labels, lesions, T1-weighted image and B1 map, as maps on the grid of the echoes."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,9 +118,7 @@ def user_t1w(path: str, grid: Volume, brain: np.ndarray) -> tuple[np.ndarray, bo
     IntakeError
         Where the image shows nothing of the brain.
     """
-    image = read_volume(path)
-    if image.data.ndim != 3:
-        raise IntakeError([Problem(path, "a 3-D image", f"shape {image.data.shape}")])
+    image = _read(path)
     resampled = not same_grid(image, grid)
     data = resample(image, grid) if resampled else np.nan_to_num(image.data, posinf=0, neginf=0)
     t1w = np.where(brain, data, np.float32(0))
@@ -148,9 +147,7 @@ def user_b1(path: str, grid: Volume) -> np.ndarray:
     IntakeError
         Where the values are neither fractions nor percent, or none of them lies where the echoes are.
     """
-    image = read_volume(path)
-    if image.data.ndim != 3:
-        raise IntakeError([Problem(path, "a 3-D image", f"shape {image.data.shape}")])
+    image = _read(path)
     data = np.nan_to_num(image.data, posinf=0, neginf=0)
     median = float(np.median(data[data > 0])) if (data > 0).any() else 0.0
     unit = next((unit for unit in (1, 100) if B1_RANGE[0] <= median / unit <= B1_RANGE[1]), None)
@@ -165,9 +162,17 @@ def user_b1(path: str, grid: Volume) -> np.ndarray:
 
 def on_grid(path: str, grid: Volume) -> Volume:
     """Read a volume; IntakeError unless its voxels are those of `grid`."""
-    volume = read_volume(path)
-    if volume.data.ndim != 3 or not same_grid(volume, grid):
+    volume = _read(path)
+    if not same_grid(volume, grid):
         shape, other = grid.data.shape[:3], volume.data.shape
         found = str(other) + (" with another affine" if other == shape else "")
         raise IntakeError([Problem(path, f"the grid of the echoes {shape}", found)])
     return volume
+
+
+def _read(path: str) -> Volume:
+    """One (X, Y, Z) image, of which programs also write a file of four axes; IntakeError where there are several."""
+    volume = read_volume(path)
+    if any(n != 1 for n in volume.data.shape[3:]):
+        raise IntakeError([Problem(path, "a 3-D image", f"shape {volume.data.shape}")])
+    return replace(volume, data=volume.data.reshape(volume.data.shape[:3], order="A"))

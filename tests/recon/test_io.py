@@ -163,7 +163,7 @@ def test_json_and_tables(tmp_path):
 
 def test_a_pipe_is_no_json_file_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
-    with pytest.raises(ValueError, match=r"pipe\.json: expected a JSON file, found .* a pipe or a device"):
+    with pytest.raises(ValueError, match=r"pipe\.json: expected a JSON file in UTF-8, found .* a pipe or a device"):
         read_json(tmp_path / "pipe.json")
 
 
@@ -171,7 +171,7 @@ def test_a_key_that_stands_twice_with_different_values_is_refused(tmp_path):
     (tmp_path / "a.json").write_text('{"EchoTime": 0.01, "B": {"C": 1}, "EchoTime": 0.01}')
     assert read_json(tmp_path / "a.json") == {"EchoTime": 0.01, "B": {"C": 1}}
     (tmp_path / "a.json").write_text('{"EchoTime": 0.01, "EchoTime": 0.02}')
-    with pytest.raises(ValueError, match=r"a\.json: expected a JSON file, found the key 'EchoTime' twice"):
+    with pytest.raises(ValueError, match=r"a\.json: expected a JSON file in UTF-8, found the key 'EchoTime' twice"):
         read_json(tmp_path / "a.json")
 
 

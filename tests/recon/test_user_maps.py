@@ -30,6 +30,15 @@ def test_a_mask_stays_as_it_is_with_islands_and_holes(saved):
 
 
 @pytest.mark.parametrize("read", [user_mask, user_labels])
+def test_a_fourth_axis_counts_only_where_it_is_longer_than_one(saved, read):
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[4:8, 4:8, 4:6] = next(iter(LABELS))
+    np.testing.assert_array_equal(read(saved(labels[..., None]), GRID), labels)
+    with pytest.raises(ValueError, match=r"expected a 3-D image, found shape \(12, 14, 10, 2\)"):
+        read(saved(np.stack([labels, labels], axis=-1)), GRID)
+
+
+@pytest.mark.parametrize("read", [user_mask, user_labels])
 @pytest.mark.parametrize(
     ("shape", "affine", "found"),
     [((12, 14, 9), AFFINE, r"found \(12, 14, 9\)"), (SHAPE, np.diag([2.0, 2.0, 2.5, 1.0]), "another affine")],

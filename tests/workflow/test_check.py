@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recon.files.io import Volume, write_volume
+from recon.files.io import Volume, read_volume, write_volume
 from recon.files.tables import read_table
 from recon.intake.decide import PrepareEchoes
 from recon.intake.decisions import Decisions, PhaseScale
@@ -402,6 +402,19 @@ def test_a_good_subject_goes_on_where_a_bad_one_is_named(dataset):
     assert {name: facts[name] for name in expected} == expected
 
 
+def test_a_scan_under_two_names_is_noted(dataset):
+    for path in sorted((dataset / "sub-01/anat").iterdir()):
+        copy = dataset / "sub-03/anat" / path.name.replace("sub-01", "sub-03")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    for _ in range(2):  # the second time as remembered
+        taken = take_in(dataset, None, PREPARE, dataset / "check", 2, progress=lambda *step: None)
+        notes = {record.name: record.notes for record in taken.records}
+        assert notes["sub-01"][0].startswith("images equal to those of sub-03: the same scan under several names?")
+        assert notes["sub-03"][0].startswith("images equal to those of sub-01")
+        assert list(taken.scans) == ["sub-01", "sub-03"]
+
+
 # the user's own files
 
 
@@ -419,6 +432,16 @@ def test_unusable_masks_and_labels_are_told_before_any_job(study, tmp_path, kind
     (problem,) = study.take_in().problems["sub-02"]
     assert str(problem).startswith(f"{path}: ")
     assert message in str(problem)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_inverted_mask_is_refused(dataset, turned):
+    sphere = read_volume(dataset / "sub-01/anat/sub-01_echo-1_part-mag_MEGRE.nii.gz").data > 2
+    path = dataset / "derivatives/mine/sub-01/anat/sub-01_desc-brain_mask.nii.gz"
+    write_volume(path, sphere != turned, GRID)
+    problems = take_in(dataset, None, PREPARE, dataset / "check", 2, progress=lambda *step: None).problems
+    told = "\n".join(map(str, problems.get("sub-01", [])))
+    assert ("expected a brain mask, inside which there is signal, found a mean" in told) == turned == bool(told)
 
 
 def test_a_changed_mask_is_looked_at_again(study, tmp_path):

@@ -254,25 +254,42 @@ def test_a_good_table_passes(path):
     ("old", "new", "subject", "message"),
     [
         ("60\tF\tHH", "60\tF\tn/a", "sub-02", "sub-02: expected a group in column `group`, found no value"),
-        ("60\tF", "sixty\tF", "sub-02", "sub-02: expected a number of years in column `age`, found sixty"),
-        ("60\tF", "89 +\tF", "sub-02", "sub-02: expected a number of years in column `age`, found 89 +"),
-        ("60\tF", "-1\tF", "sub-02", "sub-02: expected a number of years in column `age`, found -1"),
-        ("60\tF", "inf\tF", "sub-02", "sub-02: expected a number of years in column `age`, found inf"),
+        (
+            "60\tF",
+            "sixty\tF",
+            "sub-02",
+            "sub-02: expected a number of years (below 130) in column `age`, n/a where it is unknown, found sixty",
+        ),
+        (
+            "60\tF",
+            "89 +\tF",
+            "sub-02",
+            "sub-02: expected a number of years (below 130) in column `age`, n/a where it is unknown, found 89 +",
+        ),
+        (
+            "60\tF",
+            "-1\tF",
+            "sub-02",
+            "sub-02: expected a number of years (below 130) in column `age`, n/a where it is unknown, found -1",
+        ),
+        (
+            "60\tF",
+            "inf\tF",
+            "sub-02",
+            "sub-02: expected a number of years (below 130) in column `age`, n/a where it is unknown, found inf",
+        ),
         ("sub-02", "sub-2x", "sub-02", "expected a row for sub-02, found none"),
         ("sub-02", "sub-2x", "sub-2x", "expected usable images of sub-2x, found none"),
-        (
-            "sub-02",
-            "02",
-            "02",
-            "expected sub- followed by letters or digits in column `participant_id`, found 02: write sub-02",
-        ),
+        ("sub-02", "02", "sub-02", "expected a row for sub-02, found 02: write sub-02"),
+        ("sub-02", "SUB-2", "sub-02", "expected a row for sub-02, found SUB-2: write sub-02"),
+        ("60\tF", "300\tF", "sub-02", "expected a number of years (below 130) in column `age`"),
         ("sub-02", "sub-01", "sub-01", "expected one row for sub-01, found 2"),
     ],
 )
 def test_problems_are_told_by_subject(path, old, new, subject, message):
     path.write_text(TABLE.replace(old, new))
     assert message in told(path, subject)
-    assert found(path).problems.keys() <= {"sub-01", "sub-02", "sub-2x", "02"}
+    assert found(path).problems.keys() <= {"sub-01", "sub-02", "sub-2x"}
 
 
 @pytest.mark.parametrize("age", ["n/a", "", "89+", "90+"])
@@ -322,7 +339,10 @@ def test_too_few_for_the_folds(path):
         (TABLE.replace("group", "diagnosis"),
          "expected a column `group` (participants.group_column), found participant_id, age, sex, diagnosis"),
         (TABLE.replace("participant_id", "id"), "expected a column `participant_id`, found id, age, sex, group"),
-        (TABLE.replace("\t", ","), "found participant_id,age,sex,group: tabs between the columns?"),
+        (TABLE.replace("\t", ","), "expected a table with tabs between its columns, found participant_id,age,sex"),
+        (TABLE.replace("age", "Age"), '(under another name: --config "participants={age_column: Age}")'),
+        (TABLE.replace("HC", "1e3").replace("HH", "2e3"),
+         "for example --config \"participants={negative_label: '1e3', positive_label: '2e3'}\""),
         ("participant_id\tage\tsex\tgroup\n", "expected at least 1 usable subjects in each group"),
     ],
 )  # fmt: skip

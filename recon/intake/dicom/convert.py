@@ -41,6 +41,7 @@ from recon.intake.dicom.verify import (
     lost_echoes,
     misplaced,
     partly_scaled,
+    placeless,
     unproven,
     with_own_acquisition,
 )
@@ -289,7 +290,7 @@ def _convert_visit(visit: Path, raw: Path, made: Path, name: str, converter: str
     silent = {number for uid, number in staged.numbers.items() if uid not in made_of and uid not in faults} - uneven
     skipped += [*remarks, *(Skipped(number, "the converter makes no image of it") for number in silent)]
     skipped = sorted(set(skipped))
-    problems = problems or _problems_of_used(pairs, staged, uneven, where)
+    problems = placeless(pairs, staged, where) or problems or _problems_of_used(pairs, staged, uneven, where)
     if problems:
         return [], skipped, problems
     return (

@@ -58,6 +58,19 @@ def _problems(checks: Iterable["Check"], part: str) -> list[Problem]:
     return []
 
 
+def placeless(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Problem]:
+    """A problem for every part of which slices do not tell where they lie; the converter invents places for them."""
+    expected = "ImagePositionPatient (0020,0032), ImageOrientationPatient (0020,0037) and PixelSpacing (0028,0030) in "
+    expected += "every slice (an anonymiser may have removed them)"
+    problems = []
+    for stack in (stack for pair in pairs for stack in pair):
+        frames = [f for image in stack.images for f in frames_of(image, staged.frames.get(image.uid, ()))]
+        if lost := sum(frame.place is None for frame in frames):
+            part = f"{where}, series {listed(stack.numbers)} ({stack.first.part})"
+            problems.append(Problem(part, expected, f"one or more of them missing in {lost} of {len(frames)}"))
+    return problems
+
+
 def partly_scaled(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Problem]:
     """A problem for every part of which some slices tell a scale of their values and others do not."""
     problems = []

@@ -705,3 +705,15 @@ def test_a_copy_of_philips_without_private_tags_is_a_copy(tmp_path):
         content.remove_private_tags()  # radians become milliradians
         content.save_as(path)
     assert [series.numbers for series in one(tmp_path).series] == [(5,)]
+
+
+@pytest.mark.parametrize("tag", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])
+def test_places_of_slices_that_an_anonymiser_removed_are_named(tmp_path, subject, tag):
+    write_siemens(subject, ECHOES, PROTOCOL)
+    for path in sorted(subject.rglob("*.dcm")):
+        content = pydicom.dcmread(path)
+        delattr(content, tag)
+        content.save_as(path)
+    problem = one(tmp_path).problems[0]
+    assert f"{tag} (" in problem.expected
+    assert problem.found.startswith("one or more of them missing in ")

@@ -177,7 +177,7 @@ BAD_NAMES = {
     "acq-0.5mm_echo-1_part-mag": "expected a BIDS name",
     "echo-1_echo-2_part-mag": "expected a BIDS name",
     "final_echo-1_part-mag": "expected a BIDS name",
-    "ses-2_echo-1_part-mag": "expected sub-01 in its name, as its folder says, found sub-01_ses-2_echo-1",
+    "ses-2_echo-1_part-mag": "expected sub-01 in its name, as its folder says, found sub-01_ses-2",
 }
 
 
@@ -195,15 +195,65 @@ def test_entities_that_no_echo_may_have_are_refused_with_the_reason(dataset, ent
 
 def test_an_image_of_somebody_else_is_refused(dataset):
     path = write_echo(dataset, "sub-01/anat/sub-02_echo-3_part-mag")
-    assert f"{path}: expected sub-01 in its name, as its folder says, found sub-02_echo-3" in problems(
-        dataset, "sub-01"
-    )
+    assert f"{path}: expected sub-01 in its name, as its folder says, found sub-02" in problems(dataset, "sub-01")
 
 
 def test_two_forms_of_one_image_are_refused(dataset):
     packed = f"{dataset}/{SINGLE_STEM}_echo-1_part-mag_MEGRE.nii.gz"
-    path = write_nifti(packed.removesuffix(".gz"))
-    assert f"{packed}: expected either .nii or .nii.gz, not both, found also {path}" in problems(dataset, "sub-01")
+    write_nifti(packed.removesuffix(".gz"))
+    assert f"{packed}: expected either .nii or .nii.gz, found both" in problems(dataset, "sub-01")
+
+
+def test_an_index_means_its_number(tmp_path):
+    for part, zeros in (("mag", "0"), ("phase", "")):
+        write_series(tmp_path, f"{SINGLE_STEM}_run-{zeros}1", parts=[part])
+    scans, found = index(tmp_path)
+    assert found == {}
+    assert list(scans) == ["sub-01_run-01"]  # as the first name has it
+    write_echo(tmp_path, f"{SINGLE_STEM}_run-1_echo-2_part-mag")
+    assert "run-1_echo-2_part-mag_MEGRE.nii.gz: expected one part-mag image of echo 2" in problems(
+        tmp_path, "sub-01_run-01"
+    )
+
+
+def test_a_sidecar_s_index_means_its_number(tmp_path):
+    files = write_series(tmp_path, SINGLE_STEM, sidecar={"EchoTime": None})
+    for echo in (1, 2):
+        write_json(tmp_path / f"echo-0{echo}_MEGRE.json", {"EchoTime": 0.004 * echo})
+    scans, found = index(tmp_path)
+    assert found == {}
+    assert scans["sub-01"].series.te_s == (0.004, 0.008)
+    assert len(scans["sub-01"].series.files) == len(files)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    {
+        "MEGRE.NII.GZ": "expected a name that ends in .nii or .nii.gz, found .NII.GZ",
+        "MEGRE.mgz": "expected a name that ends in .nii or .nii.gz, found .mgz",
+        "MEGRE.nii.bz2": "expected a name that ends in .nii or .nii.gz, found .nii.bz2",
+        "megre.nii.gz": "expected the suffix MEGRE in its name, found megre",
+    }.items(),
+)
+def test_no_echo_is_lost_for_its_format_or_capitals(dataset, end, reason):
+    for part in ("mag", "phase"):
+        (dataset / f"{SINGLE_STEM}_echo-3_part-{part}_{end}").write_bytes(b"")
+    assert reason in problems(dataset, "sub-01")
+
+
+def test_echoes_of_which_numbers_lack_are_noted(tmp_path):
+    write_series(tmp_path, SINGLE_STEM, echoes=(1, 4))
+    write_series(tmp_path, "sub-02/anat/sub-02", echoes=(1, 2))
+    scans, _ = index(tmp_path)
+    assert scans["sub-01"].notes[0].startswith("no image is called echoes 2, 3, though one is called echo-4")
+    assert scans["sub-02"].notes == ()
+
+
+def test_echoes_of_another_suffix_are_noted(dataset):
+    write_series(dataset, f"{SINGLE_STEM}", echoes=(3,), suffix="T2starw")
+    write_nifti(dataset / f"{SINGLE_STEM}_T1w.nii.gz")  # of another kind
+    (note,) = index(dataset)[0]["sub-01"].notes
+    assert note.startswith("not used: sub-01_echo-3_part-mag_T2starw.nii.gz and 1 more, as there are images of")
 
 
 @pytest.mark.parametrize("entity", ["rec-norm", "ce-gd", "task-rest", "acq-hr_rec-norm", "mt-off"])
@@ -405,3 +455,16 @@ def test_a_folder_in_the_place_of_an_image(dataset):
     path.unlink()
     path.mkdir()
     assert f"{path}: expected a readable NIfTI image, found a folder instead of a file" in problems(dataset, "sub-01")
+
+
+def test_a_folder_beside_the_dataset_s_is_told_with_what_to_type(tmp_path):
+    write_series(tmp_path, "study/rawdata/sub-01/anat/sub-01")
+    raw = tmp_path / "study/rawdata"
+    for folder in (tmp_path, tmp_path / "study", raw / "sub-01"):
+        assert f'found none, but there are some in {raw}: --config "bids_dir={raw}"' in problems(folder, "")
+
+
+@pytest.mark.parametrize("name", ["Sub-01", "sub01", "SUB_01", "01"])
+def test_a_folder_of_a_subject_that_is_named_otherwise_is_told_with_its_name(tmp_path, name):
+    write_series(tmp_path, f"{name}/anat/{name}")
+    assert f"{name} to sub-01" in problems(tmp_path, "")

@@ -55,6 +55,13 @@ def test_frequencies_that_differ_within_a_list_are_refused():
     )
 
 
+@pytest.mark.parametrize("nominal", [{"MagneticFieldStrength": 3}, {}])
+def test_a_frequency_in_quotes_is_not_passed_over(nominal):
+    (problem,) = problems(**nominal, ImagingFrequency="123.19")
+    assert "found '123.19': write it as a number, without quotes" in problem
+    assert problems(MagneticFieldStrength=3, ImagingFrequency="n/a") == []
+
+
 @pytest.mark.parametrize("key", ["ImagedNucleus", "ResonantNucleus"])
 def test_only_protons_are_mapped(key):
     assert problems(MagneticFieldStrength=3, **{key: "1H"}) == []

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -109,6 +111,23 @@ def test_doubt_is_refused_with_the_choice_to_set(signals, stored, facts, found):
     assert found in message
     assert '--config "prepare_echoes={phase_range: [' in message
     assert "e1.nii" in message or "e2.nii" in message or "e3.nii" in message
+
+
+@pytest.mark.parametrize(
+    ("stored", "line"),
+    [
+        (lambda z: np.angle(z) / (2 * np.pi), "[-0.5, 0.5]"),
+        (lambda z: np.rint(np.angle(z) * 2048 / np.pi), "[-2048, 2048]"),
+        (lambda z: np.rint(np.angle(z) * 32767 / np.pi), "[-32768, 32768]"),
+        (ef.siemens, "[0, 4096]"),
+    ],
+)
+def test_the_line_for_ends_of_a_common_unit_reads_the_phase(signals, stored, line):
+    raws = [stored(z) for z in signals]
+    assert f'"prepare_echoes={{phase_range: {line}}}"' in refused(raws, Manufacturer="Canon")
+    scale = scale_of(raws, json.loads(line), Manufacturer="Canon").value
+    unlike = np.exp(1j * (scale.slope * raws[0] + scale.intercept)) * np.exp(-1j * np.angle(signals[0]))
+    assert np.abs(np.angle(unlike)).max() < 0.01
 
 
 def test_a_range_of_the_config_that_the_values_pass_is_refused(signals):

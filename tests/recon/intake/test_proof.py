@@ -25,6 +25,9 @@ def found(first: dict, second: dict, alone: bool = True, part: str = "phase") ->
         ({}, {"Units": "Hz"}, "found a map of B0 (Units Hz)"),
         ({}, {"ImageType": ["DERIVED", "Phase_Diff"]}, "found a difference of two phases"),
         ({}, {"LossyImageCompression": "01"}, "without lossy compression"),
+        ({}, {"ScanningSequence": "SE"}, "expected a gradient echo, found spin echo"),
+        ({}, {"ScanningSequence": ["GR", "IR"]}, "expected a gradient echo, found inversion recovery"),
+        ({}, {"ScanningSequence": "SE\\EP"}, "expected a gradient echo, found spin echo"),
     ],
 )
 def test_parts_that_are_not_of_one_echo_are_refused(first, second, message):
@@ -39,6 +42,9 @@ def test_parts_that_are_not_of_one_echo_are_refused(first, second, message):
         ({}, SIX_ECHOES, False),
         ({"EchoNumber": 2}, {"EchoNumber": 2}, False),
         ({}, SIX_ECHOES | {"EchoTime": 0.0046}, True),
+        ({}, {"ScanningSequence": "GR"}, True),
+        ({}, {"ScanningSequence": ["EP", "GR"]}, True),
+        ({}, {"ScanningSequence": "RM"}, True),
         ({"LossyImageCompression": "01"}, {}, True),
         ({"ImageType": ["M", "DIS2D"]}, {"ImageType": ["P", "DIS2D"]}, True),
         ({"ImageType": ["M", "DIS2D"]}, {}, True),

@@ -295,3 +295,53 @@ def test_another_grid_is_refused_with_both_names(dataset, name, image, found):
 def test_broken_files_are_refused(dataset, name, image, message):
     path = add(dataset, f"{MINE}_{name}", **image)
     assert f"{path}: {message}" in told(dataset)
+
+
+ASTRAY = {
+    "sub-01/sub-01_mask.nii.gz": "it lies in {}/sub-01, where none is looked for",
+    "sub-01_brain_mask.nii": "it lies in {}, where none is looked for",
+    "masks/sub-01_desc-brain_mask.nii.gz": "it lies in {}/masks, where none is looked for",
+    "Derivatives/mine/sub-01/anat/sub-01_desc-brain_mask.nii.gz": "it lies in {}/Derivatives/mine/sub-01/anat, where",
+    "derivatives/a/b/sub-01/anat/sub-01_desc-brain_mask.nii.gz": "it lies in {}/derivatives/a/b/sub-01/anat, where",
+    f"{MINE}_run-1_desc-brain_mask.nii.gz": "run-1 in its name is not the scan's",
+    f"{MINE}_ses-1_desc-brain_mask.nii.gz": "ses-1 in its name is not the scan's",
+    "derivatives/mine/sub-01/anat/sub-1_desc-brain_mask.nii.gz": "sub-1 in its name is not the scan's",
+    "derivatives/mine/sub-01/anat/desc-brain_mask.nii.gz": "no sub-01 in its name",
+    f"{MINE}_desc-brain_mask.NII": "no NIfTI file, .nii or .nii.gz",
+}
+
+
+@pytest.mark.parametrize("name", ASTRAY)
+def test_masks_of_one_s_own_are_never_passed_over_in_silence(dataset, name):
+    (dataset / name).parent.mkdir(parents=True, exist_ok=True)
+    (dataset / name).write_bytes(b"")
+    scans, problems = index(dataset)
+    assert problems == {}
+    assert scans["sub-01"].mask is None
+    (note,) = scans["sub-01"].notes
+    assert f"not used: {name.split('/')[-1]} ({ASTRAY[name].format(dataset)}" in note
+
+
+def test_masks_of_another_scan_or_another_program_s_results_are_not_noted(dataset):
+    write_series(dataset, "sub-02/ses-1/anat/sub-02_ses-1")
+    write_series(dataset, "sub-02/ses-2/anat/sub-02_ses-2")
+    path = add(dataset, "derivatives/mine/sub-02/ses-2/anat/sub-02_ses-2_desc-brain_mask.nii.gz")
+    add(dataset, "results/sub-01/anat/sub-01_desc-brain_mask.nii.gz")
+    write_json(dataset / "results/dataset_description.json", {"GeneratedBy": [{"Name": "Q-Net"}]})
+    scans, _ = index(dataset)
+    assert [scan.notes for scan in scans.values()] == [(), (), ()]
+    assert scans["sub-02_ses-2"].mask == path
+
+
+def test_a_mask_s_run_means_its_number(tmp_path):
+    write_series(tmp_path, "sub-01/anat/sub-01_run-01")
+    path = add(tmp_path, f"{MINE}_run-1_desc-brain_mask.nii.gz")
+    assert index(tmp_path)[0]["sub-01_run-01"].mask == path
+
+
+@pytest.mark.parametrize("name", ["label-lesion_roi", "lesion_mask", "lesions"])
+def test_a_lesion_under_another_name_is_not_called_a_brain(dataset, name):
+    add(dataset, f"{MINE}_{name}.nii.gz")
+    (note,) = index(dataset)[0]["sub-01"].notes
+    assert f"sub-01_{name}.nii.gz (neither desc-lesion_mask nor label-lesion_mask in its name)" in note
+    assert note.endswith("name it derivatives/NAME/sub-01/anat/sub-01_label-lesion_mask.nii.gz")

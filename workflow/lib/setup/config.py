@@ -1,6 +1,7 @@
 """The configuration: checked against its schema, and in an order of its own."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -44,9 +45,14 @@ def _remedy(error: Any) -> str:
     """What to write in place of a value or a name that jsonschema's error refuses; empty where nothing is plain."""
     place = [str(part) for part in error.absolute_path]
     if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
-        known = error.schema.get("properties", {})
-        meant = [_instead(name, place, list(known)) for name in error.instance if name not in known]
+        known = [*error.schema.get("properties", {}), *_alternatives(error.schema.get("patternProperties", {}))]
+        meant = [_instead(name, place, known) for name in error.instance if name not in known]
         return f"; did you mean {' and '.join(filter(None, meant))}?" if any(meant) else ""
+    if error.validator == "enum":
+        return _as_one_of(error.instance, error.validator_value)
+    if error.validator == "pattern" and place == ["dataset"]:
+        allowed = re.sub("[^A-Za-z0-9_-]+", "-", error.instance).strip("-_")
+        return f"; a name of letters, digits, - and _{f', as {allowed}' if allowed else ''}"
     if error.validator == "type":
         return _as_type(place, error.instance, error.validator_value)
     return ""
@@ -57,8 +63,20 @@ def _instead(name: str, place: list[str], known: list[str]) -> str:
     sections = [key for key, of in schema_of(SCHEMA)["properties"].items() if name in of.get("properties", {})]
     if not place and sections:
         return " or ".join(to_type(f"{section}.{name}", "VALUE") for section in sections)
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name.lower(), known, n=1)
     return ".".join([*place, close[0]]) if close else ""
+
+
+def _alternatives(patterns: Iterable[str]) -> list[str]:
+    """Names that a schema lists as patterns, `^(task|acq)$`."""
+    return [name for pattern in patterns for group in re.findall(r"\(([\w|]+)\)", pattern) for name in group.split("|")]
+
+
+def _as_one_of(value: object, choices: list) -> str:
+    """Which of several values one may stand for that is spelt alike, in capitals or in quotes; `none` for null."""
+    text = "none" if value is None else str(value).lower()
+    close = get_close_matches(text, [str(choice) for choice in choices], n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _as_type(place: list[str], value: object, wanted: str | list[str]) -> str:

@@ -12,10 +12,20 @@ from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, STRATIFIED, Folds, make_fold
 from qnet.harmonise import COMBAT, Combat, notes, plan
 from recon.problems import IntakeError, Problem, to_type
 from workflow.lib.home import HOME
+from workflow.lib.setup.command_line import value_of
 from workflow.lib.setup.config import validator
-from workflow.lib.study.participants import UNKNOWN_AGE, Group, Participants, labelled, named, read_participants
+from workflow.lib.study.participants import (
+    UNKNOWN_AGE,
+    Group,
+    Participants,
+    label_text,
+    labelled,
+    named,
+    read_participants,
+)
 
 SCHEMA = HOME / "workflow" / "schemas" / "participants.schema.yaml"
+PLAIN = re.compile(r"[A-Za-z]\w*")  # what YAML takes for text
 LEFT_OUT = "leaves the subject out, the diagnosis does not"
 Problems = dict[str, list[Problem]]
 
@@ -132,13 +142,23 @@ def _with_harmonisation(
 def _missing_columns(
     path: Path, raw: pd.DataFrame, columns: Participants, needed: Mapping[str, str]
 ) -> Iterable[Problem]:
-    hint = ": tabs between the columns?" if len(raw.columns) == 1 else ""
+    if len(raw.columns) == 1 and "participant_id" not in raw:
+        yield Problem(str(path), "a table with tabs between its columns", str(raw.columns[0]))
+        return
     for name, column in (columns.columns | {name: columns.optional[name] for name in needed}).items():
         if column not in raw:
             setting = "" if name == "participant_id" else f" (participants.{name}_column)"
             setting += ", n/a where it is unknown" if name in ("age", "sex") else ""
             setting += f", {needed[name]}" if name in needed else ""
-            yield Problem(str(path), f"a column `{column}`{setting}", f"{', '.join(raw.columns)}{hint}")
+            line = to_type(f"participants.{name}_column", _alike(column, raw.columns))
+            advice = f"rename one to {column}" if name == "participant_id" else f"under another name: {line}"
+            yield Problem(str(path), f"a column `{column}`{setting}", f"{', '.join(raw.columns)} ({advice})")
+
+
+def _alike(column: str, others: Iterable[str]) -> str:
+    """The one of the table's columns that is called likewise but for capitals, as YAML writes it; else `NAME`."""
+    same = [other for other in others if other.casefold() == column.casefold() and PLAIN.fullmatch(other)]
+    return same[0] if same else "NAME"
 
 
 def _of_rows(
@@ -155,16 +175,17 @@ def _of_rows(
     aside = table["group"].notna() & ~table["group"].isin(columns.sides)
     named_two = columns.lists or all(table["group"].isin(group.labels).any() for group in columns.groups)
     counted = table[~aside & ~table["participant_id"].isin(rated_out)]
+    misspelt = counted["participant_id"].isin(_misspelt(table, subjects))
     found = [
         *_presence(path, table, counted, subjects),
         *_duplicates(path, table),
-        *_contents(path, counted, columns),
+        *_contents(path, counted[~misspelt], columns),
         *(_without_site(path, counted, columns, needed["site"]) if "site" in needed else ()),
     ]
     problems: Problems = {}
     for subject, problem in found:
         problems.setdefault(subject, []).append(problem)
-    usable = counted[~counted["participant_id"].isin(problems)]
+    usable = counted[~misspelt & ~counted["participant_id"].isin(problems)]
     if aside.any() and not named_two:
         wrong = [_unknown_groups(path, table, columns)]
     else:
@@ -266,8 +287,28 @@ def _presence(
     """Subjects of the two groups without images, and images of nobody in the table."""
     listed, scanned = set(counted["participant_id"].dropna()), set(subjects)
     absent = scanned - set(table["participant_id"])
-    yield from ((s, Problem(str(path), f"usable images of {s}", "none")) for s in sorted(listed - scanned))
-    yield from ((s, Problem(str(path), f"a row for {s}", "none")) for s in sorted(absent))
+    meant = _meant(absent, set(table["participant_id"].dropna()) - scanned)
+    imageless = sorted(listed - scanned - set(meant.values()))
+    yield from ((s, Problem(str(path), f"usable images of {s}", "none")) for s in imageless)
+    found = {s: f"{meant[s]}: write {s}" if s in meant else "none" for s in sorted(absent)}
+    yield from ((s, Problem(str(path), f"a row for {s}", row)) for s, row in found.items())
+
+
+def _misspelt(table: pd.DataFrame, subjects: Sequence[str]) -> set[str]:
+    """Names of rows that mean a subject and are told with it."""
+    rows = set(table["participant_id"].dropna())
+    return set(_meant(set(subjects) - rows, rows - set(subjects)).values())
+
+
+def _meant(subjects: Collection[str], rows: Collection[str]) -> dict[str, str]:
+    """Subject → the one row that means it, but for `sub-`, capitals or zeros: `sub-01` → `1`."""
+
+    def plain(name: str) -> str:
+        return name.strip().casefold().removeprefix("sub").lstrip("-_ 0")
+
+    candidates = {subject: [row for row in rows if plain(row) == plain(subject)] for subject in subjects}
+    chosen = {subject: same[0] for subject, same in candidates.items() if len(same) == 1}
+    return {subject: row for subject, row in chosen.items() if list(chosen.values()).count(row) == 1}
 
 
 def _duplicates(path: Path, table: pd.DataFrame) -> Iterable[tuple[str, Problem]]:
@@ -285,7 +326,8 @@ def _contents(path: Path, counted: pd.DataFrame, columns: Participants) -> Itera
             expected = f"{rules[name]['description']} in column `{columns.columns[name]}`"
             where = f"{path}, {subject}" if subject else str(path)
             shown = _label(row[name]) if name == "participant_id" else row[name]
-            yield subject, Problem(where, expected, shown or "no value")
+            remedy = ", n/a where it is unknown" if name == "age" else ""
+            yield subject, Problem(where, expected + remedy, shown or "no value")
 
 
 def _label(text: str | None) -> str | None:
@@ -321,7 +363,17 @@ def _line(sides: dict[str, str], few: bool) -> str:
     values = {key: int(label) if re.fullmatch(r"0|[1-9]\d*", label) else label for key, label in sides.items()}
     section = values if few else {key: [value] for key, value in values.items()}
     text = yaml.safe_dump(section, default_flow_style=True, allow_unicode=True, width=1000).strip()
+    if _labels_typed(text) != list(sides.values()):  # 1e3 would be a number
+        quoted = {key: f"'{label}'" if few else f"['{label}']" for key, label in sides.items()}
+        text = f"{{{', '.join(f'{key}: {label}' for key, label in quoted.items())}}}"
     return f', for example --config "participants={text}"'
+
+
+def _labels_typed(text: str) -> list[str]:
+    """The labels that a section means on the command line, as a table has them."""
+    typed = value_of("participants", text)
+    values = typed.values() if isinstance(typed, Mapping) else ()
+    return [label_text(label) for value in values for label in (value if isinstance(value, list) else [value])]
 
 
 def _few(path: Path, usable: pd.DataFrame, groups: tuple[Group, Group], folds: int) -> list[Problem]:

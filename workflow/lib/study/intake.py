@@ -16,9 +16,10 @@ from recon.intake.index import index
 from recon.intake.scan import Scan
 from recon.intake.select import EVERYTHING, Select
 from recon.problems import Problem
-from workflow.lib.study.check_table import Record, status
+from workflow.lib.study.check_table import MOST, Record, status
 from workflow.lib.study.outcomes import Outcome, cache_key, examine, remembered, unforeseen_problem
 from workflow.lib.study.safe_paths import odd_paths
+from workflow.lib.words import first_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +78,10 @@ def take_in(
         problems, uneven(scans), mixed_contrast(scans), odd_paths(scans),
         {name: outcome.problems for name, outcome in outcomes.items()},
     )  # fmt: skip
-    names = sorted({*scans, *problems})
+    names, copies = sorted({*scans, *problems}), copied(outcomes)
     return Intake(
         scans={name: scan for name, scan in scans.items() if name not in problems},
-        records=[_record(name, outcomes.get(name), problems.get(name, [])) for name in names],
+        records=[_record(name, outcomes.get(name), problems.get(name, []), copies.get(name, ())) for name in names],
         problems=problems,
     )
 
@@ -140,11 +141,30 @@ def mixed_contrast(scans: dict[str, Scan]) -> dict[str, list[Problem]]:
     return {name: [Problem(scans[name].series.files[0], expected, f"none of {name}")] for name in lacking}
 
 
-def _record(name: str, outcome: Outcome | None, problems: list[Problem]) -> Record:
+def copied(outcomes: Mapping[str, Outcome]) -> dict[str, tuple[str, ...]]:
+    """A note on every scan of which an image is, byte by byte, another scan's as well: one scan under two names?"""
+    own = {name: [one for one, n in Counter(outcome.sums).items() if n == 1] for name, outcome in outcomes.items()}
+    holders: dict[str, list[str]] = {}
+    for name, sums in own.items():
+        for one in sums:
+            holders.setdefault(one, []).append(name)
+    notes = {}
+    for name, sums in own.items():
+        others = dict.fromkeys(other for one in sums for other in holders[one] if other != name)
+        if others:
+            told = (
+                f"images equal to those of {first_of(list(others), MOST)}: the same scan under several names? Folds, "
+            )
+            notes[name] = (f"{told}tests and repeatability would count it several times",)
+    return notes
+
+
+def _record(name: str, outcome: Outcome | None, problems: list[Problem], notes: Sequence[str]) -> Record:
     """A row of the check table before the study is known."""
     record = Record(name=name, problems=tuple(problems))
     if outcome:
-        record = replace(record, facts=outcome.facts, reasons=outcome.reasons, notes=outcome.notes)
+        told = (*notes, *outcome.notes)
+        record = replace(record, facts=outcome.facts, reasons=outcome.reasons, notes=told)
     return replace(record, status=status(record, "stop"))
 
 
