@@ -5,7 +5,7 @@ agree, as tests assert.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from qnet.images.augment import seed_of
 
 Arrays = Mapping[str, Tensor]
+Volume = TypeVar("Volume")
 WIDE, DEEP = 48, 96  # channels at half and at a quarter of the resolution
 SLOPE = 0.1  # of the leaky ReLU
 UNIT = 0.2  # of the maps before the network: susceptibility varies several times as much as the field
@@ -32,7 +33,7 @@ SUB = 8  # voxels of a block of 2 x 2 x 2
 
 
 def batches_of(
-    volumes: Sequence[Arrays], size: int, augmented: Callable[[Arrays, np.random.Generator], Arrays], seed: int
+    volumes: Sequence[Volume], size: int, augmented: Callable[[Volume, np.random.Generator], Volume], seed: int
 ) -> Callable[[int], Iterator[tuple[Any, ...]]]:
     """Epoch → batches (indices, augmented volumes) in an order that follows from seed and epoch."""
 

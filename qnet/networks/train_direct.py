@@ -116,8 +116,8 @@ def train(
     kept = Checkpoint(checkpoint, mark, {"prior": prior}) if checkpoint else None
     names = [str(i) for i in range(len(seen))]
     batches = batches_of(seen, BATCH, augmented, seed)
-    rate_of, more = schedule.rate_of, {"after_epoch": after_epoch, "checkpoint": kept}
-    records = fit(prior, schedule.epochs, rate_of, batches, loss, names, **more)
+    rate_of, epochs = schedule.rate_of, schedule.epochs
+    records = fit(prior, epochs, rate_of, batches, loss, names, after_epoch=after_epoch, checkpoint=kept)
     return prior.half().float(), curve_of(records, "division_percent", f"{name}_percent")
 
 
