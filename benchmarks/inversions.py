@@ -7,7 +7,8 @@ Every method inverts the same local fields of a head of `benchmarks.generators`,
 the noise of a fit (`alone`), and those that the chains of both arms leave (`paper`, `consensus`), with the other
 settings of the arm. `inversions.tsv` has a row a head, input, method and metric: scores over the whole brain, what is
 dropped counting as zero, moments of lesions, CPU seconds, and `fallback`, 1 where a trained method gave the map of
-`tv` for an echo or more. `inversions-HEAD.png` shows the worst slice of the consensus chains. SYNTHETIC DATA.
+`tv` for an echo or more; rows of an earlier table that are not measured again stay. `inversions-HEAD.png` shows the
+worst slice of the consensus chains. SYNTHETIC DATA.
 """
 
 import argparse
@@ -151,6 +152,17 @@ def draw(path: Path, head: Head, maps: dict[str, np.ndarray]) -> None:
     figure.savefig(path, metadata={"Software": None})
 
 
+def renewed(before: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """A table with the rows of an earlier one that were not measured again; heads, inputs and methods in order."""
+    if before.empty:
+        return table
+    keys = ["head", "input", "method"]
+    measured = pd.MultiIndex.from_frame(table[keys].drop_duplicates())
+    both = pd.concat([before[~pd.MultiIndex.from_frame(before[keys]).isin(measured)], table])
+    order = {"head": list(HEADS), "input": list(INPUTS), "method": list(METHODS)}
+    return both.sort_values(keys, key=lambda column: column.map(order[str(column.name)].index), kind="stable")
+
+
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Measures of each method by input and head."""
     shown = table[table["metric"].isin([*MEASURES, "cpu_s", "fallback"])]
@@ -182,6 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
     rows: list[dict] = []
+    path = chosen.out / "inversions.tsv"
+    before = pd.read_csv(path, sep="\t") if path.is_file() else pd.DataFrame()
     with tempfile.TemporaryDirectory() as made:
         if chosen.cost:
             table = costs(chosen.cost, chosen.method or METHODS, Path(made))
@@ -198,8 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     continue
             pictures = chosen.out if chosen.pictures else None
             rows += rows_of(read_head(folder), chosen.input or INPUTS, chosen.method or METHODS, pictures)
-            table = pd.DataFrame(rows)
-            table.to_csv(chosen.out / "inversions.tsv", sep="\t", index=False, float_format="%.4g", na_rep="n/a")
+            table = renewed(before, pd.DataFrame(rows))
+            table.to_csv(path, sep="\t", index=False, float_format="%.4g", na_rep="n/a")
     print(summary(pd.DataFrame(rows)).to_string(float_format=lambda x: f"{x:.3g}"))
 
 

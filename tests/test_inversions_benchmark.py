@@ -9,7 +9,7 @@ import pytest
 from benchmarks.generalisation import varied
 from benchmarks.generators import HEADS, describe, write
 from benchmarks.heads import read_head
-from benchmarks.inversions import given, inverted, main
+from benchmarks.inversions import given, inverted, main, renewed
 from recon.pipeline import reconstruct
 
 
@@ -48,3 +48,11 @@ def test_a_network_beyond_its_range_is_marked_and_scores_as_tv(heads, tmp_path):
 def test_a_picture_shows_every_method(heads, tmp_path):
     main(["--heads", str(heads), "--only", "own", "--input", "consensus", "--method", "tkd", "--out", str(tmp_path)])
     assert (tmp_path / "inversions-own.png").stat().st_size > 10_000
+
+
+def test_rows_that_are_not_measured_again_stay_in_their_order():
+    rows = [("own", "alone", "tv", 1.0), ("own", "alone", "unrolled", 2.0), ("mni", "alone", "tv", 3.0)]
+    before = pd.DataFrame(rows, columns=["head", "input", "method", "value"])
+    new = pd.DataFrame([("own", "alone", "tv", 9.0), ("own", "paper", "tkd", 8.0)], columns=before.columns)
+    assert renewed(before, new)["value"].tolist() == [9.0, 2.0, 8.0, 3.0]
+    assert renewed(pd.DataFrame(), new) is new

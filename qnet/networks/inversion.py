@@ -4,7 +4,8 @@
 agree, as tests assert.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,7 +13,10 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from qnet.images.augment import seed_of
+
 Arrays = Mapping[str, Tensor]
+Volume = TypeVar("Volume")
 WIDE, DEEP = 48, 96  # channels at half and at a quarter of the resolution
 SLOPE = 0.1  # of the leaky ReLU
 UNIT = 0.2  # of the maps before the network: susceptibility varies several times as much as the field
@@ -26,6 +30,19 @@ LAYERS = 2  # at a quarter of the resolution
 DATA_STEPS = 3  # after a network without steps between
 DIRECT = {"maps": 2, "scalars": 2, "candidates": 1, "layers": 4}  # of a network without steps
 SUB = 8  # voxels of a block of 2 x 2 x 2
+
+
+def batches_of(
+    volumes: Sequence[Volume], size: int, augmented: Callable[[Volume, np.random.Generator], Volume], seed: int
+) -> Callable[[int], Iterator[tuple[Any, ...]]]:
+    """Epoch → batches (indices, augmented volumes) in an order that follows from seed and epoch."""
+
+    def of_epoch(epoch: int) -> Iterator[tuple[Any, ...]]:
+        rng = np.random.default_rng(seed_of(seed, epoch))
+        for batch in torch.from_numpy(rng.permutation(len(volumes))).split(size):
+            yield batch, [augmented(volumes[i], rng) for i in batch]
+
+    return of_epoch
 
 
 def folded(volume: Tensor) -> Tensor:

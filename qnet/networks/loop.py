@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -75,7 +75,7 @@ def fit(
     loss_of: Callable[..., tuple[Tensor, Tensor]],
     names: Sequence[str],
     *,
-    after_epoch: Callable[[int], None] = lambda epoch: None,
+    after_epoch: Callable[[int], Mapping[str, float] | None] = lambda epoch: None,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
     checkpoint: Checkpoint | None = None,
 ) -> list[dict]:
@@ -93,14 +93,14 @@ def fit(
     loss_of : (model, *batch) → loss, hits (B,) bool
     names : of all items
         For the message about a loss that is not finite.
-    after_epoch : called with each epoch that is done
+    after_epoch : called with each epoch that is done; numbers that it returns join the epoch's record
     autocast : () → context of the forward pass
     checkpoint : Checkpoint, optional
 
     Returns
     -------
     list of dict, one per epoch
-        epoch, learning_rate, loss, accuracy, seconds.
+        epoch, learning_rate, loss, accuracy, seconds, and what `after_epoch` found.
 
     Raises
     ------
@@ -114,13 +114,18 @@ def fit(
         for group in optimiser.param_groups:
             group["lr"] = rate_of(epoch)
         score = score_epoch(epoch, *train_epoch(model, optimiser, batches_of(epoch), loss_of, autocast), names)
-        after_epoch(epoch)
+        found = after_epoch(epoch) or {}
         seconds = round(time.perf_counter() - start, 3)
-        records.append({"epoch": epoch, "learning_rate": rate_of(epoch), **score, "seconds": seconds})
+        records.append({"epoch": epoch, "learning_rate": rate_of(epoch), **score, "seconds": seconds, **found})
         print(progress(records, epochs), file=sys.stderr, flush=True)
         if checkpoint:
             checkpoint.keep(optimiser, records)
     return records
+
+
+def curve_of(records: list[dict], *names: str) -> list[dict]:
+    """Epoch and some entries of each record."""
+    return [{name: record[name] for name in ("epoch", *names)} for record in records]
 
 
 def progress(records: list[dict], epochs: int) -> str:

@@ -4,19 +4,18 @@ python -m qnet.networks.train_direct deepqsm|qsmnet VOLUMES OUT.safetensors
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from qnet.images.augment import seed_of
 from qnet.networks.checkpoint import Checkpoint, fingerprint
-from qnet.networks.inversion import DIRECT, Dipole, Prior, consistent, mapped
-from qnet.networks.loop import fit
+from qnet.networks.inversion import DIRECT, Dipole, Prior, batches_of, consistent, mapped
+from qnet.networks.loop import curve_of, fit
+from qnet.networks.precision import autocast
 from qnet.networks.train_inversion import (
     GEOMETRY,
     Arrays,
@@ -79,8 +78,8 @@ def network(seed: int) -> Prior:
 
 
 def found_by(prior: Prior, arrays: Arrays) -> Tensor:
-    """The map of a volume, the convolutions in bfloat16."""
-    with torch.autocast("cpu", torch.bfloat16):
+    """The map of a volume, the convolutions as :mod:`qnet.networks.precision`."""
+    with autocast("auto", torch.device("cpu"))():
         return mapped(prior, arrays)
 
 
@@ -101,12 +100,6 @@ def train(
     """
     held, seen = volumes[::HELD_OUT], [v for i, v in enumerate(volumes) if i % HELD_OUT]
     prior, loss_of = network(seed), LOSSES[name]
-    curve: list[dict] = []
-
-    def batches_of(epoch: int) -> Iterator[tuple[Any, ...]]:
-        rng = np.random.default_rng(seed_of(seed, epoch))
-        for batch in torch.from_numpy(rng.permutation(len(seen))).split(BATCH):
-            yield batch, [augmented(seen[i], rng) for i in batch]
 
     def loss(prior: Prior, batch: list[Arrays]) -> tuple[Tensor, Tensor]:
         maps = [found_by(prior, arrays) for arrays in batch]
@@ -114,16 +107,18 @@ def train(
         # logarithms, so that all volumes count alike and a field that misleads the network does not throw it off
         return torch.stack([loss_of(x, v).log() for x, v in zip(maps, batch, strict=True)]).mean(), torch.stack(better)
 
-    def after_epoch(epoch: int) -> None:
+    def after_epoch(epoch: int) -> dict[str, float]:
         before, after = held_out(prior, held)
-        curve.append({"epoch": epoch, "division_percent": round(before, 2), f"{name}_percent": round(after, 2)})
         print(f"epoch {epoch}: held-out NRMSE {after:.2f} %, division {before:.2f} %", flush=True)
+        return {"division_percent": round(before, 2), f"{name}_percent": round(after, 2)}
 
     mark = fingerprint({"name": name, "seed": seed} | asdict(schedule), *(v["truth"].numpy() for v in volumes))
     kept = Checkpoint(checkpoint, mark, {"prior": prior}) if checkpoint else None
     names = [str(i) for i in range(len(seen))]
-    fit(prior, schedule.epochs, schedule.rate_of, batches_of, loss, names, after_epoch=after_epoch, checkpoint=kept)
-    return prior.half().float(), curve
+    batches = batches_of(seen, BATCH, augmented, seed)
+    rate_of, epochs = schedule.rate_of, schedule.epochs
+    records = fit(prior, epochs, rate_of, batches, loss, names, after_epoch=after_epoch, checkpoint=kept)
+    return prior.half().float(), curve_of(records, "division_percent", f"{name}_percent")
 
 
 @torch.no_grad()

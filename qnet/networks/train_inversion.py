@@ -6,10 +6,9 @@ python -m qnet.networks.train_inversion VOLUMES OUT.safetensors
 import argparse
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +16,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from qnet.atomic import atomic
-from qnet.images.augment import seed_of
-from qnet.networks.checkpoint import Checkpoint
-from qnet.networks.inversion import Prior, Unrolled, candidates, corrected, doubt, misfit
-from qnet.networks.loop import fit
+from qnet.networks.checkpoint import Checkpoint, fingerprint
+from qnet.networks.inversion import Prior, Unrolled, batches_of, candidates, corrected, doubt, misfit
+from qnet.networks.loop import curve_of, fit
+from qnet.networks.precision import autocast
 
 EPOCHS, FALLING = (11,), 5  # 11 passes over 240 volumes take six minutes of one core
 MODEL_ERROR = 0.05  # of the field's spread: the residual that the discrete model may leave, as in the reconstruction
@@ -32,6 +31,7 @@ ABOUT = {
 }
 # what the generators of the volumes draw
 GEOMETRY = {"voxel_size_mm": [0.5, 3.5], "anisotropy": 3.5, "tilt_deg": 45}
+PHYSICS = ("dipole", "periodic", "field")  # arrays that a step does not read, once its candidates are there
 HELD_OUT = 12  # every so many-th volume is never trained on; with four generators in turn, all are of the first
 BATCH = 4  # volumes
 DROPPED = 0.3  # share of volumes whose contrasts are taken away
@@ -70,7 +70,8 @@ def augmented(arrays: Arrays, rng: np.random.Generator) -> Arrays:
     sign[[3 + axis for axis in axes]] = -1
     order = [1, 0, 2, 4, 3, 5] if swap else list(range(6))
     made["geometry"] = (arrays["geometry"] * sign)[order]
-    made["periodic"] = arrays["periodic"][order[:3]]
+    if "periodic" in made:
+        made["periodic"] = arrays["periodic"][order[:3]]
     if "contrasts" in made and rng.random() < DROPPED:
         made["contrasts"] = torch.zeros_like(made["contrasts"])
     return made
@@ -112,8 +113,8 @@ class Schedule:
 
 
 def step(prior: Prior, arrays: Arrays) -> Tensor:
-    """The map after a step from the arrays of :func:`with_data`, the convolutions in bfloat16."""
-    with torch.autocast("cpu", torch.bfloat16):
+    """The map after a step from the arrays of :func:`with_data`, the convolutions as :mod:`qnet.networks.precision`."""
+    with autocast("auto", torch.device("cpu"))():
         return corrected(prior, arrays["x"], arrays["candidates"], arrays)
 
 
@@ -148,29 +149,26 @@ def train_step(
     Volumes are those of :func:`with_data`. Accuracy is the share of volumes whose map is better than that of `tv`.
     """
     torch.manual_seed(seed)
-    held, seen = volumes[::HELD_OUT], [v for i, v in enumerate(volumes) if i % HELD_OUT]
+    read = [{name: value for name, value in v.items() if name not in PHYSICS} for v in volumes]
+    held, seen = read[::HELD_OUT], [v for i, v in enumerate(read) if i % HELD_OUT]
     prior = Prior().to(memory_format=torch.channels_last_3d)
-    curve: list[dict] = []
-
-    def batches_of(epoch: int) -> Iterator[tuple[Any, ...]]:
-        rng = np.random.default_rng(seed_of(seed, epoch))
-        for batch in torch.from_numpy(rng.permutation(len(seen))).split(BATCH):
-            yield batch, [augmented(seen[i], rng) for i in batch]
 
     def loss(prior: Prior, batch: list[Arrays]) -> tuple[Tensor, Tensor]:
         maps = [step(prior, arrays) for arrays in batch]
         better = [errors(x.detach(), v)[0] < errors(v["start"], v)[0] for x, v in zip(maps, batch, strict=True)]
         return torch.stack([loss_of(x, v) for x, v in zip(maps, batch, strict=True)]).mean(), torch.stack(better)
 
-    def after_epoch(epoch: int) -> None:
+    def after_epoch(epoch: int) -> dict[str, float]:
         before, after = held_out(prior, held)
-        curve.append({"epoch": epoch, "tv_percent": round(before, 2), "unrolled_percent": round(after, 2)})
         print(f"epoch {epoch}: held-out NRMSE {after:.2f} %, tv {before:.2f} %", flush=True)
+        return {"tv_percent": round(before, 2), "unrolled_percent": round(after, 2)}
 
-    kept = Checkpoint(checkpoint, f"{seed}", {"prior": prior}) if checkpoint else None
+    mark = fingerprint({"seed": seed, "rates": [rate_of(i) for i in range(epochs)]}, *(v["x"].numpy() for v in volumes))
+    kept = Checkpoint(checkpoint, mark, {"prior": prior}) if checkpoint else None
     names = [str(i) for i in range(len(seen))]
-    fit(prior, epochs, rate_of, batches_of, loss, names, after_epoch=after_epoch, checkpoint=kept)
-    return prior, curve
+    batches = batches_of(seen, BATCH, augmented, seed)
+    records = fit(prior, epochs, rate_of, batches, loss, names, after_epoch=after_epoch, checkpoint=kept)
+    return prior, curve_of(records, "tv_percent", "unrolled_percent")
 
 
 def unexplained(arrays: Arrays) -> float:

@@ -83,6 +83,7 @@ def inverted(
     centre = tuple(slice(low, low + n) for (low, _), n in zip(margins(inside.shape), inside.shape, strict=True))
     chi_ppm = np.zeros(field_ppm.shape, np.float32)
     fields, maps = (v[..., None] if v.ndim == 3 else v for v in (field_ppm, chi_ppm))
+    fallen_back: dict[str, list[int]] = {}
     for i in range(fields.shape[-1]):
         problem = Problem.of(
             turn.there(fields[box + (i,)]),
@@ -95,10 +96,14 @@ def inverted(
         )
         problem = replace(problem, start=learnt.start(problem, weights))
         if beyond := outside_range(problem, turned, card["range"]):
-            warnings.warn(f"{learnt.name}: {FALLEN_BACK}: the network is for {beyond}", stacklevel=3)
+            fallen_back.setdefault(beyond, []).append(i + 1)
             inputs: dict[str, Any] = {"precision": precision, "magnitude": magnitude, "workers": workers}
             maps[..., i] = tv(fields[..., i], mask, grid, **inputs, **settings)
         elif problem.field.any():
             found = learnt.finish(problem, weights)[centre] * np.float32(problem.scale)
             maps[box + (i,)] = turn.back(np.where(inside, found, 0))
+    for beyond, echoes in fallen_back.items():
+        which = f" in {'echoes' if len(echoes) > 1 else 'echo'} {', '.join(map(str, echoes))}"
+        where = which if field_ppm.ndim > 3 else ""
+        warnings.warn(f"{learnt.name}: {FALLEN_BACK}{where}: the network is for {beyond}", stacklevel=3)
     return chi_ppm

@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from benchmarks.inversion_volumes import GENERATORS, arrays_of, volume
+from qnet.networks import checkpoint, train_inversion
 from qnet.networks.inversion import Prior, Unrolled, folded, unfolded
 from qnet.networks.train_inversion import (
     Schedule,
     augmented,
     errors,
+    held_out,
     range_of,
     read_volume,
     step,
@@ -99,6 +101,27 @@ def test_training_lowers_the_error_and_follows_its_seed(arrays):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
     with torch.no_grad():
         assert errors(step(one, volumes[0]), volumes[0])[0] < 0.9 * errors(arrays["start"], volumes[0])[0]
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights_and_curve(arrays, tmp_path, monkeypatch):
+    volumes = with_data([arrays] * 2)
+    schedule = Schedule(epochs=2, falling=1)
+
+    def train(path):
+        return train_step(volumes, schedule.rate_of, schedule.epochs, checkpoint=path)
+
+    whole, curve = train(tmp_path / "whole")
+    monkeypatch.setattr(checkpoint, "INTERVAL_S", 0.0)
+    measures = iter([held_out])  # the second pass is not measured
+    monkeypatch.setattr(train_inversion, "held_out", lambda *given: next(measures)(*given))
+    with pytest.raises(StopIteration):
+        train(tmp_path / "part")
+    monkeypatch.setattr(train_inversion, "held_out", held_out)
+    resumed, again = train(tmp_path / "part")
+    assert again == curve
+    assert [entry["epoch"] for entry in curve] == [0, 1]
+    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
 def test_a_folder_becomes_weights_and_their_card(tmp_path, arrays):

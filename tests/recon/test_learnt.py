@@ -174,6 +174,26 @@ def test_outside_its_range_it_says_so_and_gives_the_map_of_tv(method, voxel_size
     np.testing.assert_array_equal(found, invert(field, b0_dir=b0_dir, voxel_size_mm=voxel_size_mm, method="tv"))
 
 
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (("", "little noise"), ["echo 2: the network is for little noise"]),
+        (("little noise", "little noise"), ["echoes 1, 2: the network is for little noise"]),
+        (("short edges", "little noise"), ["echo 1: the network is for short", "echo 2: the network is for little"]),
+    ],
+)
+def test_it_says_which_echoes_have_the_map_of_tv(found, said, monkeypatch):
+    answers = iter(found)
+    monkeypatch.setattr(learnt, "outside_range", lambda *given: next(answers))
+    mask = ball(12, shape=(20, 22, 16))
+    field = np.where(mask, field_of(nuclei(mask.shape)), 0).astype(np.float32)
+    with pytest.warns(UserWarning) as told:
+        invert(np.stack([field, field], -1), mask, method="unrolled", tv_iterations=2)
+    assert len(told) == len(said)
+    for warning, words in zip(told, said, strict=True):
+        assert f"unrolled: the map is that of tv in {words}" in str(warning.message)
+
+
 @EACH
 @pytest.mark.parametrize(
     ("spoil_ppm", "said"),
