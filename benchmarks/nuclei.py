@@ -52,6 +52,9 @@ WIDENING, REACH_MM = 0.5, (28.0, 45.0, 22.0)  # of the ventricles, and how far i
 INPUTS = {"chi": (), "chi t1w": ("t1w",), "chi t1w r2star": ("t1w", "r2star")}
 METHODS = ("template", "shapes", "network")
 KEYS = ["size", "head", "change", "arm", "method", "inputs"]
+SINCE = {"size": "coarse", "inputs": "chi t1w r2star"} | dict.fromkeys(  # columns that older tables lack
+    ("white_ppm", "median_ppm", "true_median_ppm", "core_ppm", "true_core_ppm", "truth_ppm", "truth_core_ppm"), np.nan
+)
 LEAST_SHARE = 0.6  # of a nucleus' volume, below which the head holds only a piece of it
 
 
@@ -261,7 +264,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--read", type=Path, action="append", metavar="TABLE", help="print these tables, make none")
     chosen = parser.parse_args(arguments)
     if chosen.read:
-        report(pd.concat([pd.read_csv(path, sep="\t") for path in chosen.read]))
+        tables = [pd.read_csv(path, sep="\t") for path in chosen.read]
+        report(pd.concat([table.assign(**{k: v for k, v in SINCE.items() if k not in table}) for table in tables]))
         return
     changes, inputs, methods = chosen.change or CHANGES, chosen.inputs or list(INPUTS), chosen.method or METHODS
     path = chosen.out / chosen.name
