@@ -3,12 +3,13 @@
 The heads are those of `benchmarks.generators`, as they lie, turned by 20 degrees, or pushed apart at the ventricles.
 Maps are those of an arm in the true brain. `nuclei.tsv` has a row a size, head, change, arm, method, inputs, nucleus,
 side: Dice coefficient, 95 % surface distance [mm]; of the arm's own χ [ppm] the mean over the label and over the true
-label, both medians, and the mean over the core of white matter, from which contrasts are counted; the mean of the true
-χ over the true label, in a map whose mean is zero like that of the arm; the confidence, the share of its volume that
-the nucleus has in the head, with the method `network` the Dice coefficient that it expects, and for the head the CPU
-seconds of registration and labels. Where that share is below `LEAST_SHARE`, what is printed leaves the nucleus out:
-`siemens` has nuclei only from 8 mm below the surface of its brain on, where a fifth of its substantia nigra lies. A
-part of the pallidum, or a nucleus that the ellipsoids lack, has rows for the methods that know it.
+label, both medians, both values of `core` (`recon.regions.statistics`), and the mean over the core of white matter,
+from which contrasts are counted; mean and `core` of the true χ over the true label, in a map whose mean is zero like
+that of the arm; the confidence, the share of its volume that the nucleus has in the head, with the method `network`
+the Dice coefficient that it expects, and for the head the CPU seconds of registration and labels. Where that share is
+below `LEAST_SHARE`, what is printed leaves the nucleus out: `siemens` has nuclei only from 8 mm below the surface of
+its brain on, where a fifth of its substantia nigra lies. A part of the pallidum, or a nucleus that the ellipsoids
+lack, has rows for the methods that know it.
 
 The labels of the heads are BigBrain's, or BigBrain's and CIT168's together (philips, mni, seven). The surfaces of
 `resources/nuclei_shapes.tsv` were fitted to CIT168, but for the thalamus, which is BigBrain's, and the dentate, which
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,7 @@ from recon.regions.localize import white_matter
 from recon.regions.locate import locate, registered
 from recon.regions.nuclei import nucleus_names
 from recon.regions.shapes import WHOLE, divided, label_points, names_of, voxels_of
+from recon.regions.statistics import core, depth
 from recon.relaxation.t1 import t1_weighted
 from recon.settings import arm, shipped
 
@@ -48,6 +51,10 @@ TURN_DEG = (12.0, 8.0, 14.0)  # about x, y and z: 20 degrees about one axis
 WIDENING, REACH_MM = 0.5, (28.0, 45.0, 22.0)  # of the ventricles, and how far it is felt
 INPUTS = {"chi": (), "chi t1w": ("t1w",), "chi t1w r2star": ("t1w", "r2star")}
 METHODS = ("template", "shapes", "network")
+KEYS = ["size", "head", "change", "arm", "method", "inputs"]
+SINCE = {"size": "coarse", "inputs": "chi t1w r2star"} | dict.fromkeys(  # columns that older tables lack
+    ("white_ppm", "median_ppm", "true_median_ppm", "core_ppm", "true_core_ppm", "truth_ppm", "truth_core_ppm"), np.nan
+)
 LEAST_SHARE = 0.6  # of a nucleus' volume, below which the head holds only a piece of it
 
 
@@ -103,13 +110,13 @@ def rows_of(
             start_s = time.process_time()
             fit = registered(maps["chi"], maps["brain"], affine, extra.get("t1w"))
             fit_s = time.process_time() - start_s
-            core = white_matter(maps["brain"], affine, fit.subject_to_mni) & (maps["nuclei"] == 0)
+            white = white_matter(maps["brain"], affine, fit.subject_to_mni) & (maps["nuclei"] == 0)
             for method in methods:
                 start_s = time.process_time()
                 found = locate(maps["chi"], maps["brain"], affine, **extra, method=method, registration=fit)
                 cpu_s = fit_s + time.process_time() - start_s
                 first = {"head": head.folder.name, "change": change, "arm": arm_name, "method": method, "inputs": given}
-                first["white_ppm"] = of_known(maps["chi"], core, np.mean)
+                first["white_ppm"] = of_known(maps["chi"], white, np.mean)
                 names, expected = names_of(method), found.expected_dice or {}
                 for row in compare(found.labels, maps, names, voxel_size_mm, fit.determinant, expected):
                     yield first | row | {"cpu_s": cpu_s}
@@ -129,6 +136,13 @@ def of_known(chi_ppm: np.ndarray, where: np.ndarray, statistic: Callable[[np.nda
     """A statistic of the voxels in which χ is known, not a number where there are none."""
     values = chi_ppm[where & (chi_ppm != 0)]
     return float(statistic(values)) if values.size else np.nan
+
+
+def core_of_known(chi_ppm: np.ndarray, where: np.ndarray, voxel_size_mm: np.ndarray) -> float:
+    """The statistic `core` of a region, of the voxels in which χ is known."""
+    box = bounding_box(where)
+    inside, known = where[box], where[box] & (chi_ppm[box] != 0)
+    return core(chi_ppm[box][known], depth(inside, voxel_size_mm)[known])
 
 
 def compare(
@@ -156,7 +170,10 @@ def compare(
             "true_ppm": of_known(chi_ppm, true, np.mean),
             "median_ppm": of_known(chi_ppm, found, np.median),
             "true_median_ppm": of_known(chi_ppm, true, np.median),
+            "core_ppm": core_of_known(chi_ppm, found, voxel_size_mm),
+            "true_core_ppm": core_of_known(chi_ppm, true, voxel_size_mm),
             "truth_ppm": of_known(maps["true_chi"], true, np.mean),
+            "truth_core_ppm": core_of_known(maps["true_chi"], true, voxel_size_mm),
             "confidence": sure[label],
             "volume_share": np.count_nonzero(true) * float(np.prod(voxel_size_mm)) * size / volumes_mm3()[label],
             "expected_dice": expected_dice.get(label, np.nan),
@@ -165,39 +182,44 @@ def compare(
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean Dice of each nucleus, a row a size, head, change, arm, method and inputs; mean of the ellipsoids' own."""
-    keys = ["size", "head", "change", "arm", "method", "inputs"]
     table = rows[rows["volume_share"] >= LEAST_SHARE].pivot_table(
-        index=keys, columns="nucleus", values="dice", sort=False
+        index=KEYS, columns="nucleus", values="dice", sort=False
     )
     return table.assign(mean=table[[name for name in nucleus_names() if name in table]].mean(axis=1))
 
 
-def errors(rows: pd.DataFrame) -> pd.DataFrame:
-    """How far regional means are off, a row a size, arm, change and method, heads and nuclei together.
+def off_by(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of each row by how much numbers of a region are off, in percent, and means in ppb.
 
-    Of the label: mean over it less the mean over the true one in the same map, in percent of that and of its contrast
-    with white matter, medians over nuclei, and the shares within 5 %; the same of medians in place of means. Of the
-    map: its mean over the true label less the true χ there, which no label can mend.
+    Of the label: `mean`, `median` and `core` over it less over the true label, both in the arm's own χ, in percent of
+    the latter and (`_of_contrast`) of its difference from white matter. Of the map, what is left where the label is
+    perfect: `map_mean`, `map_core` over the true label in the arm's χ less in the true one. Of both: `both_mean`,
+    `both_core` over the label in the arm's χ less over the true label in the true one.
     """
+    found = {}
+    for name, true in (("mean", "true_ppm"), ("median", "true_median_ppm"), ("core", "true_core_ppm")):
+        off = (rows[f"{name}_ppm"] - rows[true]).abs()
+        found[name] = 100 * off / rows[true].abs()
+        found[f"{name}_of_contrast"] = 100 * off / (rows[true] - rows["white_ppm"]).abs()
+    for name, true, truth in (("mean", "true_ppm", "truth_ppm"), ("core", "true_core_ppm", "truth_core_ppm")):
+        found[f"map_{name}"] = 100 * (rows[true] - rows[truth]).abs() / rows[truth].abs()
+        found[f"both_{name}"] = 100 * (rows[f"{name}_ppm"] - rows[truth]).abs() / rows[truth].abs()
+    found["label_ppb"] = 1000 * (rows["mean_ppm"] - rows["true_ppm"]).abs()
+    found["map_ppb"] = 1000 * (rows["true_ppm"] - rows["truth_ppm"]).abs()
+    return pd.DataFrame(found)
+
+
+def errors(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Mean Dice coefficient and distance of the nuclei of the ellipsoids, whole ones, number of nuclei, and of what
+    :func:`off_by` tells the medians and (`_5`) the percentage of nuclei within 5 %, a row a group."""
     kept = rows[(rows["volume_share"] >= LEAST_SHARE) & rows["nucleus"].isin(nucleus_names())]
-    off = (kept["mean_ppm"] - kept["true_ppm"]).abs()
-    off_median = (kept["median_ppm"] - kept["true_median_ppm"]).abs()
-    found = {
-        "dice": kept["dice"],
-        "distance_mm": kept["surface_distance_mm"],
-        "mean_percent": 100 * off / kept["true_ppm"].abs(),
-        "mean_of_contrast": 100 * off / (kept["true_ppm"] - kept["white_ppm"]).abs(),
-        "median_percent": 100 * off_median / kept["true_median_ppm"].abs(),
-        "median_of_contrast": 100 * off_median / (kept["true_median_ppm"] - kept["white_ppm"]).abs(),
-        "label_ppb": 1000 * off,
-        "map_ppb": 1000 * (kept["true_ppm"] - kept["truth_ppm"]).abs(),
-    }
-    table = kept[["size", "arm", "change", "method"]].assign(**found)
-    groups = table.groupby(["size", "arm", "change", "method"], sort=False)
-    percents = [name for name in found if name.endswith(("_percent", "_contrast"))]
-    within = table.assign(**{name: table[name].le(5).astype(float).where(table[name].notna()) for name in percents})
-    shares = within.groupby(["size", "arm", "change", "method"], sort=False)[percents].mean().add_suffix("_within_5")
-    return pd.concat([groups[["dice", "distance_mm"]].mean(), groups[list(found)[2:]].median(), shares], axis=1)
+    off = off_by(kept)
+    percents = off.drop(columns=["label_ppb", "map_ppb"])
+    within = (100.0 * percents.le(5)).where(percents.notna()).add_suffix("_5")
+    keys = [kept[name] for name in by]
+    labels = kept[["dice", "surface_distance_mm"]].groupby(keys, sort=False)
+    parts = [labels.size().rename("nuclei"), labels.mean(), off.groupby(keys, sort=False).median()]
+    return pd.concat([*parts, within.groupby(keys, sort=False).mean()], axis=1)
 
 
 def warned(rows: pd.DataFrame) -> pd.DataFrame:
@@ -218,7 +240,9 @@ def warned(rows: pd.DataFrame) -> pd.DataFrame:
 
 def report(rows: pd.DataFrame) -> None:
     """Print what a table of this benchmark says."""
-    for table in (summary(rows), errors(rows), warned(rows)):
+    groups = ["size", "arm", "inputs", "method"]
+    labelled = [errors(rows, [*groups, more]).T for more in ("change", "head", "nucleus")]
+    for table in (summary(rows), *labelled, warned(rows)):
         print(table.to_string(float_format=lambda x: f"{x:.2f}"), end="\n\n")
 
 
@@ -236,14 +260,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--method", action="append", choices=METHODS)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--name", default="nuclei.tsv", help="of the table in the folder OUT")
+    parser.add_argument("--keep", action="store_true", help="the rows of that table, and make only those it lacks")
     parser.add_argument("--read", type=Path, action="append", metavar="TABLE", help="print these tables, make none")
     chosen = parser.parse_args(arguments)
     if chosen.read:
-        report(pd.concat([pd.read_csv(path, sep="\t") for path in chosen.read]))
+        tables = [pd.read_csv(path, sep="\t") for path in chosen.read]
+        report(pd.concat([table.assign(**{k: v for k, v in SINCE.items() if k not in table}) for table in tables]))
         return
-    rows: list[dict] = []
+    changes, inputs, methods = chosen.change or CHANGES, chosen.inputs or list(INPUTS), chosen.method or METHODS
+    path = chosen.out / chosen.name
+    table = pd.read_csv(path, sep="\t") if chosen.keep and path.exists() else pd.DataFrame(columns=KEYS)
+    there = set(table[KEYS].itertuples(index=False, name=None))
     with tempfile.TemporaryDirectory() as made:
         for name in chosen.only or ANATOMIES:
+            arms = [
+                arm_name
+                for arm_name in chosen.arm or ("paper", "consensus")
+                if not there.issuperset(product([chosen.size], [name], changes, [arm_name], methods, inputs))
+            ]
+            if not arms:
+                continue
             folder = (chosen.heads or Path(made)) / name
             if not chosen.heads:
                 try:
@@ -253,12 +289,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     print(f"{name}: left out: {missing}")
                     continue
             head = read_head(folder)
-            for arm_name in chosen.arm or ("paper", "consensus"):
-                given = chosen.change or CHANGES, chosen.inputs or list(INPUTS), chosen.method or METHODS
-                rows += [{"size": chosen.size} | row for row in rows_of(head, arm_name, *given)]
-                table = pd.DataFrame(rows)
-                table.to_csv(chosen.out / chosen.name, sep="\t", index=False, float_format="%.4g", na_rep="n/a")
-    report(pd.DataFrame(rows))
+            for arm_name in arms:
+                new = pd.DataFrame(rows_of(head, arm_name, changes, inputs, methods)).assign(size=chosen.size)
+                table = pd.concat([table, new]).drop_duplicates([*KEYS, "nucleus", "hemisphere"], keep="last")
+                table.to_csv(path, sep="\t", index=False, float_format="%.4g", na_rep="n/a")
+    report(table)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from recon.files.io import Volume, write_json, write_mask, write_volume
+from recon.regions.shapes import LABELS, values_of
 from tests.qnet.made_predictions import baselines, networks
 from tests.recon.intake.echo_files import AFFINE, TE_S, head
 from tests.recon.intake.synthetic_dicom import Protocol, write_siemens
@@ -24,7 +25,7 @@ from tests.workflow.small_run import train_small_run
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md", *DOCS)]
-FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^```(\w*|\{[^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 README_LINES, LINE_LENGTH = 130, 130
 SUBJECTS = 20  # ten folds of two
@@ -53,6 +54,16 @@ def test_pictures_are_small():
 def test_every_picture_is_shown():
     shown = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert [picture.name for picture in (ROOT / "docs/images").iterdir() if f"images/{picture.name}" not in shown] == []
+
+
+def test_the_numbers_of_the_nuclei_are_told():
+    page = (ROOT / "docs/reference/outputs.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)`[^|]*\| (\d+) \| (\d+) \| (.*) \|$", page, re.MULTILINE)
+    told = {int(n): (name, side) for name, *numbers, _ in rows for n, side in zip(numbers, "LR", strict=True)}
+    assert told == LABELS
+    for method in ("template", "shapes", "network"):
+        placed = {name for name, _, _, methods in rows if f"`{method}`" in methods.partition(";")[0]}
+        assert placed == {name for name, _ in values_of(method).values()}
 
 
 def anchors(page: Path) -> set[str]:

@@ -1,10 +1,12 @@
-"""How labels are scored, and how surfaces are fitted to labels: on shapes whose answer is known."""
+"""How labels are scored, and how surfaces are fitted to labels: on shapes and tables whose answer is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from benchmarks.nuclei import surface_distance_mm, widened
+from benchmarks.nuclei import KEYS, errors, main, surface_distance_mm, widened
 from benchmarks.nuclei_shapes import dice, fitted
+from recon.problems import ProblemError
 from recon.regions.nuclei import rotation
 from recon.regions.shapes import Surface
 
@@ -37,3 +39,34 @@ def test_a_turned_ellipsoid_is_fitted_by_its_own_surface():
     row = fitted(inside, (50, 44, 40), points)
     surface = Surface(label=1, centre_mm=row[:3], semi_mm=row[3:6], turn=rotation(*row[6:9]), radius=row[9:])
     assert dice(surface.distance_mm(points) < 0, inside) > 0.97
+
+
+def scored(nucleus="caudate", mean_ppm=0.104, share=1.0):
+    """A row of the record: the label is 4 % off (8 % of the contrast), the map 25 %."""
+    keys = dict(zip(KEYS, ("coarse", "mni", "none", "paper", "shapes", "chi"), strict=True))
+    return keys | {
+        "nucleus": nucleus, "hemisphere": "L", "white_ppm": 0.05, "dice": 0.9, "surface_distance_mm": 2.0,
+        "mean_ppm": mean_ppm, "true_ppm": 0.1, "median_ppm": 0.1, "true_median_ppm": 0.1, "core_ppm": 0.12,
+        "true_core_ppm": 0.1, "truth_ppm": 0.08, "truth_core_ppm": 0.1, "confidence": 0.9, "volume_share": share,
+        "expected_dice": np.nan, "cpu_s": 1.0,
+    }  # fmt: skip
+
+
+def test_errors_tell_what_is_the_labels_from_what_is_the_maps():
+    found = errors(
+        pd.DataFrame([scored(), scored("putamen", 0.106), scored("thalamus", 1.0, share=0.3)]), ["nucleus"]
+    ).T
+    assert list(found) == ["caudate", "putamen"], "a piece of a nucleus is left out"
+    off = ["mean", "mean_of_contrast", "core", "map_mean", "map_core", "both_mean", "label_ppb", "map_ppb"]
+    assert found["caudate"][off].tolist() == pytest.approx([4, 8, 20, 25, 0, 30, 4, 20])
+    assert found.loc["mean_5"].tolist() == [100, 0] and found.loc["mean_of_contrast_5"].tolist() == [0, 0]
+
+
+def test_rows_that_a_table_holds_are_not_made_again(tmp_path, capsys):
+    pd.DataFrame([scored()]).to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    row = ["--only", "mni", "--arm", "paper", "--change", "none", "--method", "shapes", "--inputs", "chi"]
+    words = ["--keep", "--name", "t.tsv", "--out", str(tmp_path), "--heads", str(tmp_path / "none"), *row]
+    main(words)
+    assert "caudate" in capsys.readouterr().out
+    with pytest.raises(ProblemError, match="facts.json"):  # of the head, which is asked for where a row is missing
+        main([*words, "--arm", "consensus"])

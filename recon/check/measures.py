@@ -1,12 +1,17 @@
-"""Image quality numbers of one scan that a study compares: signal-to-noise ratio, noise of χ, misfit of the decay."""
+"""Image quality numbers of one scan that a study compares: signal to noise, ghost, noise of χ, misfit of the decay."""
 
 import numpy as np
+from scipy import ndimage
 
 from recon.check.facts import CHI_NOISE, MISFIT, SNR
 from recon.inversion.noise import field_noise, independent_steps
 from recon.maths.boxes import bounding_box
 
 MISFIT_PERCENTILE = 95.0  # noise alone gives 1.54 with six echoes (chi-squared with four degrees of freedom)
+TISSUE = 0.3  # of the way from the darkest to the median of the brain: what is brighter is no air
+MARGIN = 3  # voxels about tissue that are no air
+LEAST_AIR = 500  # voxels on a side of the brain, below which nothing is said
+EVERY = 2  # voxel across the axis that is looked at, to save time
 
 
 def signal_to_noise(echo: np.ndarray, mask: np.ndarray) -> float:
@@ -36,6 +41,41 @@ def signal_to_noise(echo: np.ndarray, mask: np.ndarray) -> float:
     values = np.where(inside, values, 0)
     noise = field_noise(values, inside, steps=independent_steps(values, inside))
     return float(np.median(values[inside]) / noise) if noise else np.nan
+
+
+def ghost(echo: np.ndarray, mask: np.ndarray) -> float:
+    """By how much the air beside the brain is brighter along one axis than along another.
+
+    Noise is alike in all of the air. What moves during a scan, and what alternates from line to line, is repeated along
+    the axis of phase encoding, beside the head before and behind it, and not along the axis of readout.
+
+    Parameters
+    ----------
+    echo : (X, Y, Z) float array, magnitude of the whole field of view
+    mask : (X, Y, Z) bool array, brain
+
+    Returns
+    -------
+    ghost : [% of the brain's median]; NaN where air lies beside the brain along fewer than two axes, as in a crop, or
+        was set to zero
+    """
+    if not mask.any():
+        return np.nan
+    box = bounding_box(mask)
+    brain = float(np.median(echo[mask]))
+    levels = []
+    for axis in range(3):
+        beam = echo[tuple(slice(None) if a == axis else slice(s.start, s.stop, EVERY) for a, s in enumerate(box))]
+        known = np.isfinite(beam) & (beam > 0)
+        if not known.any():
+            continue
+        darkest = np.percentile(beam[known], 2)
+        tissue = known & (beam > darkest + TISSUE * (brain - darkest))
+        size = [2 * (MARGIN if a == axis else -(-MARGIN // EVERY)) + 1 for a in range(3)]
+        air = known & ~ndimage.maximum_filter(tissue, size)
+        if np.count_nonzero(air) >= LEAST_AIR:
+            levels.append(float(beam[air].mean()))
+    return 100 * (max(levels) - min(levels)) / brain if len(levels) > 1 else np.nan
 
 
 def susceptibility_noise(chi_ppm: np.ndarray) -> float:

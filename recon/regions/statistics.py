@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
 from recon.grid import Vector
 from recon.maths.boxes import bounding_box
@@ -45,9 +46,10 @@ QUANTITIES = {
     "t1": Quantity("s", "longitudinal relaxation time T1", 0.025),
     "pd": Quantity("arbitrary", "proton density"),
 }
-STATISTICS = {  # name: what it is; the first are of every region, the last of those that the user drew
+STATISTICS = {  # name: what it is; the first are of every region, `core` of nuclei, the last of what the user drew
     "mean": "mean of the voxels",
     "median": "median of the voxels",
+    "core": "median of the voxels, each counted by the square of its depth below the surface of the nucleus",
     "sd": "standard deviation of the voxels (n - 1)",
     "p5": "5th percentile of the voxels",
     "p25": "25th percentile of the voxels",
@@ -144,15 +146,18 @@ def statistics_table(
         names = region.nucleus, region.hemisphere
         box = bounding_box(region.where)  # of nuclei a hundredth of the image
         inside = region.where[box]
+        depth_mm = None if region.hemisphere is None else depth(inside, voxel_size_mm)[inside]
         voxels = int(np.count_nonzero(inside))
         volume_mm3 = voxels * float(np.prod(voxel_size_mm))
         rows.append((*names, None, "volume", f"{volume_mm3:.{DIGITS}g}", "mm3", voxels, sure, None, *place))
         for name, data in maps.items():
             values = data[box][inside].astype(np.float64)
-            values = values[np.isfinite(values) & (values != 0)]
+            known = np.isfinite(values) & (values != 0)
+            values = values[known]
             zero = {"chi": reference}.get(name, "none" if name.startswith("chi") else None)
             quantity = quantity_of(name)
-            for statistic, value in summary(values, quantity.bin_width, more=region.own).items():
+            deep = None if depth_mm is None else depth_mm[known]
+            for statistic, value in summary(values, quantity.bin_width, more=region.own, depth_mm=deep).items():
                 text = f"{value:.{DIGITS}g}" if np.isfinite(value) else None
                 rows.append(
                     (*names, name, statistic, text, unit_of(statistic, quantity.unit), values.size, sure, zero, *place)
@@ -166,7 +171,27 @@ def unit_of(statistic: str, unit: str) -> str:
     return of_statistic.get(statistic, unit)
 
 
-def summary(values: np.ndarray, bin_width: float | None, more: bool) -> dict[str, float]:
+def depth(inside: np.ndarray, voxel_size_mm: Vector) -> np.ndarray:
+    """Distance [mm] of each voxel of an (X, Y, Z) bool array to the nearest one outside; past its edge is outside."""
+    return ndimage.distance_transform_edt(np.pad(inside, 1), voxel_size_mm)[1:-1, 1:-1, 1:-1]
+
+
+def core(values: np.ndarray, depth_mm: np.ndarray) -> float:
+    """Median of (n,) values, each counted by the square of its depth (n,) [mm], not a number where there are none.
+
+    It answers for the inside of a nucleus: a label whose border is off by a voxel changes it less than mean and median.
+    The power was chosen on the head `mni` of `benchmarks.generators`.
+    """
+    if not values.size:
+        return np.nan
+    order = np.argsort(values)
+    weight = depth_mm[order] ** 2
+    return float(np.interp(weight.sum() / 2, np.cumsum(weight) - weight / 2, values[order]))
+
+
+def summary(
+    values: np.ndarray, bin_width: float | None, more: bool, depth_mm: np.ndarray | None = None
+) -> dict[str, float]:
     r"""Statistics of (n,) values, not a number where there are too few; keys in the order of `STATISTICS`.
 
     Parameters
@@ -176,11 +201,13 @@ def summary(values: np.ndarray, bin_width: float | None, more: bool) -> dict[str
     more : whether to add the first-order features of radiomics: with central moments :math:`m_k` skewness
         :math:`m_3 / m_2^{3/2}` and excess kurtosis :math:`m_4 / m_2^2 - 3` (both zero where all values agree), energy
         :math:`\sum x^2` and entropy :math:`-\sum p \log_2 p` (IBSI: Zwanenburg 2020, doi:10.1148/radiol.2020191145)
+    depth_mm : (n,) depth of the voxels in their region, see :func:`core`; None leaves it out
     """
     n = values.size
     percentiles = np.percentile(values, [*PERCENTILES.values()]) if n else np.full(len(PERCENTILES), np.nan)
     of = dict(zip(PERCENTILES, percentiles.tolist(), strict=True))
     found = {"mean": float(values.mean()) if n else np.nan, "median": of.pop("median")}
+    found |= {} if depth_mm is None else {"core": core(values, depth_mm)}
     found |= {"sd": float(values.std(ddof=1)) if n > 1 else np.nan, **of}
     if not more:
         return found

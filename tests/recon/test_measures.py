@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recon.check.measures import decay_misfit, image_measures, signal_to_noise, susceptibility_noise
+from recon.check.measures import decay_misfit, ghost, image_measures, signal_to_noise, susceptibility_noise
 from recon.check.outliers import LEAST_SCANS, spread_of
 
 SHAPE = (40, 44, 36)
@@ -36,6 +36,30 @@ def test_interpolation_does_not_raise_the_snr():
     fine = np.fft.ifftn(np.fft.ifftshift(np.pad(spectrum, [(n // 2, n // 2) for n in SHAPE]))).real * 8
     brain = BRAIN.repeat(2, 0).repeat(2, 1).repeat(2, 2)
     assert signal_to_noise(fine, brain) == pytest.approx(signal_to_noise(echo, BRAIN), rel=0.15)
+
+
+def in_air(axis=None, strength=0.0, seed=0):
+    """The brain in the middle of a wider field of view, its repetition half of that away along an axis, noise."""
+    rng = np.random.default_rng(seed)
+    signal = np.pad(np.where(BRAIN, ANATOMY, 0), 12).astype(complex)
+    if axis is not None:
+        signal += strength * np.roll(signal, signal.shape[axis] // 2, axis)
+    noisy = signal + rng.normal(0, 2, signal.shape) + 1j * rng.normal(0, 2, signal.shape)
+    return np.abs(noisy), np.pad(BRAIN, 12)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_ghost_is_seen_along_any_axis(axis):
+    none, weak, strong = (ghost(*in_air(axis, strength)) for strength in (0.0, 0.05, 0.1))
+    assert none < 0.1
+    assert strong > 1.5 * weak > 10 * none
+
+
+def test_a_ghost_has_no_unit_and_is_not_known_without_air():
+    echo, brain = in_air(1, 0.1)
+    assert ghost(1e-3 * echo, brain) == pytest.approx(ghost(echo, brain), rel=1e-6)
+    assert np.isnan(ghost(np.where(brain, echo, 0), brain))
+    assert np.isnan(ghost(echo, brain & False))
 
 
 def test_noise_of_chi_is_found_beside_strong_nuclei():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recon.regions.nuclei import nucleus_labels, nucleus_names
-from recon.regions.statistics import BOTH, Region, nuclei_regions, own_regions, statistics_table, summary
+from recon.regions.statistics import BOTH, Region, core, nuclei_regions, own_regions, statistics_table, summary
 
 IBSI = np.repeat([1.0, 3, 4, 6], [50, 1, 16, 7])  # the voxels of the digital phantom of the IBSI
 
@@ -98,3 +98,25 @@ def test_each_row_says_how_sure_its_place_is_and_flags_what_is_doubtful():
     assert told == [["0.9", "0.25", "0.25"], ["thin_slab", "thin_slab; doubtful", "thin_slab; doubtful"]]
     drawn = statistics_table(nuclei_regions(labels, none, {1: 0.9, 2: 0.25}, drawn=True), chi, (1, 1, 1), "none")
     assert cell(drawn, name, "R", "chi", "mean", "flag") is None
+
+
+def test_core_is_the_median_of_the_inside_and_of_nuclei_alone():
+    labels, white = np.zeros((9, 9, 9), np.uint8), np.zeros((9, 9, 9), bool)
+    labels[1:8, 1:8, 1:8] = 1
+    white[0] = True
+    inside, chi = np.zeros(labels.shape, bool), np.full(labels.shape, 0.02)
+    inside[2:7, 2:7, 2:7] = True  # 125 of the 343 voxels: mean and median are those of the rim
+    chi[inside] = 0.1
+    found, (name, _) = (
+        statistics_table(nuclei_regions(labels, white), {"chi": chi}, (1, 1, 1), "none"),
+        nucleus_labels()[1],
+    )
+    assert [cell(found, name, "L", "chi", statistic) for statistic in ("median", "core")] == ["0.02", "0.1"]
+    assert set(found[found["statistic"] == "core"]["hemisphere"]) == {"L", "R", BOTH}
+
+
+def test_core_with_equal_depths_is_the_median_and_without_voxels_missing():
+    values = np.array([4.0, 1, 3, 10])
+    assert core(values, np.ones(4)) == np.median(values)
+    assert core(values, np.array([1, 1, 1, 3.0])) > 4
+    assert np.isnan(core(np.zeros(0), np.zeros(0)))

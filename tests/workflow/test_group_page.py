@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recon.check.facts import CHI_NOISE, MISFIT, NUCLEI_CONFIDENCE, REGISTRATION, RESIDUAL, SHARE, SNR
+from recon.check.facts import CHI_NOISE, GHOST, MISFIT, NUCLEI_CONFIDENCE, REGISTRATION, RESIDUAL, SHARE, SNR
 from tests.workflow.test_report import assert_self_contained
 from workflow.lib.report.group import MEASURES, group_of
 from workflow.lib.report.html import script
@@ -20,6 +20,7 @@ JUMPS, LINE = (measure.fact for measure in MEASURES[5:7])
 SOUND = {  # fact → median and spread of a made-up study
     SNR: (38.0, 2.0), SHARE: (78.0, 1.5), RESIDUAL: (0.003, 0.0002), CHI_NOISE: (0.008, 0.0005), MISFIT: (1.6, 0.05),
     "brain mask [ml]": (1350.0, 120.0), REGISTRATION: (0.86, 0.015), NUCLEI_CONFIDENCE: (0.8, 0.03),
+    GHOST: (0.3, 0.05),
 }  # fmt: skip
 RATED = {"sub-03": {"rating": "fail", "reason": "he moved"}}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from recon.acquisition import Acquisition
-from recon.check.facts import NUCLEI_CONFIDENCE, REGISTRATION, SNR
-from recon.check.measures import image_measures
+from recon.check.facts import GHOST, NUCLEI_CONFIDENCE, REGISTRATION, SNR
+from recon.check.measures import ghost, image_measures
 from recon.check.overview import (
     Picture,
     Shown,
@@ -94,10 +94,11 @@ def look_at_echoes(
     inside, chi = brain[box], chi_ppm[box]
     strong = min(1, last)
     signal, whole = read_box(files.magnitude, box, [strong])
+    ghosts = {GHOST: ghost(whole[strong].data, brain)}
     pictures = drawn([magnitude_image(whole.pop(strong), te_s[strong], brain)])
     voids = Voids.of(signal_voids(signal.data, inside, te_s, series.grid), r2star and r2star.data[box], maximum_hz)
     misfit = read_volume(files.misfit).data[box] if files.misfit else None
-    numbers = image_measures(signal.data[..., 0], inside, chi, misfit)
+    numbers = ghosts | image_measures(signal.data[..., 0], inside, chi, misfit)
     number = last if len(read_header(files.local_field).shape) == 4 else 0
     local, whole = read_box(files.local_field, box, [number])
     separate = local.data.ndim == 4

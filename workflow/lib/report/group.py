@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from recon.check.facts import CHI_NOISE, MISFIT, NUCLEI_CONFIDENCE, REGISTRATION, RESIDUAL, SHARE, SNR
+from recon.check.facts import CHI_NOISE, GHOST, MISFIT, NUCLEI_CONFIDENCE, REGISTRATION, RESIDUAL, SHARE, SNR
 from recon.check.outliers import LIMIT, Spread, spread_of
 from workflow.lib.words import NONE
 
@@ -89,6 +89,11 @@ MEASURES = (
         fact="distance of each echo from a straight line over TE after that, rms [rad]",
         about="Root mean square distance of the worst echo's smooth phase from a straight line over echo time; large "
         "after motion or with offsets of single echoes.",
+    ),
+    Measure(
+        name="ghost", title="Ghost", unit="%", digits=1, bad=HIGH, fact=GHOST,
+        about="By how much the air beside the brain is brighter along one axis of the image than along another, in "
+        "percent of the brain: what moves, as blood and eyes, is repeated along phase encoding.",
     ),
     Measure(
         name="mask_volume", title="Brain mask", unit="ml", digits=0, bad=EITHER, fact="brain mask [ml]",
