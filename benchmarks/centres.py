@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from benchmarks.learning import settings
-from benchmarks.measured import MAPS, READINGS, Measurement, about, columns, read_heads, true_means
+from benchmarks.measured import MAPS, READINGS, Measurement, about, columns, read_heads, repeated, true_means
 from qnet.baselines.models import Baselines, features_by_fold, models, score_fold
 from qnet.evaluation.confounds import site_rows
 from qnet.evaluation.statistics import auc_interval, pair_wins, resample_subjects, weighted_auc
@@ -34,34 +34,42 @@ from recon.phantom.cohort import ILL, Simulate, age_mean, age_spread, at_site, c
 from recon.phantom.tissue import TABLE_TESLA, r2star_at
 
 ROOT = Path(__file__).resolve().parents[1]
+ONE, HOME = "one_site", "north"  # design without sites, and the site whose scanner is that of `simulate`
 DESIGNS = {
     "sites": ["config/sites.yaml"],
     "sites_confounded": ["config/sites.yaml", "config/sites_confounded.yaml"],
+    ONE: [],
 }
 SCHEMES = {"pooled": "stratified", "site left out": "leave_one_site_out"}
 FIRST = "ROI + age (LR)"  # of `qnet.baselines.models`; the one that also learns from the means of images
-NETWORK = "Q-Net (config/best.yaml, shipped encoder)"
+MEASURED = "Q-Net (config/best.yaml, shipped encoder)"
+NUCLEI = "Q-Net (config/best.yaml with config/centres.yaml)"
+NETWORKS = {"encoder": MEASURED, "both": NUCLEI}  # by what it reads
 LEARNT = (FIRST, "ROI + age (SVM)")
 ORACLE, READER = "oracle (true χ and R2*, age)", "reader of the means who knows every scanner"
 KEYS = ["design", "reading", "model", "scheme", "harmonisation"]
 DRAWS, CONFIDENCE = 2000, 0.95
+FOLDS = 4  # of a cohort of one site, which then has as many training subjects as one of four sites
 # how the means of each fold are harmonised; a site that is left out is brought to the controls by its own controls
 HARMONISATIONS = {NONE: None, COMBAT: Combat(reference_site=None, unseen_site=CONTROLS)}
 
 
 def people_of(cfg: Simulate) -> pd.DataFrame:
-    """Truth of a cohort with what `make_folds` reads: label and group."""
+    """Truth of a cohort with what `make_folds` reads: label, group and site, `HOME` where there is one."""
     table = bids.latents(cohort(cfg), cfg)
-    return table.assign(label=(table["group"] == ILL).astype(int))
+    site = table["site"] if cfg.sites else HOME
+    return table.assign(label=(table["group"] == ILL).astype(int), site=site)
 
 
-def measured_means(people: pd.DataFrame, scanners: Mapping[str, Measurement], rng: np.random.Generator) -> pd.DataFrame:
+def measured_means(
+    people: pd.DataFrame, scanners: Mapping[str, Measurement], rng: np.random.Generator, reading: str = "maps"
+) -> pd.DataFrame:
     """Regional means as the scanner of each person's site measures them, by participant."""
-    true, found = true_means(people), np.empty((len(people), len(columns())))
+    true, found = true_means(people), np.empty((len(people), len(columns(reading))))
     for site, scanner in sorted(scanners.items()):
         here = (people["site"] == site).to_numpy()
         found[here] = scanner.of(true[here], rng)
-    return pd.DataFrame(found, people["participant_id"].to_numpy(), columns())
+    return pd.DataFrame(found, people["participant_id"].to_numpy(), columns(reading))
 
 
 def reader_scores(
@@ -75,18 +83,20 @@ def reader_scores(
     values at 3 T.
     """
     A, delta = mixing(), group_shift(cfg.preset)
-    half = len(delta) // 2
+    half, p = len(delta) // 2, means.shape[1]
     unit = np.repeat([factor for _, factor in MAPS.values()], half)  # means are in ppm and 1/s
     seen = means.notna().all().to_numpy()
     scores = []
     for row in people.itertuples():
-        scanner, b0_tesla = scanners[row.site], at_site(cfg, row.site).b0_tesla
+        scanner, b0_tesla = scanners[row.site], at_site(cfg, row.site if cfg.sites else "").b0_tesla
         expected = age_mean(row.age)
         expected[half:] = r2star_at(expected[half:], b0_tesla)
-        to_measured = scanner.scale * unit * np.repeat([1, b0_tesla / TABLE_TESLA], half)
-        shift = age_spread(row.age) * to_measured * delta
-        V = age_spread(row.age) ** 2 * (to_measured[:, None] * (A @ A.T) * to_measured) + scanner.covariance
-        rest = means.loc[row.participant_id].to_numpy() - scanner.offset - scanner.scale * unit * expected - shift / 2
+        to_measured = scanner.scale * repeated(unit * np.repeat([1, b0_tesla / TABLE_TESLA], half), p)
+        shift = age_spread(row.age) * to_measured * repeated(delta, p)
+        sigma = np.tile(A @ A.T, (p // len(delta), p // len(delta)))
+        V = age_spread(row.age) ** 2 * (to_measured[:, None] * sigma * to_measured) + scanner.covariance
+        usual = scanner.offset + scanner.scale * repeated(unit * expected, p)
+        rest = means.loc[row.participant_id].to_numpy() - usual - shift / 2
         scores.append(float(np.linalg.solve(V[np.ix_(seen, seen)], shift[seen]) @ rest[seen]))
     return np.array(scores)
 
@@ -106,23 +116,24 @@ def learnt_scores(
 
 
 def network_scores(folds: pd.DataFrame, means: pd.DataFrame, kind: str, params: ScanTraining) -> pd.Series:
-    """Cross-validated P(HH) by participant of the head `measured`, which reads what the shipped encoder measured.
+    """Cross-validated P(HH) by participant of a head that reads what the shipped encoder measured, p or 2 p means.
 
-    Stage 2 is trained as in the workflow; harmonised windows take the line of each site off the measurements.
+    Those of the encoder come first, and for the head `nuclei` the means over the located nuclei after them. Stage 2 is
+    trained as in the workflow; harmonised windows take the line of each site off the means of each reading.
     """
     story = read_story(ENCODER)
+    p = len(columns())
     mean, sd = (np.array(story[name])[:-1] / units() for name in ("mean", "sd"))
-    years, scores = ages(folds), {}
+    years, scores, order = ages(folds), {}, folds["participant_id"].tolist()
     planned = None if kind == NONE else plan(folds, HARMONISATIONS[kind])
     for fold in sorted(folds["fold"].unique()):
-        common = means
+        common = means.loc[order].to_numpy()
         if planned is not None:
             of_fold = planned[planned["fold"] == fold]
-            lines = np.array([*windows(means, about(), demographics(folds), folds, of_fold).values()])
-            shift, scale = (np.repeat(lines[:, k::2], len(mean) // 2, axis=1) for k in (0, 1))
-            common = (means.loc[folds["participant_id"]] - shift) / scale
-        rows = ((common.to_numpy() - mean) / sd).astype(np.float32)
-        read = {name: row[None] for name, row in zip(common.index, rows, strict=True)}
+            parts = np.split(common, common.shape[1] // p, axis=1)
+            common = np.hstack([without_lines(part, folds, of_fold) for part in parts])
+        rows = np.hstack([(common[:, :p] - mean) / sd, common[:, p:]]).astype(np.float32)
+        read = {name: row[None] for name, row in zip(order, rows, strict=True)}
         labels = training_labels(folds, fold)
         own, target = np.array([years[name] for name in labels]), np.array([*labels.values()])
         with tempfile.TemporaryDirectory() as folder:
@@ -133,6 +144,14 @@ def network_scores(folds: pd.DataFrame, means: pd.DataFrame, kind: str, params: 
         for name in held_out_labels(folds, fold):
             scores[name] = scan_scores(model, read[name], years[name])[1]
     return pd.Series(scores)
+
+
+def without_lines(means: np.ndarray, folds: pd.DataFrame, planned: pd.DataFrame) -> np.ndarray:
+    """Means (n, p) of one reading, in the order of the folds, as harmonised windows show them."""
+    table = pd.DataFrame(means, folds["participant_id"], columns())
+    lines = np.array([*windows(table, about(), demographics(folds), folds, planned).values()])
+    shift, scale = (np.repeat(lines[:, k::2], means.shape[1] // 2, axis=1) for k in (0, 1))
+    return (means - shift) / scale
 
 
 def units() -> np.ndarray:
@@ -151,8 +170,13 @@ def write_reader(path: str, targets: Sequence[str]) -> None:
     write_weights(path, nn.ModuleDict({"resnet": nn.ModuleDict({"fc": layer})}), {"targets": [*targets]})
 
 
-def study(design: str, cfg: Simulate, scanners: Mapping[str, Mapping[str, Measurement]], best: Mapping) -> pd.DataFrame:
-    """Scores of every reader and model for every person of one cohort: KEYS, participant_id, site, label, score."""
+def study(
+    design: str, cfg: Simulate, scanners: Mapping[str, Mapping[str, Measurement]], best: Mapping, centres: Mapping
+) -> pd.DataFrame:
+    """Scores of every reader and model for every person of one cohort: KEYS, participant_id, site, label, score.
+
+    `best` and `centres` are configurations: config/best.yaml, and config/centres.yaml on top of it.
+    """
     people = people_of(cfg)
     tables = []
 
@@ -162,19 +186,22 @@ def study(design: str, cfg: Simulate, scanners: Mapping[str, Mapping[str, Measur
         tables.append(told.assign(score=values, **dict(zip(KEYS, (design, *keys), strict=True))))
 
     add(people["oracle_score"].to_numpy(), NONE, ORACLE, NONE, NONE)
-    stage = ScanTraining(**best["train_scan_model"])
-    for number, reading in enumerate(READINGS if design == "sites" else READINGS[:1]):
+    stages = {"encoder": best["train_scan_model"], "both": centres["train_scan_model"]}
+    schemes = SCHEMES if cfg.sites else {"pooled": "stratified"}
+    for number, reading in enumerate(READINGS if design != "sites_confounded" else READINGS[:1]):
         of_site = scanners[reading]
-        means = measured_means(people, of_site, np.random.default_rng([cfg.seed, number]))
+        means = measured_means(people, of_site, np.random.default_rng([cfg.seed, number]), reading)
         add(reader_scores(people, means, of_site, cfg), reading, READER, NONE, NONE)
-        names = LEARNT if reading == "maps" else (FIRST,)
-        kinds = HARMONISATIONS if reading in ("maps", "encoder") else [NONE]
-        for (scheme, dealt), kind in product(SCHEMES.items(), kinds):
-            folds = make_folds(people, Folds(scheme=dealt, folds=len(cfg.sites), seed=0))
-            for name, scores in learnt_scores(folds, means, names, kind, Baselines(**best["baselines"])).items():
-                add(scores, reading, name, scheme, kind)
-            if reading == "encoder":
-                add(network_scores(folds, means, kind, stage), reading, NETWORK, scheme, kind)
+        names = {"maps": LEARNT, "both": ()}.get(reading, (FIRST,))
+        kinds = HARMONISATIONS if cfg.sites and reading in ("maps", "encoder", "both") else [NONE]
+        for (scheme, dealt), kind in product(schemes.items(), kinds):
+            folds = make_folds(people, Folds(scheme=dealt, folds=len(cfg.sites) or FOLDS, seed=0))
+            if names:
+                for name, scores in learnt_scores(folds, means, names, kind, Baselines(**best["baselines"])).items():
+                    add(scores, reading, name, scheme, kind)
+            if reading in NETWORKS:
+                stage = ScanTraining(**stages[reading])
+                add(network_scores(folds, means, kind, stage), reading, NETWORKS[reading], scheme, kind)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -190,7 +217,7 @@ def of_cohort(table: pd.DataFrame) -> dict[str, float]:
     labels, site = table["label"].to_numpy(bool), table["site"].to_numpy(str)
     auc, low, high = auc_interval(labels, table["score"].to_numpy(), CONFIDENCE)
     K, same = wins(table)
-    alone = site_rows(labels, site, np.zeros(len(site), int).astype(str), CONFIDENCE)[0]
+    alone = next(iter(site_rows(labels, site, np.zeros(len(site), int).astype(str), CONFIDENCE)), {"value": 0.5})
     return {
         "subjects": len(table), "auc": auc, "auc_low": low, "auc_high": high,
         "auc_within_sites": float(K[same].mean()), "auc_site_alone": alone["value"], "flagged": int("flag" in alone),
@@ -252,12 +279,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--subjects", type=int, default=96)
     chosen = parser.parse_args(arguments)
     best = settings([str(ROOT / "config/best.yaml")])
+    centres = settings([str(ROOT / f"config/{name}.yaml") for name in ("best", "centres")])
     scanners = read_heads(chosen.heads, chosen.arm, chosen.work or chosen.heads / "learning", best)
     tables = []
     for (design, overlays), seed in product(DESIGNS.items(), chosen.seeds):
-        simulate = settings([str(ROOT / file) for file in overlays])["simulate"]
+        simulate = settings(["simulate.preset=paper", *(str(ROOT / file) for file in overlays)])["simulate"]
         cfg = Simulate(**simulate | {"seed": seed, "subjects": chosen.subjects})
-        tables.append(study(design, cfg, scanners, best).assign(cohort=seed))
+        tables.append(study(design, cfg, scanners, best, centres).assign(cohort=seed))
     scores = pd.concat(tables, ignore_index=True)
     single = [
         dict(zip([*KEYS, "cohort"], keys, strict=True)) | of_cohort(table)

@@ -19,6 +19,7 @@ import yaml
 
 from qnet.evaluation.manifest import tables_of
 from qnet.harmonise import COMBAT, harmonises_windows
+from qnet.networks.heads.registry import reads_located
 from qnet.networks.weights import named_file
 from recon.files.io import read_volume, write_mask
 from recon.regions.localize import LocateNuclei, box_around, box_mask
@@ -69,7 +70,7 @@ def look(scan: str, maps: Path, out: Path, config: dict) -> None:
     )  # fmt: skip
 
 
-def train_fold(job: tuple[str, int, int], config: dict, stacks: list[str], out: Path) -> None:
+def train_fold(job: tuple[str, int, int], config: dict, stacks: list[str], stats: list[str], out: Path) -> None:
     """Both stages and the predictions of one input, seed and fold, unless they are there."""
     input_name, seed, number = job
     place = fold_folder(out, *job)
@@ -96,15 +97,16 @@ def train_fold(job: tuple[str, int, int], config: dict, stacks: list[str], out: 
             inner.append(at(f"inner_{within}.safetensors"))
             train(at("inner_last.safetensors"), inner[-1], at("inner.jsonl"), replace(given, inner=within))
     embeddings = at("embeddings.safetensors")
+    regional = {"stats": stats if reads_located(config["train_scan_model"]) else []}
     script("embed_slices")(folds, stacks, averaged, inner, embeddings, given, config["train_scan_model"])
     script("train_scan_model")(
         folds, embeddings, at("scan_model.safetensors"), at("scan_training.jsonl"), given,
         cfg={"training": config["train_scan_model"], "labels": config["runs"]["labels"]},
-        encoder=str(named_file(config["train_image_model"]["weights"])),
+        encoder=str(named_file(config["train_image_model"]["weights"])), swa_weights=averaged, **regional,
     )  # fmt: skip
     script("predict_fold")(
         folds, stacks, weights, averaged, embeddings, at("scan_model.safetensors"), at("predictions.tsv"),
-        at("slice_weights.tsv"), given,
+        at("slice_weights.tsv"), given, **regional,
     )  # fmt: skip
 
 
@@ -127,10 +129,11 @@ def study(cohort: Path, arm: str, config: dict, out: Path, jobs: int) -> None:
     ]
     cfg = {"folds": config["folds"], "participants": config["participants"], "subjects": scans}
     script("folds")(str(cohort / "participants.tsv"), str(out / "folds.tsv"), cfg)
+    stats = [str(cohort / arm / f"{scan}_stats.tsv") for scan in scans]
     stacks, features = ([str(seen / f"{scan}_{end}") for scan in scans] for end in ("stack.npz", "features.tsv"))
     with ProcessPoolExecutor(jobs) as pool:
         list(pool.map(partial(look, maps=cohort / arm, out=seen, config=config), scans))
-        list(pool.map(partial(train_fold, config=config, stacks=stacks, out=out), runs))
+        list(pool.map(partial(train_fold, config=config, stacks=stacks, stats=stats, out=out), runs))
     script("baselines")(
         str(out / "folds.tsv"), features, stacks,
         [str(fold_folder(out, *run) / "embeddings.safetensors") for run in runs],

@@ -27,13 +27,13 @@ from recon.regions.nuclei import nucleus_labels, nucleus_names
 
 MAPS = {"chi": ("chi_ppb", 1e-3), "r2star": ("r2star_hz", 1.0)}  # map → column of the truth, factor to the map's unit
 CHANNEL = {"chi": 0, "r2star": 1}  # of the networks' images
-READINGS = ("maps", "window", "stretch", "encoder")
+READINGS = ("maps", "window", "stretch", "encoder", "both")
 FEWEST = 3  # heads of a site
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """How one site measures the p means (both maps of all nuclei).
+    """How one site measures the p means (both maps of all nuclei, once or by several readings one after another).
 
     Parameters
     ----------
@@ -48,14 +48,21 @@ class Measurement:
     heads: int
 
     def of(self, true: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Measured means of people with these true values, both (n, p)."""
+        """Measured means (n, p) of people with these true values, of one reading."""
+        true = repeated(true, len(self.offset))
         error = rng.multivariate_normal(np.zeros(len(self.offset)), self.covariance, len(true))
         return self.offset + self.scale * true + error
 
 
-def columns() -> list[str]:
-    """The p means, as `qnet.baselines.regions` calls them."""
-    return [f"{quantity}_mean_{nucleus}_both" for quantity in MAPS for nucleus in nucleus_names()]
+def repeated(values: np.ndarray, p: int) -> np.ndarray:
+    """Values (…, q) of one reading for all p / q of them → (…, p)."""
+    return np.concatenate([values] * (p // values.shape[-1]), axis=-1)
+
+
+def columns(reading: str = "maps") -> list[str]:
+    """The p means, as `qnet.baselines.regions` calls them; of `both` those of the encoder come first."""
+    names = [f"{quantity}_mean_{nucleus}_both" for quantity in MAPS for nucleus in nucleus_names()]
+    return [f"encoder_{name}" for name in names] + names if reading == "both" else names
 
 
 def about() -> pd.DataFrame:
@@ -71,7 +78,7 @@ def true_means(truth: pd.DataFrame) -> np.ndarray:
 
 
 def fit(found: np.ndarray, true: np.ndarray, site: np.ndarray) -> dict[str, Measurement]:
-    """Least squares for the heads of each site: an offset for each mean, one scale for each map.
+    """Least squares for the heads of each site: an offset for each mean, one scale for each map and reading.
 
     The size of the error is that of the site and map; how it is shared out among the means and hangs together between
     them is that of all sites, shrunk towards independence (Ledoit & Wolf 2004): the heads of one site are too few to
@@ -79,9 +86,11 @@ def fit(found: np.ndarray, true: np.ndarray, site: np.ndarray) -> dict[str, Meas
 
     Parameters
     ----------
-    found, true : measured and true means, (h, p)
+    found : measured means, (h, p)
+    true : true means of one reading, (h, q)
     site : (h,) names
     """
+    true = repeated(true, found.shape[1])
     parts = {name: _line(found[site == name], true[site == name]) for name in np.unique(site)}
     together = LedoitWolf(assume_centered=True).fit(
         np.concatenate([rest / size for _, _, rest, size in parts.values()])
@@ -95,15 +104,16 @@ def fit(found: np.ndarray, true: np.ndarray, site: np.ndarray) -> dict[str, Meas
 
 
 def _line(measured: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Offset, scale (p,), what the line leaves (h, p) and its size by map (p,) for the heads of one site.
+    """Offset, scale (p,), what the line leaves (h, p) and its size by map and reading (p,) for the heads of one site.
 
     What is left is scaled up for the degrees of freedom that offsets and scale took.
     """
     half = len(nucleus_names())
     true = np.where(np.isfinite(measured), true, np.nan)
     centred, known = measured - _mean(measured), true - _mean(true)
-    scale, size, rest = np.empty(2 * half), np.empty(2 * half), np.empty_like(measured)
-    for own in (slice(0, half), slice(half, 2 * half)):
+    p = measured.shape[1]
+    scale, size, rest = np.empty(p), np.empty(p), np.empty_like(measured)
+    for own in (slice(first, first + half) for first in range(0, p, half)):
         scale[own] = np.nansum(known[:, own] * centred[:, own]) / np.nansum(known[:, own] ** 2)
         left = centred[:, own] - scale[own] * known[:, own]
         count = np.isfinite(left).sum()
@@ -123,7 +133,8 @@ def read_heads(cohort: Path, arm: str, out: Path, config: Mapping) -> dict[str, 
     """Reading → site → its measurement, from the heads that `python -m benchmarks.cohorts` has reconstructed so far.
 
     Readings: `maps`, means of the maps in physical units; `window` and `stretch`, means in the images that networks
-    see after either normalisation, in 0 to 1; `encoder`, what the shipped encoder measures, in physical units.
+    see after either normalisation, in 0 to 1; `encoder`, what the shipped encoder measures, in physical units; `both`,
+    this and then `maps`, whose errors may hang together.
 
     Parameters
     ----------
@@ -145,7 +156,9 @@ def read_heads(cohort: Path, arm: str, out: Path, config: Mapping) -> dict[str, 
     out.mkdir(parents=True, exist_ok=True)
     for scan in done:
         look(scan, cohort / arm, out, dict(config))
-    means = {reading: np.stack([_read(scan, out, reading, config) for scan in done]) for reading in READINGS}
+    single = [reading for reading in READINGS if reading != "both"]
+    means = {reading: np.stack([_read(scan, out, reading, config) for scan in done]) for reading in single}
+    means["both"] = np.hstack([means["encoder"], means["maps"]])
     true, site = true_means(heads), heads["site"].to_numpy(str)
     return {reading: fit(values, true, site) for reading, values in means.items()}
 

@@ -9,8 +9,9 @@ import pytest
 from benchmarks.centres import (
     FIRST,
     KEYS,
-    NETWORK,
+    NETWORKS,
     NONE,
+    ONE,
     ORACLE,
     READER,
     measured_means,
@@ -33,12 +34,18 @@ QUICK = settings(["config/best.yaml"]) | {
         "seed": 0,
     }
 }  # fmt: skip
-QUICK["train_scan_model"] |= {"epochs": 60}
+QUICK["train_scan_model"] |= {"epochs": 8, "learning_rate": 0.1}
+CENTRES = {"train_scan_model": QUICK["train_scan_model"] | {"head": "nuclei", "weight_decay": 1.0}}
 
 
-def scanner(error_sd: float, offset: float = 0.0) -> Measurement:
+def scanner(error_sd: float, offset: float = 0.0, p: int = P) -> Measurement:
     """One that is to scale."""
-    return Measurement(offset=np.full(P, offset), scale=np.ones(P), covariance=error_sd**2 * np.eye(P), heads=4)
+    return Measurement(offset=np.full(p, offset), scale=np.ones(p), covariance=error_sd**2 * np.eye(p), heads=4)
+
+
+def by_reading(scanners: dict) -> dict:
+    """The same scanners for every reading; those of two readings know both."""
+    return dict.fromkeys(READINGS, scanners) | {"both": {site: scanner(1e-6, p=2 * P) for site in scanners}}
 
 
 @pytest.fixture
@@ -108,28 +115,38 @@ def test_nobody_reads_more_than_the_oracle_from_a_poor_scanner():
 
 
 def test_every_scheme_and_harmonisation_has_a_row_and_the_oracle_is_the_measure(scanners):
-    same = dict.fromkeys(READINGS, scanners)
+    given = by_reading(scanners), QUICK, CENTRES
     scores = pd.concat(
-        study("sites", replace(CFG, seed=seed, subjects=32), same, QUICK).assign(cohort=seed) for seed in (1, 2)
+        study("sites", replace(CFG, seed=seed, subjects=32), *given).assign(cohort=seed) for seed in (1, 2)
     )
     means = over_cohorts(scores).set_index(KEYS)
-    assert (
-        len(means) == 1 + len(READINGS) + 2 * 2 * 2 + 2 * 2 + 2 * 2 * 2
-    )  # oracle, readers, models of maps, images, encoder
+    of_encoder, of_both = 2 * 2 * 2, 2 * 2
+    assert len(means) == 1 + len(READINGS) + 2 * 2 * 2 + 2 * 2 + of_encoder + of_both  # oracle, readers, maps, images
     assert set(means["cohorts"]) == {2}
     oracle = means.loc["sites", NONE, ORACLE, NONE, NONE]
     assert oracle["below_oracle"] == oracle["below_oracle_high"] == 0
     assert oracle["auc_low"] < oracle["auc"] < oracle["auc_high"]
     assert means.loc["sites", "maps", READER, NONE, NONE]["below_oracle"] == pytest.approx(0, abs=0.002)
     assert (means.xs(FIRST, level="model")["auc"] > 0.6).all()
-    assert (means.xs(NETWORK, level="model")["auc"] > 0.6).all()
+    for network in NETWORKS.values():
+        assert (means.xs(network, level="model")["auc"] > 0.6).all()
+
+
+def test_people_of_one_centre_are_measured_by_the_scanner_of_the_settings(scanners):
+    """Its rows are pooled and nothing is harmonised; a second reading of the same means changes no reader."""
+    scores = study(ONE, replace(CFG, sites={}, subjects=32), by_reading(scanners), QUICK, CENTRES).assign(cohort=1)
+    means = over_cohorts(scores).set_index(KEYS)
+    assert set(means.index.get_level_values("harmonisation")) == {NONE}
+    assert set(means.index.get_level_values("scheme")) == {NONE, "pooled"}
+    assert means.loc[ONE, "both", READER, NONE, NONE]["below_oracle"] == pytest.approx(0, abs=0.01)
+    assert of_cohort(scores)["flagged"] == 0
 
 
 def test_a_site_that_reads_high_passes_for_disease_where_sites_are_confounded(scanners):
     cfg = Simulate(**CONFOUNDED | {"preset": "null"})
     high = scanners | {"north": scanner(1e-6, offset=3.0)}
-    scores = study("sites_confounded", cfg, dict.fromkeys(READINGS, high), QUICK)
+    scores = study("sites_confounded", cfg, dict.fromkeys(READINGS, high), QUICK, CENTRES)
     learnt = scores[(scores["model"] == FIRST) & (scores["harmonisation"] == NONE)].groupby("scheme")
     found = {scheme: of_cohort(table) for scheme, table in learnt}
     assert found["pooled"]["auc"] > 0.75 and found["pooled"]["flagged"]
-    assert abs(found["pooled"]["auc_within_sites"] - 0.5) < 0.25
+    assert found["pooled"]["auc_within_sites"] < found["pooled"]["auc"] - 0.25

@@ -12,8 +12,10 @@ from qnet.application.similarity import embedding_distance, unusual_embedding
 from qnet.explanation.evidence import evidence_map
 from qnet.images.data import read_stack
 from qnet.networks.heads.models import read_scan_model
+from qnet.networks.located import Means, beside, located
 from qnet.networks.predict import embed, image_scores, prepare, scan_scores
 from qnet.networks.weights import read_image_model
+from qnet.regional_means import regional_means
 
 
 def apply_run(
@@ -23,6 +25,7 @@ def apply_run(
     age: float | None,
     device: torch.device,
     site: str | None = None,
+    stats: str | Path | None = None,
 ) -> dict:
     """Ask every network of a run about one scan.
 
@@ -38,6 +41,8 @@ def apply_run(
     device : torch device
     site : str, optional
         Where the scan was made, for networks that read harmonised windows.
+    stats : path, optional
+        Statistics per nucleus of the scan, for heads that read what was located.
 
     Returns
     -------
@@ -51,11 +56,12 @@ def apply_run(
     FileNotFoundError, ValueError
         Weights are absent or not those of the training.
     """
+    means = regional_means(stats) if stats else {}
     found: dict = {"scores": [], "evidence": {}, "unusual": []}
     for name in dict.fromkeys(entry["input"] for entry in bundle["weights"]):
         images, slices = read_stack(stack, name)
         entries = [entry for entry in bundle["weights"] if entry["input"] == name]
-        views = [_ask(images, entry, folder, np.nan if age is None else age, device, site) for entry in entries]
+        views = [_ask(images, entry, folder, means, np.nan if age is None else age, device, site) for entry in entries]
         for entry, view in zip(entries, views, strict=True):
             about = {key: entry[key] for key in ("input", "seed", "fold")}
             scores = zip(MODELS, (view["scan"], float(view["images"].mean())), strict=True)
@@ -70,17 +76,25 @@ def apply_run(
 
 
 def _ask(
-    images: np.ndarray, entry: Mapping, folder: str | Path, age: float, device: torch.device, site: str | None
+    images: np.ndarray,
+    entry: Mapping,
+    folder: str | Path,
+    means: Means,
+    age: float,
+    device: torch.device,
+    site: str | None,
 ) -> dict:
-    """What one pair of networks makes of images (T, 3, S, S) in physical units."""
+    """What one pair of networks makes of images (T, 3, S, S) in physical units and the means over the nuclei."""
     image_model, about = read_image_model(verified(folder, entry, "image"))
-    scan_model, _ = read_scan_model(verified(folder, entry, "scan"))
+    scan_model, judges = read_scan_model(verified(folder, entry, "scan"))
     image_model.to(device)
     prepared = np.ascontiguousarray(prepare(images, about, site=site))
-    features = embed(image_model, prepared)
+    features = read = embed(image_model, prepared)
+    if "regions" in judges:
+        read = beside(features, located(means, judges["regions"], about, site=site))
     return {
         "images": image_scores(image_model, prepared),
-        "scan": scan_scores(scan_model.to(device), features, age)[1],
+        "scan": scan_scores(scan_model.to(device), read, age)[1],
         "cells": evidence_map(image_model, prepared[[len(images) // 2]])[0][0],
         "crop_size": prepared.shape[-1],
         "features": features,

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from qnet.application.normative import COLUMNS, age_warning, regional_means, z_scores
+from qnet.application.normative import COLUMNS, age_warning, z_scores
 from qnet.application.outcome import cautions, outcomes
 from qnet.application.similarity import image_statistics, protocol_differences, unusual_statistics
 from qnet.images.data import read_array, read_stack
+from qnet.regional_means import regional_means
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,14 +6,14 @@ What few controls leave uncertain widens the prediction, so z-scores of new cont
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
-UNITS = {"chi_ppm": "ppm", "r2star_hz": "1/s"}
+from qnet.regional_means import UNITS
+
 AGE_UNIT_YEARS = 20.0  # u = (age - mean age of the controls) / 20 years, about one and a half SD of adults
 SPREAD_SLOPES = np.linspace(-0.5, 0.8, 27)  # g that are tried; 0.2 is a spread that grows by 22 % in 20 years
 FEWEST = 4  # controls of a region; fewer say nothing about a spread
@@ -27,28 +27,6 @@ class Normative:
     age_slope_sd: float
     age_curvature_sd: float
     spread_slope_sd: float
-
-
-def regional_means(path: str | Path) -> dict[str, dict[str, float]]:
-    """Mean of each region over both sides, from the statistics per nucleus: {map: {region: value}}.
-
-    Raises
-    ------
-    ValueError
-        The table lacks a column.
-    """
-    table = pd.read_csv(path, sep="\t", na_values=["n/a"])
-    needed = ["name", "voxels", *(f"{name}_mean" for name in UNITS)]
-    if absent := [column for column in needed if column not in table]:
-        raise ValueError(f"{path}: expected the columns {', '.join(needed)}, found no {', '.join(absent)}")
-    return {name: _over_sides(table["name"], table[f"{name}_mean"], table["voxels"]) for name in UNITS}
-
-
-def _over_sides(region: pd.Series, mean: pd.Series, voxels: pd.Series) -> dict[str, float]:
-    """Mean over the voxels of both sides; a side without a value does not count."""
-    voxels = voxels.where(mean.notna(), 0)
-    total, count = (column.groupby(region, sort=False).sum() for column in (mean * voxels, voxels))
-    return (total / count).dropna().to_dict()
 
 
 def fit_normative(

@@ -9,11 +9,12 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from qnet.application.bundle import uncertain_band
-from qnet.application.normative import Normative, fit_normative, regional_means
+from qnet.application.normative import Normative, fit_normative
 from qnet.application.outcome import MODELS
 from qnet.application.similarity import image_statistics, training_embeddings, training_protocol, training_statistics
 from qnet.folds import held_out_labels
 from qnet.images.data import read_array, read_stack
+from qnet.regional_means import regional_means
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,8 @@ from qnet.predictions import COLUMNS
 from qnet.site_windows import to_common_scale
 
 
-def on_common_scale(
-    images: np.ndarray, about: dict, participant: str | None = None, site: str | None = None
-) -> np.ndarray:
-    """Images in physical units, through the window of their site where the model was trained so.
+def window_of(about: dict, participant: str | None = None, site: str | None = None) -> list[float] | None:
+    """The window of a scan's site (`qnet.site_windows.NUMBERS`) where the model was trained so, else None.
 
     Of a subject of the study by `participant`, of anybody else by `site`.
 
@@ -29,12 +27,20 @@ def on_common_scale(
         It was, and nobody knows the window: no subject of the study, and none of its sites.
     """
     if "windows" not in about:
-        return images
+        return None
     known, name = (about["windows"], participant) if site is None else (about["site_windows"], site)
     if name not in known:
         found = "a new subject of unknown site" if name is None else name
         raise ValueError(f"harmonised windows: expected one of {', '.join(known)}, found {found}")
-    return to_common_scale(images, known[name])
+    return known[name]
+
+
+def on_common_scale(
+    images: np.ndarray, about: dict, participant: str | None = None, site: str | None = None
+) -> np.ndarray:
+    """Images in physical units, through the window of their site where the model was trained so; see `window_of`."""
+    numbers = window_of(about, participant, site)
+    return images if numbers is None else to_common_scale(images, numbers)
 
 
 def prepare(images: np.ndarray, about: dict, participant: str | None = None, site: str | None = None) -> np.ndarray:

@@ -34,7 +34,10 @@ R2STAR_PER_CHI = 0.115 / 0.75  # 1/s per ppb of iron: R2* = 14 + 0.115 Fe, chi =
 
 @dataclass(frozen=True, kw_only=True)
 class Simulate:
-    """Section ``simulate`` of the configuration; ``sites`` may hold plain mappings, as a file has them."""
+    """Section ``simulate`` of the configuration; ``sites`` may hold plain mappings, as a file has them.
+
+    Sites lie in the order of their names, so that who is scanned where does not depend on the lines of a file.
+    """
 
     preset: str
     subjects: int
@@ -50,7 +53,7 @@ class Simulate:
     sites: Mapping[str, Site]
 
     def __post_init__(self) -> None:
-        sites = {name: site if isinstance(site, Site) else Site(**site) for name, site in self.sites.items()}
+        sites = {name: site if isinstance(site, Site) else Site(**site) for name, site in sorted(self.sites.items())}
         object.__setattr__(self, "sites", sites)
         check_sites(sites, len(self.te_s))
         if self.vendor not in VENDORS:

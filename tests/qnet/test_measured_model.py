@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from qnet.networks.heads.measured import Measured, norms, norms_of_study
+from qnet.networks.heads.measured import Measured, Nuclei, norms, norms_of_study
 from qnet.networks.heads.models import read_scan_model
 from qnet.networks.weights import write_weights
 
@@ -116,9 +116,65 @@ def test_a_small_study_without_ages_still_has_norms(ages):
 
 def test_norms_of_the_encoder_are_kept():
     model, before = reader(), reader().age.clone()
-    model.told = True
+    model.told = 2 * NUCLEI
     model.learn_usual(scan(3).expand(4, -1, -1), torch.full((4,), 3), torch.full((4,), 50.0), torch.arange(4) % 2)
     torch.testing.assert_close(model.age, before)
-    model.told = False
+    model.told = 0
     model.learn_usual(scan(3).expand(4, -1, -1), torch.full((4,), 3), torch.full((4,), 50.0), torch.arange(4) % 2)
     assert not torch.equal(model.age, before)
+
+
+def located_reader() -> Nuclei:
+    """The same, with three means behind the embeddings."""
+    torch.manual_seed(0)
+    model = Nuclei(NUCLEI, 512, 3)
+    model.weight.copy_(reader().weight)
+    return model.eval()
+
+
+def with_means(slices: int, *means: float) -> torch.Tensor:
+    return torch.cat([scan(slices), torch.tensor(means).expand(1, slices, -1)], 2)
+
+
+def test_means_over_located_nuclei_are_measurements_of_their_own():
+    x = with_means(3, 0.1, 20.0, 0.3)
+    found = located_reader().measure(x)[0]
+    torch.testing.assert_close(found[4:], torch.tensor([0.1, 20.0, 0.3]))
+    torch.testing.assert_close(found[:4], reader().measure(x[..., :512])[0])
+
+
+def test_a_nucleus_that_was_not_located_counts_as_usual():
+    model = located_reader()
+    model.age[0] = model.age[3] = 2.0
+    assert model.measure(with_means(3, 0.1, torch.nan, 0.3))[0, 5].isnan()
+    given, missing = (model(with_means(3, 0.1, value, 0.3)) for value in (2.0, torch.nan))
+    for one, two in zip(given, missing, strict=True):
+        torch.testing.assert_close(one, two)
+    weights = model.slice_weights(with_means(3, 0.1, torch.nan, 0.3))
+    assert weights.sum().item() == pytest.approx(1)
+
+
+def test_padding_changes_nothing_of_what_was_located():
+    model, short = located_reader(), with_means(3, 0.1, torch.nan, 0.3)
+    padded = torch.cat([short, torch.zeros(1, 2, 515)], 1)
+    torch.testing.assert_close(model(padded, torch.tensor([3]))[1], model(short)[1])
+
+
+def test_the_study_tells_what_is_usual_of_located_nuclei_alone():
+    """The norms that the encoder brings stay, and what no training scan has cannot count in a new one."""
+    model = located_reader()
+    model.told = 2 * NUCLEI
+    scans = torch.cat([with_means(2, 0.1 * i, 10.0 + i**2, torch.nan) for i in range(6)])
+    model.learn_usual(scans, torch.full((6,), 2), torch.arange(30.0, 90.0, 10.0), torch.arange(6) % 2)
+    assert not model.age[:, :4].any()
+    torch.testing.assert_close(model.whitening[:4, :4], torch.eye(4))
+    assert model.whitening[4, 4] > 0 and model.whitening[5, 5] > 0 and model.whitening[6, 6] == 0
+    one, two = (model(with_means(2, 0.1, 12.0, value))[1] for value in (0.5, torch.nan))
+    torch.testing.assert_close(one, two)
+
+
+def test_a_file_of_both_gives_the_same_scores(tmp_path):
+    model, x = located_reader(), with_means(3, 0.1, 20.0, torch.nan)
+    write_weights(tmp_path / "scan_model.safetensors", model, {"head": "nuclei", "slices": 0, "hidden_size": 8})
+    loaded, _ = read_scan_model(str(tmp_path / "scan_model.safetensors"))
+    torch.testing.assert_close(loaded(x)[1], model(x)[1])

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from qnet.application.leave_one_out import fit_without_each
-from qnet.application.normative import Normative, age_warning, fit_normative, regional_means, z_scores
+from qnet.application.normative import Normative, age_warning, fit_normative, z_scores
+from qnet.regional_means import regional_means
 
 PARAMS = Normative(age_slope_sd=1.0, age_curvature_sd=0.25, spread_slope_sd=0.2)
 REGIONS = ("caudate", "putamen", "pallidum")

@@ -57,6 +57,11 @@ def test_sites_get_their_shares_of_either_group(settings, subjects):
             assert abs(found[name] - site[share] * subjects / 2) < 2
 
 
+def test_who_is_scanned_where_does_not_depend_on_the_order_of_the_lines():
+    turned = SITES | {"sites": dict(reversed(SITES["sites"].items()))}
+    assert cohort(Simulate(**turned)) == cohort(Simulate(**SITES))
+
+
 def test_adding_subjects_moves_nobody_to_another_site():
     few, many = (cohort(Simulate(**CONFOUNDED | {"subjects": n})) for n in (24, 96))
     assert many[:24] == few

@@ -38,6 +38,7 @@ rule predict_scan:
         INPUTS.trained("weights"),
         bundle=INPUTS.trained("bundle"),
         stack=rules.slice_stack.output.stack,
+        stats=rules.locate_nuclei.output.stats,
         participants=RUN.known_participants,
     output:
         scores=RUN.paths.work("scores.json"),

@@ -51,6 +51,7 @@ rule folds:
 
 
 STACKS = INPUTS.of_scans(rules.slice_stack.output.stack, RUN.diagnosed.values())
+STATS = INPUTS.of_scans(rules.locate_nuclei.output.stats, RUN.diagnosed.values())
 FEATURES = INPUTS.of_scans(RUN.paths.work("features.tsv"), RUN.diagnosed.values())
 
 
@@ -132,6 +133,8 @@ rule train_scan_model:
         folds=rules.folds.output.folds,
         embeddings=rules.embed_slices.output.embeddings,
         encoder=LEARNING.encoder,
+        stats=LEARNING.of_located(STATS),
+        swa_weights=LEARNING.of_located(LEARNING.image_model(rules.train_image_model.output.swa_weights)),
     output:
         weights=RUN.paths.fold("scan_model.safetensors"),
         log=RUN.paths.fold("scan_training.jsonl"),
@@ -158,6 +161,7 @@ rule predict_fold:
         swa_weights=LEARNING.image_model(rules.train_image_model.output.swa_weights),
         embeddings=rules.embed_slices.output.embeddings,
         scan_weights=rules.train_scan_model.output.weights,
+        stats=LEARNING.of_located(STATS),
     output:
         predictions=RUN.paths.fold("predictions.tsv"),
         slice_weights=RUN.paths.fold("slice_weights.tsv"),

@@ -14,11 +14,12 @@ from workflow.lib.study.participants import age_of
 
 def main(
     stack: str, bundle: str, scores: str, threads: int, age_column: str, participants: str | None = None,
-    site: str | None = None,
+    site: str | None = None, stats: str | None = None,
 ) -> None:  # fmt: skip
-    """The weights are beside `bundle`; their checksums are verified. `site` chooses the windows that were learnt."""
+    """The weights are beside `bundle`; their checksums are verified. `site` chooses the windows that were learnt;
+    `stats` per nucleus are for heads that read what was located."""
     age = age_of(participants, participant_of(stack), age_column)
-    found = apply_run(stack, read_bundle(bundle), Path(bundle).parent, age, prepare_torch(threads), site)
+    found = apply_run(stack, read_bundle(bundle), Path(bundle).parent, age, prepare_torch(threads), site, stats)
     with atomic(scores) as part:
         part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
@@ -28,4 +29,5 @@ if __name__ == "__main__":
         files = snakemake.input
         people, params = files.get("participants") or None, snakemake.params
         scores = snakemake.output.scores
-        main(files.stack, files.bundle, scores, snakemake.threads, params.age_column, people, params.site)
+        main(files.stack, files.bundle, scores, snakemake.threads, params.age_column, people, params.site,
+             files.stats)  # fmt: skip

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from qnet.application.normative import regional_means
 from qnet.evaluation.agreement_figure import bland_altman
 from qnet.evaluation.repeatability import VALUES, agreement_table, overall, pair_table, repeatability_table
+from qnet.regional_means import regional_means
 from qnet.tables import write_table
 from workflow.lib.home import HOME
 from workflow.lib.jobs.given import listed

@@ -20,7 +20,11 @@ class ScanModel(nn.Module, ABC):
         The last layers.
     slices : int
         T of the training scans, 0 where any number will do.
+    reads_located : bool
+        Whether the means over the located nuclei stand behind the embeddings, see `qnet.networks.located`.
     """
+
+    reads_located = False
 
     image_head: nn.Linear
     scan_head: nn.Linear

@@ -1,4 +1,5 @@
-"""Head `measured` reads measurements: what a pre-trained encoder says about each nucleus, judged for age.
+"""Heads that read measurements, judged for age: `measured`, what a pre-trained encoder says about each nucleus, and
+`nuclei`, these and the means over the located labels.
 
 The other heads learn from some eighty scans what hundreds of features mean. Here the encoder has learnt that
 beforehand, on simulated subjects. What is usual at an age is told by the same subjects or, where these stand for no
@@ -20,6 +21,7 @@ from qnet.networks.weights import read_weights
 AGE_CENTRE, AGE_UNIT = 50.0, 20.0  # years
 # prior variances over 20 years and its square, in variances between subjects: as those of section `model_card`
 SLOPE, CURVATURE = 1.0, 0.25
+SMALLEST_SD = 1e-6  # of a measurement that varies [SD; ppm; 1/s]
 RIDGE = 0.1  # variance added before whitening, of the subjects' variance: measurements of one nucleus nearly repeat
 
 
@@ -41,6 +43,8 @@ class Measured(ScanModel):
         R; there are K = 2 R measurements, of susceptibility and of R2*.
     features : int
         F, numbers that the encoder embeds a slice in.
+    located : int
+        Further measurements, for the subclass that reads some.
     """
 
     weight: Tensor
@@ -48,11 +52,11 @@ class Measured(ScanModel):
     age: Tensor
     whitening: Tensor
 
-    def __init__(self, nuclei: int, features: int = FEATURES):
+    def __init__(self, nuclei: int, features: int = FEATURES, located: int = 0):
         super().__init__()
-        self.told = False  # what is usual
+        self.told = 0  # measurements, the first ones, of which the encoder's file tells what is usual
         self.nuclei, self.slices = nuclei, 0  # any number of slices
-        outputs, measurements = 3 * nuclei + 1, 2 * nuclei
+        outputs, measurements = 3 * nuclei + 1, 2 * nuclei + located
         self.register_buffer("weight", torch.zeros(outputs, features))
         self.register_buffer("bias", torch.zeros(outputs))
         self.register_buffer("age", torch.zeros(4, measurements))  # of 1, a, a^2; then the mean of f
@@ -68,10 +72,10 @@ class Measured(ScanModel):
             raise ValueError(
                 f"head measured: expected train_image_model.weights to name an encoder ({line}), found none"
             )
-        return cls.of_encoder(*read_weights(encoder))
+        return cls.of_encoder(*read_weights(encoder), features)
 
     @classmethod
-    def of_encoder(cls, tensors: Mapping[str, Tensor], about: Mapping) -> Self:
+    def of_encoder(cls, tensors: Mapping[str, Tensor], about: Mapping, features: int | None = None) -> Self:
         """A model with fresh heads that reads with the last layer of an encoder.
 
         Parameters
@@ -86,28 +90,30 @@ class Measured(ScanModel):
         """
         if "targets" not in about:
             found = "expected weights of an encoder (target `pretrain`), found another image model"
-            raise ValueError(f"head measured: {found}")
-        model = cls((len(about["targets"]) - 1) // 2, tensors["resnet.fc.weight"].shape[1])
-        model.told = "norms" in about
-        read = {"weight": tensors["resnet.fc.weight"], "bias": tensors["resnet.fc.bias"]}
-        usual = {name: torch.tensor(values) for name, values in about.get("norms", {}).items()}
-        for name, values in {**read, **usual}.items():
-            getattr(model, name).copy_(values)
+            raise ValueError(f"head {cls.__name__.lower()}: {found}")
+        nuclei, width = (len(about["targets"]) - 1) // 2, tensors["resnet.fc.weight"].shape[1]
+        model = cls(nuclei, width, 0 if features is None else features - width)
+        model.weight.copy_(tensors["resnet.fc.weight"])
+        model.bias.copy_(tensors["resnet.fc.bias"])
+        if "norms" in about:
+            model.told = 2 * nuclei
+            model.age[:, : model.told] = torch.tensor(about["norms"]["age"])
+            model.whitening[: model.told, : model.told] = torch.tensor(about["norms"]["whitening"])
         return model
 
     @classmethod
     def read(cls, state: Mapping[str, Tensor], about: Mapping) -> Self:
-        return cls(len(state["scan_head.weight"][0]) // 2, state["weight"].shape[1])
+        nuclei, width = (len(state["weight"]) - 1) // 3, state["weight"].shape[1]
+        return cls(nuclei, width, state["scan_head.weight"].shape[1] - 2 * nuclei)
 
     @torch.no_grad()
     def learn_usual(self, embeddings: Tensor, lengths: Tensor, ages: Tensor, labels: Tensor) -> None:
-        """As in `ScanModel`, unless the encoder's file tells what is usual."""
-        if self.told:
-            return
-        measured = self.measure(embeddings, lengths).cpu().numpy()
+        """As in `ScanModel`, of the measurements of which the encoder's file does not tell what is usual."""
+        rest = slice(self.told, None)
+        measured = self.measure(embeddings, lengths)[:, rest].cpu().numpy()
         usual = norms_of_study(measured, ages.cpu().numpy(), labels.cpu().numpy())
-        for name, values in usual.items():
-            getattr(self, name).copy_(torch.tensor(values))
+        self.age[:, rest] = torch.tensor(usual["age"])
+        self.whitening[rest, rest] = torch.tensor(usual["whitening"])
 
     def forward(
         self, embeddings: Tensor, lengths: Tensor | None = None, ages: Tensor | None = None
@@ -115,13 +121,17 @@ class Measured(ScanModel):
         """As in `ScanModel`; a scan of unknown age is compared with the mean over those who tell what is usual."""
         values, shown = self._read(embeddings, lengths)
         expected = self._expected(len(embeddings), ages)
-        scans = (self._pool(values, shown) - expected) @ self.whitening
+        there = shown.sum(1) > 0  # what no slice shows counts as usual
+        scans = torch.where(there, self._pool(values, shown) - expected, 0) @ self.whitening
         images = (shown * (values - expected[:, None])) @ self.whitening
         return self.image_head(images), self.scan_head(scans)
 
     @torch.no_grad()
     def measure(self, embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Embeddings (N, T, F) → measurements m (N, K), in standard deviations of the simulated subjects."""
+        """Embeddings (N, T, F) → measurements m (N, K), the encoder's in standard deviations of the simulated subjects.
+
+        NaN for what no slice shows.
+        """
         return self._pool(*self._read(embeddings, lengths))
 
     @torch.no_grad()
@@ -131,12 +141,13 @@ class Measured(ScanModel):
         .. math:: a_t = \frac1K \sum_k p_{tk} / \sum_s p_{sk}
         """
         shown = self._read(embeddings, lengths)[1]
-        return (shown / shown.sum(1, keepdim=True)).mean(2)
+        return (shown / shown.sum(1, keepdim=True)).nanmean(2)
 
     def _read(self, embeddings: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """Values and probabilities to be shown, both (N, T, K); zero probability behind a scan."""
         mask = slices_of(embeddings, lengths)[1][..., None]
-        read = embeddings.masked_fill(~mask, 0) @ self.weight.T + self.bias
+        embedded = embeddings[..., : self.weight.shape[1]].masked_fill(~mask, 0)
+        read = embedded @ self.weight.T + self.bias
         shown = torch.sigmoid(read[..., -self.nuclei :]) * mask
         return read[..., : 2 * self.nuclei], torch.cat([shown, shown], 2)
 
@@ -151,6 +162,22 @@ class Measured(ScanModel):
         a = (ages.to(self.age) - AGE_CENTRE) / AGE_UNIT
         expected = torch.stack([torch.ones_like(a), a, a**2], 1) @ self.age[:3]
         return torch.where(a.isnan()[:, None], self.age[3], expected)
+
+
+class Nuclei(Measured):
+    """As `Measured`, with the means over the located labels as further measurements (`qnet.networks.located`).
+
+    They stand behind the F numbers that the encoder embeds a slice in, the same in all slices of a scan, NaN where a
+    nucleus was not located.
+    """
+
+    reads_located = True
+
+    def _read(self, embeddings: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        values, shown = super()._read(embeddings, lengths)
+        located = embeddings[..., self.weight.shape[1] :]
+        there = located.isfinite() & slices_of(embeddings, lengths)[1][..., None]
+        return torch.cat([values, located.nan_to_num()], 2), torch.cat([shown, there.to(shown)], 2)
 
 
 def norms(measured: np.ndarray, ages: np.ndarray) -> dict[str, list]:
@@ -186,7 +213,7 @@ def norms_of_study(measured: np.ndarray, ages: np.ndarray, labels: np.ndarray) -
 
     Parameters
     ----------
-    measured : (N, K)
+    measured : (N, K), NaN where missing: these stand at the mean
     ages : (N,) [years], NaN where unknown: these stand at the mean age
     labels : (N,) 0 or 1
 
@@ -196,13 +223,17 @@ def norms_of_study(measured: np.ndarray, ages: np.ndarray, labels: np.ndarray) -
     """
     a = (np.asarray(ages, float) - AGE_CENTRE) / AGE_UNIT
     a = np.where(np.isnan(a), np.nanmean(a) if np.isfinite(a).any() else 0.0, a)
-    y = np.asarray(labels, float)
+    y, known = np.asarray(labels, float), np.isfinite(measured)
+    means = np.where(known, measured, 0).sum(0) / np.maximum(known.sum(0), 1)
+    measured = np.where(known, measured, means)
     basis = np.stack([np.ones_like(a), a, a**2, y - y.mean()], axis=1)
     prior = np.diag([0, SLOPE**-2, CURVATURE**-2, 1e-9])  # the last where there is one group
     coefficients = np.linalg.solve(basis.T @ basis + prior, basis.T @ measured)
     rest = measured - basis @ coefficients
     coefficients[0] -= y.mean() * coefficients[3]  # at y = 0
     sd = np.sqrt((rest**2).sum(0) / max(len(rest) - 2, 1))
-    whitening = np.diag(1 / np.maximum(sd, 1e-6))
+    whitening = np.diag(
+        np.divide(1, sd, out=np.zeros_like(sd), where=sd > SMALLEST_SD)
+    )  # what never varies tells nothing
     usual = (basis[:, :3] @ coefficients[:3]).mean(0)
     return {"age": [*coefficients[:3].tolist(), usual.tolist()], "whitening": whitening.tolist()}

@@ -6,11 +6,13 @@ from qnet.networks.heads.attention import Attention
 from qnet.networks.heads.base import ScanModel
 from qnet.networks.heads.concat import Concat
 from qnet.networks.heads.mean import Mean
-from qnet.networks.heads.measured import Measured
+from qnet.networks.heads.measured import Measured, Nuclei
 from qnet.networks.model import FEATURES
 from qnet.networks.weights import read_weights
 
-MODELS: dict[str, type[ScanModel]] = {"concat": Concat, "mean": Mean, "attention": Attention, "measured": Measured}
+MODELS: dict[str, type[ScanModel]] = {
+    "concat": Concat, "mean": Mean, "attention": Attention, "measured": Measured, "nuclei": Nuclei,
+}  # fmt: skip
 
 
 def model_of(head: str) -> type[ScanModel]:

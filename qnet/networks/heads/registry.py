@@ -20,11 +20,14 @@ class Head:
     references : keys of resources/references.tsv
     reads_an_encoder : bool
         Whether it needs an image model that target `pretrain` made.
+    reads_located : bool
+        Whether it needs the means over the located nuclei beside the embeddings.
     """
 
     sentence: str
     references: tuple[str, ...] = ()
     reads_an_encoder: bool = False
+    reads_located: bool = False
 
 
 HEADS = {
@@ -36,6 +39,13 @@ HEADS = {
         "pre-trained on simulated subjects, relative to the values usual at that age",
         reads_an_encoder=True,
     ),
+    "nuclei": Head(
+        sentence="Scans were classified by a linear model of susceptibility and R2* of each nucleus, both their mean "
+        "over its located label and what an encoder that was pre-trained on simulated subjects measures, relative to "
+        "the values usual at that age",
+        reads_an_encoder=True,
+        reads_located=True,
+    ),
 }
 
 
@@ -46,7 +56,16 @@ def head_of(name: str) -> Head:
     return HEADS[name]
 
 
+def named_heads(stage: dict) -> list[str]:
+    """The heads that section `train_scan_model` names, itself or in its choices."""
+    return [*dict.fromkeys([stage["head"], *(choice.get("head", stage["head"]) for choice in stage["choices"])])]
+
+
 def encoder_heads(stage: dict) -> list[str]:
-    """The heads that section `train_scan_model` names, itself or in its choices, and that read an encoder."""
-    named = dict.fromkeys([stage["head"], *(choice.get("head", stage["head"]) for choice in stage["choices"])])
-    return [name for name in named if head_of(name).reads_an_encoder]
+    """Those of them that read an encoder."""
+    return [name for name in named_heads(stage) if head_of(name).reads_an_encoder]
+
+
+def reads_located(stage: dict) -> bool:
+    """Whether any of them reads the means over the located nuclei."""
+    return any(head_of(name).reads_located for name in named_heads(stage))

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from qnet.application.leave_one_out import fit_without_each
-from qnet.application.normative import UNITS, Normative, fit_normative, z_rows
+from qnet.application.normative import Normative, fit_normative, z_rows
+from qnet.regional_means import UNITS
 from recon.files.atomic import atomic
 from recon.files.io import write_json
 from recon.problems import IntakeError

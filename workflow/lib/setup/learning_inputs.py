@@ -8,7 +8,7 @@ from snakemake.io import expand
 from snakemake.iocontainers import Wildcards
 
 from qnet.harmonise import harmonises_windows
-from qnet.networks.heads.registry import encoder_heads
+from qnet.networks.heads.registry import encoder_heads, reads_located
 from workflow.lib.home import HOME
 from workflow.lib.run import Run
 from workflow.lib.setup.inputs import Function
@@ -69,6 +69,14 @@ class LearningInputs:
     def of_windows(self, features: Function) -> Function:
         """Input function: what harmonised windows are estimated from, where a run has some."""
         return lambda wildcards: features(wildcards) if harmonises_windows(self._settings(wildcards)) else []
+
+    def of_located(self, files: Function) -> Function:
+        """Input function: what a head that reads the located nuclei needs besides, where a run has one."""
+
+        def needed(wildcards):
+            return files(wildcards) if reads_located(self._settings(wildcards)["train_scan_model"]) else []
+
+        return needed
 
     def inner_stage(self, wildcards: Wildcards) -> dict:
         """Param function: the same for the image models of inner folds."""
