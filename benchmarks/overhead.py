@@ -31,7 +31,7 @@ STAGES = (
     "locate_nuclei",
 )
 REPEATS = 5
-BESIDE = "nibabel, snakemake.script"  # loaded with the first image, and before the script
+BESIDE = "snakemake.script"  # loaded before the script
 TELL = "import resource; used = resource.getrusage(resource.RUSAGE_SELF); print(used.ru_utime + used.ru_stime)"
 
 

@@ -43,9 +43,9 @@ def test_packages_keep_apart(package, strangers):
     assert {p: found for p in SOURCES if p.parts[0] == package and (found := packages(p) & strangers)} == {}
 
 
-def test_only_the_loaders_know_nibabel():
+def test_only_the_loader_of_the_networks_knows_nibabel():
     users = {str(p) for p in SOURCES if "nibabel" in packages(p)}
-    assert users == {"recon/files/io.py", "qnet/images/data.py"}
+    assert users == {"qnet/images/data.py"}
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if "scripts" in p.parts], ids=str)

@@ -1,4 +1,4 @@
-"""Files in and out: NIfTI volumes, masks and JSON. The only place of `recon` that knows nibabel."""
+"""Files in and out: NIfTI volumes, masks and JSON. Nothing here checks a header."""
 
 import io
 import json
@@ -11,9 +11,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from recon.files.absent import absent
 from recon.files.atomic import atomic
-from recon.files.nifti_header import no_pipe
+from recon.files.nifti_header import no_pipe, packed_fields
 from recon.files.packed import packing
 from recon.files.voxels import StoredImage, stored_images, stored_whole
 from recon.maths.affine import of_box, orthonormal
@@ -133,7 +132,7 @@ def write_stored(
     Qform and sform, of the given codes, hold the same affine with perpendicular axes, so that every reader places the
     voxels alike, whichever form it takes.
     """
-    header = _header(pixels, affine, slope, intercept, codes)
+    header = packed_fields(pixels, orthonormal(affine, pixels.shape), slope, intercept, codes)
     with atomic(path) as temporary, temporary.open("wb") as stored, _packed(stored, temporary) as file:
         _write_image(file, header, pixels)
     if sidecar is not None:
@@ -144,7 +143,8 @@ def packed_image(pixels: np.ndarray, affine: np.ndarray, slope: float) -> bytes:
     """The .nii.gz file of (X, Y, Z) pixels, in memory; a reader sees ``slope * pixels``."""
     stream = io.BytesIO()
     with packing(stream) as file:
-        _write_image(file, _header(pixels, affine, slope, 0.0, SCANNER), pixels)
+        header = packed_fields(pixels, orthonormal(affine, pixels.shape), slope, 0.0, SCANNER)
+        _write_image(file, header, pixels)
     return stream.getvalue()
 
 
@@ -159,23 +159,6 @@ def _write_image(file: BinaryIO, header: bytes, pixels: np.ndarray) -> None:
 def _packed(file: BinaryIO, name: Path) -> AbstractContextManager[BinaryIO]:
     """What to write to: packed where the name ends on .gz."""
     return packing(file) if name.suffix == ".gz" else nullcontext(file)
-
-
-def _header(pixels: np.ndarray, affine: np.ndarray, slope: float, intercept: float, codes: tuple[int, int]) -> bytes:
-    """Everything before the voxels of a NIfTI-1 file. nibabel takes long to import: a plan never pays it."""
-    with absent("pydicom"):  # whose decoders are half of it; for header extensions that no file here has
-        import nibabel
-
-    image = nibabel.Nifti1Image(pixels, None)  # an affine here would set a code of its own
-    place = orthonormal(affine, pixels.shape)
-    image.header.set_qform(place, codes[0])
-    image.header.set_sform(place, codes[1])
-    image.header.set_xyzt_units("mm", "sec")
-    image.header.set_slope_inter(slope, intercept)
-    image.update_header()
-    start = io.BytesIO()
-    image.header.write_to(start)
-    return start.getvalue().ljust(image.header.get_data_offset(), b"\0")
 
 
 def write_mask(path: str | Path, mask: np.ndarray, like: Volume, sidecar: dict | None = None) -> None:

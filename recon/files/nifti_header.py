@@ -31,6 +31,8 @@ NOT_NUMBERS = {1: "bits", 32: "complex64", 128: "RGB", 1536: "float128", 1792: "
                2304: "RGBA"}  # fmt: skip
 IN_THE_SCANNER = (1, 2)  # codes of scanner and of aligned coordinates; 3 to 5 are a template's, in which B0 is lost
 CODES = {1: "scanner", 2: "aligned", 3: "Talairach", 4: "MNI 152", 5: "another template"}
+FIRST_VOXEL = 352  # byte: after the header come four that tell of extensions, of which there are none
+MM_AND_S = 2 | 8  # units of space and time
 ORDERS: tuple[Literal["<"], Literal[">"]] = ("<", ">")
 
 
@@ -43,6 +45,7 @@ def _layout(size: int, fields: dict[str, tuple[str, int]]) -> np.dtype:
 NIFTI_1 = _layout(
     348,
     {
+        "sizeof_hdr": ("i4", 0),
         "dim": ("8i2", 40), "datatype": ("i2", 70), "bitpix": ("i2", 72), "pixdim": ("8f4", 76),
         "vox_offset": ("f4", 108), "scl_slope": ("f4", 112), "scl_inter": ("f4", 116), "xyzt_units": ("u1", 123),
         "qform_code": ("i2", 252), "sform_code": ("i2", 254),
@@ -54,6 +57,7 @@ NIFTI_1 = _layout(
 NIFTI_2 = _layout(
     540,
     {
+        "sizeof_hdr": ("i4", 0),
         "magic": ("S4", 4), "eol_check": ("4i1", 8), "datatype": ("i2", 12), "bitpix": ("i2", 14), "dim": ("8i8", 16),
         "pixdim": ("8f8", 104), "vox_offset": ("i8", 168), "scl_slope": ("f8", 176), "scl_inter": ("f8", 184),
         "qform_code": ("i4", 344), "sform_code": ("i4", 348),
@@ -174,6 +178,65 @@ class Header:
     def in_the_scanner(self) -> bool:
         """Whether a form gives scanner coordinates, so that the direction of B0 is known."""
         return self.qform_code in IN_THE_SCANNER or self.sform_code in IN_THE_SCANNER
+
+
+def packed_fields(
+    pixels: np.ndarray, affine: np.ndarray, slope: float, intercept: float, codes: tuple[int, int]
+) -> bytes:
+    """What a NIfTI-1 file holds before its voxels, in this machine's byte order.
+
+    Parameters
+    ----------
+    pixels : (X, Y, Z) or (X, Y, Z, volume), of a type in `DATATYPES`
+    affine : (4, 4) with perpendicular axes, which both forms hold
+    slope, intercept : real value = slope * stored value + intercept
+    codes : of the qform and the sform
+
+    Raises
+    ------
+    ValueError
+        A type that NIfTI does not know.
+    OverflowError
+        An axis is longer than NIfTI-1 can tell.
+    """
+    codes_of = {name: code for code, name in DATATYPES.items()}
+    if pixels.dtype.name not in codes_of:
+        raise ValueError(f"NIfTI: expected voxels of a type among {', '.join(codes_of)}, found {pixels.dtype.name}")
+    edges_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    quaternion, handedness = _quaternion(affine[:3, :3] / edges_mm)
+    fields = np.zeros((), NIFTI_1)
+    values = {
+        "sizeof_hdr": NIFTI_1.itemsize, "dim": [pixels.ndim, *pixels.shape, *[1] * (7 - pixels.ndim)],
+        "datatype": codes_of[pixels.dtype.name], "bitpix": 8 * pixels.dtype.itemsize,
+        "pixdim": [handedness, *edges_mm, 1, 1, 1, 1], "vox_offset": FIRST_VOXEL, "xyzt_units": MM_AND_S,
+        "scl_slope": slope, "scl_inter": intercept, "qform_code": codes[0], "sform_code": codes[1], "magic": b"n+1",
+    }  # fmt: skip
+    values |= {f"quatern_{name}": value for name, value in zip("bcd", quaternion, strict=True)}
+    values |= {f"qoffset_{name}": value for name, value in zip("xyz", affine[:3, 3], strict=True)}
+    values |= {f"srow_{name}": row for name, row in zip("xyz", affine[:3], strict=True)}
+    for name, value in values.items():
+        fields[name] = value
+    return fields.tobytes().ljust(FIRST_VOXEL, b"\0")
+
+
+def _quaternion(axes: np.ndarray) -> tuple[np.ndarray, int]:
+    """(b, c, d) of perpendicular unit axes, and -1 where the third is turned round so that they are a rotation.
+
+    a = sqrt(1 - b² - c² - d²) is not negative. Of the four ways to them that of the largest component is taken: with
+    R + R^T and R - R^T no small number is divided by (Shepperd, J Guid Control 1:223, 1978).
+    """
+    handedness = -1 if np.linalg.det(axes) < 0 else 1
+    r = axes * [1, 1, handedness]
+    trace = np.trace(r)
+    squares = np.array([trace, *np.diag(r)])  # 4 q_i² = 1 + 2 squares_i - trace
+    i = int(np.argmax(squares))
+    skew = np.array([r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]])
+    products = np.zeros((4, 4))  # 4 q_i q_j
+    products[0, 1:] = products[1:, 0] = skew
+    products[1:, 1:] = r + r.T
+    np.fill_diagonal(products, 1 + 2 * squares - trace)
+    q = products[i] / (2 * np.sqrt(products[i, i]))
+    return (-q if q[0] < 0 else q)[1:] + 0.0, handedness
 
 
 def _sform(fields: np.void) -> np.ndarray:

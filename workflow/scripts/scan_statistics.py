@@ -5,7 +5,7 @@ import numpy as np
 from recon.files.io import read_json, read_mask, read_volume, sidecar_path
 from recon.files.tables import write_table
 from recon.regions.confidence import confidence
-from recon.regions.localize import THIN_MM, THIN_SLAB, coverage_mm
+from recon.regions.coverage import THIN_MM, THIN_SLAB, coverage_mm
 from recon.regions.shapes import names_in
 from recon.regions.statistics import nuclei_regions, own_regions, statistics_table
 from recon.regions.user_maps import user_regions
