@@ -59,14 +59,14 @@ def agreement(
     te_s = np.asarray(te_s, dtype=float)
     if len(te_s) < 3 or magnitude is None or not mask.any() or not np.isfinite(snr):
         return None
-    at = np.flatnonzero(mask)
-    at = at[:: max(1, len(at) // SAMPLES)]
-    phase, signal = (a.reshape(-1, len(te_s))[at].astype(float) for a in (unwrapped_rad, magnitude))
+    inside = np.flatnonzero(mask)
+    at = np.unravel_index(inside[:: max(1, len(inside) // SAMPLES)], mask.shape)
+    phase, signal = (a[at].astype(float) for a in (unwrapped_rad, magnitude))
     use = np.isfinite(phase).all(axis=1) & (signal > 0).all(axis=1)
     if not use.any():
         return None
     phase, signal = phase[use], signal[use]
-    sigma = np.median(magnitude[..., 0][mask]) / snr
+    sigma = np.median(magnitude[..., 0].T[mask.T]) / snr
     far, ratio = np.empty(len(te_s)), np.empty(len(te_s))
     for i in range(len(te_s)):
         weight = np.where(np.arange(len(te_s)) == i, 0, signal**2)

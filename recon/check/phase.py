@@ -88,11 +88,15 @@ def taken_off(phase_rad: np.ndarray, unwrapped_rad: np.ndarray, mask: np.ndarray
 
     With `common`, only that by which an echo differs from the mean of all.
     """
-    off = wrap(phase_rad[mask] - unwrapped_rad[mask])
-    if common:
-        off = wrap(off - np.angle(np.exp(1j * off).mean(axis=1, keepdims=True)))
-    rms = np.sqrt(np.square(off).sum(axis=0) / max(len(off), 1))
-    return [round(float(rad), 3) for rad in rms]
+
+    def off(echo: int) -> np.ndarray:
+        phase, unwrapped = (of[..., echo].T[mask.T] for of in (phase_rad, unwrapped_rad))  # in the order of files
+        return wrap(phase - unwrapped)
+
+    echoes = range(phase_rad.shape[-1])
+    mean = np.angle(sum(np.exp(1j * off(echo)) for echo in echoes)) if common else None
+    squares = (np.square(off(i) if mean is None else wrap(off(i) - mean)) for i in echoes)
+    return [round(float(np.sqrt(square.sum() / max(square.size, 1))), 3) for square in squares]
 
 
 def phase_quality(

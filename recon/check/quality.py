@@ -9,7 +9,8 @@ import pandas as pd
 from recon.check.facts import RESIDUAL, SHARE, SPREAD, WHITE
 from recon.mask.leak import volume_ml
 from recon.problems import to_type
-from recon.regions.localize import THIN_MM, THIN_SLAB, WHITE_MATTER
+from recon.regions.coverage import THIN_MM, THIN_SLAB
+from recon.regions.shapes import WHITE_MATTER
 
 BRAIN_ML = (900.0, 2000.0)  # plausible volume of an adult brain mask
 # age [years] → mean volume over that of adults: at birth Holland, JAMA Neurol 71:1266 (2014); growth of 101 % in the

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recon.maths.pieces import in_blocks
+
 LARGEST = 2**15 - 1  # of 16 bits with a sign
 SLOPE_DIGITS = 8  # a decimal string of DICOM has room for 16 characters
 
@@ -70,9 +72,9 @@ def scaled(values: np.ndarray) -> Scaled:
     """
     if not np.isfinite(values).all():
         raise ValueError(f"expected finite values, found {np.count_nonzero(~np.isfinite(values))} that are not")
-    largest = float(np.abs(values).max(initial=0.0))
+    largest = float(max(values.max(initial=0.0), -values.min(initial=0.0)))
     slope = _rounded_up(largest / LARGEST) if largest else 1.0
-    return Scaled(np.rint(np.asarray(values, float) / slope).astype(np.int16), slope)
+    return Scaled(in_blocks(lambda part: np.rint(part.astype(float) / slope), values, dtype=np.int16), slope)
 
 
 def _rounded_up(slope: float) -> float:

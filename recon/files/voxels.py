@@ -49,8 +49,7 @@ def images_behind(header: Header, stream: BufferedIOBase) -> Iterator[StoredImag
     """
     shape = header.shape[:3]
     if not header.path.endswith(".gz"):
-        whole = _mapped(header).reshape((*shape, header.volumes), order="F")
-        yield from (StoredImage(header, whole[..., i]) for i in range(header.volumes))
+        yield from (StoredImage(header, _mapped(header, shape, i)) for i in range(header.volumes))
         return
     _skip_to_voxels(header, stream)
     for _ in range(1, header.volumes):
@@ -62,7 +61,7 @@ def stored_whole(path: str | Path) -> StoredImage:
     """All voxels of a file in its own shape; ProblemError where it cannot be read whole."""
     with open_at_voxels(path) as (header, stream):
         if not str(path).endswith(".gz"):
-            return StoredImage(header, _mapped(header))
+            return StoredImage(header, _mapped(header, header.shape))
         _skip_to_voxels(header, stream)
         return StoredImage(header, _last_unpacked(header, header.shape, stream))
 
@@ -85,11 +84,14 @@ def _first_byte(header: Header) -> int:
     return int(offset)
 
 
-def _mapped(header: Header) -> np.ndarray:
-    """The voxels of an unpacked file, mapped into memory: read when they are looked at, and not changed in the file."""
+def _mapped(header: Header, shape: tuple[int, ...], number: int = 0) -> np.ndarray:
+    """Voxels of an unpacked file, mapped into memory: read when they are looked at, and not changed in the file.
+
+    `number`: of the image of this shape, each mapped for itself: what was looked at goes with it.
+    """
     dtype, offset = _dtype(header), _first_byte(header)
     try:
-        return np.memmap(header.path, dtype, "c", offset, header.shape, order="F")
+        return np.memmap(header.path, dtype, "c", offset + number * math.prod(shape) * dtype.itemsize, shape, order="F")
     except (OSError, ValueError) as error:
         raise ProblemError([Problem(header.path, "a complete NIfTI image", str(error))]) from None
 

@@ -67,12 +67,23 @@ def independent_steps(field_ppm: np.ndarray, mask: np.ndarray) -> Steps:
 
 def _end(field_ppm: np.ndarray, mask: np.ndarray, axis: int, step: int) -> float:
     """Median size of the sixth difference over a step along an axis, where all seven voxels lie in the mask."""
-    whole = np.logical_and.reduce(_shifted(mask, axis, step, len(BINOMIAL)))
-    difference = sum(
-        np.float32(factor) * part[whole]
-        for factor, part in zip(BINOMIAL, _shifted(field_ppm, axis, step, len(BINOMIAL)), strict=True)
+    axis = 2 - axis  # of the transposed volumes, as their last axis runs fastest in most
+    across = 1 if axis == 0 else 0  # slices that the cache holds, with the axis in their plane
+    fields, masks = (np.moveaxis(volume.T, across, 0) for volume in (field_ppm, mask))
+    in_plane = max(axis - 1, 0)
+    values = np.concatenate(
+        [_sixth_difference(field, inside, in_plane, step) for field, inside in zip(fields, masks, strict=True)]
     )
-    return float(np.median(np.abs(difference))) if whole.any() else 0.0
+    return float(np.median(np.abs(values, out=values))) if values.size else 0.0
+
+
+def _sixth_difference(field_ppm: np.ndarray, mask: np.ndarray, axis: int, step: int) -> np.ndarray:
+    """(n,) values where all seven voxels lie in the mask."""
+    whole = np.logical_and.reduce(_shifted(mask, axis, step, len(BINOMIAL)))
+    difference = np.zeros(whole.shape, field_ppm.dtype)
+    for factor, part in zip(BINOMIAL, _shifted(field_ppm, axis, step, len(BINOMIAL)), strict=True):
+        difference += np.float32(factor) * part
+    return difference[whole]
 
 
 def _shifted(volume: np.ndarray, axis: int, step: int, count: int = 3) -> list[np.ndarray]:

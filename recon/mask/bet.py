@@ -5,7 +5,6 @@ from functools import cache
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from scipy.spatial import cKDTree
 
 from recon.grid import Vector
 from recon.mask.head import Head, find_head
@@ -109,6 +108,8 @@ def _inflate(head: Head, level: float, stiffness: float) -> np.ndarray:
 
 def _self_intersection(vertices: np.ndarray, mesh: _Mesh) -> float:
     """How much of the surface lies closer to a remote part of itself than on the sphere (Smith 2002)."""
+    from scipy.spatial import cKDTree  # slow to import, and what else looks at masks does without
+
     length, start = mesh.length(vertices), mesh.length(mesh.sphere)
     pairs = cKDTree(vertices).query_pairs(length, output_type="ndarray").T
     now, before = (np.linalg.norm(np.subtract(*v[pairs]), axis=1) for v in (vertices, mesh.sphere))

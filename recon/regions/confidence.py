@@ -1,7 +1,7 @@
 """How surely a nucleus lies where its label says: does susceptibility change at its surface, on every side?"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -47,15 +47,17 @@ def confidence(
         `index name hemisphere voxels contrast_ppm spread_ppm confidence`: the contrast is signed, voxels are those
         measured, and what has too few of them is missing and its confidence 0.
     """
+    margin = [math.ceil(SHELL_MM[1] / mm) for mm in voxel_size_mm]
+    if labels.any():
+        near = _grown(bounding_box(labels > 0), margin)  # all that is looked at: a hundredth of the image
+        labels, chi_ppm = labels[near], chi_ppm[near]
     known = np.isfinite(chi_ppm) & (chi_ppm != 0)
     rows = []
     for label, (name, side) in names.items():
         inside = voxels_of(labels, label)
         found = [np.nan, np.nan, 0.0]
         if inside.any():
-            margin = [math.ceil(SHELL_MM[1] / mm) for mm in voxel_size_mm]
-            box = tuple(slice(max(s.start - m, 0), s.stop + m)
-                        for s, m in zip(bounding_box(inside), margin, strict=True))  # fmt: skip
+            box = _grown(bounding_box(inside), margin)
             distance_mm = ndimage.distance_transform_edt(~inside[box], voxel_size_mm)
             shell = (distance_mm > SHELL_MM[0]) & (distance_mm <= SHELL_MM[1]) & (labels[box] == 0) & known[box]
             within, about = chi_ppm[box][inside[box] & known[box]], chi_ppm[box][shell]
@@ -71,6 +73,11 @@ def confidence(
         others = table.loc[of_side & placed & ~faint & ~table["name"].isin(PARTS), "confidence"]
         table.loc[of_side & placed & faint, "confidence"] = others.median() if len(others) else 0.0
     return table
+
+
+def _grown(box: tuple[slice, ...], margin: Sequence[int]) -> tuple[slice, ...]:
+    """A box with some voxels more on every side, as far as there are any."""
+    return tuple(slice(max(side.start - more, 0), side.stop + more) for side, more in zip(box, margin, strict=True))
 
 
 def _halves(within: np.ndarray, shell: np.ndarray, chi_ppm: np.ndarray) -> Iterator[tuple[float, float]]:

@@ -12,12 +12,11 @@ from recon.grid import Grid, Vector
 from recon.maths.boxes import slice_axis
 from recon.problems import Problem, ProblemError
 from recon.regions.confidence import confidence
+from recon.regions.coverage import THIN_MM, THIN_SLAB
 from recon.regions.nuclei import label_nuclei, nucleus_labels, nucleus_names
 from recon.regions.registration import read_white_matter
-from recon.regions.shapes import names_in, voxels_of, whole
+from recon.regions.shapes import WHITE_MATTER, names_in, voxels_of, whole
 
-WHITE_MATTER = "white_matter"  # its name in the statistics
-THIN_MM, THIN_SLAB = 60.0, "thin_slab"  # coverage along B0 below which the statistics are flagged, and the flag
 METHODS = ("template", "shapes", "network", "none")
 BOX_COLUMNS = ["x0", "x1", "y0", "y1", "z0", "z1"]
 
@@ -190,12 +189,6 @@ def box_mask(shape: tuple[int, int, int], box: Box) -> np.ndarray:
     return mask
 
 
-def coverage_mm(mask: np.ndarray, affine: np.ndarray) -> float:
-    """How far a mask (X, Y, Z) reaches along B0, the scanner's third axis [mm], the edges of its voxels included."""
-    height_mm = np.argwhere(mask) @ affine[2, :3]
-    return float(np.ptp(height_mm) + np.abs(affine[2, :3]).max()) if mask.any() else 0.0
-
-
 def region_statistics(
     labels: np.ndarray,
     white: np.ndarray,
@@ -218,7 +211,7 @@ def region_statistics(
     voxel_size_mm : (3,) sequence
         Edge lengths of a voxel.
     covered_mm : float
-        Of the brain along B0, see :func:`coverage_mm`.
+        Of the brain along B0, see :func:`recon.regions.coverage.coverage_mm`.
     reference : (X, Y, Z) bool array
         The region whose mean susceptibility is zero; None where that is no region of its own.
 

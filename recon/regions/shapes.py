@@ -26,6 +26,7 @@ RADII = (0.05, 2.5)  # in semi-axes, to which the polynomial is held where it wa
 REACH_MM = 6.0  # beyond a surface to which its distance is evaluated
 FIRST_NEW = max(nucleus_labels()) + 1
 NEW = ("subthalamic_nucleus", "accumbens")  # nuclei that the ellipsoids lack
+WHITE_MATTER = "white_matter"  # its name in tables, beside those of the nuclei
 PARTS = {"pallidum_external": "pallidum", "pallidum_internal": "pallidum"}  # of which nucleus
 
 

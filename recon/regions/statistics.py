@@ -13,7 +13,7 @@ from scipy import ndimage
 from recon.grid import Vector
 from recon.maths.boxes import bounding_box
 from recon.regions.confidence import DOUBTFUL
-from recon.regions.shapes import names_in, voxels_of
+from recon.regions.shapes import WHITE_MATTER, names_in, voxels_of
 
 COLUMNS = [
     "nucleus", "hemisphere", "map", "statistic", "value", "unit", "voxels", "confidence", "reference", "segmentation",
@@ -106,7 +106,7 @@ def nuclei_regions(
         yield region(hemisphere, [label])
     for name in dict.fromkeys(name for name, _ in names.values()):
         yield region(BOTH, [label for label, (other, _) in names.items() if other == name])
-    yield Region(NUCLEI, "white_matter", None, white & (labels == 0))
+    yield Region(NUCLEI, WHITE_MATTER, None, white & (labels == 0))
 
 
 def own_regions(key: str, labels: np.ndarray, names: Mapping[int, str]) -> Iterator[Region]:

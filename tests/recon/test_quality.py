@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from recon.check.quality import GROWTH, IronContrast, Voids, iron_contrast, quality, sign_warnings, size_warnings
-from recon.regions.localize import THIN_MM, coverage_mm, region_statistics, white_matter
+from recon.regions.coverage import THIN_MM, coverage_mm
+from recon.regions.localize import region_statistics, white_matter
 from recon.regions.nuclei import template_labels
 
 VOXEL_SIZE_MM = (3.0, 3.0, 3.0)

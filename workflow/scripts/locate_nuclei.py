@@ -6,12 +6,12 @@ from recon.files.bids import derivative_uri
 from recon.files.io import read_mask, read_volume, write_mask, write_volume
 from recon.files.tables import write_table
 from recon.problems import to_type
+from recon.regions.coverage import coverage_mm
 from recon.regions.deformation import SHAPE
 from recon.regions.localize import (
     LocateNuclei,
     box_around,
     box_mask,
-    coverage_mm,
     expert_box,
     region_statistics,
     white_matter,
