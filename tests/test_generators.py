@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks.generators import forward, shapes
+from benchmarks.generators import HEADS, forward, scan_of, shapes
 from benchmarks.generators.parts import paint_ellipsoid, paint_veins
 from benchmarks.generators.physics import DIPOLES, Solver, acquire, voxel_mean
 from benchmarks.generators.scene import Scan, Scene, Tissue
@@ -136,3 +136,9 @@ def test_data_of_the_peer_lie_where_their_truth_lies(tmp_path, finer):
 def test_point_dipoles_refuse_a_lattice_on_which_they_are_no_voxels():
     with pytest.raises(ValueError, match="cubic"):
         Solver(scan(dipole="green", voxel_size_mm=(1.0, 1.0, 2.0)), CUBE)
+
+
+@pytest.mark.parametrize("size", ["iso", "paper"])
+def test_the_peer_samples_its_dipole_on_cubes(size):
+    spacing_mm = scan_of(HEADS["forward"], coarse=False, size=size).spacing_mm
+    assert max(spacing_mm) < 1.2 * min(spacing_mm)
