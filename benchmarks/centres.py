@@ -256,9 +256,11 @@ def over_cohorts(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def scanner_table(scanners: Mapping[str, Mapping[str, Measurement]]) -> pd.DataFrame:
-    """Scale of each map, mean offset and SD of the error over nuclei, for every reading and site."""
+    """Scale of each map, mean offset and SD of the error over nuclei, for every site and reading but `both`, which is
+    two of the others."""
     rows = []
-    for (reading, of_site), quantity in product(scanners.items(), MAPS):
+    single = {reading: of_site for reading, of_site in scanners.items() if reading != "both"}
+    for (reading, of_site), quantity in product(single.items(), MAPS):
         own = [name.startswith(quantity) for name in columns()]
         for site, scanner in of_site.items():
             error = np.sqrt(np.diag(scanner.covariance)[own].mean())

@@ -19,6 +19,7 @@ from benchmarks.centres import (
     over_cohorts,
     people_of,
     reader_scores,
+    scanner_table,
     study,
 )
 from benchmarks.learning import settings
@@ -130,6 +131,15 @@ def test_every_scheme_and_harmonisation_has_a_row_and_the_oracle_is_the_measure(
     assert (means.xs(FIRST, level="model")["auc"] > 0.6).all()
     for network in NETWORKS.values():
         assert (means.xs(network, level="model")["auc"] > 0.6).all()
+
+
+def test_each_reading_of_a_site_has_the_scale_and_offset_of_both_maps(scanners):
+    table = scanner_table(by_reading(scanners | {"north": scanner(0.5, offset=3.0)})).set_index(
+        ["reading", "map", "site"]
+    )
+    assert set(table.index.get_level_values("reading")) == {*READINGS} - {"both"}  # two of the others
+    assert (table["scale"] == 1).all()
+    assert (table.xs("north", level="site")[["offset", "error_sd"]] == [3.0, 0.5]).all(axis=None)
 
 
 def test_people_of_one_centre_are_measured_by_the_scanner_of_the_settings(scanners):
