@@ -189,7 +189,7 @@ def test_a_run_takes_groups_that_are_coded_by_numbers(project, tmp_path):
     overlay = TINY | {"dataset": "coded", "participants": {"positive_label": 1, "negative_label": 0}}
     (project / "coded.yaml").write_text(yaml.safe_dump(overlay | {"bids_dir": str(data)}))
     snakemake(project, "--configfile", "coded.yaml", "--", "folds")
-    assert "Check: 4 OK" in (project / "results/coded/check.txt").read_text()
+    assert "Check: 4 note" in (project / "results/coded/check.txt").read_text()
     folds = (project / "results/coded/qnet/folds.tsv").read_text().splitlines()
     assert [line.split("\t")[1:3] for line in folds[1:]] == [["0", "0"], ["1", "1"]] * 2
 
