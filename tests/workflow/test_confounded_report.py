@@ -52,4 +52,4 @@ def test_the_report_opens_with_the_site_that_tells_the_groups_apart(settings, fl
         "The diagnosis may rest on something other than disease: The site alone predicts the group of unseen subjects"
     )
     assert (flag in text) == flagged
-    assert ("north 21 of 24" in text) == flagged
+    assert ("north 21 of 23" in text) == flagged
