@@ -59,7 +59,7 @@ def overruled(config: dict[str, Any]) -> list[Problem]:
             f"{section}.{key}",
             f'for `pipeline: consensus` --config "consensus={{{section}: {{{key}: {_as_yaml(value)}}}}}"',
             f"{_as_yaml(value)} in the section of the paper's arm, where `consensus` says "
-            f"{_as_yaml(used[section][key])}: it has no effect",
+            f"{_as_yaml(used[section][key])}: it has no effect (if it is for the paper's arm, leave it out here)",
         )
         for section, key, value in given
     ]

@@ -10,6 +10,7 @@ from qnet.regional_means import regional_means
 from qnet.site_windows import SAME
 
 Means = Mapping[str, Mapping[str, float]]  # of `qnet.regional_means.regional_means`: map → region → mean
+OTHERS = {"white_matter", "whole_brain", "reference"}  # regions of that table that are no nuclei
 CHANNELS = {"chi_ppm": "QSM", "r2star_hz": "R2star"}  # map → channel of the images
 
 
@@ -19,9 +20,9 @@ def read_means(stats: Iterable[str]) -> dict[str, Means]:
 
 
 def regions_of(scans: Iterable[Means]) -> list[list[str]]:
-    """Map and region of every mean that any of the scans has: what each number of `located` is."""
+    """Map and nucleus of every mean that any of the scans has: what each number of `located` is."""
     found = {(name, region): None for means in scans for name in CHANNELS for region in means[name]}
-    return [list(key) for name in CHANNELS for key in found if key[0] == name]
+    return [[name, region] for name in CHANNELS for of, region in found if of == name and region not in OTHERS]
 
 
 def located(

@@ -62,7 +62,7 @@ def ghost(echo: np.ndarray, mask: np.ndarray) -> float:
     if not mask.any():
         return np.nan
     box = bounding_box(mask)
-    brain = float(np.median(echo[mask]))
+    brain = float(np.nanmedian(echo[mask]))
     levels = []
     for axis in range(3):
         beam = echo[tuple(slice(None) if a == axis else slice(s.start, s.stop, EVERY) for a, s in enumerate(box))]

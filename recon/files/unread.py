@@ -1,14 +1,15 @@
 """What a file is that cannot be read as what its name says, so that a message can tell what to do."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
+POINTER = b"/annex/objects/"  # of git-annex, or a link to one that was checked out as text: ../../.git/annex/objects/…
 HEAD = 1024  # bytes that are looked at, as many as any header that is known here has
 MARKS = {  # first bytes, in small letters, of what may stand in place of a file: what it is, and the remedy
     b"version https://git-lfs": "a pointer of Git LFS: fetch the file (git lfs pull)",
-    b"/annex/objects/": "a pointer of git-annex: fetch the file (datalad get, git annex get)",
-    b"../.git/annex/objects/": "a pointer of git-annex: fetch the file (datalad get, git annex get)",
+    POINTER: "a pointer of git-annex: fetch the file (datalad get, git annex get)",
     b"<!doctype html": "a web page: download the file anew",
     b"<html": "a web page: download the file anew",
     b"pk\x03\x04": "a zip archive: unpack it",
@@ -27,7 +28,7 @@ def what_instead(path: str | Path) -> str:
         return "a file packed by gzip: let its name end in .gz"
     if head[DICOM : DICOM + 4] == b"DICM":
         return "a DICOM file: convert it, or give its folder as dicom_dir"
-    small = head.lstrip().lower()
+    small = re.sub(rb"^(\.\./)+\.git(?=/annex/)", b"", head.lstrip().lower())
     return next((what for mark, what in MARKS.items() if small.startswith(mark)), "")
 
 

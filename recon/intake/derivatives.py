@@ -121,17 +121,17 @@ def astray_in(bids_dir: Path, datasets: Derivatives) -> Astray:
     beside = _subfolders(bids_dir)
     deeper = [folder for inside in beside if inside.name == "derivatives" for folder in _subfolders(inside)]
     inner = [folder for outer in (*beside, *deeper) for folder in _subfolders(outer)]
-    known = {*datasets.taken, *datasets.aside}
-    others = [folder for folder in dict.fromkeys((*beside, *inner)) if not known & {folder, *folder.parents}]
-    folders = (bids_dir, *(folder for folder in others if not OWN & set(_makers(folder))))
+    places = list(dict.fromkeys((*beside, *inner)))
+    known = {*datasets.taken, *datasets.aside, *(folder for folder in places if OWN & set(_makers(folder)))}
+    folders = (bids_dir, *(folder for folder in places if not known & {folder, *folder.parents}))
     loose = (entry.path for folder in folders for entry in _entries(folder) if entry.name.startswith("sub-"))
     return Astray(folders, tuple(file for file in loose if is_image(file) and is_called_mask(file)))
 
 
 def _subfolders(folder: Path) -> list[Path]:
     """Folders in a folder that are no subject's."""
-    names = (e.name for e in _entries(folder) if not e.name.startswith((".", "sub-")) and e.is_dir())
-    return [folder / name for name in names]
+    names = [entry.name for entry in _entries(folder) if not entry.name.startswith((".", "sub-"))]
+    return [folder / name for name in names if os.path.isdir(folder / name)]  # no error where a link leads nowhere
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

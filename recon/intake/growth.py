@@ -65,11 +65,11 @@ def places(magnitude: np.ndarray, voxel_size_mm: Sequence[float]) -> list[Places
     if np.sum(np.multiply(magnitude.shape, voxel_size_mm) >= LEAST_MM) < 2:
         return []
     flat = magnitude.reshape(-1, order="F")
-    some = finite_part(flat[:: max(1, flat.size // CANDIDATES)])
-    level = float(some.mean(dtype=float)) if some.size else np.inf
     tried = np.arange(flat.size)
     if flat.size > CANDIDATES:
         tried = np.sort(np.random.default_rng(0).integers(0, flat.size, CANDIDATES))
+    some = finite_part(flat[tried])
+    level = float(some.mean(dtype=float)) if some.size else np.inf
     at = np.unravel_index(tried, magnitude.shape, order="F")
     stride = np.cumprod([1, *magnitude.shape[:2]])
     found = []

@@ -118,7 +118,7 @@ def _elsewhere(folder: Path) -> str:
     """Where subjects are, if the folder is one of theirs or theirs is below; empty where neither is so."""
     places = [folder.absolute().parent] if folder.name.startswith("sub-") else []
     places += sorted(
-        found.parent for depth in ("*", "*/*") for found in folder.glob(f"{depth}/sub-*") if found.is_dir()
+        found.parent for depth in ("*", "*/*") for found in folder.glob(f"{depth}/sub-*") if os.path.isdir(found)
     )
     places = [place for place in dict.fromkeys(places) if "derivatives" not in place.parts]
     return f'none, but there are some in {places[0]}: --config "bids_dir={places[0]}"' if places else ""

@@ -9,6 +9,8 @@ from recon.files.bids import entities
 from recon.intake.scan import CARTESIAN, POLAR
 from recon.problems import Problem
 
+MOST_ECHOES = 32  # of a series
+
 PARTS = (*POLAR, *CARTESIAN)
 BIDS_NAME = re.compile(r"(?:[A-Za-z0-9]+-[A-Za-z0-9+]+_)+[A-Za-z0-9]+(?:\.nii|\.nii\.gz|\.json)")
 
@@ -100,11 +102,14 @@ def lost_notes(files: Iterable[str]) -> list[str]:
     """A note on numbers of echoes that no name has, though it has a later one."""
     labels = {entities(file).get("echo", "") for file in files}
     numbers = {int(label) for label in labels if label.isdecimal()}
-    lost = sorted(set(range(1, max(numbers, default=0))) - numbers)
+    last = max(numbers, default=0)
+    lost = (
+        sorted(set(range(1, last)) - numbers) if last <= MOST_ECHOES else []
+    )  # beyond, a label is no number of an echo
     if not lost:
         return []
     named = f"echo {lost[0]}" if len(lost) == 1 else f"echoes {', '.join(map(str, lost))}"
-    return [f"no image is called {named}, though one is called echo-{max(numbers)}: lost, or left out on purpose?"]
+    return [f"no image is called {named}, though one is called echo-{last}: lost, or left out on purpose?"]
 
 
 def _number_problems(pairs: dict[int | None, tuple[str, str]]) -> list[Problem]:

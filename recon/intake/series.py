@@ -19,13 +19,11 @@ from recon.intake.facts import (
 )  # fmt: skip
 from recon.intake.headers import checked_header, grid_problems, orientation_problems
 from recon.intake.kinds import CORRECTED_ALONE, corrected_alone
-from recon.intake.layout import layout
+from recon.intake.layout import MOST_ECHOES, layout
 from recon.intake.main_field import field_strength, main_field_problems
 from recon.intake.proof import pair_problems
 from recon.intake.scan import Image, Series
 from recon.problems import IntakeError, Problem
-
-MOST_ECHOES = 32
 
 
 class Echo(NamedTuple):

@@ -18,11 +18,11 @@ from workflow.scripts import train_scan_model
 
 STAGE = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())["train_scan_model"]
 ABOUT = {"normalise": {"channels": ["QSM", "R2star", "T1w"]}}
-MEANS = {"chi_ppm": {"putamen": 0.05, "own": 0.1}, "r2star_hz": {"putamen": 30.0}}
+MEANS = {"chi_ppm": {"putamen": 0.05, "own": 0.1, "white_matter": -0.02}, "r2star_hz": {"putamen": 30.0}}
 REGIONS = [["chi_ppm", "putamen"], ["chi_ppm", "own"], ["r2star_hz", "putamen"]]
 
 
-def test_every_region_that_any_scan_has_is_read_and_those_that_a_scan_lacks_are_missing():
+def test_every_nucleus_that_any_scan_has_is_read_and_those_that_a_scan_lacks_are_missing():
     other = {"chi_ppm": {"putamen": 0.04}, "r2star_hz": {"putamen": 28.0}}
     assert regions_of([other, MEANS]) == REGIONS
     assert located(other, REGIONS, ABOUT) == pytest.approx(np.array([0.04, np.nan, 28.0]), nan_ok=True)

@@ -41,6 +41,7 @@ def test_every_wrong_value_is_named_once(config):
         ({"swi_map": {"make": "on"}}, "write true or false"),
         ({"phase_sign": -1}, 'did you mean --config "prepare_echoes={phase_sign: VALUE}"?'),
         ({"pipline": "paper"}, "did you mean pipeline?"),
+        ({1: 2}, "(1 was unexpected)"),
         ({"pipeline": "Consensus"}, "did you mean consensus?"),
         ({"locate_nuclei": {"method": None}}, "did you mean none?"),
         ({"prepare_echoes": {"phase_sign": "-1"}}, "did you mean -1?"),

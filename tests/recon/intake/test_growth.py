@@ -5,6 +5,7 @@ import pytest
 
 from recon.intake.chop import alternation
 from recon.intake.decide import decide
+from recon.intake.growth import places
 from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
 
@@ -101,3 +102,11 @@ def test_phase_relative_to_an_earlier_echo_is_noted(tmp_path):
     magnitude, phase = signals(begun_s=0.002)
     assert any("the phase grows as if it began at" in note for note in of(tmp_path, magnitude, phase).notes)
     assert not of(tmp_path, *signals()).notes
+
+
+def test_only_what_is_strong_is_compared_however_long_the_rows_are():
+    """Samples at the same place of each row would lie in the air."""
+    x, y, z = np.ogrid[-1:1:256j, -1:1:256j, -1:1:128j]
+    magnitude = np.where(x**2 + y**2 + z**2 < 0.5, 1.0, 0.01).astype(np.float32)
+    found = places(magnitude, (1.0, 1.0, 2.0))
+    assert all(len(of.voxels[0]) and (magnitude.reshape(-1, order="F")[of.voxels] == 1).all() for of in found)

@@ -251,6 +251,7 @@ BAD_FILES = [
     ("a.nii.gz", lambda path: path.write_bytes(Path(write_nifti(path.with_suffix(""))).read_bytes()), "not packed"),
     ("a.nii.gz", lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"), "(git lfs pull)"),
     ("a.nii.gz", lambda path: path.write_text("/annex/objects/MD5E-s1--0.nii.gz\n"), "(datalad get, git annex get)"),
+    ("a.nii.gz", lambda path: path.write_text("../../.git/annex/objects/p2/K9/MD5E-s1--0/MD5E-s1--0"), "(datalad get"),
     ("a.nii", lambda path: path.write_text("<!DOCTYPE html>\n<html>404"), "found a web page: download the file anew"),
     ("a.nii", lambda path: path.write_bytes(bytes(128) + b"DICM" + bytes(400)), "found a DICOM file: convert it"),
     ("a.nii", too_short, "expected 592 bytes for (4, 5, 6) voxels, found 582: truncated?"),

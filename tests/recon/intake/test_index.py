@@ -9,6 +9,7 @@ import pytest
 from recon.files.io import write_json
 from recon.intake.candidates import MEANINGS
 from recon.intake.index import index
+from recon.intake.layout import lost_notes
 from tests.recon.intake.raw_files import write_echo, write_nifti, write_series
 
 SINGLE_STEM = "sub-01/anat/sub-01"
@@ -247,6 +248,12 @@ def test_echoes_of_which_numbers_lack_are_noted(tmp_path):
     scans, _ = index(tmp_path)
     assert scans["sub-01"].notes[0].startswith("no image is called echoes 2, 3, though one is called echo-4")
     assert scans["sub-02"].notes == ()
+    assert lost_notes(["sub-03_echo-4920_MEGRE.nii.gz"]) == []  # names that hold TE
+
+
+def test_a_link_that_leads_to_itself_ends_no_check(dataset):
+    (dataset / "sourcedata").symlink_to("sourcedata")
+    assert index(dataset)[0]["sub-01"].notes == ()
 
 
 def test_echoes_of_another_suffix_are_noted(dataset):

@@ -63,7 +63,7 @@ def _instead(name: str, place: list[str], known: list[str]) -> str:
     sections = [key for key, of in schema_of(SCHEMA)["properties"].items() if name in of.get("properties", {})]
     if not place and sections:
         return " or ".join(to_type(f"{section}.{name}", "VALUE") for section in sections)
-    close = get_close_matches(name.lower(), known, n=1)
+    close = get_close_matches(str(name).lower(), known, n=1)
     return ".".join([*place, close[0]]) if close else ""
 
 
