@@ -91,7 +91,7 @@ MEASURES = (
         "after motion or with offsets of single echoes.",
     ),
     Measure(
-        name="ghost", title="Ghost", unit="%", digits=1, bad=HIGH, fact=GHOST,
+        name="ghost", title="Ghost", unit="%", digits=2, bad=HIGH, fact=GHOST,
         about="By how much the air beside the brain is brighter along one axis of the image than along another, in "
         "percent of the brain: what moves, as blood and eyes, is repeated along phase encoding.",
     ),
