@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from qnet.images.augment import seed_of
 from qnet.networks.checkpoint import Checkpoint, fingerprint
-from qnet.networks.loop import Batch, fit
+from qnet.networks.loop import Batch, curve_of, fit
+from qnet.networks.precision import autocast
 from qnet.networks.segmentation import CHANNELS, Segmenter
 from qnet.networks.train_inversion import Schedule, write_trained
 
@@ -88,7 +89,7 @@ def loss_of(
     model: torch.nn.Module, maps: Tensor, known: Tensor, given: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
     """One less the mean Dice coefficient of the shares, and the cross-entropy; which volumes are labelled well."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast("auto", torch.device("cpu"))():
         logits = model(maps, known, given)
     logits = logits.float()
     log_share = F.log_softmax(logits, 1)
@@ -104,7 +105,7 @@ def held_out(model: Segmenter, volumes: Volumes) -> tuple[np.ndarray, list[Tenso
     for turn, number in enumerate(volumes.held):
         given = torch.tensor([[1.0, float(turn % 2), float(turn % 2)]])
         maps, known, given, labels = volumes.batch(np.array([number]), given)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("auto", torch.device("cpu"))():
             found = model(maps, known, given).float()
         classes = found.shape[1]
         hard, truth = (F.one_hot(v, classes).movedim(-1, 1).float() for v in (found.argmax(1), labels))
@@ -138,7 +139,6 @@ def train(
     model: Segmenter, volumes: Volumes, schedule: Schedule, *, seed: int = 0, checkpoint: Path | None = None
 ) -> list[dict]:
     """Train the network in place → an entry an epoch: mean Dice coefficient of volumes held out."""
-    curve: list[dict] = []
 
     def batches_of(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng(seed_of(seed, epoch))
@@ -147,18 +147,21 @@ def train(
             maps, known, given, labels = volumes.batch(numbers, torch.from_numpy(kept.astype(np.float32)))
             yield torch.from_numpy(numbers), augmented(maps, known, given, rng), known, given, labels
 
-    def after_epoch(epoch: int) -> None:
+    def after_epoch(epoch: int) -> dict[str, float]:
         dice = float(np.nanmean(held_out(model, volumes)[0]))
-        curve.append({"epoch": epoch, "held_out_dice": round(dice, 4)})
         print(f"epoch {epoch}: held-out Dice {dice:.4f}", flush=True)
+        return {"held_out_dice": round(dice, 4)}
 
     about = {"seed": seed} | asdict(schedule)
-    mark = fingerprint(about, volumes.seen, *(value.numpy() for value in model.state_dict().values()))
+    mark = fingerprint(
+        about, volumes.seen, volumes.labels.numpy(), *(value.numpy() for value in model.state_dict().values())
+    )
     kept = Checkpoint(checkpoint, mark, {"model": model}) if checkpoint else None
     names = [str(i) for i in range(len(volumes.labels))]
-    fit(model, schedule.epochs, schedule.rate_of, batches_of, loss_of, names, after_epoch=after_epoch, checkpoint=kept)
+    rate_of, epochs = schedule.rate_of, schedule.epochs
+    records = fit(model, epochs, rate_of, batches_of, loss_of, names, after_epoch=after_epoch, checkpoint=kept)
     model.half().float()  # as it is written, so that the next cycle starts from what a file holds
-    return curve
+    return curve_of(records, "held_out_dice")
 
 
 def write_model(path: Path, model: Segmenter, volumes: Volumes, cycles: list[dict]) -> None:
