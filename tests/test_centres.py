@@ -153,10 +153,10 @@ def test_people_of_one_centre_are_measured_by_the_scanner_of_the_settings(scanne
 
 
 def test_a_site_that_reads_high_passes_for_disease_where_sites_are_confounded(scanners):
-    cfg = Simulate(**CONFOUNDED | {"preset": "null"})
+    cfg = Simulate(**CONFOUNDED | {"preset": "null", "subjects": 192})  # many, so that chance within sites is near 0.5
     high = scanners | {"north": scanner(1e-6, offset=3.0)}
     scores = study("sites_confounded", cfg, dict.fromkeys(READINGS, high), QUICK, CENTRES)
     learnt = scores[(scores["model"] == FIRST) & (scores["harmonisation"] == NONE)].groupby("scheme")
     found = {scheme: of_cohort(table) for scheme, table in learnt}
     assert found["pooled"]["auc"] > 0.75 and found["pooled"]["flagged"]
-    assert found["pooled"]["auc_within_sites"] < found["pooled"]["auc"] - 0.25
+    assert abs(found["pooled"]["auc_within_sites"] - 0.5) < 0.25

@@ -128,11 +128,9 @@ def all_bytes(folder: Path) -> bytes:
 
 
 def assert_tells_nobody(told: str) -> None:
-    """No secret in a text of lower case; digits within hashes and times of files are none."""
-    secrets = {
-        s: f"(?<![0-9a-f]){s}(?![0-9a-f])" if s.isdigit() else re.escape(s.lower()) for s in (*SECRETS, UID_ROOT)
-    }
-    assert [secret for secret, written in secrets.items() if re.search(written, told)] == []
+    """No secret in a text of lower case, less its hashes and times of files [ns], in which chance writes any digits."""
+    told = re.sub(r"\b([0-9a-f]{16}|[0-9a-f]{64}|1[0-9]{18})\b", "", told)
+    assert [s for s in (*SECRETS, UID_ROOT) if s.lower() in told] == []
 
 
 def assert_nothing_written(bids: Path) -> None:
