@@ -6,7 +6,6 @@ from typing import Any
 import yaml
 
 from recon.files.home import HOME
-from recon.problems import Problem
 
 
 @cache
@@ -37,34 +36,3 @@ def arm(config: dict[str, Any]) -> dict[str, Any]:
     if config["locate_nuclei"]["method"] == "none":
         replaced.pop("locate_nuclei", None)
     return config | replaced
-
-
-def overruled(config: dict[str, Any]) -> list[Problem]:
-    """A problem of each value that was changed and has no effect: the section `consensus` holds another.
-
-    Values that are as shipped were not given. Where that of `consensus` was changed as well, each arm has its own.
-    """
-    if config["pipeline"] == "paper":
-        return []
-    used = arm(config)
-    given = [
-        (section, key, config[section][key])
-        for section, values in config["consensus"].items()
-        for key in values
-        if config[section][key] not in (used[section][key], shipped()[section][key])
-        and values[key] == shipped()["consensus"].get(section, {}).get(key)
-    ]
-    return [
-        Problem(
-            f"{section}.{key}",
-            f'for `pipeline: consensus` --config "consensus={{{section}: {{{key}: {_as_yaml(value)}}}}}"',
-            f"{_as_yaml(value)} in the section of the paper's arm, where `consensus` says "
-            f"{_as_yaml(used[section][key])}: it has no effect (if it is for the paper's arm, leave it out here)",
-        )
-        for section, key, value in given
-    ]
-
-
-def _as_yaml(value: object) -> str:
-    """A value as it is typed."""
-    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("\n...")

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from recon.pipeline import SECTIONS, STAGES
-from recon.settings import arm, overruled
+from recon.settings import arm
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
@@ -85,19 +85,3 @@ def test_an_unknown_section_is_refused():
 def test_unknown_keys_and_values_are_refused_once_in_place(section, values, message):
     with pytest.raises(jsonschema.ValidationError, match=message):
         jsonschema.validate(arm(config(**{section: values})), SCHEMA)
-
-
-def test_a_value_that_the_consensus_arm_overrules_is_refused_with_the_line_to_type():
-    given = config("consensus")
-    assert overruled(given) == []
-    given = given | {"dipole_inversion": given["dipole_inversion"] | {"method": "tkd"}}
-    (problem,) = overruled(given)
-    assert '--config "consensus={dipole_inversion: {method: tkd}}"' in str(problem) and "tv" in problem.found
-    assert overruled(given | {"pipeline": "paper"}) == []
-    both = given["consensus"] | {"dipole_inversion": given["consensus"]["dipole_inversion"] | {"method": "unrolled"}}
-    assert overruled(given | {"consensus": both}) == []
-
-
-def test_to_locate_no_nuclei_is_not_overruled():
-    given = config("consensus")
-    assert overruled(given | {"locate_nuclei": given["locate_nuclei"] | {"method": "none"}}) == []

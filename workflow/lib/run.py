@@ -1,8 +1,9 @@
 """What the rules of a run are made from: its settings, its scans and the paths of its files."""
 
 import os
+import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,9 +18,10 @@ from recon.problems import ProblemError
 from recon.regions.nuclei import READ_CHI
 from recon.regions.reference import CSF, WHITE_MATTER
 from recon.registry import taken
-from recon.settings import arm, overruled
+from recon.settings import arm
 from workflow.lib.record.derivative import SIMULATED_LICENCE
 from workflow.lib.setup.config import check, in_order
+from workflow.lib.setup.effect import Given, changes_in_vain, overruled, unread, unread_in
 from workflow.lib.setup.labels import with_names
 from workflow.lib.setup.paths import Paths, user_datasets
 from workflow.lib.setup.variants import MAIN, runs
@@ -61,7 +63,9 @@ class Run:
     model: tuple[Path, dict] | None
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], *, first_look: bool, cores: int | None = None) -> "Run":
+    def of(
+        cls, config: Mapping[str, Any], *, first_look: bool, cores: int | None = None, given: Given | None = None
+    ) -> "Run":
         """Check configuration and data.
 
         Parameters
@@ -69,13 +73,14 @@ class Run:
         config : Snakemake's
         first_look : False in the processes that a running workflow starts: these trust what the first has checked
         cores : that read images; None takes all that this process may use
+        given : the settings that the user gave, see `given_by_user`
 
         Raises
         ------
         ValueError
             Configuration or data cannot be used; the message says what was expected and found.
         """
-        settings = settings_of_runs(config, first_look)
+        settings = settings_of_runs(config, first_look, given or {})
         cfg = settings[MAIN]
         study = study_of(cfg, first_look, cores or len(os.sched_getaffinity(0)))
         n_echoes = number_of_echoes(study.scans.values(), bids_dir_of(cfg))
@@ -86,6 +91,7 @@ class Run:
             check_swi(cfg["swi_map"], voxel_sizes_mm(cfg, study.scans))
             table = f"{bids_dir_of(cfg)}/participants.tsv"
             check_clock([table, *(file for scan in study.scans.values() for file in files_of(scan))])
+            _tell(unread_in(given or {}, study.scans.values()))
         return cls(
             config=config, runs=settings, study=study, n_echoes=n_echoes, model=trained_model(cfg, paths_of(cfg).root)
         )
@@ -279,19 +285,30 @@ def bids_dir_of(cfg: Mapping[str, Any]) -> str:
     return cfg["bids_dir"] or (paths.converted() if cfg["dicom_dir"] else paths.raw("").rstrip("/"))
 
 
-def settings_of_runs(config: Mapping[str, Any], first_look: bool) -> dict[str, dict]:
-    """Settings of the main run and of its variants by folder, checked before and after they are put together."""
+def settings_of_runs(config: Mapping[str, Any], first_look: bool, given: Given) -> dict[str, dict]:
+    """Settings of the main run and of its variants by folder, checked before and after they are put together.
+
+    Of what was `given`, a value that another one overrules is refused, and one that nothing reads is told of.
+    """
     try:
         if first_look:
             check(config)
-            if problems := overruled(config):
-                raise ProblemError(problems)
-        found = {place: in_order(with_names(settings)) for place, settings in runs(arm(config)).items()}
+        every = runs(arm(config))
+        if first_look and (problems := [*overruled(given, config, every), *changes_in_vain(config)]):
+            raise ProblemError(problems)
+        found = {place: in_order(with_names(settings)) for place, settings in every.items()}
         if first_look:
             check(*found.values())  # with the values of the other arm, preprocessing and variant in place
     except ValueError as error:
         raise ValueError(f"config: {error}") from None
+    if first_look:
+        _tell(unread(given, every))
     return found
+
+
+def _tell(notes: Iterable[str]) -> None:
+    for note in notes:
+        print(f"config: {note}", file=sys.stderr)
 
 
 def study_of(cfg: Mapping[str, Any], first_look: bool, workers: int) -> Study:

@@ -15,6 +15,7 @@ from workflow.lib.record.derivative import BESIDE
 from workflow.lib.record.provenance import code
 from workflow.lib.report.model_card import NEEDED
 from workflow.lib.run import Run
+from workflow.lib.setup.effect import given_by_user
 from workflow.lib.setup.inputs import Inputs, joined, made_from, made_last
 from workflow.lib.setup.learning_inputs import LearningInputs, only_simulated
 from workflow.lib.setup.process import prepare_process, refusals, run_stages_here, understood
@@ -25,7 +26,8 @@ from workflow.lib.study.verdict import failed
 prepare_process()
 with refusals():
     config = understood(config, workflow)
-    RUN = Run.of(config, first_look=workflow.is_main_process, cores=workflow.resource_settings.cores)
+    GIVEN = given_by_user(config, workflow.config_settings.configfiles, workflow.config_settings.config_args or ())
+    RUN = Run.of(config, first_look=workflow.is_main_process, cores=workflow.resource_settings.cores, given=GIVEN)
 INPUTS, LEARNING = Inputs(RUN), LearningInputs(RUN)
 if workflow.is_main_process:
     WATCH = Watch(logger, workflow.output_settings, partial(expected_seconds, RUN))

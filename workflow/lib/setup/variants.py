@@ -6,6 +6,16 @@ from qnet.networks.names import NETWORKS, check_start, sees_scans
 from recon.problems import to_type
 
 MAIN = ""  # the folder of the main run below qnet/
+LEARNING = (  # what a variant may change; the rest it shares with the main run
+    "preprocessing",
+    "quantitative",
+    "harmonisation",
+    "combat",
+    "normalise",
+    "runs",
+    "train_image_model",
+    "train_scan_model",
+)
 IMAGE_STAGE = ("normalise", "train_image_model")  # sections that decide what an image model is
 
 
