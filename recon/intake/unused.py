@@ -4,8 +4,9 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import filterfalse
+from typing import Any
 
-from recon.files.bids import entities
+from recon.files.bids import canonical, entities
 from recon.intake.derivatives import (
     IMAGES,
     KINDS,
@@ -43,9 +44,9 @@ def left_aside(scan: dict[str, str | None], offered: Offered) -> Iterator[str]:
 
 
 def unused(
-    name: str, scan: dict[str, str | None], offered: Offered, echo: str, files: Mapping[str, str]
+    name: str, scan: dict[str, str | None], offered: Offered, echo: str, files: Mapping[str, Any]
 ) -> Iterator[str]:
-    """A note on files that look like the user's own, of each kind that the scan has none of."""
+    """A note on files that look like the user's own, of each kind that the scan has none of, and on any of regions."""
     anat = os.path.dirname(echo)
     raw = [os.path.join(anat, file) for file in sorted(os.listdir(anat)) if is_image(file)]
     called = [*offered.masks, *offered.astray, *filter(is_called_mask, raw)]
@@ -56,7 +57,7 @@ def unused(
         "b1": _of_kind("b1", offered.files),
         "regions": [*filter(is_called_lesion, called), *_of_kind("regions", offered.files)],
     }
-    for kind in (kind for kind in found if kind not in files):
+    for kind in (kind for kind in found if kind == "regions" or kind not in files):  # of regions there may be several
         where = dict.fromkeys(offered.astray, "in {}, where none is looked for") | dict.fromkeys(
             raw, "among the raw images"
         )
@@ -75,7 +76,8 @@ def _of_kind(kind: str, files: Iterable[str]) -> list[str]:
 
 def _why_not(file: str, scan: dict[str, str | None], kind: str, where: str) -> str:
     """Why a file is not taken for a scan, `where` that lies outside; nothing where it is another visit's or run's."""
-    names, said = entities(file), entities(file).get
+    names, own = canonical(entities(file)), canonical({key: label for key, label in scan.items() if label})
+    said = names.get
     if of_another(names, scan):
         return ""
     if not file.endswith(IMAGES):
@@ -88,11 +90,11 @@ def _why_not(file: str, scan: dict[str, str | None], kind: str, where: str) -> s
     if "space" in names:
         return f"space-{names['space']} in its name: it lies in another space"
     for key in ("sub", "ses", "run", "acq"):
-        if said(key) != scan.get(key) and (said(key) or key in ("sub", "ses")):
+        if said(key) != own.get(key) and (said(key) or key in ("sub", "ses")):
             whose = "series'" if key == "acq" else "scan's"
             return (
-                f"{key}-{said(key)} in its name is not the {whose}"
+                f"{key}-{entities(file)[key]} in its name is not the {whose}"
                 if said(key)
-                else f"no {key}-{scan[key]} in its name"
+                else f"no {key}-{own[key]} in its name"
             )
     return "" if in_subject_folder(file) else f"it lies outside of {os.path.basename(file).split('_')[0]}/"

@@ -102,6 +102,7 @@ def _of_run(uid: str, run: int) -> str:
 def _read(visit: Path, unpacked: Path, staged: Staged, name: str) -> dict[str, list[File]]:
     """The files with an image by SeriesInstanceUID."""
     series: defaultdict[str, list[File]] = defaultdict(list)
+    of_no_series: list[str] = []
     for source in sources(visit, unpacked):
         where = place_of(source.order, name)
         try:
@@ -118,11 +119,20 @@ def _read(visit: Path, unpacked: Path, staged: Staged, name: str) -> dict[str, l
                 staged.odd[f"packed as {kind}, which is not read: unpack it"].append(where)
             continue
         staged.files += 1
+        if not file.uid:
+            of_no_series.append(where)
         series[file.uid].append(file)
         if file.broken:
             staged.blame(file.uid, file.number, f"{file.broken}: {where}")
         else:
             staged.whole += 1
+    if of_no_series:  # any series may lack them
+        expected = (
+            "a SeriesInstanceUID (0020,000E), which tells the series of an image (an anonymiser must keep it, or "
+        )
+        expected += "give equal ones to all images of a series)"
+        found = f"none; {len(of_no_series)} of {staged.files} files have none"
+        raise IntakeError([Problem(of_no_series[0], expected, found)])
     return series
 
 

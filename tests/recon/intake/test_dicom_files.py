@@ -201,3 +201,15 @@ def test_scans_of_another_place_are_stations_and_no_runs(folder, slices, outcome
     write_siemens(folder / "one", ECHOES, PROTOCOL)
     write_siemens(folder / "two", ECHOES * np.exp(1j), replace(PROTOCOL, affine=affine, number=7))
     assert outcome in str(converted(folder))
+
+
+@pytest.mark.parametrize("missing", [1, 18])
+def test_images_that_tell_no_series_are_refused_by_the_field(folder, missing):
+    write_siemens(folder, ECHOES, PROTOCOL)
+    for path in sorted(folder.rglob("*.dcm"))[:missing]:
+        content = pydicom.dcmread(path)
+        del content.SeriesInstanceUID
+        content.save_as(path)
+    (problem,) = converted(folder).problems
+    assert problem.file.startswith("file 1 of the folder p1") and "a SeriesInstanceUID (0020,000E)" in problem.expected
+    assert problem.found == f"none; {missing} of 18 files have none"

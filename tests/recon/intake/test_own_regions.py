@@ -94,6 +94,15 @@ def test_unfit_labels_of_a_pipeline_that_is_named_for_its_images_are_noted(datas
     assert any(f"not used, as fMRIPrep made it and not for these echoes: {image}" in n for n in scans["sub-01"].notes)
 
 
+def test_a_lesion_that_is_misnamed_is_told_beside_an_atlas_that_is_used(dataset):
+    add(dataset, f"{MINE}_desc-atlas_dseg.nii.gz")
+    add(dataset, f"{MINE}_desc-atlas_dseg.tsv", NAMES)
+    add(dataset, f"{MINE}_lesions.nii.gz")
+    scan = index(dataset)[0]["sub-01"]
+    (note,) = scan.notes
+    assert len(scan.regions) == 1 and note.startswith("not used: sub-01_lesions.nii.gz (neither desc-lesion_mask nor")
+
+
 def image_of(tmp_path, values, name="desc-atlas_dseg", table=NAMES):
     data = np.zeros(SHAPE, np.float32)
     data.flat[: len(values)] = values

@@ -339,6 +339,13 @@ def test_a_mask_s_run_means_its_number(tmp_path):
     assert index(tmp_path)[0]["sub-01_run-01"].mask == path
 
 
+def test_the_reason_for_a_misnamed_mask_is_no_other_spelling_of_the_run(tmp_path):
+    write_series(tmp_path, "sub-01/anat/sub-01_run-01")
+    add(tmp_path, f"{MINE}_run-1_acq-hr_desc-brain_mask.nii.gz")
+    (note,) = index(tmp_path)[0]["sub-01_run-01"].notes
+    assert "(acq-hr in its name is not the series')" in note
+
+
 @pytest.mark.parametrize("name", ["label-lesion_roi", "lesion_mask", "lesions"])
 def test_a_lesion_under_another_name_is_not_called_a_brain(dataset, name):
     add(dataset, f"{MINE}_{name}.nii.gz")
