@@ -1,7 +1,8 @@
 """Where a user's own masks, labels and images may lie: derivative datasets, and what of them counts."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from recon.files.io import read_json
 
 OWN = {"Q-Net", "recon.phantom"}  # datasets that this project wrote: results, and the truth of simulated cohorts
 MANUAL = "manual"  # how BIDS calls what a person drew
+NO_MASKS = ("sourcedata", "code")  # folders of a raw dataset (BIDS) in which nobody keeps masks
 IMAGES = (".nii", ".nii.gz")
 UNREAD = (".img", ".mgz", ".mgh", ".nrrd", ".mha", ".mnc", ".mnc.gz")  # of images in other formats
 KINDS: dict[str, Callable[[dict[str, str]], bool]] = {  # field of Scan: whether the entities of a file's name say so
@@ -98,17 +100,32 @@ class Offered(NamedTuple):
 
 
 class Astray(NamedTuple):
-    """Where masks may lie for which nobody looks: folders that may hold subjects' folders, and masks loose in them."""
+    """Where masks may lie for which nobody looks, and what lies beside the subjects' folders; each folder is read once.
 
-    folders: tuple[Path, ...]
+    Parameters
+    ----------
+    raw : the raw dataset
+    folders : of each subject, by its name, in folders that may hold such
+    loose : masks beside these
+    beside : the same of the derivative datasets, images of any kind by dataset
+    """
+
+    raw: Path
+    folders: Mapping[str, tuple[Path, ...]]
     loose: tuple[str, ...]
+    beside: Mapping[Path, tuple[str, ...]]
 
     def of(self, subject: str) -> list[str]:
         """The images of a subject that are called masks; not those beside its raw echoes, as `unused` looks there."""
-        beside = [file for file in self.loose if os.path.basename(file).startswith((f"{subject}_", f"{subject}."))]
-        raw = os.path.join(self.folders[0], subject)
-        inside = [file for folder in self.folders for file in _images_below(folder / subject)]
-        return [file for file in (*beside, *inside) if is_called_mask(file) and not _beside_echoes(file, raw)]
+        raw = os.path.join(self.raw, subject)
+        inside = [file for folder in self.folders.get(subject, ()) for file in _images_below(folder)]
+        found = [*_beginning(subject, self.loose), *inside]
+        return [file for file in found if is_called_mask(file) and not _beside_echoes(file, raw)]
+
+
+def _beginning(subject: str, files: Iterable[str]) -> list[str]:
+    """Those whose names begin with that of a subject."""
+    return [file for file in files if os.path.basename(file).startswith((f"{subject}_", f"{subject}."))]
 
 
 def _beside_echoes(file: str, raw: str) -> bool:
@@ -117,21 +134,36 @@ def _beside_echoes(file: str, raw: str) -> bool:
 
 
 def astray_in(bids_dir: Path, datasets: Derivatives) -> Astray:
-    """The raw dataset, the folders in it and in its derivatives, and those in them, unless something is taken there."""
-    beside = _subfolders(bids_dir)
-    deeper = [folder for inside in beside if inside.name == "derivatives" for folder in _subfolders(inside)]
-    inner = [folder for outer in (*beside, *deeper) for folder in _subfolders(outer)]
+    """The raw dataset, the folders in it and in its derivatives, and those in them, unless something is taken there.
+
+    Those of BIDS for the scanner's files and for programs are left out, as are hidden ones.
+    """
+    entries = cache(_entries)
+
+    def subfolders(folder: Path) -> list[Path]:
+        """Folders in a folder that are no subject's."""
+        names = [entry.name for entry in entries(folder) if not entry.name.startswith((".", "sub-"))]
+        return [folder / name for name in names if os.path.isdir(folder / name)]  # no error where a link leads nowhere
+
+    beside = [folder for folder in subfolders(bids_dir) if folder.name not in NO_MASKS]
+    deeper = [folder for inside in beside if inside.name == "derivatives" for folder in subfolders(inside)]
+    inner = [folder for outer in (*beside, *deeper) for folder in subfolders(outer)]
     places = list(dict.fromkeys((*beside, *inner)))
     known = {*datasets.taken, *datasets.aside, *(folder for folder in places if OWN & set(_makers(folder)))}
     folders = (bids_dir, *(folder for folder in places if not known & {folder, *folder.parents}))
-    loose = (entry.path for folder in folders for entry in _entries(folder) if entry.name.startswith("sub-"))
-    return Astray(folders, tuple(file for file in loose if is_image(file) and is_called_mask(file)))
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    """Folders in a folder that are no subject's."""
-    names = [entry.name for entry in _entries(folder) if not entry.name.startswith((".", "sub-"))]
-    return [folder / name for name in names if os.path.isdir(folder / name)]  # no error where a link leads nowhere
+    of_subjects: dict[str, tuple[Path, ...]] = {}
+    loose: list[str] = []
+    for folder in folders:
+        for entry in entries(folder):
+            if is_image(entry.name) and entry.name.startswith("sub-") and is_called_mask(entry.name):
+                loose.append(entry.path)
+            elif entry.name.startswith("sub-"):
+                of_subjects[entry.name] = (*of_subjects.get(entry.name, ()), folder / entry.name)
+    images = {
+        dataset: tuple(entry.path for entry in entries(dataset) if is_image(entry.name) and os.path.isfile(entry.path))
+        for dataset in (*datasets.taken, *datasets.aside)
+    }
+    return Astray(bids_dir, of_subjects, tuple(loose), images)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -144,17 +176,16 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def offered_files(datasets: Derivatives, subject: str, astray: Astray) -> Offered:
     """Look for a subject's files in derivative datasets, and for its masks astray."""
-    images = [image for dataset in datasets.taken for image in _images(dataset, subject)]
-    files = list(filter(_is_of_a_kind, images))
-    aside = {dataset: list(filter(_is_of_a_kind, _images(dataset, subject))) for dataset in datasets.aside}
-    masks = [image for image in images if is_called_mask(image) and image not in files]
+
+    def images(dataset: Path) -> list[str]:
+        """Those in a subject's folder of a dataset, and those beside it that begin with its name."""
+        return sorted([*_beginning(subject, astray.beside[dataset]), *_images_below(dataset / subject)])
+
+    taken = [image for dataset in datasets.taken for image in images(dataset)]
+    files = list(filter(_is_of_a_kind, taken))
+    aside = {dataset: list(filter(_is_of_a_kind, images(dataset))) for dataset in datasets.aside}
+    masks = [image for image in taken if is_called_mask(image) and image not in files]
     return Offered(files, masks, astray.of(subject), aside, datasets)
-
-
-def _images(dataset: Path, subject: str) -> list[str]:
-    """The images in a subject's folder of a dataset, and those beside it that begin with its name."""
-    beside = [str(file) for file in dataset.glob(f"{subject}[_.]*") if file.is_file()]
-    return sorted([*filter(is_image, beside), *_images_below(dataset / subject)])
 
 
 def _images_below(folder: Path) -> list[str]:

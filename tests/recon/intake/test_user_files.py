@@ -1,5 +1,7 @@
 """What the user brings along is taken as it is, or refused; nothing of this project's own output is taken."""
 
+import os
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -352,3 +354,16 @@ def test_a_lesion_under_another_name_is_not_called_a_brain(dataset, name):
     (note,) = index(dataset)[0]["sub-01"].notes
     assert f"sub-01_{name}.nii.gz (neither desc-lesion_mask nor label-lesion_mask in its name)" in note
     assert note.endswith("name it derivatives/NAME/sub-01/anat/sub-01_label-lesion_mask.nii.gz")
+
+
+def test_no_folder_is_searched_for_masks_again_for_each_subject_nor_those_without_masks(dataset, monkeypatch):
+    for subject in ("sub-01", "sub-02", "sub-03"):
+        write_series(dataset, f"{subject}/anat/{subject}")
+        for place in ("sourcedata/{}", ".git/{}", "code/{}", "masks/{}", "derivatives/mine/{}/anat"):
+            (dataset / place.format(subject)).mkdir(parents=True)
+    read, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path=".": read.append(str(path)) or scandir(path))
+    assert len(index(dataset)[0]) == 3
+    for place in ("masks", "derivatives/mine", "masks/sub-01", "sub-01"):
+        assert read.count(str(dataset / place)) in (1, 2), place  # whether datasets are there is looked for apart
+    assert not any(place in path for path in read for place in ("sourcedata/", ".git", "code/"))
