@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from recon.files.nifti_header import DATATYPES
+from recon.grid import Times
 from recon.maths.boxes import edge_ends
 from recon.maths.finite import finite_part
 from recon.maths.pieces import slice_pairs
@@ -23,6 +25,8 @@ LEAST_LIKE = 0.1  # correlation of neighbours; measured: 0.8 to 0.97 in heads, 0
 LEAST_COHERENT = 0.2
 LEAST_PAIRS = 1000  # of neighbours that are compared
 ANEW = "convert or export it anew from the scanner's own images"
+LEAST_SPAN_S = 0.004  # between the first and the last echo, in which a decay is seen
+SLOWEST_HZ = 4.0  # of the signal summed over a head and the noise around it
 GROWTH = 1.05  # of the signal from one echo to the next, beyond which their order is doubted
 
 
@@ -153,35 +157,50 @@ def copy_problems(digests: Mapping[str, tuple[int, int]]) -> list[Problem]:
     ]
 
 
-def scale_notes(where: Sequence[str], largest: Sequence[float], cut: Sequence[float]) -> list[str]:
-    """Notes on magnitudes without a common scale: cut off, or each echo scaled to the same largest value.
+class Top(NamedTuple):
+    """Of the finite voxels with signal of a magnitude: the largest value, the share that have it, how many values."""
+
+    value: float
+    share: float
+    levels: int
+
+
+def scale_notes(where: Sequence[str], tops: Sequence[Top]) -> list[str]:
+    """Notes on magnitudes without a common scale: cut off, each scaled to one largest value, of few grey values.
 
     Parameters
     ----------
     where : names of the magnitudes
-    largest : their largest values
-    cut : share of the voxels with signal that have this value
+    tops : of each
     """
     notes = [
-        f"{name}: {share:.1%} of the voxels with signal have its largest value, {value:g}: cut off? R2* and T1w are "
-        "wrong there"
-        for name, value, share in zip(where, largest, cut, strict=True)
-        if share > STUCK
+        f"{name}: {top.share:.1%} of the voxels with signal have its largest value, {top.value:g}: cut off? R2* and "
+        "T1w are wrong there"
+        for name, top in zip(where, tops, strict=True)
+        if top.share > STUCK
     ]
-    if not notes and len(largest) > 1 and len(set(largest)) == 1:
+    if not notes and len(tops) > 1 and len({top.value for top in tops}) == 1:
         notes.append(
-            f"the largest magnitude is {largest[0]:g} in every echo: if each was scaled by itself, R2* is wrong; "
+            f"the largest magnitude is {tops[0].value:g} in every echo: if each was scaled by itself, R2* is wrong; "
             "export them in one scale"
+        )
+    few = [(name, top.levels) for name, top in zip(where, tops, strict=True) if top.levels < LEAST_LEVELS]
+    if few:
+        notes.append(
+            f"{few[0][0]}: {few[0][1]} different values where there is signal: rounded to few grey values? Then R2* is "
+            "coarse; export it with the precision of the scanner"
         )
     return notes
 
 
-def at_largest(magnitude: np.ndarray) -> tuple[float, float]:
-    """Largest finite value of a magnitude (X, Y, Z), and the share of the voxels with signal that have it."""
+def at_largest(magnitude: np.ndarray) -> Top:
+    """What the voxels with signal, above the mean, of a magnitude (X, Y, Z) have; values are counted in a sample."""
     finite = finite_part(magnitude)
     largest = float(finite.max(initial=0))
-    strong = int(np.count_nonzero(finite > finite.mean(dtype=float))) if finite.size else 0
-    return largest, np.count_nonzero(finite == np.float32(largest)) / max(strong, 1)
+    strong = finite[finite > finite.mean(dtype=float)] if finite.size else finite
+    levels = len(np.unique(strong[:: max(1, strong.size // SAMPLES)]))
+    share = np.count_nonzero(strong == np.float32(largest)) / max(strong.size, 1)
+    return Top(largest, share, levels)
 
 
 def order_notes(where: Sequence[str], signal: Sequence[float]) -> list[str]:
@@ -190,4 +209,18 @@ def order_notes(where: Sequence[str], signal: Sequence[float]) -> list[str]:
         f"{b}: {later / earlier - 1:.0%} more signal than in the echo before, {a}; are the echo times in order?"
         for (a, earlier), (b, later) in pairwise(zip(where, signal, strict=True))
         if later > GROWTH * earlier > 0
+    ]
+
+
+def decay_notes(te_s: Times, signal: Sequence[float]) -> list[str]:
+    """A note on summed magnitudes that hardly decay, as those do not that are each scaled to its own mean."""
+    span_s = te_s[-1] - te_s[0]
+    if span_s < LEAST_SPAN_S or min(signal[0], signal[-1]) <= 0:
+        return []
+    r2star_hz = float(np.log(signal[0] / signal[-1]) / span_s)
+    if r2star_hz >= SLOWEST_HZ:
+        return []
+    return [
+        f"the signal hardly decays from the first echo to the last (R2* {r2star_hz:.1f} 1/s; brains have 9 and more): "
+        "each echo scaled by itself, or no head?"
     ]

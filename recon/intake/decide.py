@@ -9,12 +9,15 @@ import numpy as np
 
 from recon.files.io import Volume
 from recon.files.packed import checksums
+from recon.intake.air import Air, air_notes, corners, look, look_at_parts
 from recon.intake.alignment import place, place_notes, place_problems, sample_of
 from recon.intake.chop import CLEAR, alternation, chop_axis, correlations
 from recon.intake.contents import (
+    Top,
     at_largest,
     copy_problems,
     cut_problems,
+    decay_notes,
     noise_problems,
     order_notes,
     scale_notes,
@@ -71,7 +74,9 @@ class _Examined:
     notes: list[str] = field(default_factory=list)
     digests: dict[str, tuple[int, int]] = field(default_factory=dict)
     signal: list[float] = field(default_factory=list)
-    largest: list[tuple[float, float]] = field(default_factory=list)  # magnitude, and the share of voxels that have it
+    largest: list[Top] = field(default_factory=list)
+    blocks: np.ndarray = field(default_factory=lambda: np.empty((0, 3), int))  # where air is looked for
+    air: list[Air] = field(default_factory=list)
     phases: list[Observed] = field(default_factory=list)
     wrapping_magnitudes: list[str] = field(default_factory=list)
     mirrored: list[Problem] = field(default_factory=list)
@@ -167,9 +172,10 @@ def _examine_series(
     if problems or first is None or last is None:
         raise IntakeError(problems)
     names = [basename(name_of(image)) for image in series.images[0]]
-    examined.notes += order_notes(names, examined.signal)
-    if series.parts == POLAR:
-        examined.notes += scale_notes(names, *zip(*examined.largest, strict=True))
+    scales = scale_notes(names, examined.largest) if series.parts == POLAR else []
+    scales += air_notes(names, examined.air, series.facts)
+    told = [*order_notes(names, examined.signal), *scales]
+    examined.notes += told or decay_notes(series.te_s, examined.signal)
     return examined, first, last
 
 
@@ -189,8 +195,10 @@ def _examine_echo(examined: _Examined, series: Series, stored: StoredEcho, param
     _examine_place(examined, names[0], strength)
     if not examined.steps:
         examined.places = places(strength, _voxel_size_mm(stored))
-    at = examined.places
+        examined.blocks = corners(strength.shape)
+    at, blocks = examined.places, examined.blocks
     examined.steps.append(steps(second, at) if series.parts == POLAR else angle_steps(first, second, at))
+    examined.air.append(look(first, second, blocks) if series.parts == POLAR else look_at_parts(first, second, blocks))
     if series.parts == POLAR:
         examined.largest.append(at_largest(first))
         _examine_phase(examined, names, first, second, params)
@@ -242,7 +250,7 @@ def _together(series: Series, examined: _Examined, scale: PhaseScale | None) -> 
     """Notes on how the phase of the echoes grows with TE; IntakeError where one has another sign or place."""
     found = growths(examined.steps, 1.0 if scale is None else scale.slope)
     names = [name_of(image) for image in series.images[1]]
-    if problems := sign_problems(names, found) or order_problems(names, found, series.te_s):
+    if problems := sign_problems(names, found) or order_problems(names, found, series.te_s, examined.signal):
         raise IntakeError(problems)
     return tuple(relative_notes(found, series.te_s))
 

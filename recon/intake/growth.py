@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recon.grid import Times
+from recon.intake.contents import GROWTH
 from recon.maths.finite import finite_part
 from recon.maths.wrap import wrap
 from recon.problems import Problem
@@ -32,7 +33,9 @@ PARTS = 4  # of the image, which must agree
 LEAST_STEPS = 500  # in each of them
 ALIKE = 0.05  # mean correlation with the other echoes, of either sign, below which an echo is not judged
 PROPORTIONAL = 1.5  # by which sizes in order may depart from one multiple of TE
-EXCHANGED = 0.5  # of the step in log TE, by which the sizes of two echoes must be in the other order
+EXCHANGED = (
+    0.5  # of the step in log TE, by which the sizes of two echoes must be in the other order; 0 if the signal is
+)
 RELATIVE = 0.2  # of the first TE, at which the phase of unlike echoes would have begun
 
 
@@ -166,8 +169,18 @@ def sign_problems(where: Sequence[str], parts: Sequence[Growth]) -> list[Problem
     return [Problem(where[against[0]], "phase that grows with TE in all echoes, in the same direction", found)]
 
 
-def order_problems(where: Sequence[str], parts: Sequence[Growth], te_s: Times) -> list[Problem]:
-    """A problem of phases that stand in each other's place; `where` their files, `te_s` ascending [s]."""
+def order_problems(
+    where: Sequence[str], parts: Sequence[Growth], te_s: Times, signal: Sequence[float]
+) -> list[Problem]:
+    """A problem of phases, or of whole echoes, that stand in each other's place.
+
+    Parameters
+    ----------
+    where : files of the phase
+    parts : see `growths`
+    te_s : ascending [s]
+    signal : summed magnitude of each echo; where that grows with TE, less of the phase's order is enough
+    """
     if not parts:
         return []
     te_s = np.asarray(te_s, dtype=float)
@@ -181,12 +194,15 @@ def order_problems(where: Sequence[str], parts: Sequence[Growth], te_s: Times) -
     turned = np.array([np.log(a[i] / a[j]) for a in (size, *(np.abs(part.size) for part in parts))])
     turned /= np.log(te_s[j] / te_s[i])  # -1 in order, 1 exchanged
     worst = int(np.argmax(turned[0]))
-    if turned[:, worst].min() < EXCHANGED:
-        return []
     i, j = i[worst], j[worst]
+    larger = signal[j] > GROWTH * signal[i]
+    if turned[:, worst].min() < (0 if larger else EXCHANGED):
+        return []
+    told = f", with {1 - signal[i] / signal[j]:.0%} less signal" if larger else ""
     found = (
         f"the order of echoes {', '.join(str(e + 1) for e in np.argsort(size))}: steps of echo {i + 1} (TE "
-        f"{1e3 * te_s[i]:.3g} ms) are {size[i] / size[j]:.2f} times those of echo {j + 1} (TE {1e3 * te_s[j]:.3g} ms); "
+        f"{1e3 * te_s[i]:.3g} ms{told}) are {size[i] / size[j]:.2f} times those of echo {j + 1} (TE "
+        f"{1e3 * te_s[j]:.3g} ms); "
         "put the phases, or their EchoTime, in each other's place, or export all anew"
     )
     return [Problem(where[i], "phase whose steps from voxel to voxel grow in the order of TE", found)]

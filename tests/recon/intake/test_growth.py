@@ -5,7 +5,7 @@ import pytest
 
 from recon.intake.chop import alternation
 from recon.intake.decide import decide
-from recon.intake.growth import places
+from recon.intake.growth import Growth, order_problems, places
 from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
 
@@ -72,6 +72,14 @@ def test_of_two_echoes_either_may_have_the_wrong_sign(tmp_path):
 def test_phases_in_another_order_are_refused(tmp_path, order, told):
     magnitude, phase = signals()
     assert f"found the order of echoes {told}" in refused(tmp_path, magnitude, phase[order])
+
+
+@pytest.mark.parametrize(("signal", "refused"), [((90, 100), True), ((100, 90), False)])
+def test_of_two_echoes_a_signal_that_grows_supports_a_weak_order_of_the_phase(signal, refused):
+    parts = [Growth(np.zeros(2, bool), np.ones(2), size=np.array([1.2 + 0.1 * part, 1])) for part in range(4)]
+    problems = order_problems(["e1", "e2"], parts, [0.0023, 0.0046], signal)
+    assert bool(problems) == refused
+    assert not refused or "(TE 2.3 ms, with 10% less signal)" in problems[0].found
 
 
 def rough(shape):

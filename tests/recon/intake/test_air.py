@@ -1,0 +1,63 @@
+"""Noise in the air around a head tells magnitudes that are not linear, and echoes that were scaled each by itself."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from recon.intake.air import air_notes, corners, look, look_at_parts
+
+SHAPE = (48, 48, 32)
+NAMES = ["mag1.nii", "mag2.nii"]
+
+
+@pytest.fixture(scope="module")
+def head() -> np.ndarray:
+    """(echo, X, Y, Z) complex: a ball of magnitude 1000 and 600, noise of 20 everywhere."""
+    rng = np.random.default_rng(0)
+    x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij")
+    ball = (x**2 + y**2 + z**2 < 0.5) * np.exp(4j * (x + y * z))
+    noise = 20 * (rng.standard_normal((2, *SHAPE)) + 1j * rng.standard_normal((2, *SHAPE)))
+    return np.array([1000, 600]).reshape(2, 1, 1, 1) * ball + noise
+
+
+def notes(magnitude, phase, **bandwidth):
+    at = corners(SHAPE)
+    echoes = [look(m, p, at) for m, p in zip(magnitude, phase, strict=True)]
+    return air_notes(NAMES, echoes, [{}, bandwidth])
+
+
+def smoothed(head):
+    parts = [ndimage.gaussian_filter(part, (0, 0.6, 0.6, 0.6)) for part in (head.real, head.imag)]
+    return parts[0] + 1j * parts[1]
+
+
+@pytest.mark.parametrize("change", [np.array, smoothed, lambda z: z * (np.abs(z) > 100), lambda z: np.round(z)])
+def test_true_magnitudes_have_no_note(head, change):
+    changed = change(head)
+    assert notes(np.abs(changed), np.angle(changed)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (np.square, "that of squared magnitudes"),
+        (lambda m: np.log1p(m), "skewed to small values"),
+        (lambda m: m / m.max(axis=(1, 2, 3), keepdims=True), "times the noise of the first echo"),
+    ],
+)
+@pytest.mark.parametrize("unit", [1, 4096 / (2 * np.pi)])
+def test_magnitudes_that_are_not_the_signal_s_are_noted(head, change, told, unit):
+    (note,) = notes(change(np.abs(head)), unit * np.angle(head))
+    assert told in note and note.startswith("mag")
+
+
+def test_another_bandwidth_has_another_noise(head):
+    changed = head * np.array([1, 1.4]).reshape(2, 1, 1, 1)
+    assert notes(np.abs(changed), np.angle(changed), PixelBandwidth=200) == []
+
+
+def test_real_and_imaginary_parts_that_were_scaled_each_by_itself_are_noted(head):
+    at = corners(SHAPE)
+    echoes = [look_at_parts(scale * z.real, scale * z.imag, at) for scale, z in zip((1, 1.4), head, strict=True)]
+    (note,) = air_notes(NAMES, echoes, [{}, {}])
+    assert note.startswith("mag2.nii: 1.")
