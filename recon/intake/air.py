@@ -33,7 +33,7 @@ EDGE = 4  # voxels
 MOST = 4096  # blocks that are looked at
 LEAST = 300  # blocks of air
 RANDOM = 0.35  # mean resultant of the steps of phase within a block, along one axis at least; noise has about 0.15
-EVEN = 5.0  # quartiles of the blocks' means over each other: air of one noise, also squared
+EVEN = 5.0  # times the weakest tenth: air of one noise, also squared
 SQUARED = 0.42  # t, in the middle of Rayleigh's and the exponential distribution
 SKEWED = 0.5, 0.85  # ρ of squares
 LOGARITHM = -0.5  # ρ
@@ -114,11 +114,12 @@ def air_notes(where: Sequence[str], echoes: Sequence[Air], facts: Sequence[Mappi
     echoes : what `look` found in the same blocks of each
     facts : of their sidecars; noise may differ where the bandwidth does
     """
-    noise = np.logical_and.reduce([echo.noise for echo in echoes])
-    if np.count_nonzero(noise) < LEAST:
+    random = np.logical_and.reduce([echo.noise for echo in echoes])
+    if np.count_nonzero(random) < LEAST:
         return []
-    low, high = np.percentile(echoes[0].mean[noise], [25, 75])
-    if high > EVEN * low:
+    weakest = np.percentile(echoes[0].mean[random], 10)
+    noise = random & (echoes[0].mean <= EVEN * weakest)  # where voxels are large, the phase of tissue is random as well
+    if np.count_nonzero(noise) < max(LEAST, np.count_nonzero(random) / 2):
         return []
     t = np.array([np.median(echo.variation[noise]) for echo in echoes])
     rho = np.array([np.median(echo.skewness[noise]) for echo in echoes]) / t**2

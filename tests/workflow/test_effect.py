@@ -7,10 +7,12 @@ import pytest
 import yaml
 
 from recon.intake.scan import Scan, Series
+from recon.problems import IntakeError
 from recon.settings import arm, shipped
 from workflow.lib.setup.command_line import value_of, with_words
-from workflow.lib.setup.effect import changes_in_vain, given_by_user, overruled, unread, unread_in
+from workflow.lib.setup.effect import absent_columns, changes_in_vain, given_by_user, overruled, unread, unread_in
 from workflow.lib.setup.variants import merged, runs
+from workflow.lib.study.scans import check_boxes
 
 
 def told(*words: str, files=(), overlay=None) -> tuple[list, list[str]]:
@@ -95,3 +97,16 @@ def test_a_setting_that_the_scans_do_not_allow_to_count_is_told():
     config = merged(shipped(), with_words({}, words))
     notes = unread_in(given_by_user(config, [], words), [Scan(name="sub-1", series=series)])
     assert len(notes) == 2 and "real and imaginary" in notes[0] and "the scans have 2 echoes" in notes[1]
+
+
+def test_a_column_of_sites_that_the_table_lacks_is_told(tmp_path):
+    table = tmp_path / "participants.tsv"
+    table.write_text("participant_id\tsite\nsub-1\ta\n")
+    (note,) = absent_columns({("participants", "site_column"): "centre"}, table)
+    assert "has no such column, only participant_id, site" in note
+    assert absent_columns({("participants", "site_column"): "site"}, table) == absent_columns({}, table) == []
+
+
+def test_a_table_of_boxes_that_is_not_there_is_refused_before_any_job():
+    with pytest.raises(IntakeError, match=r"/nowhere.tsv: expected the table of boxes .* found no file"):
+        check_boxes("/nowhere.tsv", [])

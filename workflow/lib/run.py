@@ -21,7 +21,7 @@ from recon.registry import taken
 from recon.settings import arm
 from workflow.lib.record.derivative import SIMULATED_LICENCE
 from workflow.lib.setup.config import check, in_order
-from workflow.lib.setup.effect import Given, changes_in_vain, overruled, unread, unread_in
+from workflow.lib.setup.effect import Given, absent_columns, changes_in_vain, overruled, unread, unread_in
 from workflow.lib.setup.labels import with_names
 from workflow.lib.setup.paths import Paths, user_datasets
 from workflow.lib.setup.variants import MAIN, runs
@@ -29,6 +29,7 @@ from workflow.lib.study.applied import trained_model
 from workflow.lib.study.clock import check_clock
 from workflow.lib.study.participants import ages_of
 from workflow.lib.study.scans import (
+    check_boxes,
     check_coils,
     check_r2star,
     check_reference,
@@ -88,10 +89,11 @@ class Run:
         check_coils(n_echoes, cfg["r2star_map"], bids_dir_of(cfg))
         check_reference(n_echoes, cfg["combine_echoes"]["reference"], cfg["locate_nuclei"]["method"], bids_dir_of(cfg))
         if first_look:
+            check_boxes(cfg["locate_nuclei"]["boxes"], study.scans.values())
             check_swi(cfg["swi_map"], voxel_sizes_mm(cfg, study.scans))
             table = f"{bids_dir_of(cfg)}/participants.tsv"
             check_clock([table, *(file for scan in study.scans.values() for file in files_of(scan))])
-            _tell(unread_in(given or {}, study.scans.values()))
+            _tell([*unread_in(given or {}, study.scans.values()), *absent_columns(given or {}, table)])
         return cls(
             config=config, runs=settings, study=study, n_echoes=n_echoes, model=trained_model(cfg, paths_of(cfg).root)
         )

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import yaml
 
 from recon.intake.scan import POLAR, Scan
-from recon.problems import Problem
+from recon.problems import IntakeError, Problem
 from recon.settings import shipped
 from workflow.lib.home import HOME
 from workflow.lib.setup.command_line import with_words
 from workflow.lib.setup.variants import LEARNING, folder, merged
+from workflow.lib.study.participants import read_participants
 
 Place = tuple[str, ...]  # of a setting: its section, its key, the key in that …
 Given = Mapping[Place, object]  # the user's settings by place
@@ -206,6 +207,22 @@ def unread_in(given: Given, scans: Collection[Scan]) -> list[str]:
         if set(ECHOES) & set(_names(place)) and isinstance(value, int) and value > echoes
     ]
     return [f"{'.'.join(place)}: {_as_yaml(value)} has no effect: {why}" for place, value, why in (*told, *beyond)]
+
+
+def absent_columns(given: Given, participants: str | Path) -> list[str]:
+    """A note on a column of sites that was named and that the participants table, if it can be read, has not."""
+    name = given.get(("participants", "site_column"))
+    try:
+        columns = list(read_participants(participants)) if name and Path(participants).is_file() else [name]
+    except IntakeError:  # told by the check
+        return []
+    return (
+        []
+        if name in columns
+        else [
+            f"participants.site_column: {name} has no effect: {participants} has no such column, only {', '.join(columns)}"
+        ]
+    )
 
 
 def _of_the_primary_test(runs: Mapping[str, Mapping]) -> list[str]:

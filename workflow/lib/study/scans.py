@@ -1,13 +1,15 @@
 """What the workflow asks of scans: their files, one number of echoes, and which of them is diagnosed."""
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
+from recon.files.nifti_header import read_header
 from recon.grid import Grid, Vector
 from recon.intake.scan import Scan
 from recon.maths.boxes import slice_axis
 from recon.needs import LEAST_ECHOES
-from recon.problems import IntakeError, Problem, to_type
+from recon.problems import IntakeError, Problem, ProblemError, to_type
 from recon.regions.reference import CSF, region_names
 from recon.registry import look_up
 
@@ -66,6 +68,26 @@ def check_reference(n_echoes: int, reference: str, nuclei: str, where: str) -> N
             f"{reference} with locate_nuclei.method none; {to_type('locate_nuclei.method', 'template')} locates it, "
             f"{to_type('combine_echoes.reference', 'whole_brain')} needs nothing located"
         )
+
+
+def check_boxes(path: str | None, scans: Collection[Scan]) -> None:
+    """IntakeError with what is wrong with a table of boxes drawn by hand, for the scans that have files."""
+    if path is None:
+        return
+    from recon.regions.localize import expert_box  # with SciPy: slow to import, and a plan does without
+
+    if not Path(path).is_file():
+        line = to_type("locate_nuclei.boxes", "FILE")
+        raise IntakeError([Problem(path, f"the table of boxes that locate_nuclei.boxes names ({line})", "no file")])
+    problems: list[Problem] = []
+    for scan in scans:
+        if Path(image := scan.series.files[0]).is_file():
+            try:
+                expert_box(path, scan.name, read_header(image).shape[:3])
+            except ProblemError as error:
+                problems += error.problems
+    if problems:
+        raise IntakeError(list(dict.fromkeys(problems)))
 
 
 def check_swi(settings: Mapping[str, Any], voxel_sizes_mm: Mapping[str, Vector]) -> None:
