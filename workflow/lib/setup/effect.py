@@ -216,13 +216,10 @@ def absent_columns(given: Given, participants: str | Path) -> list[str]:
         columns = list(read_participants(participants)) if name and Path(participants).is_file() else [name]
     except IntakeError:  # told by the check
         return []
-    return (
-        []
-        if name in columns
-        else [
-            f"participants.site_column: {name} has no effect: {participants} has no such column, only {', '.join(columns)}"
-        ]
-    )
+    if name in columns:
+        return []
+    found = f"{participants} has no such column, only {', '.join(columns)}"
+    return [f"participants.site_column: {name} has no effect: {found}"]
 
 
 def _of_the_primary_test(runs: Mapping[str, Mapping]) -> list[str]:
