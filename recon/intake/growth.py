@@ -33,9 +33,8 @@ PARTS = 4  # of the image, which must agree
 LEAST_STEPS = 500  # in each of them
 ALIKE = 0.05  # mean correlation with the other echoes, of either sign, below which an echo is not judged
 PROPORTIONAL = 1.5  # by which sizes in order may depart from one multiple of TE
-EXCHANGED = (
-    0.5  # of the step in log TE, by which the sizes of two echoes must be in the other order; 0 if the signal is
-)
+# of the step in log TE, by which the sizes of two echoes must be in the other order; 0 where the signal is as well
+EXCHANGED = 0.5
 RELATIVE = 0.2  # of the first TE, at which the phase of unlike echoes would have begun
 
 
