@@ -345,3 +345,11 @@ def test_a_lesion_under_another_name_is_not_called_a_brain(dataset, name):
     (note,) = index(dataset)[0]["sub-01"].notes
     assert f"sub-01_{name}.nii.gz (neither desc-lesion_mask nor label-lesion_mask in its name)" in note
     assert note.endswith("name it derivatives/NAME/sub-01/anat/sub-01_label-lesion_mask.nii.gz")
+
+
+def test_a_b1_map_of_the_scanner_is_taken_from_fmap_unless_there_is_an_own_one(dataset):
+    raw = add(dataset, "sub-01/fmap/sub-01_acq-famp_TB1map.nii.gz", shape=(4, 4, 4))
+    add(dataset, "sub-02/fmap/sub-02_TB1map.nii.gz")
+    assert index(dataset)[0]["sub-01"].b1 == raw
+    own = add(dataset, f"{MINE}_TB1map.nii.gz")
+    assert index(dataset)[0]["sub-01"].b1 == own
