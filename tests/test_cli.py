@@ -185,7 +185,7 @@ def refusal(capsys, *words) -> str:
 
 @pytest.mark.parametrize("output", ["", "out", "sub-01"])
 def test_results_are_not_written_into_the_dataset(started, bids, capsys, output):
-    assert "expected OUTPUT_DIR outside BIDS_DIR" in refusal(capsys, bids, bids / output, "participant")
+    assert "expected OUTPUT_DIR outside of the dataset" in refusal(capsys, bids, bids / output, "participant")
     assert started == []
     app(started, bids, bids / "derivatives/qnet", "participant")
 

@@ -85,7 +85,7 @@ class Offered(NamedTuple):
 
     Parameters
     ----------
-    files : masks, labels and T1-weighted images anywhere in its folders
+    files : masks, labels and T1-weighted images anywhere in its folders; raw B1 maps where these hold none
     masks : further images of any format that are called masks, in its folders or loose in a dataset
     astray : likewise, in folders where nothing is looked for
     aside : files as `files`, by dataset of another pipeline
@@ -183,9 +183,17 @@ def offered_files(datasets: Derivatives, subject: str, astray: Astray) -> Offere
 
     taken = [image for dataset in datasets.taken for image in images(dataset)]
     files = list(filter(_is_of_a_kind, taken))
+    if not any(KINDS["b1"](entities(file)) for file in files):
+        files += _raw_b1(astray.raw / subject)
     aside = {dataset: list(filter(_is_of_a_kind, images(dataset))) for dataset in datasets.aside}
     masks = [image for image in taken if is_called_mask(image) and image not in files]
     return Offered(files, masks, astray.of(subject), aside, datasets)
+
+
+def _raw_b1(folder: Path) -> list[str]:
+    """The B1 maps of a subject in the raw dataset, where scanners' own ones lie (BIDS: `fmap/…_TB1map`)."""
+    found = (file for place in ("fmap", "ses-*/fmap") for file in folder.glob(f"{place}/*_TB1map.nii*"))
+    return sorted(str(file) for file in found if file.name.endswith(IMAGES) and not file.name.startswith("."))
 
 
 def _images_below(folder: Path) -> list[str]:

@@ -23,6 +23,7 @@ from recon.problems import IntakeError, Problem
 SIDECAR = re.compile(rf"(?:[A-Za-z0-9]+-[A-Za-z0-9+]+_)*(?:{'|'.join(SUFFIXES)})\.json")
 PREFIX = re.compile("sub[-_ ]?", re.IGNORECASE)
 SAFE = re.compile("(?:sub|ses)-[A-Za-z0-9]+")
+B1_MEASURED = re.compile(r"_TB1(DAM|EPI|AFI|TFL|RFM|SRGE)\.nii(\.gz)?$")  # suffixes of BIDS
 TE_TOLERANCE_S = 1e-4  # between the first echoes of two flip angles, whose ratio is taken
 Problems = dict[str, list[Problem]]
 
@@ -249,7 +250,20 @@ def _scan(name: str, images: list[str], visit: Visit, offered: Offered) -> Scan:
         raise IntakeError([*problems, *more])
     low_flip = series[0] if len(series) == 2 else None
     of_names = [*of_pairs, *lost_notes(images), *_other_notes(images, visit.others)]
+    if low_flip and "b1" not in files:
+        of_names += _b1_notes(os.path.join(os.path.dirname(visit.folder), "fmap"))
     return Scan(name=name, series=series[-1], low_flip=low_flip, notes=(*of_names, *notes), **files)
+
+
+def _b1_notes(fmap: str) -> list[str]:
+    """A note on measurements of B1 that no map was made of, so that T1 is not corrected by them."""
+    names = os.listdir(fmap) if os.path.isdir(fmap) else []
+    found = sorted(name for name in names if B1_MEASURED.search(name))
+    if not found:
+        return []
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    wanted = f"{found[0].rsplit('_', 1)[0]}_TB1map.nii.gz"
+    return [f"not used: {os.path.join(fmap, found[0])}{more}, from which no B1 map was made: T1 needs {wanted}"]
 
 
 def _other_notes(images: Sequence[str], spare: Sequence[str]) -> list[str]:

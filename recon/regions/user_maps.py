@@ -1,18 +1,21 @@
 """The user's own brain mask, labels, lesions, T1-weighted image and B1 map, as maps on the grid of the echoes."""
 
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from recon.files.bids import entities
-from recon.files.io import Volume, read_volume
+from recon.files.io import Volume, read_json, read_volume, sidecar_path
 from recon.problems import IntakeError, Problem
 from recon.regions.resample import resample, same_grid
 from recon.regions.shapes import LABELS
 
 B1_RANGE = (0.3, 3.0)  # medians of a map in fractions; those of one in percent lie outside by far
+PERCENT_UNSAID = (70.0, 130.0)  # medians of one in percent whose sidecar has no unit: degrees may look like less
+PERCENT, NO_RATIO = re.compile(r"%|percent|p\.?u\.?$", re.I), re.compile(r"°|deg|rad|hz|[µμu]?t$|v(olt)?s?$", re.I)
 
 
 def user_mask(path: str, grid: Volume) -> np.ndarray:
@@ -131,7 +134,8 @@ def user_b1(path: str, grid: Volume) -> np.ndarray:
     """Actual over nominal flip angle on `grid`.
 
     A map holds fractions or percent. Transmit fields of heads lie between 0.5 and 1.5 up to 7 T, so the median of what
-    is above zero tells which.
+    is above zero tells which; `Units` of the sidecar must not say another. Zero is where there was no signal: values
+    next to it are interpolated from those above zero alone.
 
     Parameters
     ----------
@@ -149,15 +153,32 @@ def user_b1(path: str, grid: Volume) -> np.ndarray:
     """
     image = _read(path)
     data = np.nan_to_num(image.data, posinf=0, neginf=0)
-    median = float(np.median(data[data > 0])) if (data > 0).any() else 0.0
-    unit = next((unit for unit in (1, 100) if B1_RANGE[0] <= median / unit <= B1_RANGE[1]), None)
-    if unit is None:
-        expected = "actual over nominal flip angle, about 1, or percent, about 100"
-        raise IntakeError([Problem(path, expected, f"a median of {median:g}")])
-    values = data if same_grid(image, grid) else resample(image, grid)
-    if not (values > 0).any():
+    data = np.where(data > 0, data, np.float32(0))
+    unit = _unit_of_b1(path, float(np.median(data[data > 0])) if data.any() else 0.0)
+    if not same_grid(image, grid):
+        known = resample(replace(image, data=(data > 0).astype(np.float32)), grid)
+        near = known >= 0.5  # a voxel's middle lies in the map
+        data = np.where(near, resample(replace(image, data=data), grid) / np.where(near, known, 1), np.float32(0))
+    if not data.any():
         raise IntakeError([Problem(path, "a B1 map in scanner coordinates where the echoes are", "none of it there")])
-    return (values / unit).astype(np.float32)
+    return (data / unit).astype(np.float32)
+
+
+def _unit_of_b1(path: str, median: float) -> int:
+    """What is 1 in a B1 map: 1, or 100 for percent; by its sidecar and the median of what is above zero."""
+    sidecar = sidecar_path(path)
+    said = str(read_json(sidecar).get("Units", "")).strip() if sidecar.is_file() else ""
+    expected = "actual over nominal flip angle, about 1, or percent, about 100"
+    if NO_RATIO.search(said) and not PERCENT.search(said):
+        wanted = f"{expected}: divide the map by the nominal angle or amplitude"
+        raise IntakeError([Problem(path, wanted, f"Units: {said} in {sidecar}, a median of {median:g}")])
+    if B1_RANGE[0] <= median <= B1_RANGE[1] and not PERCENT.search(said):
+        return 1
+    low, high = (100 * end for end in B1_RANGE) if PERCENT.search(said) else PERCENT_UNSAID
+    if low <= median <= high:
+        return 100
+    maybe = f" (if it is percent, say Units: percent in {sidecar})" if 30 <= median <= 300 and not said else ""
+    raise IntakeError([Problem(path, expected, f"a median of {median:g}{maybe}")])
 
 
 def on_grid(path: str, grid: Volume) -> Volume:

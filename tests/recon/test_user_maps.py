@@ -1,5 +1,8 @@
 """The user's own mask, labels and T1-weighted image: taken as they are, or refused by name."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -114,3 +117,34 @@ def test_a_b1_map_elsewhere_is_refused(saved):
     elsewhere[:3, 3] = 500
     with pytest.raises(ValueError, match="expected a B1 map in scanner coordinates where the echoes are"):
         user_b1(saved(np.ones(SHAPE, np.float32), elsewhere), GRID)
+
+
+def test_a_b1_map_that_is_zero_outside_the_brain_keeps_its_values_at_the_rim(saved):
+    coarse = np.zeros((8, 8, 8), np.float32)
+    coarse[2:6, 2:6, 1:2] = 0.9
+    moved = user_b1(saved(coarse, np.diag([4.0, 4.0, 4.0, 1.0])), GRID)
+    np.testing.assert_allclose(moved[moved > 0], 0.9, rtol=1e-5)
+    assert 0 < np.mean(moved > 0) < 1
+
+
+@pytest.mark.parametrize(
+    ("value", "units", "found"),
+    [
+        (60.0, None, "a median of 60 (if it is percent, say Units: percent in"),  # degrees of a nominal 60
+        (90.0, "degree", "Units: degree in"),
+        (0.8, "rad", "Units: rad in"),
+        (1.2, "µT", "Units: µT in"),
+    ],
+)
+def test_a_b1_map_in_degrees_is_no_map_in_percent(saved, value, units, found):
+    path = saved(np.full(SHAPE, value, np.float32))
+    if units:
+        Path(path.replace(".nii.gz", ".json")).write_text(f'{{"Units": "{units}"}}', encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"expected actual over nominal.*found {re.escape(found)}"):
+        user_b1(path, GRID)
+
+
+def test_a_b1_map_in_percent_may_say_so(saved):
+    path = saved(np.full(SHAPE, 60.0, np.float32))
+    Path(path.replace(".nii.gz", ".json")).write_text('{"Units": "percent"}')
+    assert user_b1(path, GRID).max() == np.float32(0.6)

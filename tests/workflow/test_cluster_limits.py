@@ -1,13 +1,31 @@
 """What SLURM would refuse is refused before the first job; what it refuses all the same is told in its words."""
 
 import logging
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from snakemake.exceptions import WorkflowError
 from snakemake.resources import Resource
 
-from workflow.lib.jobs.cluster_limits import Asked, cap, check_cluster, minutes_of, partitions_of, refusals_of, shares
-from workflow.lib.jobs.failures import REFUSED, Failure, advice, how_it_ended
+from workflow.lib.jobs.cluster_limits import (
+    AWAY,
+    Asked,
+    cap,
+    check_cluster,
+    end_refused_groups,
+    has_to_wait,
+    minutes_of,
+    partitions_of,
+    refusals_of,
+    shares,
+    submission,
+    submit_limits,
+    told_by_scontrol,
+    too_many,
+    words_of,
+)
+from workflow.lib.jobs.failures import REFUSED, Failure, advice, how_it_ended, paragraph
 from workflow.lib.setup.process import check_storage
 
 PARTITIONS = """\
@@ -81,6 +99,72 @@ def test_what_the_cluster_refuses_is_one_sentence(asks, sentence):
     assert found.startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ("jobs", "units", "account", "sentences"),
+    [(100, 9, "Lab", 1), (2, 9, "Lab", 0), (100, 2, "Lab", 0), (9, 9, "x", 0)],
+)
+def test_more_jobs_than_an_account_may_have_in_the_queue_are_refused(jobs, units, account, sentences):
+    limits = submit_limits("lab|2\nlab|\nroot|\n")
+    assert limits == {"lab": 2, "root": None}
+    assert len(too_many(jobs, units, account, limits)) == sentences
+
+
+@pytest.mark.parametrize(
+    ("sbatch", "printed", "sentence"),
+    [
+        (None, PARTITIONS, "found none on this computer: start the run where jobs may be submitted"),
+        ("/bin/sbatch", "", "found scontrol saying: Munge encode failed"),
+    ],
+)
+def test_a_cluster_that_cannot_be_asked_is_refused(sbatch, printed, sentence):
+    answer = printed, "sbatch: error: Munge encode failed\n"
+    with pytest.raises(WorkflowError, match=sentence):
+        told_by_scontrol(lambda name: sbatch, lambda *command: answer)
+    assert told_by_scontrol(lambda name: "sbatch", lambda *command: (PARTITIONS, "")) == PARTITIONS
+
+
+def test_words_of_sbatch_are_told_and_a_wait_is_no_refusal():
+    said = "sbatch: error: AssocMaxSubmitJobLimit\nallocation failure: Job violates accounting/QOS policy\n"
+    assert words_of(said) == "AssocMaxSubmitJobLimit; Job violates accounting/QOS policy"
+    assert words_of("") == ""
+    assert has_to_wait(AWAY, nodes_away=True) and has_to_wait("Requested nodes are busy", nodes_away=False)
+    assert not has_to_wait(AWAY, nodes_away=False)
+
+
+class Resources(dict):
+    """What a job asks, as Snakemake gives it."""
+
+    __getattr__ = dict.get
+
+
+def test_a_job_is_tried_with_the_words_of_the_plugin():
+    resources = Resources(mem_mb=600, runtime=5, slurm_extra="'--nice=9'")
+    job = SimpleNamespace(resources=resources, threads=1, is_group=lambda: True)
+    words = submission(job, asked(account="my lab"), None)
+    assert words[0] == "sbatch" and "--nice=9" in words and words[words.index("-A") + 1] == "my lab"
+    resources["slurm_extra"] = "--qos=night"
+    with pytest.raises(WorkflowError, match="not allowed in the 'slurm_extra'"):
+        submission(job, asked(), None)
+
+
+def test_a_group_that_was_not_submitted_ends_as_failed():
+    told = []
+
+    class Executor:
+        def run_job(self, job):
+            try:
+                raise FileNotFoundError("sacctmgr")
+            except FileNotFoundError:
+                raise AttributeError("'GroupJob' object has no attribute 'rule'")  # noqa: B904, as the plugin does
+
+        def _report_job_error_threadsafe(self, info, msg):
+            told.append(msg)
+
+    end_refused_groups(Executor)
+    Executor().run_job(SimpleNamespace())
+    assert how_it_ended(told[0]) == "refused by sbatch: sacctmgr"
+
+
 def test_later_attempts_get_the_part_that_the_limit_leaves():
     assert shares(asked(minutes=25), 60) == {3: 0.8}
     assert shares(asked(minutes=20), 60) == shares(asked(), None) == {}
@@ -103,6 +187,7 @@ def test_a_refusal_by_sbatch_is_told_in_its_words():
     assert words == f"refused by sbatch: {expected}"
     failure = Failure(rule="brain_mask", name="", attempts=1, end=words, record=None, text="", log=None)
     assert failure.kind == REFUSED and failure.message == words and "profile" in advice(failure)
+    assert "log:" not in paragraph(replace(failure, log="never/written.log"))
 
 
 def test_the_message_of_a_group_reaches_the_listener(monkeypatch):

@@ -11,6 +11,7 @@ from recon.files.atomic import atomic
 from workflow.cli.snakemake import ALL_CORES, SNAKEFILE, says_where, start
 from workflow.lib.record.versions import project_version
 from workflow.lib.setup.options import check_dotted
+from workflow.lib.setup.results_folder import check_outside
 
 TARGETS = {"participant": "maps", "group": "all"}
 QUERY = "megre"  # the one kind of image that a filter file can speak of
@@ -200,12 +201,6 @@ def read_filters(path: Path) -> dict:
     if not isinstance(content, dict) or content.keys() - {QUERY} or not isinstance(content.get(QUERY, {}), dict):
         raise ValueError(f'{path}: expected {{"{QUERY}": {{ENTITY: LABEL, …}}}}, found {json.dumps(content)[:200]}')
     return content.get(QUERY, {})
-
-
-def check_outside(name: str, folder: Path, bids_dir: Path) -> None:
-    """ValueError where something would be written into the dataset; its `derivatives` are for that."""
-    if folder.is_relative_to(bids_dir) and not folder.is_relative_to(bids_dir / "derivatives"):
-        raise ValueError(f"{folder}: expected {name} outside BIDS_DIR or in its derivatives, found it in {bids_dir}")
 
 
 def link_stages(link: Path, folder: Path) -> None:

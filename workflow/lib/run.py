@@ -24,6 +24,7 @@ from workflow.lib.setup.config import check, in_order
 from workflow.lib.setup.effect import Given, absent_columns, changes_in_vain, overruled, unread, unread_in
 from workflow.lib.setup.labels import with_names
 from workflow.lib.setup.paths import Paths, user_datasets
+from workflow.lib.setup.results_folder import check_results_folder
 from workflow.lib.setup.variants import MAIN, runs
 from workflow.lib.study.applied import trained_model
 from workflow.lib.study.clock import check_clock
@@ -83,6 +84,9 @@ class Run:
         """
         settings = settings_of_runs(config, first_look, given or {})
         cfg = settings[MAIN]
+        if first_look:
+            own = [cfg[key] for key in ("bids_dir", "dicom_dir") if cfg[key]]
+            check_results_folder(paths_of(cfg).root, cfg["output_dir"], own)
         study = study_of(cfg, first_look, cores or len(os.sched_getaffinity(0)))
         n_echoes = number_of_echoes(study.scans.values(), bids_dir_of(cfg))
         check_r2star(n_echoes, cfg["r2star_map"]["method"], bids_dir_of(cfg))

@@ -45,6 +45,9 @@ def main(
     fit = t1_map(low, high, brain, r2star_hz=r2star_hz, flips_deg=flips_deg, **timing, b1=factor)
     sources = (*map(raw_uri, series.files), *facts.sources, *filter(None, [user]))
     about = {"SkullStripped": True, "Sources": sources, "B1Corrected": bool(b1)}
+    if without := float(np.mean(factor[brain] == 0)) if b1 else 0.0:
+        about["B1Missing"] = f"in {without:.1%} of the brain mask, where T1 and PD are zero"
+        print(f"{b1}: no B1 {about['B1Missing']}")
     about |= protocol(facts, facts.te_s[:1]) | {"FlipAngle": list(flips_deg)} | estimation("DESPOT1", ["deoni2003"])
     write_volume(t1, fit.t1_s, echoes, {"Description": "longitudinal relaxation time T1", "Units": "s", **about})
     note = {} if r2star else {"Note": "weighted by the R2* decay until the echo: a single echo gives no R2*"}

@@ -367,3 +367,11 @@ def test_no_folder_is_searched_for_masks_again_for_each_subject_nor_those_withou
     for place in ("masks", "derivatives/mine", "masks/sub-01", "sub-01"):
         assert read.count(str(dataset / place)) in (1, 2), place  # whether datasets are there is looked for apart
     assert not any(place in path for path in read for place in ("sourcedata/", ".git", "code/"))
+
+
+def test_a_b1_map_of_the_scanner_is_taken_from_fmap_unless_there_is_an_own_one(dataset):
+    raw = add(dataset, "sub-01/fmap/sub-01_acq-famp_TB1map.nii.gz", shape=(4, 4, 4))
+    add(dataset, "sub-02/fmap/sub-02_TB1map.nii.gz")
+    assert index(dataset)[0]["sub-01"].b1 == raw
+    own = add(dataset, f"{MINE}_TB1map.nii.gz")
+    assert index(dataset)[0]["sub-01"].b1 == own

@@ -5,19 +5,25 @@ A refusal by sbatch would come for each job and attempt, after minutes, and in g
 
 import getpass
 import re
+import shlex
+import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from workflow.lib.jobs.left_over import check_queue
 
 PROFILE = "workflow/profiles/slurm/profile.yaml"
 CLOSED = ("DRAIN", "INACTIVE")  # sbatch refuses every job; one that is DOWN keeps them until it is up again
 NO_LIMIT = ("UNLIMITED", "INFINITE", "NONE")
+# what sbatch says where a job is right, but has to wait; without nodes that are away the first is a refusal
+AWAY = "Requested node configuration is not available"
+BUSY = re.compile(r"\(down, drained or reserved\)|busy|timed out|temporarily", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +54,15 @@ class Partition:
 
 
 def units_of(dag: Any) -> list[Any]:
-    """Jobs and groups of jobs that will be submitted: one of each rule, and of each set of rules in a group."""
+    """Jobs and groups of jobs that will be submitted, each a job of SLURM."""
+    units = (dag.get_job_group(job) or job for job in dag.needrun_jobs() if not job.is_local)
+    return list({id(unit): unit for unit in units}.values())
+
+
+def one_of_each(units: Iterable[Any]) -> list[Any]:
+    """One unit of each rule, and of each set of rules in a group."""
     found: dict[frozenset[str], Any] = {}
-    for job in (job for job in dag.needrun_jobs() if not job.is_local):
-        unit = dag.get_job_group(job) or job
+    for unit in units:
         found.setdefault(frozenset(rule.name for rule in _rules(unit)), unit)
     return list(found.values())
 
@@ -162,31 +173,144 @@ def cap(rule: Any, share: Mapping[int, float]) -> None:
     rule.resources["runtime"] = minutes
 
 
+def submit_limits(text: str) -> dict[str, int | None]:
+    """Account → jobs of this user that it may have in the queue, None without a limit.
+
+    Parameters
+    ----------
+    text : what `sacctmgr --parsable2 show assoc format=account,maxsubmitjobs` prints
+    """
+    found: dict[str, int | None] = {}
+    for account, _, most in (line.partition("|") for line in text.lower().splitlines()):
+        limits = [found.get(account), int(most) if most.isdigit() else None]
+        found[account] = max((limit for limit in limits if limit is not None), default=None)
+    return found
+
+
+def too_many(jobs: int, units: int, account: str | None, limits: Mapping[str, int | None]) -> list[str]:
+    """A sentence where more jobs would be in the queue at once than SLURM takes of an account.
+
+    Parameters
+    ----------
+    jobs : at most in the queue at once, as in the profile
+    units : jobs that will be submitted in all
+    """
+    limit = limits.get((account or "").lower())
+    if limit is None or min(jobs, units) <= limit:
+        return []
+    return [f"`jobs: {jobs}`: expected at most {limit}, as many as account {account} may have in the queue"]
+
+
+def submission(unit: Any, asked: Asked, settings: Any) -> list[str]:
+    """The words of sbatch by which Snakemake's plugin asks for a job, without the job itself.
+
+    Raises
+    ------
+    WorkflowError
+        The plugin refuses a resource.
+    """
+    from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+    from snakemake_executor_plugin_slurm.utils import set_gres_string
+    from snakemake_executor_plugin_slurm.validation import validate_slurm_extra
+
+    validate_slurm_extra(unit)
+    about = {"run_uuid": "test", "slurm_logfile": "/dev/null", "comment_str": "test", "workdir": None}
+    about["account"] = f"-A {shlex.quote(asked.account)}" if asked.account else ""
+    about["partition"] = f"-p {shlex.quote(asked.partition)}" if asked.partition else ""
+    return shlex.split(get_submit_command(unit, about, settings=settings) + set_gres_string(unit))
+
+
+def words_of(stderr: str) -> str:
+    """What sbatch says to refuse a job, without the names of its parts."""
+    said = (re.sub(r"^(sbatch: )?(error|fatal|allocation failure): ", "", line) for line in stderr.splitlines())
+    return "; ".join(filter(None, dict.fromkeys(line.strip() for line in said)))
+
+
+def has_to_wait(words: str, nodes_away: bool) -> bool:
+    """Whether sbatch's words mean that a job cannot run now, though it may be submitted."""
+    return bool(BUSY.search(words)) or (nodes_away and AWAY in words)
+
+
+def refused_by_sbatch(unit: Any, asked: Asked, settings: Any) -> str:
+    """A sentence where `sbatch --test-only`, which submits nothing, would not take a job; else nothing."""
+    try:
+        command = submission(unit, asked, settings)
+    except WorkflowError as error:
+        return f"{asked.name}: {' '.join(str(error).split())}"
+    words = words_of(_run(*command, "--test-only", "--wrap", "true")[1])
+    if not words:
+        return ""
+    away = _run("sinfo", "--noheader", "--partition", asked.partition or "", "--states=down,drain,fail", "--format=%n")
+    if has_to_wait(words, bool(away[0].strip())):
+        logger.warning(f"{asked.name} will wait in the queue; sbatch says: {words}")
+        return ""
+    shown = [option for option in command[1:] if not option.startswith(("--parsable", "--export"))]
+    return f"{asked.name}: sbatch says: {words} (asked with {shlex.join(_without_names(shown))})"
+
+
+def _without_names(options: list[str]) -> list[str]:
+    """Options of sbatch without those that ask for nothing."""
+    names = ("--job-name", "--output", "--comment")
+    return [
+        option
+        for before, option in zip(["", *options], options, strict=False)
+        if before not in names and option not in names
+    ]
+
+
+def end_refused_groups(executor: type) -> None:
+    """Let the plugin tell Snakemake of a group that it could not submit.
+
+    Where anything but sbatch's refusal goes wrong, version 2.8 asks the group for the name of its rule, of which it has
+    none: nobody hears of that error, and the run never ends.
+    """
+    submit = executor.run_job
+
+    def run_job(self: Any, job: Any) -> None:
+        try:
+            submit(self, job)
+        except Exception as error:
+            from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+
+            reason = error.__context__ or error
+            self._report_job_error_threadsafe(SubmittedJobInfo(job), f"Job submission failed with exception: {reason}")
+
+    executor.run_job = run_job
+
+
 def check_cluster(workflow: Any, folder: Path) -> None:
     """Refuse a run beside jobs of an earlier one in its folder, or one whose jobs SLURM would refuse.
 
-    The time of later attempts is capped at the limit of their partition. Silent where no job goes to SLURM, or the
-    cluster does not tell.
+    The time of later attempts is capped at the limit of their partition. Silent where no job goes to SLURM.
 
     Raises
     ------
     RuntimeError
         See `check_queue`.
     WorkflowError
-        A sentence for each setting of the profile.
+        SLURM cannot be asked, or a sentence for each setting of the profile.
     """
     check_queue(folder)
     if workflow.executor_plugin.name != "slurm":
         return
-    partitions = partitions_of(_printed("scontrol", "show", "partition", "--oneliner"))
-    if not partitions:
-        return
-    own = ("show", "assoc", f"user={getpass.getuser()}", "format=account")
-    accounts = frozenset(_printed("sacctmgr", "--noheader", "--parsable2", *own).lower().split())
-    units = units_of(workflow.dag)
+    end_refused_groups(workflow.executor_plugin.executor)
+    partitions = partitions_of(told_by_scontrol(shutil.which, _run))
+    own = ("show", "assoc", f"user={getpass.getuser()}", "format=account,maxsubmitjobs")
+    limits = submit_limits(_run("sacctmgr", "--noheader", "--parsable2", *own)[0])
+    every = units_of(workflow.dag)
+    units = one_of_each(every)
     asks = [asked_by(unit) for unit in units]
-    if wrong := refusals_of(asks, partitions, accounts):
+    wrong = refusals_of(asks, partitions, frozenset(limits))
+    wrong += too_many(workflow.resource_settings.nodes, len(every), asks[0].account if asks else None, limits)
+    if not wrong:
+        tried = (
+            refused_by_sbatch(unit, asked, workflow.executor_settings) for unit, asked in zip(units, asks, strict=True)
+        )
+        wrong = list(filter(None, tried))
+    if wrong:
         raise WorkflowError("\n  ".join([f"SLURM would refuse what {PROFILE} asks for:", *wrong]))
+    for name in sorted({name for asked in asks for name in _names(asked) if partitions[name].state == "DOWN"}):
+        logger.warning(f"partition {name} is DOWN: its jobs wait until it is up again")
     lowest: dict[Any, dict[int, float]] = {}
     for unit, asked in zip(units, asks, strict=True):
         for attempt, share in shares(asked, limit_of(asked, partitions)).items():
@@ -197,9 +321,34 @@ def check_cluster(workflow: Any, folder: Path) -> None:
         cap(rule, share)
 
 
-def _printed(*command: str) -> str:
-    """What a command of the cluster prints; nothing where it is missing or fails."""
+def told_by_scontrol(which: Callable[[str], str | None], run: Callable[..., tuple[str, str]]) -> str:
+    """The partitions as `scontrol` prints them.
+
+    Parameters
+    ----------
+    which, run : find a command, and give what it prints and complains of
+
+    Raises
+    ------
+    WorkflowError
+        No job could be submitted: there is no sbatch here, or the cluster does not answer.
+    """
+    if not which("sbatch"):
+        raise WorkflowError(
+            "SLURM: expected the command sbatch, found none on this computer: start the run where jobs may be "
+            "submitted (a login node), or leave out --workflow-profile"
+        )
+    printed, said = run("scontrol", "show", "partition", "--oneliner")
+    if not partitions_of(printed):
+        words = words_of(said) or "no partition"
+        raise WorkflowError(f"SLURM: expected the partitions of this cluster, found scontrol saying: {words}")
+    return printed
+
+
+def _run(*command: str) -> tuple[str, str]:
+    """What a command of the cluster prints; and, where it is missing or fails, what it complains of."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        return "", str(error)
+    return (done.stdout, "") if done.returncode == 0 else ("", done.stderr or f"exit status {done.returncode}")

@@ -29,7 +29,8 @@ SBATCH = re.compile(r"sbatch failed\. The error message was '(.*?)'\.\n|submissi
 ADVICE = {
     DISK: "free disk space, or make the folder in the message writable",
     CANCELLED: "it was cancelled; nothing needs fixing",
-    REFUSED: "correct the line of the SLURM profile that asks for it, see docs/how-to/cluster.md",
+    REFUSED: "correct the line of the SLURM profile that asks for it (`jobs` where too many were submitted), see "
+    "docs/how-to/cluster.md",
     DATA: "correct this input first; until then the job fails in the same way",
 }
 RESUME = "Run the same command again to resume; finished jobs are kept."
@@ -152,7 +153,8 @@ def paragraph(failure: Failure, tail_lines: int = TAIL_LINES) -> str:
     shown = "" if failure.explains_itself else failure.text or failure.cluster_text
     lines += [f"    | {text}" for text in shown.rstrip().splitlines()[-tail_lines:]]
     empty = "" if failure.text else " (empty; its output is shown above)"
-    lines += [f"  log: {failure.log}{empty}"] if failure.log else []
+    began = failure.text or failure.kind != REFUSED
+    lines += [f"  log: {failure.log}{empty}"] if failure.log and began else []
     lines += [f"  SLURM's log: {failure.cluster_log}"] if failure.cluster_log else []
     lines += [f"  → {what}"] if (what := advice(failure)) else []
     return "\n".join(lines)

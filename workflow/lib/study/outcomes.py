@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from recon.files.io import Volume, read_json, write_json
+from recon.files.io import Volume, read_json, sidecar_path, write_json
 from recon.files.nifti_header import read_header
 from recon.intake.decide import PrepareEchoes, decide
 from recon.intake.read import first_magnitude
@@ -163,12 +163,17 @@ def remembered(cache: Path, scan: Scan, wanted: str | None) -> Outcome | None:
 def cache_key(scan: Scan, prepare: PrepareEchoes) -> str:
     """A hash of everything that an outcome depends on: files with size and time, settings, code."""
     parts = {
-        "files": [(path, *_size_and_time(path)) for path in files_of(scan)],
+        "files": [(path, *_size_and_time(path)) for path in (*files_of(scan), *_sidecars_of_own(scan))],
         "scan": asdict(scan),
         "prepare": asdict(prepare),
         "code": code("workflow/lib/study/outcomes.py"),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _sidecars_of_own(scan: Scan) -> list[str]:
+    """The sidecars of the user's own files that are read with them, be they there or not."""
+    return [str(sidecar_path(scan.b1))] if scan.b1 else []
 
 
 def _size_and_time(path: str) -> tuple[int, int]:

@@ -11,11 +11,12 @@ EXPECTED = "a path of printable characters other than { and }, which the workflo
 
 def odd_paths(scans: Mapping[str, Scan]) -> dict[str, list[Problem]]:
     """A problem for every scan that has a file with such a path: the first one, as often the folder is the reason."""
-    first = {name: next(filter(_odd, files_of(scan)), None) for name, scan in scans.items()}
+    first = {name: next(filter(odd, files_of(scan)), None) for name, scan in scans.items()}
     return {name: [Problem(file, EXPECTED, _found(file))] for name, file in first.items() if file}
 
 
-def _odd(path: str) -> bool:
+def odd(path: str) -> bool:
+    """Whether a path has a character that Snakemake or a terminal takes for something else."""
     return not path.isprintable() or "{" in path or "}" in path
 
 
