@@ -147,7 +147,11 @@ def judged(scan: Scan, arm_names: Sequence[str], scripts: dict) -> Iterator[tupl
         for name in arm_names:
             config = arm(shipped() | {"pipeline": name})
             config["simulate"] = config["simulate"] | {"te_s": list(scan.te_s)}
-            chain(config, at, scripts)
+            try:
+                chain(config, at, scripts)
+            except ValueError as error:  # the job ends with it
+                yield name, Told(np.nan, np.nan, np.nan, 0, [f"failed, {error}"])
+                continue
             chi, head = read_volume(at("chi.nii.gz")).data, scan.head
             brain = scan.brain if scan.lesion is None else scan.brain & ~scan.lesion
             scores = chi_scores(chi, chi != 0, head["chi_ppm"], brain, head["nuclei"], head["lesions"])
