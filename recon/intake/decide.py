@@ -25,6 +25,7 @@ from recon.intake.contents import (
     value_problems,
 )
 from recon.intake.decisions import Decision, Decisions, PhaseScale
+from recon.intake.ghosts import ghost_notes
 from recon.intake.growth import (
     Places,
     angle_steps,
@@ -139,6 +140,7 @@ def decide(
             *filtered.notes,
             *together,
             *offsets.notes,
+            *ghost_notes(ends),
             *form_notes(first.first.header),
             *protocol_notes(series, voxel_size_mm),
             *examined.notes,

@@ -40,6 +40,15 @@ def test_offsets_are_seen_along_any_axis(axis, sd_rad):
     assert "MRAcquisitionType '2D'" in found.reason and "were estimated and removed" in found.notes[0]
 
 
+@pytest.mark.parametrize("every_second_rad", [0.4, np.pi / 2, 1.6, 2.6])
+def test_every_second_slice_is_seen_whatever_its_offset(every_second_rad):
+    true = every_second_rad * (np.arange(N) % 2)
+    signals = scan(true)
+    assert seen(signals).value == 2
+    found = slice_offsets(*stack(signals), ef.TE_S, 2)
+    assert np.abs(np.abs(wrap(np.diff(found[2:-2]))) - every_second_rad).max() < 0.05  # where the head is
+
+
 @pytest.mark.parametrize("told", [None, "2D", "3D", 7])
 def test_a_smooth_field_is_left_alone(told):
     found = seen(scan(np.zeros(N)), told=told)
