@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from qnet.evaluation.between_sites import AUC
 from qnet.evaluation.manifest import FIGURES, TABLES
 from qnet.evaluation.names import CONTROLS, NETWORKS
 from qnet.harmonise import notes
@@ -136,6 +137,13 @@ def of_models(rows: Rows, chosen: Iterable[dict]) -> Rows:
     """The rows of some models, each with its input."""
     keys = {(model["input"], model["model"]) for model in chosen}
     return [row for row in rows if (row.get("input"), row["model"]) in keys]
+
+
+def auc_over_sites(between_sites: Rows, contrast: dict) -> Rows:
+    """The rows that tell the mean AUC over sites of the models of a contrast."""
+    models = [{"input": contrast.get(f"input_{which}"), "model": contrast[f"model_{which}"]} for which in "12"]
+    told = of_models(between_sites, models)
+    return [row for row in told if row["measure"] == AUC and known(row["value"])]
 
 
 def of_sites(harmonisation: Rows) -> list[str]:
