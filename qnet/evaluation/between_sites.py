@@ -21,9 +21,10 @@ from scipy.stats import t as student
 from qnet.evaluation.calibration import are_probabilities, recalibration, rows_of
 from qnet.evaluation.cases import Cases
 from qnet.evaluation.confounds import people_of
+from qnet.evaluation.names import OF_SITES
 from qnet.evaluation.statistics import auc_covariance
 
-AUC, IN_THE_LARGE, SLOPE = "AUC", "calibration in the large", "calibration slope"
+AUC, IN_THE_LARGE, SLOPE = OF_SITES
 COLUMNS = ["input", "model", "measure", "sites", "value", "low", "high", "tau", "expected_low", "expected_high", "note"]
 FEWEST = 2  # sites that have a mean with an interval; one more for what may be expected at another
 
@@ -105,7 +106,7 @@ def between_sites(scans: list[Cases], people: pd.DataFrame | None, confidence: f
         site = people_of(cases, people)[2]
         names = np.unique(site[site != ""])
         told = {name: of_site(cases.labels[site == name], scores[site == name], confidence) for name in names}
-        for measure in (AUC, IN_THE_LARGE, SLOPE) if len(names) >= FEWEST else ():
+        for measure in OF_SITES if len(names) >= FEWEST else ():
             about = {"input": cases.input, "model": model, "measure": measure}
             rows.append(about | _row([*names], [told[name].get(measure) for name in names], measure, confidence))
     return pd.DataFrame(rows, columns=COLUMNS)

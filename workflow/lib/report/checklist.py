@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from qnet.evaluation.between_sites import AUC
 from qnet.evaluation.names import NETWORKS
 from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, SCHEMES
 from qnet.harmonise import COMBAT, CONTROLS, harmonises_windows
 from workflow.lib.home import HOME
 from workflow.lib.report.cohort import describe
-from workflow.lib.report.report_data import Rows, flags, kind
+from workflow.lib.report.report_data import Rows, auc_over_sites, flags, kind
 from workflow.lib.words import counts, known, number, p_value, percent
 
 RESOURCES = HOME / "resources"
@@ -238,7 +237,7 @@ def _by_site(confounds: Rows, between_sites: Rows) -> str:
     """Where the sites are compared, and what networks reach over them."""
     if not any(row["check"] == "within site" for row in confounds):
         return "Not examined: participants.tsv tells no sites."
-    told = [row for row in between_sites if row["measure"] == AUC and row["model"] in NETWORKS and known(row["value"])]
+    told = [row for row in auc_over_sites(between_sites) if row["model"] in NETWORKS]
     over = [f"{_name(row)} {row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})" for row in told]
     mean = f" Mean AUC over sites: {'; '.join(over)}." if over else ""
     return (

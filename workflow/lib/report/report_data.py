@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from qnet.evaluation.between_sites import AUC
 from qnet.evaluation.manifest import FIGURES, TABLES
-from qnet.evaluation.names import CONTROLS, NETWORKS
+from qnet.evaluation.names import CONTROLS, NETWORKS, OF_SITES
 from qnet.harmonise import notes
 from workflow.lib.words import known
 
@@ -139,11 +138,14 @@ def of_models(rows: Rows, chosen: Iterable[dict]) -> Rows:
     return [row for row in rows if (row.get("input"), row["model"]) in keys]
 
 
-def auc_over_sites(between_sites: Rows, contrast: dict) -> Rows:
-    """The rows that tell the mean AUC over sites of the models of a contrast."""
-    models = [{"input": contrast.get(f"input_{which}"), "model": contrast[f"model_{which}"]} for which in "12"]
-    told = of_models(between_sites, models)
-    return [row for row in told if row["measure"] == AUC and known(row["value"])]
+def auc_over_sites(between_sites: Rows) -> Rows:
+    """The rows that tell a mean AUC over sites."""
+    return [row for row in between_sites if row["measure"] == OF_SITES[0] and known(row["value"])]
+
+
+def compared(contrast: dict) -> list[dict]:
+    """Input and model of both sides of a contrast."""
+    return [{"input": contrast.get(f"input_{which}"), "model": contrast[f"model_{which}"]} for which in "12"]
 
 
 def of_sites(harmonisation: Rows) -> list[str]:
