@@ -2,15 +2,19 @@
 
 The cohorts of `benchmarks.centres`, measured without scanner and without error: true χ and R2* of every nucleus, all in
 one field. What the models then lack to the oracle, which knows how people and groups are drawn, is what they could not
-learn from the subjects of the other sites. Writes centres_limits.tsv: `over_cohorts` by number of subjects.
+learn from the subjects of the other sites. With `--heads`, a folder as `benchmarks.centres` reads it, also what the
+head of config/centres.yaml reaches on the same people as the scanners measure them, and who knows all about both: how
+many subjects it takes until the measurements alone are what is lacking. Writes centres_limits.tsv: `over_cohorts` by
+number of subjects.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -18,18 +22,22 @@ from benchmarks.centres import (
     DESIGNS,
     FIRST,
     KEYS,
+    NUCLEI,
     ORACLE,
+    READER,
     ROOT,
     learnt_scores,
+    measured_means,
     network_scores,
     over_cohorts,
     people_of,
+    reader_scores,
 )
 from benchmarks.learning import settings
-from benchmarks.measured import columns, true_means
+from benchmarks.measured import READINGS, Measurement, columns, read_heads, true_means
 from qnet.baselines.models import Baselines
 from qnet.folds import LEAVE_ONE_SITE_OUT, Folds, make_folds
-from qnet.harmonise import NONE
+from qnet.harmonise import COMBAT, NONE
 from qnet.networks.train_scan import ScanTraining
 from recon.phantom.cohort import Simulate
 
@@ -61,20 +69,41 @@ def study(cfg: Simulate, best: dict) -> pd.DataFrame:
     )
 
 
+def measured_study(cfg: Simulate, scanners: Mapping[str, Measurement], centres: dict) -> pd.DataFrame:
+    """The same as `benchmarks.centres` scores them of both readings together, each site left out and harmonised."""
+    people = people_of(cfg)
+    means = measured_means(people, scanners, np.random.default_rng([cfg.seed, READINGS.index("both")]), "both")
+    folds = make_folds(people, Folds(scheme=LEAVE_ONE_SITE_OUT, folds=len(cfg.sites), seed=0))
+    told = people[["participant_id", "site", "label"]]
+    learnt = network_scores(folds, means, COMBAT, ScanTraining(**centres["train_scan_model"]))
+    found = {
+        (READER, NONE, NONE): reader_scores(people, means, scanners, cfg),
+        (NUCLEI, LEFT_OUT, COMBAT): learnt[told["participant_id"]].to_numpy(),
+    }
+    return pd.concat(
+        told.assign(score=scores, **dict(zip(KEYS, ("sites", "both", *keys), strict=True)))
+        for keys, scores in found.items()
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Score every cohort, write and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.centres_limits", description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    parser.add_argument("--heads", type=Path, help="folder of one cohort that benchmarks.cohorts wrote")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--subjects", type=int, nargs="+", default=[96, 384])
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     best = settings([str(ROOT / "config/best.yaml")])
+    centres = settings([str(ROOT / f"config/{name}.yaml") for name in ("best", "centres")])
     simulate = settings([str(ROOT / file) for file in DESIGNS["sites"]])["simulate"]
+    scanners = read_heads(chosen.heads, "paper", chosen.heads / "learning", best)["both"] if chosen.heads else None
     scores: dict[int, list[pd.DataFrame]] = {}
     for subjects, seed in product(chosen.subjects, chosen.seeds):
-        table = study(Simulate(**simulate | {"seed": seed, "subjects": subjects}), best).assign(cohort=seed)
-        scores.setdefault(subjects, []).append(table)
+        cfg = Simulate(**simulate | {"seed": seed, "subjects": subjects})
+        tables = [study(cfg, best)] + ([measured_study(cfg, scanners, centres)] if scanners else [])
+        scores.setdefault(subjects, []).append(pd.concat(tables).assign(cohort=seed))
         print(f"{subjects} subjects, seed {seed}", flush=True)
     rows = [over_cohorts(pd.concat(tables)).assign(subjects=subjects) for subjects, tables in scores.items()]
     result = pd.concat(rows).drop(columns=["harmonisation", "design"])

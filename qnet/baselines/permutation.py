@@ -17,8 +17,10 @@ def permutation_test(
 ) -> pd.DataFrame:  # fmt: skip
     """How often shuffled labels give ROI + age (LR) an AUC as high as the true ones do.
 
-    Labels are shuffled within folds, so that every fold keeps its share of each group. C stays at the middle of its
-    list, for true and shuffled labels alike: the choice by inner cross-validation would have to be repeated as well.
+    Labels are shuffled within folds and sites, so that every fold and site keeps its share of each group: where sites
+    differ in it, labels are exchangeable only within them, and what the site tells is no evidence of disease. C stays
+    at the middle of its list, for true and shuffled labels alike: the choice by inner cross-validation would have to be
+    repeated as well.
 
     Parameters
     ----------
@@ -34,6 +36,7 @@ def permutation_test(
     by_fold, people = by_fold or unharmonised(folds, values), demographics(folds)
     labels, fold = folds["label"].to_numpy(int), folds["fold"].to_numpy(int)
     C = params.inverse_regularisation[len(params.inverse_regularisation) // 2]
+    exchangeable = folds.groupby(["fold", "site"] if "site" in folds else ["fold"], dropna=False).indices.values()
     parts = []
     for number, own in by_fold.items():
         features = regional_means(own, about).join(people).loc[folds["participant_id"]].to_numpy(float)
@@ -50,8 +53,8 @@ def permutation_test(
     rng, null = np.random.default_rng(params.seed), []
     for _ in range(params.permutations):
         shuffled = labels.copy()
-        for held_out, _, _ in parts:
-            shuffled[held_out] = rng.permutation(labels[held_out])
+        for members in exchangeable:
+            shuffled[members] = rng.permutation(labels[members])
         null.append(auc(shuffled))
     found = auc(labels)
     row = {"model": f"ROI + age (LR), C = {C:g}", "auc": found, "null_mean": np.mean(null)}

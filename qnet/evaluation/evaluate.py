@@ -3,6 +3,7 @@
 import pandas as pd
 
 from qnet.evaluation.ablation import ablation_table
+from qnet.evaluation.between_sites import between_sites
 from qnet.evaluation.calibration import calibration_table, reliability_table
 from qnet.evaluation.cases import split_cases
 from qnet.evaluation.confounds import confound_table
@@ -30,7 +31,8 @@ def evaluate(
     ----------
     predictions : main run and baselines
     ceiling : truth of a simulated cohort
-    people : age and sex; without it `confounds`, `subgroups` and `paper_comparison` have no rows
+    people : age and sex; without it `confounds`, `subgroups`, `between_sites` and `paper_comparison` have no
+        rows
     variants : predictions with a column `variant`; without it `ablation` and `shapley` have no rows
     all_maps : whether the networks of the main run used all three maps; else `shapley` has no rows
 
@@ -54,6 +56,7 @@ def evaluate(
         "decision_curve": decision_table(scans),
         "confounds": confound_table(scans, people, params.confidence),
         "subgroups": subgroup_table(scans, people, params),
+        "between_sites": between_sites(scans, people, params.confidence),
         "ablation": ablation_table(predictions, variants, params),
         "shapley": shapley_table(predictions, variants if all_maps else None, params),
     }

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from qnet.evaluation.between_sites import between_sites
 from qnet.evaluation.calibration import LINE, calibration_table, reliability_table
 from qnet.evaluation.cases import Cases, split_cases
 from qnet.evaluation.decision import decision_table
@@ -34,6 +35,7 @@ def validation_tables(
     return {
         "validation": performance_table(scans, params, trained),
         "validation_strata": subgroup_table(scans, people, params, set(unlike)),
+        "validation_sites": between_sites(scans, people, params.confidence),
         "validation_updates": update_table(scans, params.confidence),
         "validation_reliability": reliability_table(scans, params.bins, params.confidence),
         "validation_decision_curve": decision_table(scans),

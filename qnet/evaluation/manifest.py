@@ -132,6 +132,25 @@ ABOUT_SUBGROUPS = (
     "these shares (Hanley & McNeil 1982); with fewer, no difference shown is not equality. Intervals of small parts "
     "are wide, and nothing is adjusted for their number. Rates at a score of {threshold} or more."
 )
+OVER_SITES = (  # how much that differs from site to site
+    INPUT,
+    MODEL,
+    Column(name="measure", title="Measure", form="name"),
+    Column(name="sites", title="Sites", form="number"),
+    Column(name="value", title="Mean over sites", form="decimals", digits=2, interval=True, limits_of=""),
+    Column(name="tau", title="SD between sites", form="decimals", digits=2),
+    *[
+        Column(name=f"expected_{end}", title=title, form="decimals", digits=2, group="Expected at another site")
+        for end, title in (("low", "from"), ("high", "to"))
+    ],
+    Column(name="note", title="Note"),
+)
+ABOUT_SITES = (
+    "Each site tells a value and how sure it is; the mean over sites is that of random effects, with the {level} % "
+    "interval of Hartung & Knapp. SD between sites: what chance does not explain (restricted maximum likelihood), of "
+    "an AUC that of its logit. Expected at another site: {level} % prediction interval, from three sites on (Higgins "
+    "2009, Debray 2017). Few sites tell it badly: read its width, not its ends."
+)
 INDEPENDENT, CLUSTERED, OVER_FOLDS = "slices as independent", "clustered by subject", "over folds"
 
 TABLES = {
@@ -257,6 +276,13 @@ TABLES = {
         caption="Each line is a part of the subjects: by site (the column site of participants.tsv), by third of age "
         f"and by sex, where they are known; one with a single group has no AUC. {ABOUT_SUBGROUPS}",
         needs="--participants",
+    ),
+    "between_sites": Table(
+        shown_in=("report", "checklist"),
+        columns=OVER_SITES,
+        caption=f"{ABOUT_SITES} With sites left out (folds.scheme: leave_one_site_out) that is a site which the model "
+        "has not seen; otherwise one like these, with subjects of its own in the training.",
+        needs="--participants with sites",
     ),
     "ablation": Table(
         shown_in=("report", "checklist"),
@@ -410,6 +436,12 @@ TABLES = {
         caption="Each line is a part of the subjects: by site (the column site of participants.tsv), by sex, by third "
         "of age, and by whether protocol, images and network features resemble those of the training. No finite slope: "
         f"too few subjects, or a threshold separates the groups. {ABOUT_SUBGROUPS}",
+    ),
+    "validation_sites": Table(
+        made_by=VALIDATE,
+        shown_in=("validation",),
+        columns=OVER_SITES,
+        caption=ABOUT_SITES,
     ),
     "validation_updates": Table(
         made_by=VALIDATE,

@@ -5,4 +5,5 @@ VOTED = ("ResNet", "ResNetSWA")  # their scan score is a share of votes of the i
 AGE_SEX = ("none", "Age + sex")  # input, model
 BACKGROUND = ("background", "Background only")
 CONTROLS = ("Age + sex", "Background only", "ROI, labels permuted")  # expected at chance, so compared with nothing
+OF_SITES = ("AUC", "calibration in the large", "calibration slope")  # what is compared over sites
 PAPER_GROUPS = {"HH", "HC"}

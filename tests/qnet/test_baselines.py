@@ -193,6 +193,18 @@ def test_permutation_test_tells_an_effect_from_none():
     assert p[0.0] > 0.05
 
 
+def test_what_the_site_tells_is_no_evidence_of_disease():
+    """Values that follow the site alone, where it tells the groups apart: significant without the sites, not with."""
+    given = study(effect=0.0)
+    site = np.where(np.random.default_rng(4).random(40) < np.where(given["folds"]["label"], 0.9, 0.1), "A", "B")
+    values = given["values"] + 3.0 * (site == "A")[:, None]
+    blind, aware = (
+        permutation_test(folds, values, given["about"], PARAMS).loc[0, "p"]
+        for folds in (given["folds"], given["folds"].assign(site=site))
+    )
+    assert blind == pytest.approx(1 / 41) and aware > 0.05
+
+
 def test_f_score_ranks_as_the_analysis_of_variance_does():
     rng = np.random.default_rng(3)
     labels = np.repeat([0, 1], 15)

@@ -69,13 +69,18 @@ def test_centres_are_answered_where_the_table_tells_them(table):
         assert table["run"]["TRIPOD+AI", item] == "Not examined: participants.tsv tells no sites."
     people = PEOPLE.assign(site=["A", "B"] * 5)
     within = NO_TABLES | {"confounds": [{"check": "within site", "flag": None}]}
+    over = {"measure": "AUC", "model": "Q-Net", "input": "crop", "value": 0.8, "low": 0.7, "high": 0.9}
+    within |= {"between_sites": [over]}
     cfg = CFG | {"folds": CONFIG["folds"] | {"scheme": "leave_one_site_out"}}
+    cfg |= {"harmonisation": "combat", "combat": CONFIG["combat"] | {"unseen_site": "controls"}}
     found = facts(cfg, people, flow_of(None, people), within, {}, False)
     told = checklist(found).set_index(["guideline", "item"])["run"]
     assert told["TRIPOD+AI", "12d"].startswith("2 sites (5 A, 5 B). AUC of every model within each site")
     assert "tables/confounds.tsv" in told["TRIPOD+AI", "23b"]
     assert told.str.contains("2 folds, each of which holds all subjects of one site; tested on one fold").any()
     assert "2 sites (5 A, 5 B)" in told["PROBAST+AI", "D2.1"]
+    assert "Mean AUC over sites: Q-Net (crop) 0.80 (0.70 to 0.90)" in told["PROBAST+AI", "E4.7"]
+    assert all("knows the outcome" in told["PROBAST+AI", item] for item in ("D2.3", "E2.3", "E4.5"))
     assert told["TRIPOD+AI", "16"].startswith("The site: each is tested by models of the others.")
 
 

@@ -16,7 +16,7 @@ from qnet.networks.heads.measured import Nuclei
 from qnet.networks.weights import write_weights
 from recon.settings import arm
 from tests.workflow.small_run import SUBJECTS, config, train_small_run, write_scan
-from workflow.lib.study.applied import bundle_path, differences, same_dataset, weight_files
+from workflow.lib.study.applied import bundle_path, differences, preprocessing, same_dataset, weight_files
 from workflow.lib.study.participants import age_of
 from workflow.scripts import predict_scan, prediction_page, predictions_table
 
@@ -189,6 +189,18 @@ def test_each_other_setting_is_named_with_both_values(bundle, section, key, valu
     assert f"{section}.{key}" in str(problem)
     assert json.dumps(before) in str(problem)
     assert json.dumps(value) in str(problem)
+
+
+def test_a_model_that_reads_the_labels_refuses_those_of_another_method(bundle):
+    """The head `nuclei` learns from means over labels; other networks do not see how these were made."""
+    cfg = copy.deepcopy(config())
+    cfg["locate_nuclei"]["method"] = "shapes"
+    assert differences(read_bundle(bundle), cfg) == []
+    cfg["train_scan_model"] = cfg["train_scan_model"] | {"head": "nuclei"}
+    learnt = read_bundle(bundle) | {"preprocessing": json.loads(json.dumps(preprocessing(cfg)))}
+    assert differences(learnt, cfg | {"train_scan_model": config()["train_scan_model"]}) == []
+    (problem,) = differences(learnt, config())
+    assert problem.file == "config, locate_nuclei.method" and '"shapes"' in problem.expected
 
 
 def test_maps_of_the_other_arm_are_refused(bundle):

@@ -111,6 +111,9 @@ def test_sites_are_read_from_the_column_that_the_configuration_names(shifted):
     sizes = tables["validation_strata"].query("model == 'Q-Net'").set_index("stratum")["subjects"]
     assert sizes[["site <b>A", "site B"]].tolist() == [30, 30]
     assert page.count("<td>B</td>") == 30  # lines of the subjects
+    over = tables["validation_sites"].query("model == 'Q-Net'").set_index("measure")
+    assert (over["sites"] == 2).all() and over.loc["calibration in the large", "value"] < -1  # the shift
+    assert "How much does it differ from site to site?" in page
 
 
 def test_every_model_of_the_bundle_is_in_every_table_and_the_deciding_one_first(shifted):

@@ -133,6 +133,7 @@ rule external_validation:
         predictions=RUN.paths.learning("validation.tsv"),
         validation=RUN.paths.table("validation"),
         validation_strata=RUN.paths.table("validation_strata"),
+        validation_sites=RUN.paths.table("validation_sites"),
         validation_updates=RUN.paths.table("validation_updates"),
         validation_reliability=RUN.paths.table("validation_reliability"),
         validation_decision_curve=RUN.paths.table("validation_decision_curve"),

@@ -11,10 +11,10 @@ import pandas as pd
 
 from qnet.evaluation.names import NETWORKS
 from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, SCHEMES
-from qnet.harmonise import COMBAT, harmonises_windows
+from qnet.harmonise import COMBAT, CONTROLS, harmonises_windows
 from workflow.lib.home import HOME
 from workflow.lib.report.cohort import describe
-from workflow.lib.report.report_data import Rows, flags, kind
+from workflow.lib.report.report_data import Rows, auc_over_sites, flags, kind
 from workflow.lib.words import counts, known, number, p_value, percent
 
 RESOURCES = HOME / "resources"
@@ -160,6 +160,11 @@ def _of_methods(cfg: dict, people: pd.DataFrame, versions: dict[str, str]) -> di
         "normalise": f"Intensities: {settings(cfg['normalise'])}." if "normalise" in cfg else "",
         "architectures": architectures + ".",
         "models": f"{architectures} (Q-Net; {settings(head)}).",
+        "learnt": "the image model is fixed, but the scan model is not, and" if image["trainable"] == "head"
+        else "a ResNet18 has 11 million weights, and",
+        "seen_groups": "One step knows the outcome: a site that a training lacks is harmonised by its own controls "
+        "(combat.unseen_site: controls)." if cfg["harmonisation"] == COMBAT and cfg["combat"]["unseen_site"] == CONTROLS
+        else "",
         "initial": f"Image model: {Path(image['weights']).name}; scan model: random.",
         "given_weights": "" if image["weights"] in ("none", "imagenet")
         else ", but for the given initial weights, which all folds share",
@@ -199,7 +204,7 @@ def _of_results(tables: dict[str, Rows], confidence: float) -> dict[str, str]:
         "comparisons": ", ".join(others) or ABSENT,
         "primary": f"Primary contrast: {'; '.join(map(_difference, primary)) or ABSENT}.",
         "confounds": _confounds(tables["confounds"]),
-        "by_site": _by_site(tables["confounds"]),
+        "by_site": _by_site(tables["confounds"], tables["between_sites"]),
         "subgroups": "tables/subgroups.tsv" if tables["subgroups"] else ABSENT,
         "ablation": ", ".join(variants) or ABSENT,
         "failures": f"Misclassified subjects: {'; '.join(wrong) or ABSENT}. Which ones: qnet/predictions.tsv.",
@@ -228,7 +233,14 @@ def _confounds(confounds: Rows) -> str:
     return f"tables/confounds.tsv, {len(flags(confounds))} flags"
 
 
-def _by_site(confounds: Rows) -> str:
+def _by_site(confounds: Rows, between_sites: Rows) -> str:
+    """Where the sites are compared, and what networks reach over them."""
     if not any(row["check"] == "within site" for row in confounds):
         return "Not examined: participants.tsv tells no sites."
-    return "AUC of every model within each site, and of the site alone: tables/confounds.tsv."
+    told = [row for row in auc_over_sites(between_sites) if row["model"] in NETWORKS]
+    over = [f"{_name(row)} {row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})" for row in told]
+    mean = f" Mean AUC over sites: {'; '.join(over)}." if over else ""
+    return (
+        f"AUC of every model within each site, and of the site alone: tables/confounds.tsv.{mean} What may be "
+        "expected at another site: tables/between_sites.tsv."
+    )

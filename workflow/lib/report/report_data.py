@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from qnet.evaluation.manifest import FIGURES, TABLES
-from qnet.evaluation.names import CONTROLS, NETWORKS
+from qnet.evaluation.names import CONTROLS, NETWORKS, OF_SITES
 from qnet.harmonise import notes
 from workflow.lib.words import known
 
@@ -136,6 +136,16 @@ def of_models(rows: Rows, chosen: Iterable[dict]) -> Rows:
     """The rows of some models, each with its input."""
     keys = {(model["input"], model["model"]) for model in chosen}
     return [row for row in rows if (row.get("input"), row["model"]) in keys]
+
+
+def auc_over_sites(between_sites: Rows) -> Rows:
+    """The rows that tell a mean AUC over sites."""
+    return [row for row in between_sites if row["measure"] == OF_SITES[0] and known(row["value"])]
+
+
+def compared(contrast: dict) -> list[dict]:
+    """Input and model of both sides of a contrast."""
+    return [{"input": contrast.get(f"input_{which}"), "model": contrast[f"model_{which}"]} for which in "12"]
 
 
 def of_sites(harmonisation: Rows) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from qnet.harmonise import FEWEST_CONTROLS, NONE, harmonises_windows
+from qnet.networks.heads.registry import reads_located
 from recon.intake.scan import Scan
 from recon.problems import IntakeError, Problem, to_type
 from workflow.lib.jobs.checksums import sha256
@@ -80,15 +81,18 @@ def weight_files(bundle: Mapping, path: Path) -> list[str]:
     return [str(path.parent / file) for file in files]
 
 
-def preprocessing(cfg: Mapping) -> dict:
+def preprocessing(cfg: Mapping, by_labels: bool | None = None) -> dict:
     """The settings that decide what the networks see of a scan, with the values of the arm in place.
 
     Everything from the brain mask to the normalised slices counts. These do not: how raw values are to be read
     (`prepare_echoes`, `field_mapping.bipolar`) and boxes drawn by hand, which belong to a dataset; names, columns and
-    training rates, which change no image. The centre crop comes with the weights.
+    training rates, which change no image. The centre crop comes with the weights. How nuclei are labelled counts where
+    the scan model reads means over them, `by_labels`; by default what `train_scan_model` says.
     """
+    by_labels = reads_located(cfg["train_scan_model"]) if by_labels is None else by_labels
+    own = OWN | {"locate_nuclei": OWN["locate_nuclei"] - ({"method"} if by_labels else set())}
     return {
-        section: {key: value for key, value in cfg[section].items() if key not in OWN.get(section, ())}
+        section: {key: value for key, value in cfg[section].items() if key not in own.get(section, ())}
         for section in SECTIONS
     }
 
@@ -96,7 +100,8 @@ def preprocessing(cfg: Mapping) -> dict:
 def differences(bundle: Mapping, cfg: Mapping) -> list[Problem]:
     """A problem for each setting by which the maps of this run would differ from those that a model learnt from."""
     learnt = bundle["preprocessing"]
-    now = json.loads(json.dumps(preprocessing(cfg)))  # tuples become lists, as in the bundle
+    by_labels = "method" in learnt.get("locate_nuclei", {})
+    now = json.loads(json.dumps(preprocessing(cfg, by_labels)))  # tuples become lists, as in the bundle
     found = []
     for section in sorted(learnt.keys() | now.keys()):
         then, own = learnt.get(section, {}), now.get(section, {})
