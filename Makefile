@@ -79,7 +79,7 @@ check-types: $(STAMP)
 
 .PHONY: run-tests
 run-tests: $(STAMP)
-	$(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
 
 .PHONY: coverage
 coverage: $(STAMP) ## after make test: the files of which the tests run the smallest share
