@@ -17,6 +17,7 @@ STUDY = $(if $(BIDS),--config "bids_dir=$$BIDS" "dataset=$${DATASET:-mine}",--co
 export NO_ET := 1
 export NIPYPE_NO_ET := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
+unexport PYTHONDONTWRITEBYTECODE  # a run starts a process a job: each would compile the project's files anew
 
 .PHONY: help
 help: ## list the commands
@@ -68,10 +69,17 @@ test: $(STAMP) ## linters, types and tests, and the share of lines that the test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
+	$(MAKE) --no-print-directory --jobs=2 check-types run-tests
+	@echo "the tests run $$($(BIN)/coverage report --format=total) % of the lines of recon, qnet and workflow/lib"
+
+.PHONY: check-types
+check-types: $(STAMP)
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy recon qnet
-	$(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
-	@echo "the tests run $$($(BIN)/coverage report --format=total) % of the lines of recon, qnet and workflow/lib"
+
+.PHONY: run-tests
+run-tests: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
 
 .PHONY: coverage
 coverage: $(STAMP) ## after make test: the files of which the tests run the smallest share

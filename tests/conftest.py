@@ -5,22 +5,23 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED = ("tiny", "project")  # fixtures, the dearest first, whose tests are a group of one process
 
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For processes side by side: those that share a copy of the project are one group, those on SLURM another.
+    """For processes side by side: those that share the finished run are one group, those on SLURM another.
 
-    The others go by file, because fixtures are shared there, but for those that name a group themselves. The long
-    groups begin first.
+    Those that need no more than a copy of the project are a third. The others go by file, because fixtures are shared
+    there, but for those that name a group themselves. The long groups begin first.
     """
     for item in items:
         if item.get_closest_marker("xdist_group"):
             continue
-        tiny = "project" in item.fixturenames and item.path.stem != "test_slurm"
-        item.add_marker(pytest.mark.xdist_group("tiny" if tiny else item.path.stem))
-    order = {"tiny": 0, "test_slurm": 1}
-    items.sort(key=lambda item: order.get(item.get_closest_marker("xdist_group").args[0], 2))
+        shared = [] if item.path.stem == "test_slurm" else [name for name in SHARED if name in item.fixturenames]
+        item.add_marker(pytest.mark.xdist_group([*shared, item.path.stem][0]))
+    order = {"tiny": 0, "test_slurm": 1, "project": 2}
+    items.sort(key=lambda item: order.get(item.get_closest_marker("xdist_group").args[0], 3))
 
 
 @pytest.fixture(scope="session")
