@@ -46,13 +46,16 @@ def hashed(files):
 
 
 from workflow.lib.setup import inputs
+from workflow.lib.setup.process import ASKED_AGAIN
 
 inputs.job_mb = counted("job_mb", inputs.job_mb)
 for name in ("scan_of", "files_of"):
     setattr(Inputs, name, counted(name, getattr(Inputs, name)))
 Namedlist.__hash__ = hashed
 loaded = lambda: sorted({"nibabel", "pydicom", "scipy", "torch"} & sys.modules.keys())
-atexit.register(lambda: Path("calls.json").write_text(json.dumps(CALLS | {"loaded": loaded()})))
+looked_up = lambda: [getattr(sys.modules[place], name).cache_info().misses for place, name in ASKED_AGAIN]
+told = lambda: CALLS | {"loaded": loaded(), "looked up": looked_up()}
+atexit.register(lambda: Path("calls.json").write_text(json.dumps(told())))
 """
 
 
@@ -100,6 +103,10 @@ def test_lists_of_all_subjects_are_made_once_and_never_hashed_for_each_of_their_
     assert large["files_of"] == small["files_of"]
     written = INPUTS * (LARGE - SMALL)  # class activation writes a file a subject and input, hashed once
     assert large["hashed files"] - small["hashed files"] == written
+
+
+def test_scripts_and_functions_are_looked_up_once_not_for_each_job(dry_runs):
+    assert dry_runs[LARGE][1]["looked up"] == dry_runs[SMALL][1]["looked up"]
 
 
 def test_a_plan_without_images_loads_no_library_that_reads_or_computes_them(dry_runs):
