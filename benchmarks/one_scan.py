@@ -65,8 +65,9 @@ def interpolated(magnitude: np.ndarray, phase: np.ndarray, finer: int) -> tuple[
     """Magnitude and phase [rad] of a complex signal on a grid with `finer` times as many voxels along each axis."""
     if finer == 1:
         return magnitude, phase
-    signal = zoom(magnitude * np.exp(1j * phase), finer, order=1, mode="nearest", grid_mode=True)
-    return np.abs(signal), np.angle(signal)
+    parts = magnitude * np.cos(phase), magnitude * np.sin(phase)  # of complex arrays `zoom` ignores `grid_mode`
+    real, imaginary = (zoom(part, finer, order=1, mode="nearest", grid_mode=True) for part in parts)
+    return np.hypot(real, imaginary), np.arctan2(imaginary, real)
 
 
 def run(code: Path, bids: Path, folder: Path, cores: int = 2) -> pd.DataFrame:
