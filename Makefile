@@ -65,12 +65,11 @@ container: $(STAMP) ## write q-net.def, an Apptainer definition of the locked en
 	if command -v apptainer; then apptainer build q-net.sif q-net.def; else echo "q-net.def written; apptainer is not installed"; fi
 
 .PHONY: test
-test: $(STAMP) ## linters, types and tests, and the share of lines that the tests run
+test: $(STAMP) ## linters, types and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(MAKE) --no-print-directory --jobs=2 check-types run-tests
-	@echo "the tests run $$($(BIN)/coverage report --format=total) % of the lines of recon, qnet and workflow/lib"
 
 .PHONY: check-types
 check-types: $(STAMP)
@@ -79,10 +78,12 @@ check-types: $(STAMP)
 
 .PHONY: run-tests
 run-tests: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder $(COUNTING)
 
 .PHONY: coverage
-coverage: $(STAMP) ## after make test: the files of which the tests run the smallest share
+coverage: COUNTING := --cov --cov-report=
+coverage: run-tests ## the tests, and the share of lines that they run; files of the smallest share
+	@echo "the tests run $$($(BIN)/coverage report --format=total) % of the lines of recon, qnet and workflow/lib"
 	$(BIN)/coverage report --skip-covered --skip-empty --sort=cover | tail -n 25
 
 .PHONY: wheel

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import zoom
 
 from benchmarks.__main__ import configuration
 from benchmarks.heads import SIZES, Size, simulate
@@ -28,8 +29,16 @@ MAPS = "results/one/derivatives/qnet/sub-01"
 BUILDS = ("before", "after")
 
 
-def write_scan(bids: Path, size: Size, te_s: Sequence[float] | None = None) -> None:
-    """One subject in integers, as Siemens scanners store them; `te_s`: other echo times than the demo's."""
+def write_scan(bids: Path, size: Size, te_s: Sequence[float] | None = None, finer: int = 1) -> None:
+    """One subject in integers, as Siemens scanners store them.
+
+    Parameters
+    ----------
+    bids : where
+    size : of the simulated head
+    te_s : other echo times [s] than the demo's
+    finer : by how much every edge of a voxel is divided, the signal being interpolated as scanners do
+    """
     config = configuration()[0]
     if te_s is not None:
         config["simulate"] |= {"te_s": [*te_s]}
@@ -37,21 +46,33 @@ def write_scan(bids: Path, size: Size, te_s: Sequence[float] | None = None) -> N
         head = simulate(Path(folder), size, config)
         magnitude, phase = head["magnitude"], head["phase"]
     facts = {"MagneticFieldStrength": 3.0, "Manufacturer": "Siemens", "FlipAngle": 24, "MRAcquisitionType": "3D"}
-    parts = {
-        "mag": (magnitude * ((LEVELS - 1) / magnitude.max()), 1, 0),
-        "phase": ((phase / (2 * np.pi) + 0.5) * LEVELS % LEVELS, 2, -LEVELS),
-    }
-    for part, (values, slope, intercept) in parts.items():
-        for echo, te_s in enumerate(head.acquisition.te_s):
-            stored = (np.rint(values[..., echo]) % LEVELS).astype(np.int16)
+    affine, largest = np.array(head.affine), magnitude.max()
+    affine[:3, :3] /= finer
+    for echo, seconds in enumerate(head.acquisition.te_s):
+        of_echo = interpolated(magnitude[..., echo], phase[..., echo], finer)
+        parts = {
+            "mag": (of_echo[0] * ((LEVELS - 1) / largest), 1, 0),
+            "phase": ((of_echo[1] / (2 * np.pi) + 0.5) * LEVELS % LEVELS, 2, -LEVELS),
+        }
+        for part, (values, slope, intercept) in parts.items():
+            stored = (np.rint(values) % LEVELS).astype(np.int16)
             path = bids / "sub-01" / "anat" / f"sub-01_echo-{echo + 1}_part-{part}_MEGRE.nii.gz"
-            write_stored(path, stored, np.array(head.affine), slope, intercept, facts | {"EchoTime": te_s})
+            write_stored(path, stored, affine, slope, intercept, facts | {"EchoTime": seconds})
     (bids / "dataset_description.json").write_text(json.dumps({"Name": "one scan", "BIDSVersion": "1.10.0"}))
 
 
-def run(code: Path, bids: Path, folder: Path) -> pd.DataFrame:
+def interpolated(magnitude: np.ndarray, phase: np.ndarray, finer: int) -> tuple[np.ndarray, np.ndarray]:
+    """Magnitude and phase [rad] of a complex signal on a grid with `finer` times as many voxels along each axis."""
+    if finer == 1:
+        return magnitude, phase
+    parts = magnitude * np.cos(phase), magnitude * np.sin(phase)  # of complex arrays `zoom` ignores `grid_mode`
+    real, imaginary = (zoom(part, finer, order=1, mode="nearest", grid_mode=True) for part in parts)
+    return np.hypot(real, imaginary), np.arctan2(imaginary, real)
+
+
+def run(code: Path, bids: Path, folder: Path, cores: int = 2) -> pd.DataFrame:
     """What the maps of a scan cost by job, in a new folder; see `benchmarks.usage`."""
-    command = snakemake("--config", "dataset=one", f"bids_dir={bids}", "--", "maps")
+    command = snakemake("--config", "dataset=one", f"bids_dir={bids}", "--", "maps", cores=cores)
     return command_usage(command, project(code, folder))
 
 

@@ -91,9 +91,9 @@ def checkout(commit: str, folder: Path) -> Path:
     return folder
 
 
-def snakemake(*arguments: str) -> list[str]:
-    """The command of a run on two cores, in the environment of this Python."""
-    return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+def snakemake(*arguments: str, cores: int = 2) -> list[str]:
+    """The command of a run, in the environment of this Python."""
+    return [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments]
 
 
 def compared(before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame]) -> pd.DataFrame:

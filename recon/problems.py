@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 
 def printable(text: str) -> str:
     """Text of a file name or a header without what would break a line, a table or a terminal: written as escapes."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 

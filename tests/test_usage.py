@@ -1,7 +1,9 @@
+import numpy as np
 import pandas as pd
 import pytest
 
 from benchmarks.growth import exponent, grown
+from benchmarks.one_scan import interpolated
 from benchmarks.usage import command_usage, compared, snakemake
 
 SNAKEFILE = """
@@ -57,3 +59,11 @@ def test_the_exponent_of_a_power_is_found():
     assert table["cpu_s_exponent"].tolist() == pytest.approx([1.5] * 4)
     assert table["peak_mb_exponent_last"].tolist() == pytest.approx([0] * 4)
     assert exponent(table["size"].to_numpy(), table["size"].to_numpy() ** 2) == pytest.approx(2)
+
+
+def test_a_finer_scan_has_the_phase_and_the_extent_of_the_scan():
+    phase = np.broadcast_to(np.linspace(-3, 3, 8), (2, 3, 8))
+    magnitude, finer = interpolated(np.full(phase.shape, 5.0), phase, 2)
+    assert magnitude.shape == (4, 6, 16)
+    assert finer[1, 2].reshape(-1, 2).mean(axis=1)[1:-1] == pytest.approx(phase[0, 0, 1:-1], abs=1e-2)
+    assert (magnitude > 4.5).all()

@@ -149,5 +149,5 @@ def disagreements(told: Sequence[Told]) -> list[Problem]:
 
 def _alike(one: object, other: object) -> bool:
     if is_number(one) and is_number(other):
-        return bool(np.isclose(one, other, rtol=ALIKE))
+        return one == other or bool(np.isclose(one, other, rtol=ALIKE))
     return one.casefold() == other.casefold() if isinstance(one, str) and isinstance(other, str) else one == other

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,17 @@ def _scale_faults(fields: np.void) -> list[tuple[str, str]]:
     return [("a positive scl_slope; a negative one turns the sign of the phase", f"{slope:g}")] if slope < 0 else []
 
 
-def _place_faults(header: Header) -> list[tuple[str, str]]:
+def _place_faults(header: Header) -> tuple[tuple[str, str], ...]:
+    """(expected, found) of where the voxels lie: judged once for headers with equal fields, as a scan's often are."""
+    return _faults_of_fields(header.fields.tobytes(), header.fields.dtype)
+
+
+@lru_cache(maxsize=64)
+def _faults_of_fields(stored: bytes, layout: np.dtype) -> tuple[tuple[str, str], ...]:
+    return tuple(_faults_of_place(Header(path="", fields=np.frombuffer(stored, layout)[0])))
+
+
+def _faults_of_place(header: Header) -> list[tuple[str, str]]:
     """(expected, found) of the voxel size, its unit, and the forms."""
     edges = np.array(header.voxel_size_mm)
     if not ((edges >= EDGES_MM[0]) & (edges <= EDGES_MM[1])).all():

@@ -1,14 +1,17 @@
 """Texts and tables that make the simulated cohort a BIDS dataset."""
 
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from recon.intake.vendors import VENDORS, Vendor
 from recon.phantom import tissue
 from recon.phantom.cohort import Simulate, Subject, at_site, oracle_score
 from recon.regions.nuclei import nucleus_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BIDS_VERSION = "1.10.0"
 SYNTHETIC = "SYNTHETIC DATA"  # `qnet.labels` has the same, and a test keeps them equal
@@ -53,8 +56,10 @@ TRUTH_DESCRIPTION = RAW_DESCRIPTION | {
 TRUTH_IGNORE = "*_fieldmap.*\ncohort.tsv\nceiling.json\n"  # BIDS has no name for these
 
 
-def participants(people: list[Subject]) -> pd.DataFrame:
+def participants(people: list[Subject]) -> "pd.DataFrame":
     """The table participants.tsv, with a column `site` where there are sites."""
+    import pandas as pd  # not for the job of one subject, which writes no table
+
     rows = [(f"sub-{p.label}", p.age, p.sex, p.group) for p in people]
     table = pd.DataFrame(rows, columns=["participant_id", "age", "sex", "group"])
     return table.assign(site=[p.site for p in people]) if any(p.site for p in people) else table
@@ -75,7 +80,7 @@ def scanner(cfg: Simulate) -> str:
     return f"simulated, {written}, {cfg.b0_tesla:g} T, voxels {voxel} mm, echoes at {echoes} ms, SNR {cfg.snr:g}"
 
 
-def latents(people: list[Subject], cfg: Simulate) -> pd.DataFrame:
+def latents(people: list[Subject], cfg: Simulate) -> "pd.DataFrame":
     """Ground truth of every subject: oracle score, then ``<nucleus>_chi_ppb`` and ``<nucleus>_r2star_hz``.
 
     R2* is that in the main field of the subject's scanner.

@@ -84,7 +84,14 @@ def test_the_size_of_simulated_images_is_the_simulations():
 
 @pytest.mark.parametrize(
     ("rule", "measured_mb"),
-    [("unwrap_phase", 818), ("dipole_inversion", 711), ("prepare_echoes", 1288), ("simulate_subject", 1037)],
+    [
+        ("unwrap_phase", 818),
+        ("dipole_inversion", 711),
+        ("prepare_echoes", 1288),
+        ("simulate_subject", 1037),
+        ("subject_page", 984),
+        ("scan_statistics", 490),
+    ],
 )
 def test_memory_covers_what_was_measured_at_the_papers_size(rule, measured_mb):
     assert images_mb(rule, 320 * 380 * 84, 6) > measured_mb + 400  # two Snakemakes

@@ -31,10 +31,10 @@ IMAGES = {
     "t1_map": (30, 2),
     "locate_nuclei": (30, 0),
     "template_maps": (40, 0),
-    "scan_statistics": (90, 4),
+    "scan_statistics": (60, 4),
     "slice_stack": (104, 0),
     "region_features": (40, 0),
-    "subject_page": (30, 24),
+    "subject_page": (40, 14),
     "map_accuracy": (40, 0),
 }
 COHORT = {"group_maps": 12}  # {rule: MB a subject}
