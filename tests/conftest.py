@@ -6,6 +6,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = ("tiny", "project")  # fixtures, the dearest first, whose tests are a group of one process
+LONG = ("tiny", "test_slurm", "exams 0", "exams 1", "test_docs", "project")  # groups that take minutes
 
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
@@ -20,8 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         shared = [] if item.path.stem == "test_slurm" else [name for name in SHARED if name in item.fixturenames]
         item.add_marker(pytest.mark.xdist_group([*shared, item.path.stem][0]))
-    order = {"tiny": 0, "test_slurm": 1, "project": 2}
-    items.sort(key=lambda item: order.get(item.get_closest_marker("xdist_group").args[0], 3))
+    order = {group: number for number, group in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.get_closest_marker("xdist_group").args[0], len(LONG)))
 
 
 @pytest.fixture(scope="session")

@@ -274,6 +274,11 @@ def truth(echoes: int, run: int) -> np.ndarray:
     return signal(shape, te_s) * np.exp(2j * np.pi * 25 * run * np.reshape(te_s, (-1, 1, 1, 1))) * (1 + run / 4)
 
 
+def writer_of(seed: int) -> str:
+    """The scanner of a drawn exam."""
+    return random.Random(seed).choice(list(WRITERS))
+
+
 class Exam:
     """One drawn exam."""
 
