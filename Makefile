@@ -7,6 +7,7 @@ PEERS := benchmarks/.venv
 UV := uv==0.13.9
 QNET := $(BIN)/python -m workflow
 CORES ?= all
+COUNTING :=
 # names as they were typed, whatever they hold: expanded neither by make nor, within "$$BIDS", by the shell
 override BIDS := $(value BIDS)
 override DATASET := $(value DATASET)

@@ -1,4 +1,4 @@
-r"""How much a model's worth differs from site to site, and what may be expected at another one.
+r"""How much a model's worth differs from site to site, and what to expect at another one.
 
 Each site i tells a value :math:`y_i` (logit of its AUC, calibration in the large, slope) with a variance
 :math:`v_i` of its own. Random effects of the sites:
@@ -26,7 +26,7 @@ from qnet.evaluation.statistics import auc_covariance
 
 AUC, IN_THE_LARGE, SLOPE = OF_SITES
 COLUMNS = ["input", "model", "measure", "sites", "value", "low", "high", "tau", "expected_low", "expected_high", "note"]
-FEWEST = 2  # sites that have a mean with an interval; one more for what may be expected at another
+FEWEST = 2  # sites that have a mean with an interval; one more for what to expect at another
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,15 +70,20 @@ def pool(y: np.ndarray, v: np.ndarray, confidence: float) -> Pooled:
     )  # fmt: skip
 
 
-def of_site(labels: np.ndarray, scores: np.ndarray, confidence: float) -> dict[str, tuple[float, float]]:
-    """Value and variance of every measure that the subjects of one site can tell; an AUC is told as its logit."""
+def of_site(
+    labels: np.ndarray, scores: np.ndarray, confidence: float, *, probabilities: bool
+) -> dict[str, tuple[float, float]]:
+    """Value and variance of every measure that the subjects of one site can tell; an AUC is told as its logit.
+
+    Scores that are no `probabilities` have no calibration.
+    """
     found: dict[str, tuple[float, float]] = {}
     if labels.all() or not labels.any():
         return found
     (auc,), ((variance,),) = auc_covariance(labels, scores)
     if variance > 0 and 0 < auc < 1:
         found[AUC] = float(logit(auc)), float(variance / (auc * (1 - auc)) ** 2)
-    if are_probabilities(scores):
+    if probabilities:
         line, width = recalibration(labels, scores, confidence), 2 * ndtri((1 + confidence) / 2)
         for measure, name in ((IN_THE_LARGE, "intercept"), (SLOPE, "slope")):
             se = (line[f"{name}_high"] - line[f"{name}_low"]) / width
@@ -105,8 +110,12 @@ def between_sites(scans: list[Cases], people: pd.DataFrame | None, confidence: f
     for cases, model, scores in rows_of(scans) if people is not None else ():
         site = people_of(cases, people)[2]
         names = np.unique(site[site != ""])
-        told = {name: of_site(cases.labels[site == name], scores[site == name], confidence) for name in names}
-        for measure in OF_SITES if len(names) >= FEWEST else ():
+        probable = are_probabilities(scores)
+        told = {
+            name: of_site(cases.labels[site == name], scores[site == name], confidence, probabilities=probable)
+            for name in names
+        }
+        for measure in (OF_SITES if probable else (AUC,)) if len(names) >= FEWEST else ():
             about = {"input": cases.input, "model": model, "measure": measure}
             rows.append(about | _row([*names], [told[name].get(measure) for name in names], measure, confidence))
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -119,7 +128,7 @@ def _row(
     silent = [name for name, values in zip(names, told, strict=True) if values is None]
     row: dict[str, object] = {"sites": len(names) - len(silent)}
     if silent:
-        row["note"] = f"cannot be told of {', '.join(silent)}: too few subjects, one group, or groups apart"
+        row["note"] = f"not estimable at {', '.join(silent)}: too few subjects, one group, or groups apart"
     if len(names) - len(silent) < FEWEST:
         return row
     y, v = np.array([values for values in told if values is not None]).T

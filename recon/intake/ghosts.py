@@ -1,4 +1,4 @@
-r"""Ghosts half a field of view away: odd and even lines of k-space that differ in phase, or lines that lack.
+r"""Ghosts half a field of view away: odd and even lines of k-space that differ in phase, or missing lines.
 
 Echo planar readouts leave such a ghost uncorrected, and so does a parallel acquisition that was unfolded wrongly. With
 z the signal and z' the one half a field of view away, the ghost's amplitude is about
@@ -39,7 +39,7 @@ def half_ghost(signal: np.ndarray, axis: int) -> float:
     lines = np.moveaxis(lines, axis, -1)  # parts lie one after the other along another axis
     source = np.roll(lines, n // 2, -1)
     near, far = np.abs(lines), np.abs(source)
-    tells = (near < FAINTER * far) & (far > near.mean(dtype=float))
+    tells = (near < FAINTER * far) & (far > np.nanmean(near, dtype=float))
     if np.count_nonzero(tells) < FEWEST:
         return 0.0
     shared, power = np.conj(source[tells]) * lines[tells], far[tells] ** 2
@@ -54,12 +54,14 @@ def ghost_notes(ends: Sequence[np.ndarray]) -> tuple[str, ...]:
 
     Early phase varies little, so that other tissue half a field of view away may agree with it by chance.
     """
+    if len(ends) < 2:
+        return ()
     amplitude, axis = max((min(half_ghost(signal, axis) for signal in ends), axis) for axis in range(3))
-    if len(ends) < 2 or amplitude < CLEAR:
+    if amplitude < CLEAR:
         return ()
     return (
         f"ghost: half a field of view away along axis {axis}, the signal is repeated with {amplitude:.0%} of its size "
-        f"(heads without: 0.1 % at most), from odd and even lines that differ, as in echo planar readouts, or from "
-        "lines that lack; it distorts susceptibility where it lies on the brain: reconstruct the images with the "
+        "(heads without: 0.1 % at most), from odd and even lines that differ, as in echo planar readouts, or from "
+        "missing lines; it distorts susceptibility where it lies on the brain: reconstruct the images with the "
         "correction of Nyquist ghosts, or acquire without echo planar readouts",
     )

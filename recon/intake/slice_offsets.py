@@ -35,6 +35,7 @@ EVEN_RAD = 0.2  # of a single echo, and of what grows with TE in the last one, u
 LEAST_VOXELS = 10  # with signal in both slices of a step
 MOST_VOXELS = 4000  # of a step that are looked at
 STEADY_RAD = 1.5  # by which steps grow from slice to slice everywhere, from which it is no head's; eight heads: 0.06
+LEAST_COMMON = 0.5  # length of the mean direction of what is the same everywhere
 FEWEST_STEPS = 8  # along an axis that is judged
 TWO_D = "2D"  # MRAcquisitionType of slices that are excited one by one
 
@@ -89,7 +90,8 @@ def unevenness(step_rad: np.ndarray) -> float:
     if len(known) < FEWEST_STEPS:
         return 0.0
     growth = np.diff(step_rad)
-    steady = abs(np.angle(np.exp(1j * growth[np.isfinite(growth)]).mean()))
+    common = np.exp(1j * growth[np.isfinite(growth)]).mean()
+    steady = abs(np.angle(common)) if abs(common) > LEAST_COMMON else 0.0
     return float(max(np.median(np.abs(known)) / np.sqrt(6), steady / 2 if steady > STEADY_RAD else 0))
 
 

@@ -159,7 +159,10 @@ def expert_box(path: str | Path, scan: str, shape: tuple[int, int, int]) -> Box 
     ProblemError
         Where columns are missing, the scan is listed twice, or the box is empty or leaves the image.
     """
-    table = read_table(path)
+    try:
+        table = read_table(path)
+    except ValueError as error:
+        raise ProblemError([Problem(str(path), "a table with tabs between its columns", str(error))]) from error
     missing = [column for column in ["participant_id", *BOX_COLUMNS] if column not in table]
     if missing:
         raise ProblemError([Problem(str(path), f"the columns {missing}", f"{list(table.columns)}")])
@@ -173,11 +176,11 @@ def expert_box(path: str | Path, scan: str, shape: tuple[int, int, int]) -> Box 
     rows = table[ids == listed[0]]
     if len(rows) > 1:
         raise ProblemError([Problem(str(path), f"one row for {listed[0]}", f"{len(rows)}")])
-    values = rows[BOX_COLUMNS].to_numpy(float).reshape(3, 2)
+    values = rows[BOX_COLUMNS].apply(pd.to_numeric, errors="coerce").to_numpy(float).reshape(3, 2)
     start, stop = values.T
     if not np.all((np.rint(values) == values) & (values >= 0)) or np.any((start >= stop) | (stop > shape)):
         expected = f"whole voxels with 0 <= start < stop <= {tuple(shape)} for {listed[0]}"
-        raise ProblemError([Problem(str(path), expected, f"{values.tolist()}")])
+        raise ProblemError([Problem(str(path), expected, f"{rows[BOX_COLUMNS].to_numpy().tolist()[0]}")])
     x, y, z = (slice(int(a), int(b)) for a, b in values)
     return x, y, z
 

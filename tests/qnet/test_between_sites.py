@@ -51,4 +51,4 @@ def test_a_model_that_fails_at_a_site_may_fail_at_another(table):
 
 
 def test_a_site_that_cannot_tell_is_named(table):
-    assert set(table["sites"]) == {4} and table["note"].str.startswith("cannot be told of E:").all()
+    assert set(table["sites"]) == {4} and table["note"].str.startswith("not estimable at E:").all()

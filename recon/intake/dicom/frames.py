@@ -169,6 +169,8 @@ def _broken(content: Dataset, opened: Any, path: Path) -> str | None:
         if content.get("Modality") == "MR" and opened.tell() >= path.stat().st_size and not syntax.is_deflated:
             raise BrokenHeader("truncated in its header")
         return None
+    if not content.get("SeriesInstanceUID") and content.get("Modality", "MR") != "MR":
+        raise BrokenHeader("an image of another modality without SeriesInstanceUID (0020,000E)")
     if (bits := int(content.get("BitsAllocated") or 16)) not in WHOLE_BYTES:
         return f"BitsAllocated (0028,0100) is {bits}, which is not read"
     if fault := _fault_of_number(content, syntax.is_deflated or syntax.is_compressed):

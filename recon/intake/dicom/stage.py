@@ -127,10 +127,7 @@ def _read(visit: Path, unpacked: Path, staged: Staged, name: str) -> dict[str, l
         else:
             staged.whole += 1
     if of_no_series:  # any series may lack them
-        expected = (
-            "a SeriesInstanceUID (0020,000E), which tells the series of an image (an anonymiser must keep it, or "
-        )
-        expected += "give equal ones to all images of a series)"
+        expected = "a SeriesInstanceUID (0020,000E), equal in all images of a series (an anonymiser must leave one)"
         found = f"none; {len(of_no_series)} of {staged.files} files have none"
         raise IntakeError([Problem(of_no_series[0], expected, found)])
     return series

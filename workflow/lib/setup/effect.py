@@ -1,4 +1,4 @@
-"""Settings of the user's that change nothing: refused where another value stands in their place, else told of."""
+"""The user's settings that change nothing: refused where another value stands in their place, else told of."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import reduce
