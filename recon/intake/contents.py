@@ -185,7 +185,7 @@ def scale_notes(where: Sequence[str], tops: Sequence[Top]) -> list[str]:
             "export them in one scale"
         )
     few = [(name, top.levels) for name, top in zip(where, tops, strict=True) if top.levels < LEAST_LEVELS]
-    if few:
+    if few and not notes:
         notes.append(
             f"{few[0][0]}: {few[0][1]} different values where there is signal: rounded to few grey values? Then R2* is "
             "coarse; export it with the precision of the scanner"

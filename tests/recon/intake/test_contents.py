@@ -2,11 +2,14 @@ import numpy as np
 import pytest
 
 from recon.intake.contents import (
+    at_largest,
     copy_problems,
     cut_problems,
+    decay_notes,
     kind_problems,
     noise_problems,
     order_notes,
+    scale_notes,
     value_notes,
     value_problems,
 )  # fmt: skip
@@ -115,3 +118,21 @@ def test_phase_that_alternates_from_voxel_to_voxel_is_no_noise():
     signal = ef.head(ef.TE_S[0]) * (-1.0) ** np.indices(ef.SHAPE).sum(0)
     assert not noise_problems("e1.nii", np.angle(signal), np.abs(signal))
     assert not noise_problems("e1.nii", np.full(ef.SHAPE, np.nan), np.abs(signal))
+
+
+def test_a_magnitude_of_few_grey_values_is_noted_once():
+    fine = np.random.default_rng(0).exponential(size=(16, 16, 16))
+    names, coarse = ["e1.nii", "e2.nii"], np.rint(2 * fine)
+    assert not scale_notes(names, [at_largest(fine), at_largest(0.9 * fine)])
+    (note,) = scale_notes(names, [at_largest(coarse), at_largest(0.9 * coarse)])
+    assert note.startswith("e1.nii: 14 different values where there is signal")
+    (note,) = scale_notes(names[:1], [at_largest(coarse > 1)])  # of two values one is the largest
+    assert "cut off?" in note
+
+
+def test_a_signal_that_hardly_decays_is_noted():
+    te_s = np.array([0.004, 0.02])
+    assert not decay_notes(te_s, np.exp(-9 * te_s))
+    (note,) = decay_notes(te_s, np.exp(-1 * te_s))
+    assert note.startswith("the signal hardly decays from the first echo to the last (R2* 1.0 1/s;")
+    assert not decay_notes(te_s / 10, np.exp(-1 * te_s / 10))  # too short to be seen
