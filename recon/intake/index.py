@@ -252,6 +252,8 @@ def _scan(name: str, images: list[str], visit: Visit, offered: Offered) -> Scan:
     of_names = [*of_pairs, *lost_notes(images), *_other_notes(images, visit.others)]
     if low_flip and "b1" not in files:
         of_names += _b1_notes(os.path.join(os.path.dirname(visit.folder), "fmap"))
+    if not low_flip and "b1" in files:
+        of_names.append(f"not used: {files['b1']}, as there is one flip angle and T1 needs two")
     return Scan(name=name, series=series[-1], low_flip=low_flip, notes=(*of_names, *notes), **files)
 
 
