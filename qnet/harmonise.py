@@ -76,7 +76,7 @@ def plan(folds: pd.DataFrame, params: Combat) -> pd.DataFrame:
     if params.reference_site not in (None, *sites):
         raise ValueError(
             f"expected a site as combat.reference_site ({', '.join(sites)}), found {params.reference_site}: "
-            f'--config "combat={{reference_site: {sites[0]}}}", or null for their common mean'
+            '--config "combat={reference_site: null}" takes their common mean'
         )
     rows = [_planned(folds, fold, site, params) for fold in sorted(folds["fold"].unique()) for site in sites]
     for fold in sorted(folds["fold"].unique()):

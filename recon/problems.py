@@ -1,5 +1,7 @@
 """What is wrong with the input: which file, what was expected, what was found. The one error type of the project."""
 
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -11,16 +13,30 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+# text in every reader of YAML: neither a number nor a word that one of its versions takes for null or a truth value
+PLAIN = re.compile(r"(?!(null|true|false|yes|no|on|off|y|n)$)([^\W\d]|/)([\w./+ -]*[\w./+-])?", re.IGNORECASE)
+
+
+def as_yaml(text: str) -> str:
+    """Text as YAML writes it inside brackets: in quotes unless it is plain."""
+    return text if PLAIN.fullmatch(text) else "'" + text.replace("'", "''") + "'"
+
+
+def config_line(word: str) -> str:
+    """`--config "KEY=VALUE"` as it is typed; in single quotes where a shell would read what stands in double ones."""
+    return "--config " + (shlex.quote(word) if re.search(r'["$`\\!]', word) else f'"{word}"')
+
+
 def to_type(setting: str, value: object) -> str:
     """What to type to change a setting: `--config "SECTION={KEY: VALUE}"` of SECTION.KEY.
 
     Parameters
     ----------
     setting : section and key, as config/config.yaml has them
-    value : as YAML writes it; a word in capitals stands for what only the user knows
+    value : as YAML writes it (text: see `as_yaml`); a word in capitals stands for what only the user knows
     """
     section, key = setting.split(".")
-    return f'--config "{section}={{{key}: {value}}}"'
+    return config_line(f"{section}={{{key}: {value}}}")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from recon.files.bids import canonical, entities
 from recon.intake.candidates import SERIES
 from recon.intake.layout import PARTS
 from recon.intake.scan import CARTESIAN, POLAR
-from recon.problems import Problem
+from recon.problems import Problem, config_line
 
 OF_FLIP_ANGLES = {"acq", "flip"}  # by which two series may differ that T1 is computed from; else they are no pair
 EXPECTED = "one series of echoes or two flip angles"
@@ -73,7 +73,7 @@ def choice(groups: dict[Labels, list[str]]) -> str:
     differing = _differing(groups)
     labels = max(whole, key=lambda labels: sum(label is not None for label in _of(labels, differing).values()))
     wanted = ", ".join(f"{key}: {label or 'null'}" for key, label in _of(labels, differing).items())
-    return f': choose one, for example --config "select={{{wanted}}}"'
+    return f": choose one, for example {config_line(f'select={{{wanted}}}')}"
 
 
 def _of(labels: Labels, keys: Sequence[str]) -> dict[str, str | None]:

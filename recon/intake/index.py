@@ -18,7 +18,7 @@ from recon.intake.scan import Scan, Series
 from recon.intake.select import EVERYTHING, Select
 from recon.intake.series import condensed, series_of
 from recon.intake.user_files import user_files
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, config_line
 
 SIDECAR = re.compile(rf"(?:[A-Za-z0-9]+-[A-Za-z0-9+]+_)*(?:{'|'.join(SUFFIXES)})\.json")
 PREFIX = re.compile("sub[-_ ]?", re.IGNORECASE)
@@ -122,7 +122,7 @@ def _elsewhere(folder: Path) -> str:
         found.parent for depth in ("*", "*/*") for found in folder.glob(f"{depth}/sub-*") if os.path.isdir(found)
     )
     places = [place for place in dict.fromkeys(places) if "derivatives" not in place.parts]
-    return f'none, but there are some in {places[0]}: --config "bids_dir={places[0]}"' if places else ""
+    return f"none, but there are some in {places[0]}: {config_line(f'bids_dir={places[0]}')}" if places else ""
 
 
 def _sessions(folders: Iterable[str]) -> list[str]:
@@ -252,6 +252,8 @@ def _scan(name: str, images: list[str], visit: Visit, offered: Offered) -> Scan:
     of_names = [*of_pairs, *lost_notes(images), *_other_notes(images, visit.others)]
     if low_flip and "b1" not in files:
         of_names += _b1_notes(os.path.join(os.path.dirname(visit.folder), "fmap"))
+    if not low_flip and "b1" in files:
+        of_names.append(f"not used: {files['b1']}, as there is one flip angle and T1 needs two")
     return Scan(name=name, series=series[-1], low_flip=low_flip, notes=(*of_names, *notes), **files)
 
 

@@ -1,7 +1,6 @@
 """What of a user's files is not used for a scan, and why: notes for the check."""
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import filterfalse
 from typing import Any
@@ -18,9 +17,9 @@ from recon.intake.derivatives import (
     of_another,
     of_visit,
 )
+from recon.problems import as_yaml, config_line
 
 MOST = 3  # files that are listed
-PLAIN = re.compile(r"[\w./+:, -]+")  # what a shell and YAML take as it is
 NAMES = {  # by field of Scan
     "mask": "desc-brain_mask",
     "nuclei": "desc-nuclei_dseg",
@@ -35,11 +34,10 @@ def left_aside(scan: dict[str, str | None], offered: Offered) -> Iterator[str]:
     for dataset, files in offered.aside.items():
         if any(of_visit(entities(file), scan) for file in files):
             folders = {"".join(filter(str.isalnum, d.name)): str(d) for d in (dataset, *offered.datasets.taken)}
-            named = ", ".join(f"{label}: {folder}" for label, folder in folders.items())
-            line = f'--config "derivatives={{{named}}}"' if PLAIN.fullmatch(named) else "its folder as `derivatives`"
+            named = ", ".join(f"{as_yaml(label)}: {as_yaml(folder)}" for label, folder in folders.items())
             yield (
                 f"{dataset} was made by {offered.datasets.aside[dataset]} (GeneratedBy) and is left aside; to use its "
-                f"masks, labels and images, name it: {line}"
+                f"masks, labels and images, name it: {config_line(f'derivatives={{{named}}}')}"
             )
 
 

@@ -2,9 +2,11 @@
 
 import re
 import shlex
+import subprocess
 
 import pytest
 
+from recon.problems import as_yaml, config_line, to_type
 from tests.workflow.warm import command, listed_jobs
 from workflow.cli.snakemake import with_snakefile
 from workflow.lib.setup.command_line import value_of, with_words
@@ -43,6 +45,16 @@ def test_a_value_is_what_the_schema_allows_in_its_place(word, value):
 
 def test_a_value_that_nothing_allows_stays_for_the_schema_to_refuse():
     assert value_of("folds", "{folds: many}") == {"folds": "many"}
+
+
+def test_what_a_message_prints_means_to_bash_what_was_meant():
+    texts = ["a b", "it's", 'a"b', "$HOME", "`id`", "a!b", "a\\b", "a: b, c", "#1", "{x}", "null", "010", "1e3", "é"]
+    lines = [to_type("combat.reference_site", as_yaml(text)) for text in texts]
+    lines += [config_line(f"bids_dir=/{text}") for text in texts]
+    typed = subprocess.check_output(["bash", "-c", f"printf '%s\\n' {' '.join(lines)}"], text=True)
+    words = [word.partition("=") for word in typed.splitlines() if word != "--config"]
+    found = [value_of(key, text) for key, _, text in words]
+    assert found == [{"reference_site": text} for text in texts] + [f"/{text}" for text in texts]
 
 
 def test_brackets_that_do_not_close_are_refused():

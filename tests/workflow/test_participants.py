@@ -1,5 +1,6 @@
 """participants.tsv: one reader, labels of any coding, and problems that are told before any job."""
 
+import shlex
 from functools import reduce
 
 import pytest
@@ -10,6 +11,7 @@ from qnet.folds import read_folds
 from recon.problems import IntakeError
 from tests.workflow.conftest import TINY, snakemake
 from workflow.lib.home import HOME
+from workflow.lib.setup.command_line import value_of
 from workflow.lib.setup.config import check
 from workflow.lib.setup.labels import with_names
 from workflow.lib.setup.paths import Paths
@@ -229,10 +231,11 @@ def test_two_groups_of_other_names_are_told_with_the_line_that_names_them(tmp_pa
     assert dealt(path, tmp_path, **yaml.safe_load(line)) == {groups[0]: 0, groups[1]: 1}
 
 
-@pytest.mark.parametrize("label", ["$(touch trap)", "`id`", 'a"b', "{x}"])
-def test_no_line_is_printed_that_a_shell_would_read_otherwise(path, label):
-    path.write_text(TABLE.replace("HH", label.replace('"', '""')))
-    assert "--config" not in told(path)
+@pytest.mark.parametrize("label", ["$(touch trap)", "`id`", 'a"b', "{x}", "it's", "a: b, c", "1e3", "1.0", "Null", "!"])
+def test_the_line_that_names_a_group_means_it_in_a_shell(path, label):
+    path.write_text(TABLE.replace("HH", label))
+    key, _, text = shlex.split(told(path).partition("--config ")[2])[0].partition("=")
+    assert value_of(key, text) == {"negative_label": "HC", "positive_label": label}
 
 
 def test_groups_beside_the_listed_ones_take_part_in_the_maps_alone(path):

@@ -26,6 +26,7 @@ from tests.workflow.conftest import SECRET, TRAP, Stranger
 from workflow.lib.study.applied import weight_files
 from workflow.lib.study.enrolment import enrol
 from workflow.lib.study.safe_paths import odd_paths
+from workflow.lib.study.scans import files_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(
@@ -137,14 +138,15 @@ def test_hostile_rows_of_the_participants_table_are_told_and_do_nothing(tmp_path
 def test_paths_that_the_workflow_cannot_take_are_refused_clearly(tmp_path, name):
     write_series(tmp_path / name, "sub-01/anat/sub-01")
     scans, _ = index(tmp_path / name)
-    ((problem,),) = odd_paths(scans).values()
+    ((problem,),) = odd_paths({name: files_of(scan) for name, scan in scans.items()}).values()
     assert "expected a path of printable characters other than { and }" in str(problem)
     assert printable(str(problem))
 
 
 def test_usual_paths_are_taken(tmp_path):
     write_series(tmp_path / 'größe 大\'s "$(touch x)" (1)', "sub-01/anat/sub-01")
-    assert odd_paths(index(next(tmp_path.iterdir()))[0]) == {}
+    scans, _ = index(next(tmp_path.iterdir()))
+    assert odd_paths({name: files_of(scan) for name, scan in scans.items()}) == {}
 
 
 # the configuration

@@ -1,8 +1,13 @@
 """Variants of the learning: what they change, and which of them share image models."""
 
+from types import SimpleNamespace
+
 import pytest
 import yaml
+from snakemake.exceptions import WorkflowError
 
+from workflow.lib.setup.learning_inputs import LearningInputs
+from workflow.lib.setup.paths import Paths
 from workflow.lib.setup.variants import MAIN, image_run, merged, runs
 from workflow.lib.study.applied import site_bound
 from workflow.lib.study.study import dealing
@@ -89,6 +94,32 @@ def test_networks_that_see_whole_scans_are_for_variants(config):
 def test_the_measuring_head_needs_an_encoder(config):
     with pytest.raises(ValueError, match="head measured: expected .* found weights none and trainable all"):
         of(config, train_scan_model={"head": "measured"})
+
+
+@pytest.mark.parametrize(
+    ("weights", "simulated", "there"),
+    [
+        ("none", False, True),
+        ("shipped", False, True),
+        ("nowhere.safetensors", True, False),
+        ("results/x/qnet/encoder_{input}.safetensors", True, True),  # which target `pretrain` makes
+        ("results/x/qnet/encoder_{input}.safetensors", False, False),
+    ],
+)
+def test_weights_that_are_not_there_are_refused_unless_the_run_makes_them(
+    config, tmp_path, monkeypatch, weights, simulated, there
+):
+    monkeypatch.chdir(tmp_path)
+    settings = config | {"train_image_model": config["train_image_model"] | {"weights": weights}}
+    run = SimpleNamespace(
+        runs={MAIN: settings}, inputs=["full"], diagnosed=["sub-01"], paths=Paths("x"), simulated=simulated
+    )
+    settings["runs"] = config["runs"] | {"inputs": run.inputs}
+    if there:
+        assert LearningInputs(run).every_start(None) == []
+    else:
+        with pytest.raises(WorkflowError, match="found no file .*safetensors: --config"):
+            LearningInputs(run).every_start(None)
 
 
 def test_choosing_needs_embeddings_that_know_no_label(config):

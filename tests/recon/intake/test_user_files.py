@@ -374,4 +374,6 @@ def test_a_b1_map_of_the_scanner_is_taken_from_fmap_unless_there_is_an_own_one(d
     add(dataset, "sub-02/fmap/sub-02_TB1map.nii.gz")
     assert index(dataset)[0]["sub-01"].b1 == raw
     own = add(dataset, f"{MINE}_TB1map.nii.gz")
-    assert index(dataset)[0]["sub-01"].b1 == own
+    scan = index(dataset)[0]["sub-01"]
+    assert scan.b1 == own
+    assert scan.notes == (f"not used: {own}, as there is one flip angle and T1 needs two",)

@@ -162,6 +162,19 @@ def shares(asked: Asked, limit: float | None) -> dict[int, float]:
     return {attempt: limit / minutes for attempt, minutes in enumerate(asked.minutes, 1) if minutes > limit}
 
 
+def lowest_shares(
+    units: Iterable[Any], asks: Iterable[Asked], partitions: Mapping[str, Partition]
+) -> dict[Any, dict[int, float]]:
+    """Rule → part of the time asked that the limits leave its jobs, alone and in groups, by attempt."""
+    lowest: dict[Any, dict[int, float]] = {}
+    for unit, asked in zip(units, asks, strict=True):
+        for attempt, share in shares(asked, limit_of(asked, partitions)).items():
+            for rule in _rules(unit):
+                found = lowest.setdefault(rule, {})
+                found[attempt] = min(share, found.get(attempt, 1))
+    return lowest
+
+
 def cap(rule: Any, share: Mapping[int, float]) -> None:
     """Let a rule ask for its part of what the limit leaves in the attempts that would ask for more."""
     asked = rule.resources["runtime"]
@@ -311,13 +324,7 @@ def check_cluster(workflow: Any, folder: Path) -> None:
         raise WorkflowError("\n  ".join([f"SLURM would refuse what {PROFILE} asks for:", *wrong]))
     for name in sorted({name for asked in asks for name in _names(asked) if partitions[name].state == "DOWN"}):
         logger.warning(f"partition {name} is DOWN: its jobs wait until it is up again")
-    lowest: dict[Any, dict[int, float]] = {}
-    for unit, asked in zip(units, asks, strict=True):
-        for attempt, share in shares(asked, limit_of(asked, partitions)).items():
-            for rule in _rules(unit):
-                found = lowest.setdefault(rule, {})
-                found[attempt] = min(share, found.get(attempt, 1))
-    for rule, share in lowest.items():
+    for rule, share in lowest_shares(units, asks, partitions).items():
         cap(rule, share)
 
 

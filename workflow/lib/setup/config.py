@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from recon.problems import to_type
+from recon.problems import as_yaml, to_type
 from workflow.lib.home import HOME
 
 SCHEMA = HOME / "workflow" / "schemas" / "config.schema.yaml"
@@ -85,7 +85,8 @@ def _as_type(place: list[str], value: object, wanted: str | list[str]) -> str:
     key = place[-1] if place else ""
     if "object" in types and len(place) == 1 and not isinstance(value, Mapping):
         keys = schema_of(SCHEMA)["properties"][key].get("properties", {})
-        own = to_type(f"{key}.{key}", value) if key in keys else to_type(f"{key}.KEY", "VALUE")
+        known = key in keys and value is not None
+        own = to_type(f"{key}.{key}", _typed(value)) if known else to_type(f"{key}.KEY", "VALUE")
         return f"; {key} is a section, whose settings are given as {own}" if keys else ""
     if "string" in types and isinstance(value, bool):
         return '; in quotes it is text: "yes", "no", "true"'
@@ -98,6 +99,11 @@ def _as_type(place: list[str], value: object, wanted: str | list[str]) -> str:
     if "number" in types and isinstance(value, str) and _number(value) is not None:
         return f"; YAML reads it as text, write {_number(value)}"
     return ""
+
+
+def _typed(value: object) -> str:
+    """A value as it is typed inside brackets."""
+    return as_yaml(value) if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True).split("\n")[0]
 
 
 def _number(text: str) -> str | None:

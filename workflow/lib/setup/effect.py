@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from recon.intake.scan import POLAR, Scan
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, config_line
 from recon.settings import shipped
 from workflow.lib.home import HOME
 from workflow.lib.setup.command_line import with_words
@@ -140,7 +140,7 @@ def _overruled(place: Place, value: object, section: str, instead: object) -> Pr
     chosen = f"`{SWITCHES[section]}: {section}`"
     return Problem(
         ".".join(place),
-        f'for {chosen} --config "{section}={_as_yaml(line)}"',
+        f"for {chosen} {config_line(f'{section}={_as_yaml(line)}')}",
         f"{_as_yaml(value)}, where the section `{section}` says {_as_yaml(instead)}: it has no effect "
         f"(if it is for another `{SWITCHES[section]}`, leave it out here)",
     )
@@ -259,5 +259,5 @@ def _at(settings: Any, place: Place) -> Any:
 
 def _as_yaml(value: object) -> str:
     """A value as it is typed."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), sort_keys=False)
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=float("inf"), sort_keys=False)
     return text.removesuffix("\n").removesuffix("\n...")

@@ -1,6 +1,7 @@
 """What a training run is made of: its settings and its files, as functions that Snakemake calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
@@ -9,6 +10,7 @@ from snakemake.iocontainers import Wildcards
 
 from qnet.harmonise import harmonises_windows
 from qnet.networks.heads.registry import encoder_heads, reads_located
+from recon.problems import to_type
 from workflow.lib.home import HOME
 from workflow.lib.run import Run
 from workflow.lib.setup.inputs import Function
@@ -33,8 +35,8 @@ class LearningInputs:
         return self.run.runs[wildcards.variant]
 
     def _weights(self, wildcards: Wildcards) -> str:
-        """Where a run's image models start from; `{input}` in a path stands for the input."""
-        return self._settings(wildcards)["train_image_model"]["weights"].replace("{input}", wildcards["input"])
+        """Where a run's image models start from."""
+        return _start(self._settings(wildcards), wildcards["input"])
 
     @property
     def pretraining(self) -> dict:
@@ -48,8 +50,27 @@ class LearningInputs:
 
     def initial_weights(self, wildcards: Wildcards) -> list[str]:
         """Input function: the file that stage 1 starts from, if the user gives one."""
-        weights = self._weights(wildcards)
-        return [] if weights in ("none", "imagenet") else [SHIPPED if weights == "shipped" else weights]
+        return self._checked(_files(self._weights(wildcards)))
+
+    def every_start(self, wildcards: Wildcards) -> list[str]:
+        """Input function: nothing; files of weights that a diagnosis would miss are reported."""
+        if self.run.diagnosed:
+            for settings in self.run.runs.values():
+                for name in settings["runs"]["inputs"]:
+                    self._checked(_files(_start(settings, name)))
+        return []
+
+    def _checked(self, files: list[str]) -> list[str]:
+        """The files, unless one is not there and target `pretrain` of this run does not make it."""
+        pretrained = [self.run.paths.learning(f"encoder_{name}.safetensors") for name in self.run.inputs]
+        made = pretrained if self.run.simulated else []
+        if missing := [file for file in files if file not in made and not Path(file).is_file()]:
+            raise WorkflowError(
+                f"train_image_model.weights: expected none, imagenet, shipped or a file (target `pretrain` of a "
+                f"simulated cohort makes some), found no file {missing[0]}: "
+                f"{to_type('train_image_model.weights', 'shipped')}"
+            )
+        return files
 
     def encoder(self, wildcards: Wildcards) -> list[str]:
         """Input function: the same where the scan model reads it."""
@@ -123,6 +144,16 @@ class LearningInputs:
     def of_variants(self, pattern: str) -> Function:
         """Input function: the files of all inputs, seeds and folds of the variant that `{name}` stands for."""
         return lambda wildcards: self.folds_of(pattern, f"variants/{wildcards.name}/")
+
+
+def _start(settings: Mapping, name: str) -> str:
+    """Where the image models of a run and an input start from; `{input}` in a path stands for the input."""
+    return settings["train_image_model"]["weights"].replace("{input}", name)
+
+
+def _files(weights: str) -> list[str]:
+    """The file that a setting of weights means, if it means one."""
+    return [] if weights in ("none", "imagenet") else [SHIPPED if weights == "shipped" else weights]
 
 
 def only_simulated(wildcards: Any) -> list[str]:

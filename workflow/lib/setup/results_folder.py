@@ -35,15 +35,13 @@ def check_results_folder(root: str, output_dir: str | None, datasets: Iterable[s
             "results (--config output_dir=FOLDER)", Path(os.path.realpath(root)), Path(os.path.realpath(folder))
         )
     place = _nearest(Path(root).absolute())
-    expected = "a folder, or one that can be made"
-    try:
-        found = "no folder" if not place.is_dir() else ""
-    except OSError as error:  # a link that leads to itself
-        found = str(error.strerror)
-    if not found and place != Path(root).absolute() and not os.access(place, os.W_OK | os.X_OK):
+    if not place.is_dir():
+        expected, found = "a folder, or one that can be made", "no folder"
+    elif place != Path(root).absolute() and not os.access(place, os.W_OK | os.X_OK):
         expected, found = "a folder in which yours can be made", "no permission to write there"
-    if found:
-        raise ProblemError([Problem(f"{setting} {root}", f"{expected}, --config {setting}=…", f"{place}: {found}")])
+    else:
+        return
+    raise ProblemError([Problem(f"{setting} {root}", f"{expected}, --config {setting}=FOLDER", f"{place}: {found}")])
 
 
 def _nearest(path: Path) -> Path:

@@ -3,7 +3,7 @@
 from qnet.harmonise import COMBAT, harmonises_windows
 from qnet.networks.heads.registry import encoder_heads
 from qnet.networks.names import NETWORKS, check_start, sees_scans
-from recon.problems import to_type
+from recon.problems import as_yaml, config_line, to_type
 
 MAIN = ""  # the folder of the main run below qnet/
 LEARNING = (  # what a variant may change; the rest it shares with the main run
@@ -48,7 +48,8 @@ def runs(config: dict) -> dict[str, dict]:
     names = config["runs"]["variants"]
     if unknown := sorted(set(names) - set(config["variants"])):
         known = ", ".join(config["variants"])
-        line = to_type("runs.variants", f"[{', '.join(sorted(set(names) - set(unknown)))}]")
+        known_ones = ", ".join(map(as_yaml, sorted(set(names) - set(unknown))))
+        line = to_type("runs.variants", f"[{known_ones}]")
         raise ValueError(f"runs.variants: expected names of variants ({known}), found {', '.join(unknown)}: {line}")
     changed = {folder(name): merged(config, config["variants"][name]) for name in names}
     found = {place: preprocessed(settings) for place, settings in ({MAIN: config} | changed).items()}
@@ -80,7 +81,7 @@ def _check_scan_stage(run: str, settings: dict) -> None:
         return
     found = f"found weights {stage['weights']} and trainable {stage['trainable']}"
     for head in encoder_heads(scan):
-        line = '--config "train_image_model={weights: shipped, trainable: head}"'
+        line = config_line("train_image_model={weights: shipped, trainable: head}")
         expected = (
             f"expected train_image_model.weights `shipped` or those of target `pretrain`, and trainable: head ({line})"
         )

@@ -6,26 +6,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, STRATIFIED, Folds, make_folds, one_site_out_fails
 from qnet.harmonise import COMBAT, Combat, notes, plan
-from recon.problems import IntakeError, Problem, to_type
+from recon.problems import IntakeError, Problem, as_yaml, config_line, to_type
 from workflow.lib.home import HOME
-from workflow.lib.setup.command_line import value_of
+from workflow.lib.setup.command_line import INTEGER
 from workflow.lib.setup.config import validator
 from workflow.lib.study.participants import (
     UNKNOWN_AGE,
     Group,
     Participants,
-    label_text,
     labelled,
     named,
     read_participants,
 )
 
 SCHEMA = HOME / "workflow" / "schemas" / "participants.schema.yaml"
-PLAIN = re.compile(r"[A-Za-z]\w*")  # what YAML takes for text
 LEFT_OUT = "leaves the subject out, the diagnosis does not"
 Problems = dict[str, list[Problem]]
 
@@ -157,8 +154,7 @@ def _missing_columns(
 
 def _alike(column: str, others: Iterable[str]) -> str:
     """The one of the table's columns that is called likewise but for capitals, as YAML writes it; else `NAME`."""
-    same = [other for other in others if other.casefold() == column.casefold() and PLAIN.fullmatch(other)]
-    return same[0] if same else "NAME"
+    return next((as_yaml(other) for other in others if other.casefold() == column.casefold()), "NAME")
 
 
 def _of_rows(
@@ -357,23 +353,10 @@ def _advice(labels: list[str], columns: Participants) -> str:
 
 
 def _line(sides: dict[str, str], few: bool) -> str:
-    """What to type; nothing where a label holds what a shell would read otherwise."""
-    if not all(re.fullmatch(r"[\w.+ -]+", label) for label in sides.values()):
-        return ""
-    values = {key: int(label) if re.fullmatch(r"0|[1-9]\d*", label) else label for key, label in sides.items()}
-    section = values if few else {key: [value] for key, value in values.items()}
-    text = yaml.safe_dump(section, default_flow_style=True, allow_unicode=True, width=1000).strip()
-    if _labels_typed(text) != list(sides.values()):  # 1e3 would be a number
-        quoted = {key: f"'{label}'" if few else f"['{label}']" for key, label in sides.items()}
-        text = f"{{{', '.join(f'{key}: {label}' for key, label in quoted.items())}}}"
-    return f', for example --config "participants={text}"'
-
-
-def _labels_typed(text: str) -> list[str]:
-    """The labels that a section means on the command line, as a table has them."""
-    typed = value_of("participants", text)
-    values = typed.values() if isinstance(typed, Mapping) else ()
-    return [label_text(label) for value in values for label in (value if isinstance(value, list) else [value])]
+    """What to type."""
+    values = {key: label if INTEGER.fullmatch(label) else as_yaml(label) for key, label in sides.items()}
+    section = ", ".join(f"{key}: {value if few else f'[{value}]'}" for key, value in values.items())
+    return f", for example {config_line(f'participants={{{section}}}')}"
 
 
 def _few(path: Path, usable: pd.DataFrame, groups: tuple[Group, Group], folds: int) -> list[Problem]:

@@ -19,6 +19,7 @@ from recon.problems import Problem
 from workflow.lib.study.check_table import MOST, Record, status
 from workflow.lib.study.outcomes import Outcome, cache_key, examine, remembered, unforeseen_problem
 from workflow.lib.study.safe_paths import odd_paths
+from workflow.lib.study.scans import files_of
 from workflow.lib.words import first_of
 
 
@@ -75,7 +76,8 @@ def take_in(
     readable = {name: scan for name, scan in scans.items() if name not in problems}
     outcomes = _outcomes(readable, prepare, cache, workers, trust, progress)
     problems = merged(
-        problems, uneven(scans), mixed_contrast(scans), odd_paths(scans),
+        problems, uneven(scans), mixed_contrast(scans),
+        odd_paths({name: files_of(scan) for name, scan in scans.items()}),
         {name: outcome.problems for name, outcome in outcomes.items()},
     )  # fmt: skip
     names, copies = sorted({*scans, *problems}), copied(outcomes)

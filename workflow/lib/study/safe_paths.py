@@ -1,17 +1,15 @@
 """Paths that Snakemake cannot take as they are: a brace stands for a wildcard there."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from recon.intake.scan import Scan
 from recon.problems import Problem
-from workflow.lib.study.scans import files_of
 
 EXPECTED = "a path of printable characters other than { and }, which the workflow takes for wildcards"
 
 
-def odd_paths(scans: Mapping[str, Scan]) -> dict[str, list[Problem]]:
+def odd_paths(files: Mapping[str, Iterable[str]]) -> dict[str, list[Problem]]:
     """A problem for every scan that has a file with such a path: the first one, as often the folder is the reason."""
-    first = {name: next(filter(odd, files_of(scan)), None) for name, scan in scans.items()}
+    first = {name: next(filter(odd, paths), None) for name, paths in files.items()}
     return {name: [Problem(file, EXPECTED, _found(file))] for name, file in first.items() if file}
 
 
