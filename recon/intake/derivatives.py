@@ -85,11 +85,12 @@ class Offered(NamedTuple):
 
     Parameters
     ----------
-    files : masks, labels and T1-weighted images anywhere in its folders; raw B1 maps where these hold none
+    files : masks, labels, T1-weighted images and B1 maps anywhere in its folders
     masks : further images of any format that are called masks, in its folders or loose in a dataset
     astray : likewise, in folders where nothing is looked for
     aside : files as `files`, by dataset of another pipeline
     datasets : where all this was looked for
+    raw_b1 : B1 maps in the raw dataset
     """
 
     files: list[str]
@@ -97,6 +98,7 @@ class Offered(NamedTuple):
     astray: list[str]
     aside: dict[Path, list[str]]
     datasets: Derivatives
+    raw_b1: list[str]
 
 
 class Astray(NamedTuple):
@@ -183,11 +185,9 @@ def offered_files(datasets: Derivatives, subject: str, astray: Astray) -> Offere
 
     taken = [image for dataset in datasets.taken for image in images(dataset)]
     files = list(filter(_is_of_a_kind, taken))
-    if not any(KINDS["b1"](entities(file)) for file in files):
-        files += _raw_b1(astray.raw / subject)
     aside = {dataset: list(filter(_is_of_a_kind, images(dataset))) for dataset in datasets.aside}
     masks = [image for image in taken if is_called_mask(image) and image not in files]
-    return Offered(files, masks, astray.of(subject), aside, datasets)
+    return Offered(files, masks, astray.of(subject), aside, datasets, _raw_b1(astray.raw / subject))
 
 
 def _raw_b1(folder: Path) -> list[str]:

@@ -245,15 +245,13 @@ def _scan(name: str, images: list[str], visit: Visit, offered: Offered) -> Scan:
         problems = _flip_problems(series, choice(groups)) or _pair_problems(
             *(series := sorted(series, key=_flip_angle_deg))
         )
-    files, notes, more = user_files(name, series[-1], offered)
+    files, notes, more = user_files(name, series[-1], offered, len(series) == 2)
     if problems or more:
         raise IntakeError([*problems, *more])
     low_flip = series[0] if len(series) == 2 else None
     of_names = [*of_pairs, *lost_notes(images), *_other_notes(images, visit.others)]
     if low_flip and "b1" not in files:
         of_names += _b1_notes(os.path.join(os.path.dirname(visit.folder), "fmap"))
-    if not low_flip and "b1" in files:
-        of_names.append(f"not used: {files['b1']}, as there is one flip angle and T1 needs two")
     return Scan(name=name, series=series[-1], low_flip=low_flip, notes=(*of_names, *notes), **files)
 
 
@@ -261,7 +259,7 @@ def _b1_notes(fmap: str) -> list[str]:
     """A note on measurements of B1 that no map was made of, so that T1 is not corrected by them."""
     names = os.listdir(fmap) if os.path.isdir(fmap) else []
     found = sorted(name for name in names if B1_MEASURED.search(name))
-    if not found:
+    if not found or any("_TB1map.nii" in name for name in names):
         return []
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
     wanted = f"{found[0].rsplit('_', 1)[0]}_TB1map.nii.gz"

@@ -1,9 +1,8 @@
 """What of a user's files is not used for a scan, and why: notes for the check."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from itertools import filterfalse
-from typing import Any
 
 from recon.files.bids import canonical, entities
 from recon.intake.derivatives import (
@@ -41,10 +40,8 @@ def left_aside(scan: dict[str, str | None], offered: Offered) -> Iterator[str]:
             )
 
 
-def unused(
-    name: str, scan: dict[str, str | None], offered: Offered, echo: str, files: Mapping[str, Any]
-) -> Iterator[str]:
-    """A note on files that look like the user's own, of each kind that the scan has none of, and on any of regions."""
+def unused(name: str, scan: dict[str, str | None], offered: Offered, echo: str, told: Container[str]) -> Iterator[str]:
+    """A note on files that look like the user's own, of each kind that is not `told` already, and on any of regions."""
     anat = os.path.dirname(echo)
     raw = [os.path.join(anat, file) for file in sorted(os.listdir(anat)) if is_image(file)]
     called = [*offered.masks, *offered.astray, *filter(is_called_mask, raw)]
@@ -52,20 +49,25 @@ def unused(
         "mask": [*filterfalse(is_called_lesion, called), *_of_kind("mask", offered.files)],
         "nuclei": _of_kind("nuclei", offered.files),
         "t1w": _of_kind("t1w", offered.files),
-        "b1": _of_kind("b1", offered.files),
+        "b1": [*_of_kind("b1", offered.files), *offered.raw_b1],
         "regions": [*filter(is_called_lesion, called), *_of_kind("regions", offered.files)],
     }
-    for kind in (kind for kind in found if kind == "regions" or kind not in files):  # of regions there may be several
+    for kind in (kind for kind in found if kind == "regions" or kind not in told):  # of regions there may be several
         where = dict.fromkeys(offered.astray, "in {}, where none is looked for") | dict.fromkeys(
             raw, "among the raw images"
         )
         reasons = {file: _why_not(file, scan, kind, where.get(file, "")) for file in found[kind]}
-        told = [f"{os.path.basename(file)} ({why})" for file, why in reasons.items() if why]
-        if told:
-            more = f" and {len(told) - MOST} more" if len(told) > MOST else ""
-            folder = "/".join(label for label in name.split("_") if label.startswith(("sub-", "ses-")))
-            wanted = f"derivatives/NAME/{folder}/anat/{name}_{NAMES[kind]}.nii.gz"
-            yield f"not used: {', '.join(told[:MOST])}{more}; where it is meant for this scan, name it {wanted}"
+        listed = [f"{os.path.basename(file)} ({why})" for file, why in reasons.items() if why]
+        if listed:
+            more = f" and {len(listed) - MOST} more" if len(listed) > MOST else ""
+            wanted = name_of_own(name, kind)
+            yield f"not used: {', '.join(listed[:MOST])}{more}; where it is meant for this scan, name it {wanted}"
+
+
+def name_of_own(name: str, kind: str) -> str:
+    """The name under which a user's own file of a kind is taken for the scan `name`."""
+    folder = "/".join(label for label in name.split("_") if label.startswith(("sub-", "ses-")))
+    return f"derivatives/NAME/{folder}/anat/{name}_{NAMES[kind]}.nii.gz"
 
 
 def _of_kind(kind: str, files: Iterable[str]) -> list[str]:

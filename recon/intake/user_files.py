@@ -9,25 +9,28 @@ from recon.files.nifti_header import Header
 from recon.intake.derivatives import KINDS, Offered, of_visit
 from recon.intake.headers import checked_header, form_notes, grid_problems
 from recon.intake.scan import OwnRegions, Series
-from recon.intake.unused import left_aside, unused
+from recon.intake.unused import left_aside, name_of_own, unused
 from recon.problems import IntakeError, Problem
 
 OF_THE_SCAN = ("sub", "ses", "run", "acq")  # entities that say whose a file is, not what it shows
 
 
-def user_files(name: str, series: Series, offered: Offered) -> tuple[dict[str, Any], tuple[str, ...], list[Problem]]:
+def user_files(
+    name: str, series: Series, offered: Offered, two_flips: bool
+) -> tuple[dict[str, Any], tuple[str, ...], list[Problem]]:
     """Choose what belongs to a scan.
 
     A file belongs to the scan where its name has the same subject and session, the same run or none, and the same acq
     or none; the run of a T1-weighted image or a B1 map counts only where the visit has several. A name with `space-`
     lies in another space and is left aside. Raw T1-weighted images are not taken: who wants one puts it among the
-    derivatives.
+    derivatives. A B1 map is taken only beside two flip angles, from the raw dataset where the visit has no own one.
 
     Parameters
     ----------
     name : of the scan, `sub-01_ses-02_run-1`
     series : the series that is reconstructed
-    offered : files of derivative datasets
+    offered : files of derivative datasets, and raw B1 maps
+    two_flips : whether there is another series at a lower flip angle
 
     Returns
     -------
@@ -38,23 +41,45 @@ def user_files(name: str, series: Series, offered: Offered) -> tuple[dict[str, A
         table names
     """
     scan = dict(label.split("-", 1) for label in name.split("_")) | {"acq": entities(series.files[0]).get("acq")}
+    b1, of_b1 = _b1_maps(name, scan, offered, series.files[0], two_flips)
     matching = {
         "mask": [f for f in offered.files if _belongs(f, scan, "mask", ("run", "acq"))],
         "nuclei": [f for f in offered.files if _belongs(f, scan, "nuclei", ("run", "acq"))],
         "t1w": _of_the_visit("t1w", scan, offered.files),
-        "b1": _of_the_visit("b1", scan, offered.files),
+        "b1": b1,
     }
     files: dict[str, Any] = {kind: found[0] for kind, found in matching.items() if len(found) == 1}
     problems = [_several(kind, found) for kind, found in matching.items() if len(found) > 1]
     fitted = [_fit(kind, file, series.files[0]) for kind, file in files.items()]
     regions, of_regions = _regions(scan, offered, series.files[0])
     files |= {"regions": regions} if regions else {}
-    notes = [*left_aside(scan, offered), *unused(name, scan, offered, series.files[0], files)]
+    told = {*files, "b1"} if of_b1 else {*files}
+    notes = [*left_aside(scan, offered), *unused(name, scan, offered, series.files[0], told), *of_b1]
     notes += [note for more, _ in (*fitted, *of_regions) for note in more]
     return files, tuple(notes), problems + [problem for _, unfit in (*fitted, *of_regions) for problem in unfit]
 
 
 Told = tuple[list[str], list[Problem]]  # notes and problems
+
+
+def _b1_maps(
+    name: str, scan: dict[str, str | None], offered: Offered, echo: str, two_flips: bool
+) -> tuple[list[str], list[str]]:
+    """The B1 maps of a scan, and notes on those that are not used.
+
+    Raw ones belong to the dataset and were not put there for this: if there are several, or the only one does not fit,
+    none is used and nothing is refused.
+    """
+    own, raw = (_of_the_visit("b1", scan, files) for files in (offered.files, offered.raw_b1))
+    if not two_flips:
+        return [], [f"not used: {file}, as only T1 needs B1, and T1 needs two flip angles" for file in own or raw]
+    if own or not raw:
+        return own, []
+    if len(raw) > 1:
+        wanted = name_of_own(name, "b1")
+        return [], [f"not used: {', '.join(raw)}, as they are several; copy the one of this scan to {wanted}"]
+    _, unfit = _fit("b1", raw[0], echo)
+    return ([], [f"not used: {unfit[0]}"]) if unfit else (raw, [])
 
 
 def _regions(scan: dict[str, str | None], offered: Offered, echo: str) -> tuple[tuple[OwnRegions, ...], list[Told]]:

@@ -15,7 +15,10 @@ from recon.regions.shapes import LABELS
 
 B1_RANGE = (0.3, 3.0)  # medians of a map in fractions; those of one in percent lie outside by far
 PERCENT_UNSAID = (70.0, 130.0)  # medians of one in percent whose sidecar has no unit: degrees may look like less
-PERCENT, NO_RATIO = re.compile(r"%|percent|p\.?u\.?$", re.I), re.compile(r"°|deg|rad|hz|[µμu]?t$|v(olt)?s?$", re.I)
+PERCENT = re.compile(r"%|per ?cent|\bpct\b", re.I)  # not `p.u.`: per unit, a fraction, but percent units to others
+NO_RATIO = re.compile(  # whole words: a unit is not T, nor arbitrary ones radians
+    r"°|(?<![a-z])(deg(ree)?s?|m?rad(ian)?s?|[kmg]?hz|hertz|[nmµμu]?t|[a-z]*tesla|[mk]?v|[a-z]*volts?)(?![a-z])", re.I
+)
 
 
 def user_mask(path: str, grid: Volume) -> np.ndarray:
@@ -134,8 +137,8 @@ def user_b1(path: str, grid: Volume) -> np.ndarray:
     """Actual over nominal flip angle on `grid`.
 
     A map holds fractions or percent. Transmit fields of heads lie between 0.5 and 1.5 up to 7 T, so the median of what
-    is above zero tells which; `Units` of the sidecar must not say another. Zero is where there was no signal: values
-    next to it are interpolated from those above zero alone.
+    is above zero tells which; `Units` of the sidecar must not say another (`p.u.` says neither). Zero is where there
+    was no signal: values next to it are interpolated from those above zero alone.
 
     Parameters
     ----------
@@ -168,17 +171,22 @@ def _unit_of_b1(path: str, median: float) -> int:
     """What is 1 in a B1 map: 1, or 100 for percent; by its sidecar and the median of what is above zero."""
     sidecar = sidecar_path(path)
     said = str(read_json(sidecar).get("Units", "")).strip() if sidecar.is_file() else ""
-    expected = "actual over nominal flip angle, about 1, or percent, about 100"
-    if NO_RATIO.search(said) and not PERCENT.search(said):
+    found = (f"Units: {said} in {sidecar}, " if said else "") + f"a median of {median:g}"
+    expected, percent = "actual over nominal flip angle, about 1, or percent, about 100", PERCENT.search(said)
+    if NO_RATIO.search(said) and not percent:
         wanted = f"{expected}: divide the map by the nominal angle or amplitude"
-        raise IntakeError([Problem(path, wanted, f"Units: {said} in {sidecar}, a median of {median:g}")])
-    if B1_RANGE[0] <= median <= B1_RANGE[1] and not PERCENT.search(said):
+        raise IntakeError([Problem(path, wanted, found)])
+    fraction = B1_RANGE[0] <= median <= B1_RANGE[1]
+    if fraction and not percent:
         return 1
-    low, high = (100 * end for end in B1_RANGE) if PERCENT.search(said) else PERCENT_UNSAID
+    low, high = (100 * end for end in B1_RANGE) if percent else PERCENT_UNSAID
     if low <= median <= high:
         return 100
-    maybe = f" (if it is percent, say Units: percent in {sidecar})" if 30 <= median <= 300 and not said else ""
-    raise IntakeError([Problem(path, expected, f"a median of {median:g}{maybe}")])
+    if percent:
+        maybe = f" (if it is a fraction, say Units: arbitrary in {sidecar})" if fraction else ""
+        raise IntakeError([Problem(path, "actual over nominal flip angle in percent, about 100", f"{found}{maybe}")])
+    maybe = f" (if it is percent, say Units: percent in {sidecar})" if 30 <= median <= 300 else ""
+    raise IntakeError([Problem(path, expected, f"{found}{maybe}")])
 
 
 def on_grid(path: str, grid: Volume) -> Volume:

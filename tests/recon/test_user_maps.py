@@ -134,6 +134,8 @@ def test_a_b1_map_that_is_zero_outside_the_brain_keeps_its_values_at_the_rim(sav
         (90.0, "degree", "Units: degree in"),
         (0.8, "rad", "Units: rad in"),
         (1.2, "µT", "Units: µT in"),
+        (0.9, "1e-6 T", "Units: 1e-6 T in"),
+        (60.0, "p.u.", "Units: p.u. in"),
     ],
 )
 def test_a_b1_map_in_degrees_is_no_map_in_percent(saved, value, units, found):
@@ -144,7 +146,20 @@ def test_a_b1_map_in_degrees_is_no_map_in_percent(saved, value, units, found):
         user_b1(path, GRID)
 
 
-def test_a_b1_map_in_percent_may_say_so(saved):
+@pytest.mark.parametrize("units", ["percent", "%", "pct", "per cent", "percent of 60 degrees"])
+def test_a_b1_map_in_percent_may_say_so(saved, units):
     path = saved(np.full(SHAPE, 60.0, np.float32))
-    Path(path.replace(".nii.gz", ".json")).write_text('{"Units": "percent"}')
+    sidecar = Path(path.replace(".nii.gz", ".json"))
+    sidecar.write_text(f'{{"Units": "{units}"}}')
     assert user_b1(path, GRID).max() == np.float32(0.6)
+    found = f"Units: {units} in {sidecar}, a median of 0.95 (if it is a fraction, say Units: arbitrary in {sidecar})"
+    with pytest.raises(ValueError, match=f"in percent, about 100, found {re.escape(found)}"):
+        user_b1(saved(np.full(SHAPE, 0.95, np.float32)), GRID)
+
+
+@pytest.mark.parametrize("value", [0.95, 95.0])
+@pytest.mark.parametrize("units", ["unit", "no unit", "arbitrary", "arbitrary unit", "per unit", "p.u.", "ratio", "1"])
+def test_units_that_leave_it_open_let_the_median_decide(saved, units, value):
+    path = saved(np.full(SHAPE, value, np.float32))
+    Path(path.replace(".nii.gz", ".json")).write_text(f'{{"Units": "{units}"}}')
+    np.testing.assert_allclose(user_b1(path, GRID), 0.95, rtol=1e-6)

@@ -38,8 +38,6 @@ def told(folder, name="sub-01", **keywords) -> str:
         ("desc-nuclei_dseg.nii.gz", "nuclei"),
         ("T1w.nii.gz", "t1w"),
         ("desc-preproc_T1w.nii.gz", "t1w"),
-        ("TB1map.nii.gz", "b1"),
-        ("acq-famp_TB1map.nii", "b1"),
     ],
 )
 def test_files_in_a_derivative_dataset(dataset, name, field):
@@ -369,11 +367,63 @@ def test_no_folder_is_searched_for_masks_again_for_each_subject_nor_those_withou
     assert not any(place in path for path in read for place in ("sourcedata/", ".git", "code/"))
 
 
-def test_a_b1_map_of_the_scanner_is_taken_from_fmap_unless_there_is_an_own_one(dataset):
-    raw = add(dataset, "sub-01/fmap/sub-01_acq-famp_TB1map.nii.gz", shape=(4, 4, 4))
-    add(dataset, "sub-02/fmap/sub-02_TB1map.nii.gz")
-    assert index(dataset)[0]["sub-01"].b1 == raw
-    own = add(dataset, f"{MINE}_TB1map.nii.gz")
+def two_flips(folder, visit="sub-01"):
+    stem = f"{visit}/anat/{visit.replace('/', '_')}"
+    for flip in (6, 24):
+        write_series(folder, f"{stem}_acq-fa{flip}", sidecar={"FlipAngle": flip, "RepetitionTimeExcitation": 0.036})
+
+
+@pytest.mark.parametrize("name", ["TB1map.nii.gz", "acq-famp_TB1map.nii"])
+def test_a_b1_map_of_the_scanner_is_taken_from_fmap_unless_there_is_an_own_one(tmp_path, name):
+    two_flips(tmp_path)
+    raw = add(tmp_path, f"sub-01/fmap/sub-01_{name}", shape=(4, 4, 4))
+    add(tmp_path, "sub-02/fmap/sub-02_TB1map.nii.gz")
+    add(tmp_path, f"{MINE}_space-MNI152_TB1map.nii.gz")
+    assert index(tmp_path)[0]["sub-01"].b1 == raw
+    own = add(tmp_path, f"{MINE}_{name}")
+    assert index(tmp_path)[0]["sub-01"].b1 == own
+
+
+def test_an_own_b1_map_of_one_visit_leaves_that_of_the_scanner_to_another(tmp_path):
+    for session in ("01", "02"):
+        two_flips(tmp_path, f"sub-01/ses-{session}")
+    own = add(tmp_path, "derivatives/mine/sub-01/ses-01/anat/sub-01_ses-01_TB1map.nii.gz")
+    raw = add(tmp_path, "sub-01/ses-02/fmap/sub-01_ses-02_acq-famp_TB1map.nii.gz")
+    assert [scan.b1 for scan in index(tmp_path)[0].values()] == [own, raw]
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+RAW_B1 = {  # shapes of the raw B1 maps of a scan of two flip angles, None for a pointer: the note
+    "several": (
+        {"acq-anat": (4, 4, 4), "acq-famp": (4, 4, 4)},
+        "TB1map.nii.gz, as they are several; copy the one of this scan to derivatives/NAME/sub-01/anat/sub-01_TB1map",
+    ),
+    "4-D": ({"acq-famp": (4, 4, 4, 2)}, "TB1map.nii.gz: expected a 3-D image, found shape (4, 4, 4, 2)"),
+    "pointer": ({"acq-famp": None}, "Git LFS"),
+}
+
+
+@pytest.mark.parametrize("case", RAW_B1)
+@pytest.mark.parametrize("flips", [1, 2])
+def test_raw_b1_maps_that_do_not_fit_are_noted_and_never_refused(tmp_path, case, flips):
+    two_flips(tmp_path) if flips == 2 else write_series(tmp_path, "sub-01/anat/sub-01")
+    shapes, why = RAW_B1[case]
+    (tmp_path / "sub-01/fmap").mkdir()
+    add(tmp_path, "sub-01/fmap/sub-01_TB1TFL.nii.gz")  # of which a map was made
+    for acq, shape in shapes.items():
+        name = f"sub-01/fmap/sub-01_{acq}_TB1map.nii.gz"
+        add(tmp_path, name, shape=shape) if shape else (tmp_path / name).write_bytes(POINTER)
+    scans, problems = index(tmp_path)
+    assert problems == {}
+    assert scans["sub-01"].b1 is None
+    notes = scans["sub-01"].notes
+    assert len(notes) == (len(shapes) if flips == 1 else 1)
+    assert f"not used: {tmp_path}/sub-01/fmap/sub-01_acq-" in notes[0]
+    assert (why if flips == 2 else "as only T1 needs B1, and T1 needs two flip angles") in notes[0]
+
+
+def test_an_own_b1_map_beside_one_flip_angle_is_noted(dataset):
+    path = add(dataset, f"{MINE}_acq-famp_TB1map.nii.gz")
     scan = index(dataset)[0]["sub-01"]
-    assert scan.b1 == own
-    assert scan.notes == (f"not used: {own}, as there is one flip angle and T1 needs two",)
+    assert scan.b1 is None
+    assert scan.notes == (f"not used: {path}, as only T1 needs B1, and T1 needs two flip angles",)

@@ -109,8 +109,7 @@ def _user_problems(scan: Scan) -> list[Problem]:
     )
 
     problems: list[Problem] = []
-    b1 = scan.b1 if scan.low_flip else None  # nothing else reads it
-    files = [(user_mask, scan.mask), (user_labels, scan.nuclei), (user_b1, b1)]
+    files = [(user_mask, scan.mask), (user_labels, scan.nuclei), (user_b1, scan.b1)]
     files += [(partial(user_regions, names=region.names), region.image) for region in scan.regions]
     for read, path in files:
         try:
