@@ -37,7 +37,7 @@ CLEAR = 0.02  # amplitude from which a ghost is told
 FAINTER = 0.5  # magnitude over that half a field of view away, below which most of a voxel may be a ghost
 DARK = 0.4  # of the mean magnitude, below which a voxel is air or next to no signal
 NEAREST = 12  # th of the field of view, about 18 mm; nearer by lie the skull of the same tissue, and its edges' ringing
-FEWEST = 500  # voxels that tell
+FEWEST, FEWEST_DARK = 500, 100  # voxels that tell; where they are dark none of them is other tissue
 PARTS = 6  # of the image, each of which must show it
 SMALLEST, SMALLEST_DARK = 16, 48  # samples of an axis that is looked at; fewer agree by chance
 
@@ -70,7 +70,7 @@ def shifted_ghost(signal: np.ndarray, axis: int) -> tuple[float, int]:
     shared, power = summed(source, np.where(dark, lines, 0)), summed(power, dark.astype(size.dtype)).real
     whole = shared.sum(axis=0)
     along = (shared * np.conj(whole)).real / np.maximum(np.abs(whole), np.finfo(np.float32).tiny)
-    tells = power > FEWEST / PARTS * level**2
+    tells = power > FEWEST_DARK / PARTS * level**2
     amplitude = np.where(tells, along / np.where(tells, power, 1), 0).min(axis=0)
     nearest = n // NEAREST
     amplitude[:nearest] = amplitude[n - nearest + 1 :] = 0
