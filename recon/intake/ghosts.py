@@ -39,7 +39,7 @@ DARK = 0.4  # of the mean magnitude, below which a voxel is air or next to no si
 NEAREST = 12  # th of the field of view, about 18 mm; nearer by lie the skull of the same tissue, and its edges' ringing
 FEWEST, FEWEST_DARK = 500, 100  # voxels that tell; where they are dark none of them is other tissue
 PARTS = 6  # of the image, each of which must show it
-SMALLEST, SMALLEST_DARK = 16, 48  # samples of an axis that is looked at; fewer agree by chance
+SMALLEST, SMALLEST_DARK = 16, 64  # samples of an axis that is looked at; zero filling of coarse matrices rings too far
 
 
 def _lines(signal: np.ndarray, axis: int) -> np.ndarray:

@@ -35,7 +35,7 @@ def test_a_head_without_a_ghost_gets_no_note_nor_one_with_it_in_one_echo_or_a_sm
 
 @pytest.mark.parametrize("axis", [0, 2])
 def test_what_breathing_repeats_in_the_dark_is_told_with_its_distance(axis):
-    n, rng = 48, np.random.default_rng(0)
+    n, rng = 64, np.random.default_rng(0)
     x, y, z = np.indices((n, n, n)) - n / 2
     slab = (np.abs((x, y, z)[axis]) < 7) * np.exp(0.1j * (x * x - y * z))  # as a field curves phase
     sound = slab + 0.02 * (rng.standard_normal(slab.shape) + 1j * rng.standard_normal(slab.shape))
