@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from benchmarks.learning import settings
+from benchmarks.cohorts import settings
 from benchmarks.measured import MAPS, READINGS, Measurement, about, columns, read_heads, repeated, true_means
 from qnet.baselines.models import Baselines, features_by_fold, models, score_fold
 from qnet.evaluation.confounds import site_rows

@@ -33,7 +33,7 @@ from benchmarks.centres import (
     people_of,
     reader_scores,
 )
-from benchmarks.learning import settings
+from benchmarks.cohorts import settings
 from benchmarks.measured import READINGS, Measurement, columns, read_heads, true_means
 from qnet.baselines.models import Baselines
 from qnet.folds import LEAVE_ONE_SITE_OUT, Folds, make_folds

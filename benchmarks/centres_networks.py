@@ -18,7 +18,8 @@ import pandas as pd
 import torch
 
 from benchmarks.centres import FIRST, HARMONISATIONS, KEYS, ORACLE, SCHEMES, of_cohort, over_cohorts
-from benchmarks.learning import look, settings
+from benchmarks.cohorts import settings
+from benchmarks.learning import look
 from qnet.baselines.feature_table import read_features
 from qnet.baselines.models import Baselines, features_by_fold, models, score_fold
 from qnet.folds import Folds, ages, demographics, held_out_labels, make_folds, training_labels

@@ -16,11 +16,13 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from benchmarks.learning import settings
+import yaml
+
 from recon.files.io import read_volume, write_volume
 from recon.settings import arm
 from workflow.lib.run import chi_echoes
 from workflow.lib.setup.paths import Paths
+from workflow.lib.setup.variants import merged, preprocessed
 from workflow.lib.study.simulated import planned_images, planned_series, scan_names
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +31,18 @@ KEPT = (
     "first_echo.nii.gz",
 )  # fmt: skip
 TRUTH = ("chi", "r2star", "t1", "total_field", "local_field", "brain_mask", "nuclei")
+
+
+def settings(overlays: Sequence[str]) -> dict:
+    """The shipped configuration with overlays, files or `key.key=value`, in their order."""
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    for overlay in overlays:
+        keys, equals, value = overlay.partition("=")
+        changes = yaml.safe_load(value) if equals else yaml.safe_load(Path(overlay).read_text())
+        for key in reversed(keys.split(".")) if equals else ():
+            changes = {key: changes}
+        config = merged(config, changes)
+    return preprocessed(config)
 
 
 def chain(config: dict, at, scripts) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.learning import look, settings
+from benchmarks.cohorts import settings
+from benchmarks.learning import look
 from qnet.baselines.feature_table import read_features
 from qnet.images.data import read_stack
 from qnet.networks.heads.measured import Measured

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy import fft, ndimage
 
-from benchmarks.learning import settings
+from benchmarks.cohorts import settings
 from qnet.images.normalise import Normalise, normalise
 from qnet.images.view import resample_labels, resample_slice, square_view
 from recon.background.spherical import sharp, vsharp

@@ -15,8 +15,8 @@ from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
+from benchmarks.cohorts import settings
 from qnet.evaluation.manifest import tables_of
 from qnet.harmonise import COMBAT, harmonises_windows
 from qnet.networks.heads.registry import reads_located
@@ -24,7 +24,6 @@ from qnet.networks.weights import named_file
 from recon.files.io import read_volume, write_mask
 from recon.regions.localize import LocateNuclei, box_around, box_mask
 from workflow.lib.jobs.given import Fold
-from workflow.lib.setup.variants import merged, preprocessed
 
 ROOT = Path(__file__).resolve().parents[1]
 FEATURES = ("chi", "r2star", "t1w", "dseg", "box", "stats")
@@ -33,18 +32,6 @@ FEATURES = ("chi", "r2star", "t1w", "dseg", "box", "stats")
 def script(name: str):
     """`main` of the script of a rule."""
     return import_module(f"workflow.scripts.{name}").main
-
-
-def settings(overlays: Sequence[str]) -> dict:
-    """The shipped configuration with overlays, files or `key.key=value`, in their order."""
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    for overlay in overlays:
-        keys, equals, value = overlay.partition("=")
-        changes = yaml.safe_load(value) if equals else yaml.safe_load(Path(overlay).read_text())
-        for key in reversed(keys.split(".")) if equals else ():
-            changes = {key: changes}
-        config = merged(config, changes)
-    return preprocessed(config)
 
 
 def look(scan: str, maps: Path, out: Path, config: dict) -> None:

@@ -22,7 +22,8 @@ import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.learning import ROOT, script, settings
+from benchmarks.cohorts import settings
+from benchmarks.learning import ROOT, script
 from benchmarks.measure import peak_mb
 from qnet.images.augment import crop_size
 from qnet.networks.model import prepare_torch

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.learning import ROOT, settings, study
+from benchmarks.cohorts import settings
+from benchmarks.learning import ROOT, study
 from qnet.evaluation.settings import Evaluate
 from qnet.evaluation.shapley import SUBSETS, shapley_table
 from qnet.predictions import read_predictions

@@ -25,8 +25,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.transform import Rotation
 
-from benchmarks.cohorts import chain, import_scripts
-from benchmarks.generalisation import ROOT
+from benchmarks.cohorts import ROOT, chain, import_scripts
 from benchmarks.generators import HEADS, SEED, describe, write
 from benchmarks.heads import Head, read_head
 from benchmarks.scores import chi_scores

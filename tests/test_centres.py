@@ -22,7 +22,7 @@ from benchmarks.centres import (
     scanner_table,
     study,
 )
-from benchmarks.learning import settings
+from benchmarks.cohorts import settings
 from benchmarks.measured import READINGS, Measurement, about, columns, fit, true_means
 from recon.phantom.cohort import Simulate
 from tests.recon.test_sites import CONFOUNDED, SITES

@@ -5,7 +5,7 @@ import pandas as pd
 
 from benchmarks.centres import NONE, NUCLEI, ORACLE, READER, people_of
 from benchmarks.centres_limits import STAGE_2, at_one_field, main, measured_study
-from benchmarks.learning import settings
+from benchmarks.cohorts import settings
 from benchmarks.measured import Measurement
 from recon.phantom.cohort import Simulate
 from tests.recon.test_sites import SITES

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import cohorts, learning
-from benchmarks.learning import settings
+from benchmarks.cohorts import settings
 from recon.files.io import read_volume
 from tests.recon.test_sites import ROOT, of_each_site
 

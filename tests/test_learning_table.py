@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from benchmarks.learning import settings
+from benchmarks.cohorts import settings
 from benchmarks.learning_table import ORACLE, main, over_cohorts, read_runs
 
 ROWS = [("crop", "Q-Net"), ("regions", "ROI + age (LR)"), ("n/a", "Bayes limit (theory)"), ("n/a", ORACLE)]
