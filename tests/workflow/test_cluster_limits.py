@@ -8,11 +8,15 @@ import pytest
 from snakemake.exceptions import WorkflowError
 from snakemake.resources import Resource
 
+from workflow.lib.jobs import cluster_limits
 from workflow.lib.jobs.cluster_limits import (
     AWAY,
+    SHUT,
     Asked,
+    associations_of,
     cap,
     check_cluster,
+    cluster_name,
     end_refused_groups,
     has_to_wait,
     minutes_of,
@@ -20,7 +24,6 @@ from workflow.lib.jobs.cluster_limits import (
     refusals_of,
     shares,
     submission,
-    submit_limits,
     told_by_scontrol,
     too_many,
     words_of,
@@ -100,13 +103,37 @@ def test_what_the_cluster_refuses_is_one_sentence(asks, sentence):
 
 
 @pytest.mark.parametrize(
-    ("jobs", "units", "account", "sentences"),
-    [(100, 9, "Lab", 1), (2, 9, "Lab", 0), (100, 2, "Lab", 0), (9, 9, "x", 0)],
+    ("rows", "partition", "jobs", "refused"),
+    [
+        ("lab||2", "main", 100, ["2, as many as account lab may have in the queue"]),
+        ("lab|main|2", "main", 100, ["2, as many as account lab may have in the queue of partition main"]),
+        ("lab|main|2", None, 100, ["2, as many as account lab may have in the queue of partition main"]),
+        ("lab||2\nlab|main|5", "main", 100, ["5, as many as account lab may have in the queue of partition main"]),
+        ("lab||2", "main", 2, []),
+        ("lab||9", "main", 100, []),
+        ("lab||2\nlab||", "main", 100, []),
+        ("lab|debug|2", "main", 100, []),
+        ("lab|debug|2\nlab||", "main", 100, []),
+        ("other||2", "main", 100, []),
+        ("", "main", 100, []),
+    ],
 )
-def test_more_jobs_than_an_account_may_have_in_the_queue_are_refused(jobs, units, account, sentences):
-    limits = submit_limits("lab|2\nlab|\nroot|\n")
-    assert limits == {"lab": 2, "root": None}
-    assert len(too_many(jobs, units, account, limits)) == sentences
+def test_more_jobs_than_an_account_may_have_in_the_queue_are_refused(rows, partition, jobs, refused):
+    asks = [asked(partition=partition, account="Lab"), asked(partition=partition, account="Lab")]
+    found = too_many(jobs, [4, 5], asks, associations_of(rows))
+    assert found == [f"`jobs: {jobs}`: expected at most {words}" for words in refused]
+
+
+def test_jobs_count_for_their_own_account():
+    limits = associations_of("lab||9\nsmall||2")
+    assert too_many(100, [9, 2], [asked(), asked(account="small")], limits) == []
+    (found,) = too_many(100, [9, 3], [asked(), asked(account="small")], limits)
+    assert "account small" in found
+
+
+def test_the_cluster_tells_its_name():
+    assert cluster_name("BootTime = x\nClusterName             = big\nSlurmUser = root\n") == "big"
+    assert cluster_name("") == ""
 
 
 @pytest.mark.parametrize(
@@ -123,12 +150,37 @@ def test_a_cluster_that_cannot_be_asked_is_refused(sbatch, printed, sentence):
     assert told_by_scontrol(lambda name: "sbatch", lambda *command: (PARTITIONS, "")) == PARTITIONS
 
 
-def test_words_of_sbatch_are_told_and_a_wait_is_no_refusal():
+def test_words_of_sbatch_are_told():
     said = "sbatch: error: AssocMaxSubmitJobLimit\nallocation failure: Job violates accounting/QOS policy\n"
     assert words_of(said) == "AssocMaxSubmitJobLimit; Job violates accounting/QOS policy"
     assert words_of("") == ""
-    assert has_to_wait(AWAY, nodes_away=True) and has_to_wait("Requested nodes are busy", nodes_away=False)
-    assert not has_to_wait(AWAY, nodes_away=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "nodes_away", "partition_down", "waits"),
+    [
+        (AWAY, True, False, True),
+        (AWAY, False, True, False),
+        (SHUT, False, True, True),
+        (SHUT, True, False, False),
+        ("Requested nodes are busy", False, False, True),
+        ("Unable to contact slurm controller (connect failure)", False, False, True),
+        ("Invalid account or account/partition combination specified", True, True, False),
+    ],
+)
+def test_a_wait_is_no_refusal(words, nodes_away, partition_down, waits):
+    assert has_to_wait(words, nodes_away=nodes_away, partition_down=partition_down) == waits
+
+
+@pytest.mark.parametrize(("partition", "named"), [("main", True), (None, False)])
+def test_nodes_that_are_away_are_looked_for_where_the_profile_names(monkeypatch, partition, named):
+    run = []
+    monkeypatch.setattr(cluster_limits, "submission", lambda *about: ["sbatch"])
+    monkeypatch.setattr(
+        cluster_limits, "_run", lambda *command: run.append(command) or ("n1", f"sbatch: error: {AWAY}")
+    )
+    assert not cluster_limits.refused_by_sbatch(None, asked(partition=partition), None, partition_down=False)
+    assert ("--partition" in run[1]) == named and "" not in run[1]
 
 
 class Resources(dict):

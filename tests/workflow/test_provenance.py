@@ -25,12 +25,14 @@ def test_only_meaning_counts(tmp_path, monkeypatch):
     def hash_of(text):
         (tmp_path / "x.py").write_text(text)
         provenance.fingerprint.cache_clear()
+        code.cache_clear()
         return code("x.py")["x.py"]
 
     plain = hash_of('def f(a):\n    """Doc."""\n    return a + 1\n')
     assert plain == hash_of('# comment\ndef f( a ):\n    """Other."""\n\n    return (a+1)\n')
     assert plain != hash_of("def f(a):\n    return a + 2\n")
     provenance.fingerprint.cache_clear()
+    code.cache_clear()
 
 
 def test_a_text_that_the_folder_remembers_is_not_parsed_again(tmp_path, monkeypatch):

@@ -1,8 +1,10 @@
 """Results are never written into the data, and a folder that cannot be made is refused with a sentence."""
 
+import os
+
 import pytest
 
-from workflow.lib.setup.results_folder import check_results_folder
+from workflow.lib.setup.results_folder import check_results_folder, check_writable
 
 
 @pytest.fixture
@@ -40,3 +42,21 @@ def test_others_are_refused(place, root, sentence):
     with pytest.raises(ValueError) as refused:
         check_results_folder(root, root, ["study"])
     assert sentence in str(refused.value)
+
+
+def test_a_file_in_place_of_results_is_told_with_the_setting_that_helps(place):
+    (place / "results").touch()
+    with pytest.raises(
+        ValueError, match=r"dataset results/x: .* made, --config output_dir=FOLDER, found .*: no folder"
+    ):
+        check_results_folder("results/x", None, [])
+
+
+def test_a_folder_without_permission_is_refused_before_jobs_but_not_to_those_who_look(place, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    check_writable("new")
+    with pytest.raises(ValueError, match=r"output_dir new: .* --config output_dir=FOLDER, found .*: no permission"):
+        check_results_folder("new", "new", [])
+    check_results_folder("study", "study", [])
+    with pytest.raises(ValueError, match=r"study: .* --config output_dir=FOLDER, found no permission"):
+        check_writable("study")

@@ -19,6 +19,7 @@ from workflow.lib.setup.effect import given_by_user
 from workflow.lib.setup.inputs import Inputs, joined, made_from, made_last
 from workflow.lib.setup.learning_inputs import LearningInputs, only_simulated
 from workflow.lib.setup.process import prepare_process, refusals, run_stages_here, understood
+from workflow.lib.setup.results_folder import check_writable
 from workflow.lib.study.names import FOLDER, SCAN
 from workflow.lib.study.simulated import planned_images, planned_parts, planned_sidecars
 from workflow.lib.study.verdict import failed
@@ -26,7 +27,11 @@ from workflow.lib.study.verdict import failed
 prepare_process()
 with refusals():
     config = understood(config, workflow)
-    GIVEN = given_by_user(config, workflow.config_settings.configfiles, workflow.config_settings.config_args or ())
+    GIVEN = (
+        given_by_user(config, workflow.config_settings.configfiles, workflow.config_settings.config_args or ())
+        if workflow.is_main_process
+        else None  # only the first look asks for it
+    )
     RUN = Run.of(config, first_look=workflow.is_main_process, cores=workflow.resource_settings.cores, given=GIVEN)
 INPUTS, LEARNING = Inputs(RUN), LearningInputs(RUN)
 if workflow.is_main_process:

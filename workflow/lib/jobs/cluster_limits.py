@@ -8,7 +8,8 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ CLOSED = ("DRAIN", "INACTIVE")  # sbatch refuses every job; one that is DOWN kee
 NO_LIMIT = ("UNLIMITED", "INFINITE", "NONE")
 # what sbatch says where a job is right, but has to wait; without nodes that are away the first is a refusal
 AWAY = "Requested node configuration is not available"
-BUSY = re.compile(r"\(down, drained or reserved\)|busy|timed out|temporarily", re.IGNORECASE)
+SHUT = "Requested partition configuration not available now"  # of a partition that is DOWN; else a refusal
+BUSY = re.compile(r"\(down, drained or reserved\)|busy|timed out|temporarily|unable to contact slurm", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,15 @@ class Partition:
     state: str = "UP"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Association:
+    """An account of the user, in one partition or (None) in all: jobs that it may have in the queue, None: any."""
+
+    account: str
+    partition: str | None
+    jobs: int | None
+
+
 def units_of(dag: Any) -> list[Any]:
     """Jobs and groups of jobs that will be submitted, each a job of SLURM."""
     units = (dag.get_job_group(job) or job for job in dag.needrun_jobs() if not job.is_local)
@@ -63,8 +74,12 @@ def one_of_each(units: Iterable[Any]) -> list[Any]:
     """One unit of each rule, and of each set of rules in a group."""
     found: dict[frozenset[str], Any] = {}
     for unit in units:
-        found.setdefault(frozenset(rule.name for rule in _rules(unit)), unit)
+        found.setdefault(_kind(unit), unit)
     return list(found.values())
+
+
+def _kind(unit: Any) -> frozenset[str]:
+    return frozenset(rule.name for rule in _rules(unit))
 
 
 def _rules(unit: Any) -> list[Any]:
@@ -186,32 +201,58 @@ def cap(rule: Any, share: Mapping[int, float]) -> None:
     rule.resources["runtime"] = minutes
 
 
-def submit_limits(text: str) -> dict[str, int | None]:
-    """Account → jobs of this user that it may have in the queue, None without a limit.
+def cluster_name(text: str) -> str:
+    """This cluster's name, from what `scontrol show config` prints; nothing where it does not tell."""
+    found = re.search(r"^ClusterName\s*=\s*(\S+)", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def associations_of(text: str) -> list[Association]:
+    """The user's associations.
 
     Parameters
     ----------
-    text : what `sacctmgr --parsable2 show assoc format=account,maxsubmitjobs` prints
+    text : what `sacctmgr --parsable2 show assoc format=account,partition,maxsubmitjobs` prints
     """
-    found: dict[str, int | None] = {}
-    for account, _, most in (line.partition("|") for line in text.lower().splitlines()):
-        limits = [found.get(account), int(most) if most.isdigit() else None]
-        found[account] = max((limit for limit in limits if limit is not None), default=None)
-    return found
+    rows = (line.split("|") for line in text.splitlines() if line.count("|") == 2)
+    return [
+        Association(account=account.lower(), partition=partition or None, jobs=int(most) if most.isdigit() else None)
+        for account, partition, most in rows
+    ]
 
 
-def too_many(jobs: int, units: int, account: str | None, limits: Mapping[str, int | None]) -> list[str]:
-    """A sentence where more jobs would be in the queue at once than SLURM takes of an account.
+def limiting(asked: Asked, associations: Iterable[Association]) -> Association | None:
+    """The association whose limit holds for a job; None where one that the job may count to has no limit.
+
+    SLURM chooses the one to count to, by a partition that may be its default: the widest limit refuses nothing that
+    it would take.
+    """
+    account, names = (asked.account or "").lower(), _names(asked)
+    own = [one for one in associations if one.account == account]
+    own = [one for one in own if not (one.partition and names) or one.partition in names]
+    return None if any(one.jobs is None for one in own) else max(own, key=lambda one: one.jobs or 0, default=None)
+
+
+def too_many(jobs: int, units: Sequence[int], asks: Sequence[Asked], associations: Sequence[Association]) -> list[str]:
+    """A sentence for each association of which more jobs would be in the queue at once than SLURM takes.
 
     Parameters
     ----------
     jobs : at most in the queue at once, as in the profile
-    units : jobs that will be submitted in all
+    units : jobs of each kind that will be submitted
+    asks : what each kind asks
+    associations : of the user
     """
-    limit = limits.get((account or "").lower())
-    if limit is None or min(jobs, units) <= limit:
-        return []
-    return [f"`jobs: {jobs}`: expected at most {limit}, as many as account {account} may have in the queue"]
+    counted: Counter[Association] = Counter()
+    for count, asked in zip(units, asks, strict=True):
+        if found := limiting(asked, associations):
+            counted[found] += count
+    return [
+        f"`jobs: {jobs}`: expected at most {one.jobs}, as many as account {one.account} may have in the queue"
+        + (f" of partition {one.partition}" if one.partition else "")
+        for one, count in counted.items()
+        if one.jobs is not None and min(jobs, count) > one.jobs
+    ]
 
 
 def submission(unit: Any, asked: Asked, settings: Any) -> list[str]:
@@ -239,12 +280,12 @@ def words_of(stderr: str) -> str:
     return "; ".join(filter(None, dict.fromkeys(line.strip() for line in said)))
 
 
-def has_to_wait(words: str, nodes_away: bool) -> bool:
-    """Whether sbatch's words mean that a job cannot run now, though it may be submitted."""
-    return bool(BUSY.search(words)) or (nodes_away and AWAY in words)
+def has_to_wait(words: str, *, nodes_away: bool, partition_down: bool) -> bool:
+    """Whether sbatch's words mean that a job cannot run now, though it may be submitted, or that nobody judged it."""
+    return bool(BUSY.search(words)) or (nodes_away and AWAY in words) or (partition_down and SHUT in words)
 
 
-def refused_by_sbatch(unit: Any, asked: Asked, settings: Any) -> str:
+def refused_by_sbatch(unit: Any, asked: Asked, settings: Any, partition_down: bool) -> str:
     """A sentence where `sbatch --test-only`, which submits nothing, would not take a job; else nothing."""
     try:
         command = submission(unit, asked, settings)
@@ -253,9 +294,10 @@ def refused_by_sbatch(unit: Any, asked: Asked, settings: Any) -> str:
     words = words_of(_run(*command, "--test-only", "--wrap", "true")[1])
     if not words:
         return ""
-    away = _run("sinfo", "--noheader", "--partition", asked.partition or "", "--states=down,drain,fail", "--format=%n")
-    if has_to_wait(words, bool(away[0].strip())):
-        logger.warning(f"{asked.name} will wait in the queue; sbatch says: {words}")
+    where = ("--partition", asked.partition) if asked.partition else ()
+    away, _ = _run("sinfo", "--noheader", *where, "--states=down,drain,fail", "--format=%n")
+    if has_to_wait(words, nodes_away=bool(away.strip()), partition_down=partition_down):
+        logger.warning(f"{asked.name} may have to wait in the queue; sbatch says: {words}")
         return ""
     shown = [option for option in command[1:] if not option.startswith(("--parsable", "--export"))]
     return f"{asked.name}: sbatch says: {words} (asked with {shlex.join(_without_names(shown))})"
@@ -308,21 +350,26 @@ def check_cluster(workflow: Any, folder: Path) -> None:
         return
     end_refused_groups(workflow.executor_plugin.executor)
     partitions = partitions_of(told_by_scontrol(shutil.which, _run))
-    own = ("show", "assoc", f"user={getpass.getuser()}", "format=account,maxsubmitjobs")
-    limits = submit_limits(_run("sacctmgr", "--noheader", "--parsable2", *own)[0])
+    cluster = cluster_name(_run("scontrol", "show", "config")[0])
+    own = ("show", "assoc", f"user={getpass.getuser()}", *([f"cluster={cluster}"] if cluster else []))
+    told = _run("sacctmgr", "--noheader", "--parsable2", *own, "format=account,partition,maxsubmitjobs")[0]
+    associations = associations_of(told)
     every = units_of(workflow.dag)
     units = one_of_each(every)
     asks = [asked_by(unit) for unit in units]
-    wrong = refusals_of(asks, partitions, frozenset(limits))
-    wrong += too_many(workflow.resource_settings.nodes, len(every), asks[0].account if asks else None, limits)
+    wrong = refusals_of(asks, partitions, frozenset(one.account for one in associations))
+    counts = list(Counter(map(_kind, every)).values())  # in the order of `units`: each kind where it is met first
+    wrong += too_many(workflow.resource_settings.nodes, counts, asks, associations)
+    down = {name for asked in asks for name in _names(asked) if name in partitions and partitions[name].state == "DOWN"}
     if not wrong:
         tried = (
-            refused_by_sbatch(unit, asked, workflow.executor_settings) for unit, asked in zip(units, asks, strict=True)
+            refused_by_sbatch(unit, asked, workflow.executor_settings, not down.isdisjoint(_names(asked)))
+            for unit, asked in zip(units, asks, strict=True)
         )
         wrong = list(filter(None, tried))
     if wrong:
         raise WorkflowError("\n  ".join([f"SLURM would refuse what {PROFILE} asks for:", *wrong]))
-    for name in sorted({name for asked in asks for name in _names(asked) if partitions[name].state == "DOWN"}):
+    for name in sorted(down):
         logger.warning(f"partition {name} is DOWN: its jobs wait until it is up again")
     for rule, share in lowest_shares(units, asks, partitions).items():
         cap(rule, share)

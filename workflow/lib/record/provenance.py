@@ -23,10 +23,12 @@ MEMORY = Path(".snakemake", "q-net-code-{}.{}.json".format(*sys.version_info)).a
 WATCHERS = ("workflow/lib/jobs/job.py",)  # its log and checksums do not change what a job computes
 
 
+@cache
 def code(script: str, *data: str) -> dict[str, str]:
     """{file: hash} of `script`, of its project imports, transitively, and of `data` files that these read.
 
-    Paths are given from the repository's root.
+    Paths are given from the repository's root. All who ask share one dict, which a rule's params and JSON can hold:
+    none may write to it.
     """
     found = {file: _hash((HOME / file).read_bytes()) for file in data}
     waiting = [script]

@@ -8,6 +8,8 @@ from pathlib import Path
 from recon.problems import Problem, ProblemError
 from workflow.lib.study.safe_paths import EXPECTED, odd
 
+REMEDY = "--config output_dir=FOLDER"  # another `dataset` lies beside this one, in the same `results`
+
 
 def check_results_folder(root: str, output_dir: str | None, datasets: Iterable[str]) -> None:
     """Refuse a folder of results that cannot be made, that a shell would have meant otherwise, or inside the data.
@@ -26,7 +28,7 @@ def check_results_folder(root: str, output_dir: str | None, datasets: Iterable[s
     setting = "output_dir" if output_dir else "dataset"
     if root.startswith(("~", "$")):
         meant = os.path.expandvars(os.path.expanduser(root))
-        line = f"--config {shlex.quote(f'{setting}={meant}')}" if meant != root else f"--config {setting}=FOLDER"
+        line = f"--config {shlex.quote(f'{setting}={meant}')}" if meant != root else REMEDY
         raise ProblemError([Problem(setting, f"a path as it is, {line}", f"{root}, which only a shell expands")])
     if odd(root):
         raise ProblemError([Problem(setting, EXPECTED, repr(root))])
@@ -34,14 +36,32 @@ def check_results_folder(root: str, output_dir: str | None, datasets: Iterable[s
         check_outside(
             "results (--config output_dir=FOLDER)", Path(os.path.realpath(root)), Path(os.path.realpath(folder))
         )
-    place = _nearest(Path(root).absolute())
+    given = Path(root).absolute()
+    place = _nearest(given)
     if not place.is_dir():
         expected, found = "a folder, or one that can be made", "no folder"
-    elif place != Path(root).absolute() and not os.access(place, os.W_OK | os.X_OK):
+    elif place != given and not may_write(place):  # for `given` see `check_writable`
         expected, found = "a folder in which yours can be made", "no permission to write there"
     else:
         return
-    raise ProblemError([Problem(f"{setting} {root}", f"{expected}, --config {setting}=FOLDER", f"{place}: {found}")])
+    raise ProblemError([Problem(f"{setting} {root}", f"{expected}, {REMEDY}", f"{place}: {found}")])
+
+
+def check_writable(root: str) -> None:
+    """Refuse a folder of results that is there, but not to be written into, which a run that only looks may read.
+
+    Raises
+    ------
+    ValueError
+        With what to write instead.
+    """
+    if os.path.lexists(root) and not may_write(Path(root)):
+        raise ProblemError([Problem(root, f"a folder to write results into, {REMEDY}", "no permission to write there")])
+
+
+def may_write(folder: Path) -> bool:
+    """Whether files can be made in a folder."""
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def _nearest(path: Path) -> Path:

@@ -6,7 +6,7 @@ A file is true as long as its key is: a hash of the scan's files with size and t
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from recon.intake.read import first_magnitude
 from recon.intake.scan import Scan
 from recon.problems import IntakeError, Problem, ProblemError
 from workflow.lib.jobs.checksums import sha256
-from workflow.lib.record import provenance
+from workflow.lib.record.provenance import code
 from workflow.lib.study.check_facts import facts_of_files, facts_of_voxels
 from workflow.lib.study.decided import kept
 from workflow.lib.study.scans import files_of
@@ -43,12 +43,6 @@ class Outcome:
     problems: tuple[Problem, ...]
     decided: dict[str, Any] = field(default_factory=dict)
     sums: tuple[str, ...] = ()
-
-
-@cache
-def code(script: str) -> dict[str, str]:
-    """What `provenance.code` gives; a process asks it for every scan."""
-    return provenance.code(script)
 
 
 def unforeseen_problem(where: str, error: Exception) -> Problem:
