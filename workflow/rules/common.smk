@@ -7,19 +7,16 @@ from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from workflow.lib.jobs.cluster_limits import check_cluster
+from workflow.lib.jobs.start import before_first_job
 from workflow.lib.jobs.watch import Watch
 from workflow.lib.planning.sizes import expected_seconds
-from workflow.lib.planning.stale import tell_stale
 from workflow.lib.record.derivative import BESIDE
 from workflow.lib.record.provenance import code
 from workflow.lib.report.model_card import NEEDED
 from workflow.lib.run import Run
-from workflow.lib.setup.effect import given_by_user
 from workflow.lib.setup.inputs import Inputs, joined, made_from, made_last
 from workflow.lib.setup.learning_inputs import LearningInputs, only_simulated
-from workflow.lib.setup.process import prepare_process, refusals, run_stages_here, understood
-from workflow.lib.setup.results_folder import check_writable
+from workflow.lib.setup.process import given, prepare_process, refusals, run_stages_here, understood
 from workflow.lib.study.names import FOLDER, SCAN
 from workflow.lib.study.simulated import planned_images, planned_parts, planned_sidecars
 from workflow.lib.study.verdict import failed
@@ -27,12 +24,8 @@ from workflow.lib.study.verdict import failed
 prepare_process()
 with refusals():
     config = understood(config, workflow)
-    GIVEN = (
-        given_by_user(config, workflow.config_settings.configfiles, workflow.config_settings.config_args or ())
-        if workflow.is_main_process
-        else None  # only the first look asks for it
-    )
-    RUN = Run.of(config, first_look=workflow.is_main_process, cores=workflow.resource_settings.cores, given=GIVEN)
+    at_first = {"first_look": workflow.is_main_process, "given": given(config, workflow)}
+    RUN = Run.of(config, **at_first, cores=workflow.resource_settings.cores)
 INPUTS, LEARNING = Inputs(RUN), LearningInputs(RUN)
 if workflow.is_main_process:
     WATCH = Watch(logger, workflow.output_settings, partial(expected_seconds, RUN))

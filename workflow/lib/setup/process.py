@@ -10,6 +10,7 @@ from typing import Any
 from snakemake.exceptions import WorkflowError
 
 from workflow.lib.setup.command_line import with_words
+from workflow.lib.setup.effect import Given, given_by_user
 from workflow.lib.setup.options import check_repeated
 
 ENVIRONMENT = {
@@ -38,6 +39,12 @@ def run_stages_here(workflow: Any) -> None:
     """
     if workflow.remote_exec:
         workflow.localrules(*(rule.name for rule in workflow.rules))
+
+
+def given(config: Mapping, workflow: Any) -> Given:
+    """The settings that the user gave, see `given_by_user`; none in a process that a run starts, which judges none."""
+    asked = workflow.config_settings
+    return given_by_user(config, asked.configfiles, asked.config_args or ()) if workflow.is_main_process else {}
 
 
 def understood(config: Mapping, workflow: Any) -> Mapping:
