@@ -118,7 +118,7 @@ def ghost_notes(ends: Sequence[np.ndarray]) -> tuple[str, ...]:
         return (
             f"ghost: {distance} voxels away along axis {axis}, the signal of the last echo is repeated with "
             f"{amplitude:.0%} of its size in the dark (heads without: 0.2 % at most, zero-filled 1.6 %), from "
-            "breathing, pulsation or motion that changes it from line to line; it distorts susceptibility where it lies on the "
-            "brain: reconstruct the images with a navigator's correction, or acquire anew",
+            "breathing, pulsation or motion that changes it from line to line; it distorts susceptibility where it "
+            "lies on the brain: reconstruct the images with a navigator's correction, or acquire anew",
         )
     return ()
