@@ -20,7 +20,6 @@ NOT_IMPORTED = {
     "python-gdcm": "found by pydicom",
     "nilearn": "its files are read: the MNI152 template",
     "snakemake": "the command",
-    "snakemake-executor-plugin-slurm": "found by Snakemake",
 }
 
 
@@ -86,6 +85,8 @@ IMPORT_NAMES = {
     "mpl_toolkits": "matplotlib-base",
     "SimpleITK": "simpleitk",
     "skimage": "scikit-image",
+    "snakemake_executor_plugin_slurm": "snakemake-executor-plugin-slurm",
+    "snakemake_interface_executor_plugins": "snakemake",  # which brings it
     "sklearn": "scikit-learn",
     "torch": "pytorch",
     "yaml": "pyyaml",
