@@ -30,7 +30,6 @@ heads zero-filled by 1.25 to 2, in two or three directions, with partial Fourier
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import fft
 
 from recon.intake.interpolation import LINES
 
@@ -54,6 +53,8 @@ def shifted_ghost(signal: np.ndarray, axis: int) -> tuple[float, int]:
 
     The distance is the one with the largest amplitude, in voxels.
     """
+    from scipy import fft  # slow to import, and a plan does without
+
     n = signal.shape[axis]
     if n < SMALLEST_DARK:
         return 0.0, 0
