@@ -70,7 +70,7 @@ def test_command_rebuilds_everything_from_the_required_columns(tmp_path, capsys)
     main(["evaluate", str(path), str(tmp_path / "out"), "--set", "bootstrap=50"])
     skipped = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in skipped] == [
-            "contrasts", "confounds", "subgroups", "ablation", "shapley", "paper_comparison",
+            "contrasts", "confounds", "subgroups", "between_sites", "ablation", "shapley", "paper_comparison",
         ]  # fmt: skip
     expected = [f"{name}.tsv" for name in ALWAYS] + [f"{name}.png" for name in (*FIGURES, "roc_scan_inputs")]
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == sorted(expected)
@@ -472,7 +472,10 @@ def test_command_takes_participants_and_variants(tmp_path, capsys, monkeypatch):
     extra = ["--participants", str(tmp_path / "folds.tsv"), "--variants", str(tmp_path / "variants.tsv")]
     out = tmp_path / "out"
     main(["evaluate", str(save(tmp_path, both)), str(out), *extra, "--set", "bootstrap=50"])
-    assert capsys.readouterr().out == "shapley: skipped, needs --variants with all six subsets of the maps\n"
+    assert capsys.readouterr().out.splitlines() == [
+        "between_sites: skipped, needs --participants with sites",
+        "shapley: skipped, needs --variants with all six subsets of the maps",
+    ]
     for name in ("contrasts", "confounds", "paper_comparison", "ablation"):
         assert len(pd.read_csv(out / f"{name}.tsv", sep="\t")) > 0, name
     assert "ablation_forest" in drawn
