@@ -6,21 +6,20 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = ("tiny", "project")  # fixtures, the dearest first, whose tests are a group of one process
-APART = ("test_applied", "test_reruns", "test_faults", "test_visits", "test_real_data", "test_slurm")  # long files
-LONG = ("tiny", "test_slurm", "exams 0", "exams 1", "test_docs", *APART[:-1], "project")  # groups that take minutes
+LONG = ("tiny", "test_slurm", "exams 0", "exams 1", "test_docs", "project")  # groups that take minutes
 
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For processes side by side: those that share the finished run are one group, but for long files.
+    """For processes side by side: those that share the finished run are one group, those on SLURM another.
 
-    Those that need no more than a copy of the project are another. The others go by file, because fixtures are shared
+    Those that need no more than a copy of the project are a third. The others go by file, because fixtures are shared
     there, but for those that name a group themselves. The long groups begin first.
     """
     for item in items:
         if item.get_closest_marker("xdist_group"):
             continue
-        shared = [] if item.path.stem in APART else [name for name in SHARED if name in item.fixturenames]
+        shared = [] if item.path.stem == "test_slurm" else [name for name in SHARED if name in item.fixturenames]
         item.add_marker(pytest.mark.xdist_group([*shared, item.path.stem][0]))
     order = {group: number for number, group in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.get_closest_marker("xdist_group").args[0], len(LONG)))
