@@ -128,7 +128,13 @@ def test_hostile_rows_of_the_participants_table_are_told_and_do_nothing(tmp_path
     found = enrol(table, ["sub-01"], settings, 2)
     (problem,) = found.problems[""]
     assert all(name.strip() in str(problem) for name in names) and str(problem).isprintable()
-    assert "participants={negative_label" not in str(problem)  # nothing to paste that a shell would run
+    lines = re.findall(r"--config '.*?'(?=[,; )]|$)", str(problem))  # what a user would paste
+    assert lines
+    for line in lines:
+        run = subprocess.run(
+            ["bash", "-c", f"printf %s {line}"], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert run.stdout.startswith("--configparticipants={") and not (tmp_path / TRAP).exists()
     assert found.labels["sub-01"] == "HC"
     listed = enrol(table, ["sub-01"], settings | {"positive_labels": names}, 2)
     assert {f"sub-{name}" for name in names} <= listed.problems.keys()
