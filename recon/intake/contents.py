@@ -95,23 +95,28 @@ def cut_problems(where: str, phase: np.ndarray, magnitude: np.ndarray) -> list[P
     return []
 
 
-def noise_problems(where: str, phase: np.ndarray, magnitude: np.ndarray) -> list[Problem]:
-    """Problems of phase that is random where there is signal, both (X, Y, Z).
+def coherence(phase: np.ndarray, magnitude: np.ndarray) -> float | None:
+    """How alike the phases of neighbours are where there is signal, both (X, Y, Z): 1 the same, 0 random.
 
-    The largest mean cosine, of any sign, of the steps between neighbours along an axis. Its extremes stand for a turn,
-    so that the unit of the phase need not be known.
+    The largest mean cosine, of any sign, of the steps along an axis; None where too few tell. The extremes of the phase
+    stand for a turn, so that its unit need not be known.
     """
     phase, magnitude = slice_pairs(phase), slice_pairs(magnitude)
     finite = np.isfinite(phase) & np.isfinite(magnitude)
     if not finite.any():
-        return []
+        return None
     strong = finite & (magnitude > np.mean(magnitude, where=finite, dtype=float))
     low, high = (float(end(phase[finite])) for end in (np.min, np.max))
     alike = [_agreement(phase, strong, 2 * np.pi / max(high - low, SMALLEST), axis) for axis in range(3)]
-    known = [abs(cosine) for cosine in alike if cosine is not None]
-    if not known or max(known) >= LEAST_COHERENT:
+    return max((abs(cosine) for cosine in alike if cosine is not None), default=None)
+
+
+def noise_problems(where: str, phase: np.ndarray, magnitude: np.ndarray) -> list[Problem]:
+    """Problems of phase that is random where there is signal, both (X, Y, Z)."""
+    alike = coherence(phase, magnitude)
+    if alike is None or alike >= LEAST_COHERENT:
         return []
-    found = f"a mean cosine of {max(known):.2f} at most between neighbours: noise? {ANEW}"
+    found = f"a mean cosine of {alike:.2f} at most between neighbours: noise? {ANEW}"
     return [Problem(where, "phase that is like its neighbours' where the magnitude is strong", found)]
 
 

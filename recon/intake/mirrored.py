@@ -9,6 +9,8 @@ is 0.68 to 0.97 and 0.03 to 0.58, 0.26 to 0.82 apart, along each axis of nine si
 one (3 T, Philips, both echoes), 0.34 and 0.04 with noise to SNR 4. In mirrored phase it is the other way round.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from recon.maths.boxes import edge_ends
@@ -20,6 +22,31 @@ INCOHERENT = 0.6  # agreement in strong signal above which nothing is mirrored
 LEAST_PAIRS = 1000
 
 
+class Agreement(NamedTuple):
+    """Mean cosine of the steps of phase where the magnitude is strong, in its mirror image, and the fewer pairs."""
+
+    here: float
+    mirrored: float
+    pairs: int
+
+
+def agreements(magnitude: np.ndarray, phase: np.ndarray, turn: float) -> list[Agreement]:
+    """`Agreement` for a flip along each axis of a magnitude and a phase (X, Y, Z); `turn` stands for 2 pi."""
+    magnitude, phase = slice_pairs(magnitude), slice_pairs(phase)
+    finite = np.isfinite(magnitude) & np.isfinite(phase)
+    strong = finite & (magnitude > magnitude.mean(dtype=float, where=finite))
+    measured = finite & (magnitude > 0)
+    rad = 2 * np.pi / turn
+    slices = (2, 3) if magnitude.shape[3] > 1 else (2,)  # pairs of slices: the two of each, and their order
+    found = []
+    for flipped in ((0,), (1,), slices):
+        mirror = np.flip(strong, flipped)
+        here, pairs = _agreement(phase, measured & strong & ~mirror, rad)
+        there, others = _agreement(phase, measured & mirror & ~strong, rad)
+        found.append(Agreement(here, there, min(pairs, others)))
+    return found
+
+
 def mirror_problems(magnitude: np.ndarray, phase: np.ndarray, where: str, turn: float) -> list[Problem]:
     """A problem where the phase is mirrored along an axis.
 
@@ -29,24 +56,14 @@ def mirror_problems(magnitude: np.ndarray, phase: np.ndarray, where: str, turn: 
     where : the file of the phase
     turn : what stands for 2 pi in that unit
     """
-    magnitude, phase = slice_pairs(magnitude), slice_pairs(phase)
-    finite = np.isfinite(magnitude) & np.isfinite(phase)
-    strong = finite & (magnitude > magnitude.mean(dtype=float, where=finite))
-    measured = finite & (magnitude > 0)
-    rad = 2 * np.pi / turn
-    slices = (2, 3) if magnitude.shape[3] > 1 else (2,)  # pairs of slices: the two of each, and their order
-    problems = []
-    for axis, flipped in enumerate(((0,), (1,), slices)):
-        mirror = np.flip(strong, flipped)
-        here, pairs = _agreement(phase, measured & strong & ~mirror, rad)
-        there, others = _agreement(phase, measured & mirror & ~strong, rad)
-        if min(pairs, others) >= LEAST_PAIRS and here < INCOHERENT and there > here + APART:
+    for axis, (here, there, pairs) in enumerate(agreements(magnitude, phase, turn)):
+        if pairs >= LEAST_PAIRS and here < INCOHERENT and there > here + APART:
             found = (
                 f"phase mirrored along axis {axis}: its neighbours agree by {here:.2f} where the magnitude is strong "
                 f"and by {there:.2f} in the mirror image of these voxels; export both again, or turn one back"
             )
-            problems.append(Problem(where, "phase that lies as its magnitude does", found))
-    return problems[:1]
+            return [Problem(where, "phase that lies as its magnitude does", found)]
+    return []
 
 
 def _agreement(phase: np.ndarray, region: np.ndarray, rad: float) -> tuple[float, int]:
