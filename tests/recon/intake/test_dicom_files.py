@@ -16,7 +16,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from recon.intake.dicom.bytes import Source
 from recon.intake.dicom.convert import Conversion, convert
+from recon.intake.dicom.frames import read_file
 from tests.recon.intake.fuzz_dicom import PREAMBLE_BYTES, SHAPE, TE_S, complex_echo, edit, is_signal
 from tests.recon.intake.spliced_dicom import read
 from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_siemens
@@ -150,6 +152,24 @@ def test_pixels_of_twelve_bits_are_refused_by_that_name(folder):
     write_siemens(folder, ECHOES, PROTOCOL)
     edit(folder, lambda content: setattr(content, "BitsAllocated", 12))
     assert "BitsAllocated (0028,0100) is 12, which is not read: file" in converted(folder).problems[0].found
+
+
+@pytest.mark.parametrize(("syntax", "flag", "lossy"), [
+    ("50", "00", True), ("51", "00", True), ("51", None, True), ("55", "00", True),
+    ("81", "00", False), ("81", None, True), ("91", "00", False), ("91", None, True), ("91", "01", True),
+    ("203", "00", False), ("203", None, True),
+    ("70", None, False), ("80", "00", False), ("90", None, False), ("90", "01", True), ("201", None, False),
+])  # fmt: skip
+def test_the_flag_of_lossy_compression_counts_where_the_transfer_syntax_may_lose_nothing(folder, syntax, flag, lossy):
+    write_siemens(folder, ECHOES[:1, ..., :1], PROTOCOL)
+    file, path = read(folder)[0], folder / "compressed.dcm"
+    file.set(LossyImageCompression=flag)
+    path.write_bytes(file.content(RLELossless))
+    content = pydicom.dcmread(path)
+    content.file_meta.TransferSyntaxUID = f"1.2.840.10008.1.2.4.{syntax}"
+    content.save_as(path)
+    found = read_file(Source(1, path))
+    assert found and found.lossy == lossy
 
 
 def as_mosaic(content: pydicom.Dataset) -> None:
