@@ -47,6 +47,7 @@ OF_CONVERTED = ("UnassignedPerFrameConvertedAttributesSequence", "UnassignedShar
 WORDS = """
 StudyInstanceUID SeriesInstanceUID SeriesNumber Manufacturer Modality
 ImageType ComplexImageComponent EchoTime EchoNumbers FlipAngle MRAcquisitionType SequenceName PulseSequenceName
+EchoPlanarPulseSequence
 AcquisitionTime AcquisitionDateTime AcquisitionNumber TemporalPositionIdentifier ReceiveCoilName SeriesDescription
 ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept
 Rows Columns SamplesPerPixel BitsAllocated PixelRepresentation NumberOfFrames LossyImageCompression
@@ -120,6 +121,7 @@ class File:
     volumetric : a 3-D acquisition
     vendor : who built the scanner, where it is one of VENDORS
     sequence : name of the pulse sequence
+    planar : what an enhanced file tells of its readout, EchoPlanarPulseSequence; empty where it tells nothing
     broken : why its pixels cannot be used; empty where they can
     told : number of frames that NumberOfFrames tells
     frames : its slices
@@ -136,6 +138,7 @@ class File:
     volumetric: bool
     vendor: Vendor | None
     sequence: str
+    planar: str
     broken: str
     told: int
     frames: tuple[Frame, ...] = field(default=(), repr=False)
@@ -270,6 +273,7 @@ def _file(source: Source, dataset: Dataset, broken: str, bare: bool) -> File:
         volumetric=content.get("MRAcquisitionType") == "3D",
         vendor=vendor_of({"Manufacturer": str(content.get("Manufacturer") or "")}),
         sequence=str(content.get("PulseSequenceName") or content.get("SequenceName") or ""),
+        planar=str(content.get("EchoPlanarPulseSequence") or ""),
         broken=broken,
         told=_number_of_frames(dataset),
     )

@@ -317,7 +317,7 @@ def test_other_series_are_listed_with_the_reason(tmp_path):
     root.rename(study / "p1")
     conversion = one(study, tmp_path)
     assert [s.name for s in conversion.series] == ["sub-p1"]
-    reasons = dict(conversion.skipped)
+    reasons = {series.number: series.reason for series in conversion.skipped}
     assert reasons[1] == reasons[2] == "one echo"
     assert reasons[10] == "inversion recovery"
     assert reasons[12] == "echo planar"

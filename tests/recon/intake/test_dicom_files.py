@@ -194,13 +194,18 @@ def test_fewer_echoes_of_other_times_on_the_same_grid_are_another_protocol(folde
     write_siemens(folder / "dixon", ECHOES[:2], dixon)
     done = converted(folder)
     assert [series.numbers for series in done.series] == [(5, 6)]
-    assert (20, "another protocol with fewer echoes than series 5 and 6") in done.skipped
+    assert (20, "another protocol with fewer echoes than series 5 and 6") in [series[:2] for series in done.skipped]
 
 
 KINDS: dict[str, Callable[[pydicom.Dataset], object]] = {
     "no MR image (Modality CT)": lambda content: setattr(content, "Modality", "CT"),
     "a mosaic, whose slices lie side by side in one image": as_mosaic,
-    "processed by the scanner (secondary)": lambda content: setattr(content, "ImageType", ["DERIVED", "SECONDARY"]),
+    "a map of B0 that the scanner computed (ImageType B0MAP)": lambda content: content.ImageType.append("B0 MAP"),
+    "a difference of two phases, as of a field map": lambda content: content.ImageType.append("PHASEDIFF"),
+    "echo planar (SequenceName *epfid)": lambda content: setattr(content, "SequenceName", "*epfid2d1_64"),
+    "processed by the scanner (ImageType SECONDARY)": lambda content: setattr(
+        content, "ImageType", ["DERIVED", "SECONDARY"]
+    ),
 }
 
 
@@ -211,7 +216,15 @@ def test_what_a_series_is_instead_of_a_gradient_echo_is_told(folder, kind):
     edit(folder / "other", KINDS[kind])
     done = converted(folder)
     assert [series.numbers for series in done.series] == [(5, 6)]
-    assert {number for number, reason in done.skipped if kind in reason} == {20, 21}
+    assert {series.number for series in done.skipped if kind in str(series)} == {20, 21}
+
+
+def test_an_echo_planar_readout_of_enhanced_files_is_told(folder):
+    write_siemens_enhanced(folder, ECHOES, PROTOCOL)
+    edit(folder, lambda content: setattr(content, "EchoPlanarPulseSequence", "YES"))
+    done = converted(folder)
+    assert done.problems[0].found == "series 5 and 6 (echo planar)"
+    assert done.skipped[0] == (5, "echo planar", "EchoPlanarPulseSequence YES")
 
 
 @pytest.mark.parametrize(("slices", "outcome"), [(1, "2 series"), (2, "series 7 and 8 of another place: stations")])

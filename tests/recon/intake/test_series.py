@@ -364,3 +364,16 @@ def test_parts_of_which_one_alone_was_corrected_for_distortion_are_read_with_a_n
         change(path, ImageType=of_mag if "part-mag" in path else of_phase)
     notes = protocol_notes(read(tmp_path), (1.0, 1.0, 1.0))
     assert any("one of magnitude and phase alone was corrected" in note for note in notes) is noted
+
+
+@pytest.mark.parametrize(("of_mag", "of_phase", "noted"), [
+    (["DERIVED", "SECONDARY", "M"], ["DERIVED", "SECONDARY", "P"], True), (["M"], ["P", "SECONDARY"], True),
+    (["M", "SWI"], ["P"], True), (["M"], ["P", "SWI"], False),  # of phase its values tell
+    (["DERIVED", "PRIMARY", "M"], ["DERIVED", "PRIMARY", "P"], False),
+])  # fmt: skip
+def test_images_that_may_be_no_raw_signal_are_read_with_a_note(tmp_path, of_mag, of_phase, noted):
+    write_series(tmp_path, STEM, (1, 2))
+    for path in map(str, tmp_path.glob("*.nii.gz")):
+        change(path, ImageType=of_mag if "part-mag" in path else of_phase)
+    notes = protocol_notes(read(tmp_path), (1.0, 1.0, 1.0))
+    assert any("may be no raw signal (ImageType S" in note for note in notes) is noted
