@@ -84,7 +84,8 @@ def test_the_config_overrules_what_would_be_decided(chopped, tmp_path):
 def test_reasons_and_summary_are_plain_json(signals, tmp_path):
     found = decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad"), ef.AUTO)
     decided = {"MainField", "PhaseUnits", "PhaseFilter", "SliceOffsets", "SliceChop", "PhaseSign"}
-    assert set(found.reasons) == decided
+    assert set(found.reasons) == set(found.evidence) == decided
+    assert all(found.reasons[name].endswith(f": {found.evidence[name]}") for name in decided)
     assert json.loads(json.dumps(found.summary())) == found.summary()
     assert found.summary()["RadiansPerValue"] == {"slope": 1.0, "intercept": 0.0}
 

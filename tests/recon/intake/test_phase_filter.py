@@ -92,7 +92,7 @@ def test_the_first_echo_tells_of_a_filter_that_the_last_no_longer_shows():
 
 def test_a_small_object_is_not_judged():
     found = judged(head(0.02, 3.0)[:20, :20, :20])
-    assert found.reason.startswith("unknown") and found.notes == ()
+    assert str(found).startswith("unknown") and found.notes == ()
 
 
 def test_phase_that_hardly_varies_is_noted_and_not_refused():
