@@ -49,7 +49,7 @@ from recon.intake.scan import POLAR, Series
 from recon.intake.sign import phase_sign
 from recon.intake.slice_offsets import offset_axis
 from recon.intake.vendors import vendor_of
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, to_type
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,8 @@ class PrepareEchoes:
     def __post_init__(self) -> None:
         ends = self.phase_range
         if ends is not None and not (len(ends) == 2 and ends[0] < ends[1]):
-            raise ValueError(f"prepare_echoes.phase_range: expected two ascending numbers, found {list(ends)}")
+            line = to_type("prepare_echoes.phase_range", "[LOW, HIGH]")
+            raise ValueError(f"prepare_echoes.phase_range: expected two ascending numbers, found {list(ends)}: {line}")
 
 
 @dataclass(kw_only=True)
