@@ -61,3 +61,10 @@ def test_real_and_imaginary_parts_that_were_scaled_each_by_itself_are_noted(head
     echoes = [look_at_parts(scale * z.real, scale * z.imag, at) for scale, z in zip((1, 1.4), head, strict=True)]
     (note,) = air_notes(NAMES, echoes, [{}, {}])
     assert note.startswith("mag2.nii: 1.")
+
+
+def test_too_little_air_tells_nothing(head, monkeypatch):
+    squared = np.abs(head) ** 2
+    assert notes(squared, np.angle(head))
+    monkeypatch.setattr("recon.intake.air.LEAST", len(corners(SHAPE)) + 1)
+    assert notes(squared, np.angle(head)) == []

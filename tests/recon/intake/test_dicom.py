@@ -174,6 +174,8 @@ def test_sidecars_tell_what_the_reconstruction_needs(vendors, label, manufacture
     facts = {key: sidecars[0].get(key) for key in ("MagneticFieldStrength", "FlipAngle", "RepetitionTime", "Units")}
     assert facts == {"MagneticFieldStrength": 3, "FlipAngle": 15, "RepetitionTime": 0.03, "Units": units}
     assert sidecars[0]["Manufacturer"] == manufacturer
+    kept = {key: sidecars[0].get(key) for key in ("ImagingFrequency", "MRAcquisitionType", "SliceThickness")}
+    assert kept == {"ImagingFrequency": 123.2, "MRAcquisitionType": "3D", "SliceThickness": 2}
 
 
 @pytest.mark.parametrize("scale_slope", [None, 1.0, 1303.48])

@@ -183,6 +183,25 @@ def test_a_truncated_file_of_another_series_is_named_and_skipped(tmp_path, subje
     )
 
 
+def test_a_file_of_another_series_that_cannot_be_decoded_is_named_and_skipped(tmp_path, subject):
+    write_siemens(subject / "localizer", ECHOES[:1], replace(PROTOCOL, number=1, tr_s=0.01))
+    file = read(subject / "localizer")[1]
+    file.set(Rows=SHAPE[1] + 1)  # which no decoder finds
+    (subject / "localizer" / file.path).write_bytes(file.content(RLELossless))
+    done = one(tmp_path)
+    assert [series.numbers for series in done.series] == [(5, 6)]
+    assert any("cannot be decoded (RLE Lossless): file 2 of" in series.reason for series in done.skipped)
+
+
+def test_a_phase_at_another_place_is_no_part_of_the_pair(tmp_path, subject):
+    for path in of_part(subject, "P"):
+        x, y, z = map(float, pydicom.dcmread(path).ImagePositionPatient)
+        edit([path], ImagePositionPatient=[x + 3, y, z])
+    (problem,) = one(tmp_path).problems
+    assert problem.expected.startswith("every image on the grid of echo 1 mag")
+    assert problem.found.startswith("echo 1 phase on another one")
+
+
 def test_two_acquisitions_of_one_series_are_runs(tmp_path, subject):
     second = subject / "second"
     write_siemens(second, ECHOES.conj(), PROTOCOL)
@@ -589,6 +608,18 @@ def test_packed_files_are_read(tmp_path, subject):
     assert [len(series.te_s) for series in one(tmp_path).series] == [3]
 
 
+def test_files_that_were_packed_four_times_are_refused(tmp_path, subject):
+    path = sorted(subject.rglob("*.dcm"))[0]
+    content = path.read_bytes()
+    for times, reads in ((3, True), (4, False)):
+        packed = content
+        for _ in range(times):
+            packed = gzip.compress(packed)
+        path.write_bytes(packed)
+        (done,) = convert(tmp_path / "dicom", tmp_path / f"{times} times")
+        assert bool(done.series) == reads
+
+
 def test_files_that_were_packed_twice_are_read(tmp_path, subject):
     with zipfile.ZipFile(subject / "inner.zip", "w") as archive:
         for path in sorted((subject / "scan").iterdir()):
@@ -603,10 +634,16 @@ def test_files_that_were_packed_twice_are_read(tmp_path, subject):
 @pytest.mark.parametrize(("name", "content", "told"), [
     ("a.dcm.xz", b"\xfd7zXZ\0" + bytes(9), "packed as xz, which is not read: unpack it"),
     ("a.dcm.bz2", b"BZh91AY", "packed as bzip2, which is not read: unpack it"),
+    ("a.7z", b"7z\xbc\xaf\x27\x1c" + bytes(9), "packed as 7z, which is not read: unpack it"),
+    ("a.rar", b"Rar!\x1a\x07" + bytes(9), "packed as rar, which is not read: unpack it"),
+    ("a.tar", bytes(257) + b"ustar" + bytes(9), "packed as tar, which is not read: unpack it"),
+    ("a.zst", b"\x28\xb5\x2f\xfd" + bytes(9), "packed as zstd, which is not read: unpack it"),
+    ("a.Z", b"\x1f\x9d" + bytes(9), "packed as compress, which is not read: unpack it"),
+    ("meas.dat", bytes(9), "raw data of a scanner, not reconstructed"),
     ("a.nii.gz", gzip.compress(bytes(352), mtime=0), "NIfTI images, which belong into a BIDS folder (config bids_dir)"),
     ("a.PAR", b"# === DATA DESCRIPTION FILE", "PAR and REC files of Philips: export DICOM"),
     ("a.txt", b"a", "none among 2 files"),
-], ids=["xz", "bz2", "NIfTI", "PAR", "text"])  # fmt: skip
+], ids=["xz", "bz2", "7z", "rar", "tar", "zstd", "compress", "raw", "NIfTI", "PAR", "text"])  # fmt: skip
 def test_what_lies_there_instead_of_dicom_is_told(tmp_path, name, content, told):
     (tmp_path / "dicom" / "p1").mkdir(parents=True)
     for number in (1, 2):

@@ -19,7 +19,7 @@ from pydicom.uid import (
 from recon.intake.dicom.bytes import Source
 from recon.intake.dicom.convert import Conversion, convert
 from recon.intake.dicom.frames import read_file
-from tests.recon.intake.fuzz_dicom import PREAMBLE_BYTES, SHAPE, TE_S, complex_echo, edit, is_signal
+from tests.recon.intake.fuzz_dicom import PREAMBLE_BYTES, SHAPE, SYNTAXES, TE_S, complex_echo, edit, is_signal
 from tests.recon.intake.spliced_dicom import read
 from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_siemens
 from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_siemens_enhanced
@@ -42,7 +42,8 @@ def converted(folder: Path) -> Conversion:
 def assert_read(folder: Path, vendor: str = "siemens") -> None:
     """Every echo is the truth."""
     assert len(converted(folder).series) == 1
-    found = sorted((folder.parent.parent / "bids").rglob("*part-mag_MEGRE.nii.gz"))
+    bids = folder.parent.parent / "bids"
+    found = [path for part in ("mag", "real") for path in sorted(bids.rglob(f"*part-{part}_MEGRE.nii.gz"))]
     assert [is_signal(complex_echo(path, vendor), path, ECHOES[echo]) for echo, path in enumerate(found)] == [True] * 3
 
 
@@ -73,6 +74,30 @@ def test_files_without_a_preamble_are_read(folder, form, write):
     write(folder, ECHOES, PROTOCOL)
     strip(folder, *BARE[form])
     assert_read(folder, "siemens" if write is write_siemens else "philips")
+
+
+@pytest.mark.parametrize(("form", "write"), [
+    *((form, write_siemens_enhanced) for form in ("plain", "deflated", "RLE", "JPEG", "JPEG 2000", "JPEG-LS")),
+    ("deflated", write_siemens), ("JPEG 2000", write_siemens),
+])  # fmt: skip
+def test_every_transfer_syntax_is_read_in_any_order_of_the_frames(folder, form, write):
+    write(folder, ECHOES, PROTOCOL)
+    for file in read(folder):
+        if file.frames:
+            file.permute([1, 2, 0])
+        content = file.content(SYNTAXES[form])
+        assert form == "plain" or SYNTAXES[form].encode() in content  # no other took its place
+        (folder / file.path).write_bytes(content)
+    assert_read(folder)
+
+
+@pytest.mark.parametrize("form", ["plain", "RLE"])
+def test_real_and_imaginary_frames_of_philips_are_read_slice_by_slice(folder, form):
+    write_philips_enhanced(folder, ECHOES, PROTOCOL, parts="real imag")
+    (file,) = read(folder)
+    file.permute(sorted(range(len(file.labels)), key=lambda i: (file.labels[i].place[2], i)))
+    (folder / file.path).write_bytes(file.content(SYNTAXES[form]))
+    assert_read(folder, "philips")
 
 
 def test_files_without_a_preamble_beside_others_are_of_the_same_series(folder):

@@ -60,7 +60,10 @@ def test_what_is_no_head_is_noted_where_the_user_says_so():
 
 @pytest.mark.parametrize(
     "told",
-    [["ORIGINAL", "PRIMARY", "P", "SWI"], ["P", "FILTERED"], "DERIVED\\PRIMARY\\P\\FILTERED_PHASE", ["P", "HP"]],
+    [
+        *(["PRIMARY", "P", word] for word in ["FILTERED", "HIGHPASS", "HP", "HPF", "HOMODYNE", "SWI", "SWIP", "SWAN"]),
+        "DERIVED\\PRIMARY\\P\\FILTERED_PHASE",
+    ],
 )  # fmt: skip
 def test_words_of_the_image_type_are_a_witness_of_their_own(told):
     found = judged(head(0.02, 3.0), ImageType=told)

@@ -171,7 +171,10 @@ def test_bad_facts_are_refused(tmp_path, facts, message):
     assert "sub-01_echo-2_part-" in told
 
 
-@pytest.mark.parametrize(("key", "values"), [("FlipAngle", (10, 20)), ("Manufacturer", ("GE", "Philips"))])
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [("FlipAngle", (10, 20)), ("Manufacturer", ("GE", "Philips")), ("ImagingFrequency", (123.2, 127.7))],
+)
 def test_echoes_that_disagree_are_both_named(tmp_path, key, values):
     for path in write_series(tmp_path, STEM):
         change(path, **{key: values["echo-2" in path]})
