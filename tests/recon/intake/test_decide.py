@@ -267,7 +267,7 @@ def test_filtered_phase_is_refused(signals, tmp_path, monkeypatch):
     fine = [z * np.exp(2j * np.pi * detail_hz * te_s) for z, te_s in zip(signals, ef.TE_S, strict=True)]
     assert decide(ef.cartesian_files(tmp_path, fine), ef.AUTO).reasons["PhaseFilter"].startswith("none seen")
     smooth = [ndimage.gaussian_filter(z.real, 1.5) + 1j * ndimage.gaussian_filter(z.imag, 1.5) for z in fine]
-    filtered = [z * np.exp(-1j * np.angle(low)) for z, low in zip(fine, smooth, strict=True)]
+    filtered = [z * np.exp(1j - 1j * np.angle(low)) for z, low in zip(fine, smooth, strict=True)]
     assert "found filtered phase" in refused(ef.cartesian_files(tmp_path, filtered))
 
 
