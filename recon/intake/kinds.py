@@ -21,7 +21,7 @@ REWORKED = {"SECONDARY", "SWI"}
 REWORKED_PART = "ReworkedPart"  # fact of ours: what tells that a part may be reworked
 NO_GRADIENT_ECHO = {"IR": "inversion recovery", "SE": "spin echo"}  # a sign or a field of their own is in their phase
 SEQUENCES = ("SequenceName", "PulseSequenceName")
-PROGRAM = "PulseSequenceDetails"  # of Siemens: `%SiemensSeq%\\gre_field_mapping`
+PROGRAM = "PulseSequenceDetails"  # of Siemens: `%SiemensSeq%\gre_field_mapping`
 FIELD_MAPPING = re.compile("field_?map", re.IGNORECASE)
 # Maps of B0 and differences of phases, which a scanner computes from two echoes; words of ImageType less blanks and
 # underscores. B0 MAP and B0 are Philips' words, FIELDMAPHZ is what dcm2niix adds to maps in Hz, FIELDMAP and PHASEDIFF
@@ -59,7 +59,7 @@ def part_of_private_tag(value: object) -> str | None:
 
 
 def image_words(facts: Mapping) -> set[str]:
-    """Values of ImageType and, where Siemens XA says more, ImageTypeText, in capitals: lists, or texts with `\\`."""
+    """Values of ImageType and, where Siemens XA says more, ImageTypeText, in capitals: lists, or texts."""
     told = (facts.get(key, ()) for key in ("ImageType", "ImageTypeText"))
     values = (value.split("\\") if isinstance(value, str) else value for value in told)
     return {str(word).strip().upper() for words in values if isinstance(words, list | tuple) for word in words}
