@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recon.grid import Times, Vector
+from recon.problems import to_type
 from recon.regions.reference import region_names
 from recon.registry import look_up
 from recon.settings import defaults
@@ -115,7 +116,8 @@ def reference_voxels(mask: np.ndarray, region: np.ndarray | None, reference: str
         return mask if reference == WHOLE_BRAIN else None
     if region is None or not (region & mask).any():
         found = "no region" if region is None else "none of its voxels there"
-        raise ValueError(f"combine_echoes.reference: {reference}: expected its region where χ is known, found {found}")
+        expected = f"its region where χ is known, found {found}: {to_type('combine_echoes.reference', WHOLE_BRAIN)}"
+        raise ValueError(f"combine_echoes.reference: {reference}: expected {expected}")
     return region & mask
 
 

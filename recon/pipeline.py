@@ -9,7 +9,7 @@ import numpy as np
 from recon.acquisition import Acquisition
 from recon.background.stage import STAGE as LOCAL_FIELD
 from recon.background.stage import local_field
-from recon.combine import combine_echoes, reference_voxels
+from recon.combine import WHOLE_BRAIN, combine_echoes, reference_voxels
 from recon.field.stage import STAGE as FIELD_MAPPING
 from recon.field.stage import field_mapping, field_precision
 from recon.inversion.stage import STAGE as DIPOLE_INVERSION
@@ -17,6 +17,7 @@ from recon.inversion.stage import dipole_inversion
 from recon.mask.trim import reliable_mask
 from recon.maths.boxes import bounding_box
 from recon.maths.finite import silent_where_bad
+from recon.problems import to_type
 from recon.regions.fluid import ventricular_fluid
 from recon.regions.reference import CSF, checked
 from recon.registry import taken
@@ -80,7 +81,9 @@ def reconstruct(
     if reference != CSF:
         reference_voxels(mask, region, reference)  # refused before anything is computed
     elif len(acquisition.te_s) < 2:
-        raise ValueError("combine_echoes.reference: csf: expected two echoes or more, whose R2* shows it, found one")
+        instead = to_type("combine_echoes.reference", WHOLE_BRAIN)
+        expected = "two echoes or more, whose R2* shows it"
+        raise ValueError(f"combine_echoes.reference: csf: expected {expected}, found one: {instead}")
     magnitude, phase_rad = silent_where_bad(magnitude, phase_rad)
     r2star_hz = None
     if len(acquisition.te_s) > 1:  # noise may have to be read from the air around the head

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from recon.problems import to_type
 from recon.settings import defaults
 
 T = TypeVar("T")
@@ -15,7 +16,8 @@ Settings = Mapping[str, Any]  # values of a section of the config, by key
 def look_up(table: Mapping[str, T], name: str, setting: str) -> T:
     """The entry of that name; ValueError that names the `setting` and all entries where there is none."""
     if name not in table:
-        raise ValueError(f"config {setting}: expected one of {', '.join(table)}, found {name}")
+        line = to_type(setting, next(iter(table)))
+        raise ValueError(f"config {setting}: expected one of {', '.join(table)}, found {name}: as {line}")
     return table[name]
 
 

@@ -79,7 +79,8 @@ def normalise(images: np.ndarray, params: Normalise) -> np.ndarray:
         Channels that are not used are kept: the model drops them after its standardisation.
     """
     if params.method not in METHODS:
-        raise ValueError(f"normalise.method: expected one of {', '.join(METHODS)}, found {params.method!r}")
+        line = f'--config "normalise={{method: {next(iter(METHODS))}}}"'
+        raise ValueError(f"normalise.method: expected one of {', '.join(METHODS)}, found {params.method!r}: as {line}")
     return METHODS[params.method](images, params)
 
 

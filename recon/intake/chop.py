@@ -59,11 +59,12 @@ def chop_axis(found: tuple[float, ...], setting: str, vendor: Vendor | None, whe
     evidence = "correlation of neighbouring slices " + ", ".join(f"{c:+.2f}" for c in found)
     lowest = int(np.argmin(found))
     if setting == "never":
-        return Decision(None, f"slices left as they are: config prepare_echoes.slice_chop never ({evidence})")
+        return Decision(None, "slices left as they are, config prepare_echoes.slice_chop never", evidence)
     if setting == "always":
         axis = lowest if found[lowest] < 0 else 2
-        reason = f"every second slice along axis {axis} negated: prepare_echoes.slice_chop always ({evidence})"
-        return Decision(axis, reason)
+        return Decision(
+            axis, f"every second slice along axis {axis} negated, config prepare_echoes.slice_chop always", evidence
+        )
     chopped = vendor is not None and vendor.chopped
     negative = [axis for axis, c in enumerate(found) if c < -CLEAR]
     if len(negative) > 1:
@@ -71,10 +72,10 @@ def chop_axis(found: tuple[float, ...], setting: str, vendor: Vendor | None, whe
         raise IntakeError([Problem(where, "slices that alternate in sign along one axis at most", shown)])
     if negative:
         note = f"slices alternate in sign; so far only those of {chopping_vendors()} are known to do this ({evidence})"
-        reason = f"every second slice along axis {lowest} negated: {evidence}"
-        return Decision(lowest, reason, () if chopped else (note,))
+        reason = f"every second slice along axis {lowest} negated"
+        return Decision(lowest, reason, evidence, () if chopped else (note,))
     if found[lowest] > CLEAR:
-        return Decision(None, f"slices do not alternate: {evidence}", _corrected_before(vendor))
+        return Decision(None, "slices do not alternate", evidence, _corrected_before(vendor))
     if chopped:
         expected = "slices whose correlation shows whether they alternate"
         shown = (
@@ -83,7 +84,7 @@ def chop_axis(found: tuple[float, ...], setting: str, vendor: Vendor | None, whe
         )
         raise IntakeError([Problem(where, expected, shown)])
     note = f"whether slices alternate in sign is not clear ({evidence}); they are left as they are"
-    return Decision(None, f"slices left as they are: not clear ({evidence})", (note,))
+    return Decision(None, "slices left as they are, as it is not clear whether they alternate", evidence, (note,))
 
 
 def _corrected_before(vendor: Vendor | None) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ from recon.intake.scan import POLAR, Series
 from recon.intake.sign import phase_sign
 from recon.intake.slice_offsets import offset_axis
 from recon.intake.vendors import vendor_of
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, to_type
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,8 @@ class PrepareEchoes:
     def __post_init__(self) -> None:
         ends = self.phase_range
         if ends is not None and not (len(ends) == 2 and ends[0] < ends[1]):
-            raise ValueError(f"prepare_echoes.phase_range: expected two ascending numbers, found {list(ends)}")
+            line = to_type("prepare_echoes.phase_range", "[LOW, HIGH]")
+            raise ValueError(f"prepare_echoes.phase_range: expected two ascending numbers, found {list(ends)}: {line}")
 
 
 @dataclass(kw_only=True)
@@ -116,7 +117,7 @@ def decide(
     offsets = _slice_offsets(series, ends)
     chop, filled = _slices(series, ends[0], voxel_size_mm, params, offsets.value)
     filtered = (
-        Decision(False, "none: slices have kept phase offsets of their own")  # a filter would have taken them away
+        Decision(False, "none", "slices have kept phase offsets of their own")  # a filter would have taken them away
         if offsets.value is not None
         else _phase_filter(series, ends, chop.value, voxel_size_mm, params.phase_filter)
     )
@@ -135,7 +136,8 @@ def decide(
         offset_axis=offsets.value,
         chop_axis=chop.value,
         phase_sign=sign.value,
-        reasons={name: decision.reason for name, decision in decided.items()},
+        reasons={name: str(decision) for name, decision in decided.items()},
+        evidence={name: decision.evidence for name, decision in decided.items() if decision.evidence},
         notes=(
             *filtered.notes,
             *together,
@@ -243,9 +245,9 @@ def _examine_phase(
 def _phase_units(series: Series, examined: _Examined, params: PrepareEchoes) -> Decision[PhaseScale | None]:
     """Scale of the phase; None where the parts are real and imaginary."""
     if series.parts != POLAR:
-        return Decision(None, "real and imaginary parts: the phase is that of the complex signal, in radians")
+        return Decision(None, "the phase is that of the complex signal, in radians", "real and imaginary parts")
     scale = phase_scale(examined.phases, series.facts, params.phase_range)
-    return Decision(scale.value, scale.reason, scale.notes)
+    return Decision(scale.value, scale.reason, scale.evidence, scale.notes)
 
 
 def _together(series: Series, examined: _Examined, scale: PhaseScale | None) -> tuple[str, ...]:

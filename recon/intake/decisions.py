@@ -1,6 +1,6 @@
 """What the intake decided about a series, and why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -8,11 +8,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Decision(Generic[T]):
-    """A value, the sentence that gives the reason for it, and what a user must see besides."""
+    """A value, the reason for it, what was measured or told as evidence, and what a user must see besides.
+
+    The evidence is empty where the reason itself is all there is, as of a setting.
+    """
 
     value: T
     reason: str
+    evidence: str = ""
     notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.evidence}" if self.evidence else self.reason
 
 
 class PhaseScale(NamedTuple):
@@ -35,6 +42,7 @@ class Decisions:
     phase_sign : factor of the phase, after which a paramagnetic source advances it
     reasons : sentences by `MainField`, `PhaseUnits`, `PhaseFilter`, `SliceOffsets`, `SliceChop` and `PhaseSign`: what
         was decided and from which evidence
+    evidence : the evidence of each by itself, where there is any
     notes : what a user must see
     """
 
@@ -44,12 +52,14 @@ class Decisions:
     chop_axis: int | None
     phase_sign: int
     reasons: dict[str, str]
+    evidence: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def summary(self) -> dict:
         """All of it as plain JSON."""
         return {
             **self.reasons,
+            "Evidence": self.evidence,
             "RadiansPerValue": self.scale._asdict() if self.scale else None,
             "Filtered": self.filtered,
             "OffsetAxis": self.offset_axis,

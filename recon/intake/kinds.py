@@ -1,8 +1,10 @@
 """What a series is, by the words of its header: which part of the signal, or what else a scanner makes of it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
+from typing import NamedTuple
 
+from recon.intake.facts import is_number
 from recon.intake.vendors import GE, SIEMENS, vendor_of
 from recon.problems import printable
 
@@ -13,8 +15,14 @@ WORDS = {
     "imag": {"I", "IMAGINARY"},
 }
 PRIVATE_PARTS = ("mag", "phase", "real", "imag")  # by the number in the private tag (0043,102F) of GE
-PROCESSED = {"SECONDARY", "SWI", "MNIP", "MINIP", "MIP", "PROJECTION IMAGE", "MPR"}
-PREPARED = {"EP": "echo planar", "IR": "inversion recovery", "SE": "spin echo"}
+PROJECTED = {"MNIP", "MINIP", "MIP", "PROJECTION IMAGE", "MPR"}  # what was never measured, voxel by voxel
+# also said of parts of a signal, by programs that wrote them anew and of what a weighted image is made of
+REWORKED = {"SECONDARY", "SWI"}
+REWORKED_PART = "ReworkedPart"  # fact of ours: what tells that a part may be reworked
+NO_GRADIENT_ECHO = {"IR": "inversion recovery", "SE": "spin echo"}  # a sign or a field of their own is in their phase
+SEQUENCES = ("SequenceName", "PulseSequenceName")
+PROGRAM = "PulseSequenceDetails"  # of Siemens: `%SiemensSeq%\gre_field_mapping`
+FIELD_MAPPING = re.compile("field_?map", re.IGNORECASE)
 # Maps of B0 and differences of phases, which a scanner computes from two echoes; words of ImageType less blanks and
 # underscores. B0 MAP and B0 are Philips' words, FIELDMAPHZ is what dcm2niix adds to maps in Hz, FIELDMAP and PHASEDIFF
 # are the suffixes of BIDS; the others are spellings of the same. Siemens' differences (P, ND) have no word of their
@@ -25,6 +33,16 @@ CORRECTED_ALONE = "CorrectedPart"  # fact of ours: what tells that one of both p
 CORRECTED = {"DIS2D", "DIS3D"}  # for gradient distortion; Siemens calls what is not so ND
 MOSAIC = "MOSAIC"  # word of Siemens
 OF_FIELD_MAPS = ("Hz", "rad/s", "T")  # units of a field map in BIDS
+
+
+class Kind(NamedTuple):
+    """What a series is instead of the signal of a gradient echo, and the fact that tells so."""
+
+    name: str
+    evidence: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.evidence})"
 
 
 def part_of_words(words: Iterable[str]) -> str | None:
@@ -40,22 +58,93 @@ def part_of_private_tag(value: object) -> str | None:
     return PRIVATE_PARTS[number] if isinstance(number, int) and 0 <= number < len(PRIVATE_PARTS) else None
 
 
-def computed(words: Iterable[str]) -> str | None:
+def image_words(facts: Mapping) -> set[str]:
+    """Values of ImageType and, where Siemens XA says more, ImageTypeText, in capitals: lists, or texts."""
+    told = (facts.get(key, ()) for key in ("ImageType", "ImageTypeText"))
+    values = (value.split("\\") if isinstance(value, str) else value for value in told)
+    return {str(word).strip().upper() for words in values if isinstance(words, list | tuple) for word in words}
+
+
+def no_signal(facts: Mapping) -> Kind | None:
+    """What an image surely is instead of a part of a gradient echo's signal; None for anything else."""
+    return computed(facts) or _other_modality(facts) or _prepared(facts) or _by_words(facts, PROJECTED)
+
+
+def computed(facts: Mapping) -> Kind | None:
     """What a scanner computed from two echoes or more, so that it is no part of a signal; None for anything else."""
-    spoken = {re.sub("[ _]", "", word.upper()) for word in words}
-    if spoken & FIELD_MAPS:
-        return "a map of B0 that the scanner computed"
-    return "a difference of two phases, as of a field map" if spoken & DIFFERENCES else None
+    spoken = {re.sub("[ _]", "", word) for word in image_words(facts)}
+    for kind, words in (
+        ("a map of B0 that the scanner computed", FIELD_MAPS),
+        ("a difference of two phases, as of a field map", DIFFERENCES),
+    ):
+        if found := words & spoken:
+            return Kind(kind, f"ImageType {', '.join(sorted(found))}")
+    units = facts.get("Units")
+    return Kind("a map of B0", f"Units {units}") if units in OF_FIELD_MAPS else None
 
 
-def other_kind(facts: Mapping, words: Iterable[str]) -> str | None:
-    """What an image is that is none of MR, or holds its slices side by side; None for anything else."""
+def _other_modality(facts: Mapping) -> Kind | None:
     modality = str(facts.get("Modality") or "MR")
-    if modality != "MR":
-        return f"no MR image (Modality {printable(modality)})"
-    if MOSAIC in words:
-        return "a mosaic, whose slices lie side by side in one image (export one slice a file, or enhanced DICOM)"
-    return None
+    return None if modality == "MR" else Kind("no MR image", f"Modality {printable(modality)}")
+
+
+def _prepared(facts: Mapping) -> Kind | None:
+    """Spin echoes and inversion recovery by ScanningSequence."""
+    spoken = words_of(facts.get("ScanningSequence", ""))
+    names = {code: name for code, name in NO_GRADIENT_ECHO.items() if code in spoken}
+    return Kind(" and ".join(names.values()), f"ScanningSequence {', '.join(names)}") if names else None
+
+
+def _by_words(facts: Mapping, words: Set[str]) -> Kind | None:
+    found = words & image_words(facts)
+    return Kind("processed by the scanner", f"ImageType {', '.join(sorted(found))}") if found else None
+
+
+def processed(facts: Mapping) -> Kind | None:
+    """An image that was made of others, or may be; None for anything else."""
+    return _by_words(facts, PROJECTED | REWORKED)
+
+
+def reworked(first: Mapping, second: Mapping) -> str:
+    """What tells that magnitude, phase or another part may be reworked; of phase as of SWI its values tell."""
+    kind = _by_words(first, REWORKED) or _by_words(second, REWORKED - {"SWI"})
+    return kind.evidence if kind else ""
+
+
+def mosaic(facts: Mapping) -> Kind | None:
+    """An image that holds its slices side by side; None for anything else."""
+    if MOSAIC not in image_words(facts):
+        return None
+    name = "a mosaic, whose slices lie side by side in one image (export one slice a file, or enhanced DICOM)"
+    return Kind(name, f"ImageType {MOSAIC}")
+
+
+def _words(*wanted: str) -> Callable[[object], str]:
+    """Finds words in a text or a list of texts."""
+    return lambda value: ", ".join(sorted(words_of(value) & set(wanted)))
+
+
+def _matches(pattern: str) -> Callable[[object], str]:
+    """Finds what matches, and no more of a text that somebody may have typed."""
+    return lambda value: match[0] if (match := re.search(pattern, str(value), re.IGNORECASE)) else ""
+
+
+# what tells of an echo planar readout: Siemens' sequences are `*epfid2d1_64`, its programs `%CustomerSeq%\mbep2d`, GE's
+# sequence `epi`
+PLANAR: dict[str, Callable[[object], str]] = {
+    "ScanningSequence": _words("EP", "EPI"),
+    "PulseSequenceType": _words("EPI", "PLANAR", "ECHOPLANAR"),
+    "EchoPlanarPulseSequence": _words("YES", "TRUE"),
+    **dict.fromkeys(SEQUENCES, _matches(r"^\*?ep(i|fid|se|[23]d|_b)")),
+    PROGRAM: _matches(r"(?<![a-z])(mb)?ep(i|[23]d|fid|_seg)"),
+    "EPIFactor": lambda value: f"{value:g}" if is_number(value) and value > 1 else "",
+}
+
+
+def echo_planar(facts: Mapping) -> Kind | None:
+    """An image of an echo planar readout; None where nothing tells of one."""
+    told = ((key, find(facts.get(key, ""))) for key, find in PLANAR.items())
+    return next((Kind("echo planar", f"{key} {said}") for key, said in told if said), None)
 
 
 def unknown_part(facts: Mapping) -> str:
@@ -68,10 +157,15 @@ def unknown_part(facts: Mapping) -> str:
     return "neither magnitude, phase, real nor imaginary by its ImageType"
 
 
-def echoes_of_sequence(name: str, facts: Mapping) -> int | None:
-    """Number of echoes that the name of a pulse sequence tells, Siemens' `*fm2d2r`; None where it tells none."""
-    match = SIEMENS.echoes_in_name.search(name) if SIEMENS.echoes_in_name and may_be_siemens(facts) else None
-    return int(match[1]) if match else None
+def of_more_echoes(facts: Mapping) -> Kind | None:
+    """What tells that an echo was not acquired alone: Siemens' `*fm2d2r`, or its program of field maps; else None."""
+    names = SIEMENS.echoes_in_name if may_be_siemens(facts) else None
+    for key in SEQUENCES:
+        match = names.search(str(facts.get(key, ""))) if names else None
+        if match and int(match[1]) > 1:
+            return Kind(f"a pulse sequence of {int(match[1])} echoes", f"{key} {match[0]}")
+    match = FIELD_MAPPING.search(str(facts.get(PROGRAM, "")))
+    return Kind("the pulse sequence of field maps", f"{PROGRAM} {match[0]}") if match else None
 
 
 def may_be_siemens(facts: Mapping) -> bool:

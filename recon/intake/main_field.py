@@ -29,13 +29,13 @@ def main_field(facts: Sequence[Mapping]) -> Decision[float]:
     frequency_mhz = _mhz(frequency)
     if frequency_mhz is None:
         unread = "no ImagingFrequency" if frequency is None else f"ImagingFrequency {shown(frequency)} is no frequency"
-        reason = f"{nominal_tesla:.4g} T: MagneticFieldStrength; {unread} tells whether it is nominal"
-        return Decision(float(nominal_tesla), reason)
+        evidence = f"MagneticFieldStrength; {unread} tells whether it is nominal"
+        return Decision(float(nominal_tesla), f"{nominal_tesla:.4g} T", evidence)
     b0_tesla = _tesla(frequency_mhz)
-    reason = f"{b0_tesla:.4g} T: ImagingFrequency {frequency_mhz:g} MHz of protons"
+    evidence = f"ImagingFrequency {frequency_mhz:g} MHz of protons"
     if not math.isclose(nominal_tesla, b0_tesla, rel_tol=ALIKE):
-        reason += f", as MagneticFieldStrength {nominal_tesla:g} T is nominal"
-    return Decision(b0_tesla, reason)
+        evidence += f", as MagneticFieldStrength {nominal_tesla:g} T is nominal"
+    return Decision(b0_tesla, f"{b0_tesla:.4g} T", evidence)
 
 
 def field_strength(facts: Mapping) -> float | None:

@@ -117,7 +117,7 @@ def phase_filter(
     said = f"ImageType {shown(facts.get('ImageType'))}"
     if found is None:
         note = f"the phase may be filtered: {said}, and too few voxels to see it; if so, {EXPORT}"
-        return Decision(bool(words), f"unknown: too few voxels with signal, {said}", (note,) if words else ())
+        return Decision(bool(words), "unknown", f"too few voxels with signal, {said}", (note,) if words else ())
     evidence = f"at TE {1e3 * te_s:.3g} ms {found} (unfiltered: ratio above {DOUBTFUL:g}), {said}"
     if setting == "refuse" and found.ratio < (DOUBTFUL if words else SURE) and not found.flat:
         raise IntakeError([Problem(where, f"unfiltered phase: {EXPORT}; {NO_HEAD}", f"filtered phase: {evidence}")])
@@ -125,5 +125,5 @@ def phase_filter(
         found, evidence = first, f"in the first echo {first} (unfiltered: ratio above {DOUBTFUL:g}), {said}"
     if found.ratio < DOUBTFUL or found.flat or words:
         note = f"the phase may be filtered, which makes susceptibility too small: {evidence}; if it is, {EXPORT}"
-        return Decision(True, f"possible: {evidence}", (note,))
-    return Decision(False, f"none seen: {evidence}")
+        return Decision(True, "possible", evidence, (note,))
+    return Decision(False, "none seen", evidence)

@@ -189,7 +189,8 @@ def phase_scale(
     if problems := [_odd(echo, turn, evidence) for echo in echoes if _is_odd(echo, turn)]:
         raise IntakeError(problems)
     share = min(whole.fill(turn), 1.0)
-    return Decision(candidates[turn], f"{turn} is one turn: {evidence}; the values fill {share:.1%} of it", notes)
+    evidence = f"{evidence}; the values fill {share:.1%} of it"
+    return Decision(candidates[turn], f"{turn} is one turn", evidence, notes)
 
 
 def _scale(turn: Range) -> PhaseScale:

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Mapping
 
 from recon.intake.facts import TE_ROUNDING_S, Told, is_number, shown
-from recon.intake.kinds import OF_FIELD_MAPS, PREPARED, computed, words_of
+from recon.intake.kinds import no_signal, of_more_echoes
 from recon.problems import Problem
 
 SAME_TIME_S = 1.0  # of both parts of one acquisition; two runs lie further apart than that
 LEAP_MINUTE_S = 61.0
-REFOCUSED = {"IR", "SE"}  # sequences whose signal has no phase of the field, or one of another sign
 LOSSY_FLAG = "01"  # LossyImageCompression (0028,2110)
 
 
@@ -35,7 +34,7 @@ def pair_problems(first: Told, second: Told, part: str, alone: bool) -> list[Pro
     part : name of the second part
     alone : the scan has no other echo, so that the second may be a difference of phases
     """
-    problems = _lossy_problems(first if part == "imag" else None, second) + _sequence_problems(second)
+    problems = _lossy_problems(first if part == "imag" else None, second) + _kind_problems(first, second)
     times = acquisition_time_s(first.facts), acquisition_time_s(second.facts)
     if times[0] is not None and times[1] is not None and abs(times[0] - times[1]) > SAME_TIME_S:
         found = f"another, {abs(times[0] - times[1]):.0f} s apart: give both parts of one acquisition the same run-"
@@ -49,20 +48,14 @@ def pair_problems(first: Told, second: Told, part: str, alone: bool) -> list[Pro
                 f"{shown(numbers[1])}: pair the images of one echo",
             )
         )
-    if part == "phase" and (difference := _difference(second.facts, alone)):
+    if part == "phase" and alone and (difference := _difference(second.facts)):
         problems.append(Problem(second.path, "the phase of one echo, not of a field map", difference))
     return problems
 
 
-def _sequence_problems(told: Told) -> list[Problem]:
-    """A problem of images that are no gradient echo's, by ScanningSequence: their phase is not that of the field."""
-    names = {
-        name for code, name in PREPARED.items() if code in REFOCUSED & words_of(told.facts.get("ScanningSequence"))
-    }
-    if not names:
-        return []
-    found = f"{' and '.join(sorted(names))} (ScanningSequence {shown(told.facts['ScanningSequence'])})"
-    return [Problem(told.path, "a gradient echo", found)]
+def _kind_problems(*told: Told) -> list[Problem]:
+    """A problem of every image that is surely no part of a gradient echo's signal."""
+    return [Problem(of.path, "a gradient echo", str(kind)) for of in told if (kind := no_signal(of.facts))]
 
 
 def _lossy_problems(*told: Told | None) -> list[Problem]:
@@ -85,15 +78,16 @@ def lossy_notes(facts: Iterable[Mapping]) -> tuple[str, ...]:
     return (note,) if any(map(is_lossy, facts)) else ()
 
 
-def _difference(facts: Mapping, alone: bool) -> str | None:
-    """What tells that a phase is the difference of two; the echo times of both alone do not, where echoes are many."""
-    words = facts.get("ImageType")
-    if isinstance(words, list) and (kind := computed(map(str, words))):
-        return kind
-    if facts.get("Units") in OF_FIELD_MAPS:
-        return f"a map of B0 (Units {facts['Units']})"
-    if not alone:
-        return None
+def _difference(facts: Mapping) -> str | None:
+    """What tells that the phase of a single echo is the difference of two; of many echoes these facts do not tell it.
+
+    `recon.intake.dicom.verify.unproven` asks the same of DICOM headers, which prove more.
+    """
+    if more := of_more_echoes(facts):
+        return (
+            f"{more} with a single echo: it may be a difference of phases "
+            f"(remove {more.evidence.split()[0]} from its sidecar if it is the phase of one echo)"
+        )
     te_s, te_1_s, te_2_s = (facts.get(key) for key in ("EchoTime", "EchoTime1", "EchoTime2"))
     if is_number(te_1_s) and is_number(te_2_s) and is_number(te_s) and abs(te_s - te_2_s) <= TE_ROUNDING_S:
         return (

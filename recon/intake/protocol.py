@@ -1,11 +1,11 @@
-"""What sidecars tell that a reader of the maps must know: slice gaps, echo planar readouts, distortion correction."""
+"""What sidecars tell that a reader of the maps must know: slice gaps, echo planar readouts, images made of others."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from recon.intake.facts import is_number
-from recon.intake.kinds import CORRECTED_ALONE, distortion_correction, words_of
+from recon.intake.kinds import CORRECTED_ALONE, REWORKED_PART, distortion_correction, echo_planar
 from recon.intake.scan import POLAR, Series
 from recon.problems import Problem
 
@@ -54,10 +54,10 @@ def protocol_notes(series: Series, voxel_size_mm: Sequence[float]) -> tuple[str,
             f"slices of {thickness:g} mm lie {spacing:g} mm apart: {1 - thickness / spacing:.0%} of the head was not "
             "measured; the dipole kernel takes voxels to touch, and sources in the gaps act on the field of the slices"
         )
-    if said := _echo_planar(facts):
+    if planar := echo_planar(facts):
         notes.append(
-            f"echo planar readout ({said}): the images are shifted along the phase encoding by the very field that is "
-            "mapped, and so are the maps; they lie on no other image of the subject without a correction"
+            f"echo planar readout ({planar.evidence}): the images are shifted along the phase encoding by the very "
+            "field that is mapped, and so are the maps; they lie on no other image of the subject without a correction"
         )
     if series.parts == POLAR and (said := distortion_correction(facts)):
         notes.append(
@@ -69,16 +69,9 @@ def protocol_notes(series: Series, voxel_size_mm: Sequence[float]) -> tuple[str,
             f"one of magnitude and phase alone was corrected for distortion ({alone}): the further "
             "from the isocentre, the less their voxels are the same place; export both without the correction (ND)"
         )
+    if reworked := facts.get(REWORKED_PART):
+        notes.append(
+            f"images that may be no raw signal ({reworked}): weighted, filtered or interpolated ones give wrong maps; "
+            "use those that the scanner stored first"
+        )
     return tuple(notes)
-
-
-def _echo_planar(facts: Mapping) -> str:
-    """What tells of an echo planar readout; empty where nothing does."""
-    for key, words in (
-        ("ScanningSequence", {"EP", "EPI"}),
-        ("PulseSequenceType", {"EPI", "PLANAR", "ECHOPLANAR"}),
-        ("EchoPlanarPulseSequence", {"YES", "TRUE"}),
-    ):
-        if words & words_of(facts.get(key, "")):
-            return f"{key} {facts[key]}"
-    return ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recon.files.bids import entities
-from recon.problems import IntakeError, Problem
+from recon.problems import IntakeError, Problem, as_yaml, to_type
 
 SHORT = {  # the names of entities in PyBIDS and in file names
     "subject": "sub", "session": "ses", "task": "task", "acquisition": "acq", "ceagent": "ce", "reconstruction": "rec",
@@ -94,4 +94,6 @@ def _unknown(
 ) -> Iterable[Problem]:
     known = sorted(_plain_all(found, key))
     for label in sorted(_plain_all(wanted, key) - set(known)):
-        yield Problem(str(bids_dir), f"{key}-{label} (config select.{section})", ", ".join(known) or "none")
+        line = to_type(f"select.{section}", f"[{as_yaml(known[0])}]") if known else ""
+        found = f"{', '.join(known)}: as {line}" if known else "none"
+        yield Problem(str(bids_dir), f"{key}-{label} (config select.{section})", found)

@@ -18,7 +18,7 @@ from recon.intake.facts import (
     stated_b0_dir,
 )  # fmt: skip
 from recon.intake.headers import checked_header, grid_problems, orientation_problems
-from recon.intake.kinds import CORRECTED_ALONE, corrected_alone
+from recon.intake.kinds import CORRECTED_ALONE, REWORKED_PART, corrected_alone, reworked
 from recon.intake.layout import MOST_ECHOES, layout
 from recon.intake.main_field import field_strength, main_field_problems
 from recon.intake.proof import pair_problems
@@ -128,6 +128,8 @@ def _echoes(
     facts["MagneticFieldStrength"] = field_strength(facts)
     if alone := corrected_alone(told.facts for told in pair):
         facts[CORRECTED_ALONE] = alone
+    if said := reworked(*(told.facts for told in pair)):
+        facts[REWORKED_PART] = said
     echoes = [
         Echo(te_s, (_image(pair[0], headers, i), _image(pair[1], headers, i)), facts | {"EchoTime": te_s})
         for i, te_s in enumerate(echo_times(facts["EchoTime"]))

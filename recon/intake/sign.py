@@ -16,9 +16,9 @@ def phase_sign(setting: str | int, vendor: Vendor | None) -> Decision[int]:
     if setting != "auto":
         return Decision(int(setting), f"{setting:+d}: config prepare_echoes.phase_sign")
     if vendor is not None:
-        return Decision(vendor.phase_sign, f"{vendor.phase_sign:+d}: convention of Manufacturer {vendor.name}")
+        return Decision(vendor.phase_sign, f"{vendor.phase_sign:+d}", f"convention of Manufacturer {vendor.name}")
     note = (
         "phase sign: assumed +1, as the Manufacturer is missing or unknown; if deep grey matter turns out darker than "
         f"white matter in the susceptibility map, {to_type('prepare_echoes.phase_sign', -1)}"
     )
-    return Decision(1, "+1: assumed, as the Manufacturer is missing or unknown", (note,))
+    return Decision(1, "+1, assumed", "the Manufacturer is missing or unknown", (note,))

@@ -136,7 +136,7 @@ def offset_axis(signals: Sequence[np.ndarray], te_s: Times, told: object, where:
         f"every slice along axis {axis} has a phase offset of its own ({evidence}); the offsets were estimated and "
         "removed: look for stripes across the slices, and prefer a 3-D acquisition"
     )
-    return Decision(axis, f"those of the slices along axis {axis} removed: {evidence}", (note,))
+    return Decision(axis, f"those of the slices along axis {axis} removed", evidence, (note,))
 
 
 def _own_frequencies(uneven: Sequence[float], evidence: str, told: object, where: str) -> Decision[int | None]:
@@ -146,7 +146,7 @@ def _own_frequencies(uneven: Sequence[float], evidence: str, told: object, where
     """
     axis = int(np.argmax(uneven))
     if uneven[axis] <= UNEVEN_RAD:
-        return Decision(None, f"none: {evidence}")
+        return Decision(None, "none", evidence)
     found = f"what grows with TE is uneven by {uneven[axis]:.3f} rad from slice to slice along axis {axis}"
     if told == TWO_D and uneven[axis] > EVEN_RAD:
         expected = "slices of the same frequency, or a 3-D acquisition"
@@ -155,7 +155,7 @@ def _own_frequencies(uneven: Sequence[float], evidence: str, told: object, where
         f"slices may have a frequency of their own, which distorts susceptibility: {found} (a head's field: at most "
         f"0.06 rad), {evidence}; look for stripes across the slices, and prefer a 3-D acquisition"
     )
-    return Decision(None, f"none removed: {found}, {evidence}", (note,))
+    return Decision(None, "none removed", f"{found}, {evidence}", (note,))
 
 
 def slice_offsets(phase_rad: np.ndarray, magnitude: np.ndarray, te_s: Times, axis: int) -> np.ndarray:

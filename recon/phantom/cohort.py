@@ -19,6 +19,7 @@ import numpy as np
 
 from recon.intake.vendors import VENDORS
 from recon.phantom.sites import Site, check_sites, site_auc, site_of
+from recon.problems import to_type
 from recon.regions.nuclei import nucleus_names
 
 ILL, WELL = "HH", "HC"  # labels of hereditary haemochromatosis and of healthy controls
@@ -57,11 +58,14 @@ class Simulate:
         object.__setattr__(self, "sites", sites)
         check_sites(sites, len(self.te_s))
         if self.vendor not in VENDORS:
-            raise ValueError(f"simulate.vendor: expected one of {', '.join(VENDORS)}, found {self.vendor}")
+            line = to_type("simulate.vendor", next(iter(VENDORS)))
+            raise ValueError(f"simulate.vendor: expected one of {', '.join(VENDORS)}, found {self.vendor}: as {line}")
         if self.preset not in PRESETS:
-            raise ValueError(f"simulate.preset: expected one of {', '.join(PRESETS)}, found {self.preset}")
+            line = to_type("simulate.preset", next(iter(PRESETS)))
+            raise ValueError(f"simulate.preset: expected one of {', '.join(PRESETS)}, found {self.preset}: as {line}")
         if self.subjects < 2 or self.subjects % 2:
-            raise ValueError(f"simulate.subjects: expected an even number (matched pairs), found {self.subjects}")
+            found = f"{self.subjects}: as {to_type('simulate.subjects', max(2, self.subjects + 1))}"
+            raise ValueError(f"simulate.subjects: expected an even number (matched pairs), found {found}")
 
 
 @dataclass(frozen=True, kw_only=True)

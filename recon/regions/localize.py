@@ -10,7 +10,7 @@ import pandas as pd
 from recon.files.tables import read_table
 from recon.grid import Grid, Vector
 from recon.maths.boxes import slice_axis
-from recon.problems import Problem, ProblemError
+from recon.problems import Problem, ProblemError, to_type
 from recon.regions.confidence import confidence
 from recon.regions.coverage import THIN_MM, THIN_SLAB
 from recon.regions.nuclei import label_nuclei, nucleus_labels, nucleus_names
@@ -52,10 +52,12 @@ class LocateNuclei:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise ValueError(f"locate_nuclei.method: expected {', '.join(METHODS)}, found {self.method}")
+            line = to_type("locate_nuclei.method", METHODS[0])
+            raise ValueError(f"locate_nuclei.method: expected {', '.join(METHODS)}, found {self.method}: as {line}")
         if unknown := sorted(set(self.box_holds) - set(nucleus_names())):
             known = ", ".join(nucleus_names())
-            raise ValueError(f"locate_nuclei.box_holds: expected {known}, found {', '.join(unknown)}")
+            found = f"{', '.join(unknown)}: as {to_type('locate_nuclei.box_holds', f'[{nucleus_names()[0]}]')}"
+            raise ValueError(f"locate_nuclei.box_holds: expected {known}, found {found}")
 
 
 def subject_labels(mask: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import gammaincinv
 
 from recon.grid import Times
+from recon.problems import to_type
 from recon.registry import Method, Stage
 from recon.relaxation.decay import (
     Line,
@@ -136,7 +137,8 @@ def noise_of_coils(
     if not signal.size:
         return Noise(0.0, 1)
     if noise == 0:
-        raise ValueError(f"r2star_map.coils: expected three echoes or more for {coils}, found {len(te_s)}")
+        line = to_type("r2star_map.coils", 1)
+        raise ValueError(f"r2star_map.coils: expected three echoes or more for {coils}, found {len(te_s)}: {line}")
     power, t = air_power(magnitude, mask) if coils == AIR else None, since_first(te_s)
     found = Noise.of(noise, coils, power)
     for _ in range(NOISE_STEPS):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from recon.check.quality import GROWTH, IronContrast, Voids, iron_contrast, quality, sign_warnings, size_warnings
+from recon.grid import Grid
 from recon.regions.coverage import THIN_MM, coverage_mm
 from recon.regions.localize import region_statistics, white_matter
 from recon.regions.nuclei import template_labels
@@ -166,12 +167,21 @@ def test_where_the_age_is_unknown_a_small_brain_asks_for_it():
     assert list(GROWTH) == sorted(GROWTH) and list(GROWTH.values()) == sorted(GROWTH.values())
 
 
+def test_coverage_is_along_the_field_whichever_axis_that_is():
+    slab = np.zeros((20, 30, 40), bool)
+    slab[4:14, 5:25, 2:38] = True
+    assert coverage_mm(slab, Grid((1.0, 2.0, 3.0), (1.0, 0.0, 0.0))) == 10
+    assert coverage_mm(slab, Grid((1.0, 2.0, 3.0), (0.0, -1.0, 0.0))) == 40
+    assert coverage_mm(slab, Grid((1.0, 2.0, 3.0))) == 108
+    assert coverage_mm(slab & False, Grid((1.0, 2.0, 3.0))) == 0
+
+
 @pytest.mark.parametrize("thick", [True, False])
 def test_a_slab_that_is_thin_along_b0_flags_the_statistics(brain, thick):
     mask, labels, white = brain
     slices = int(THIN_MM / 3) + (2 if thick else -2)
     slab = mask & (abs(np.indices(mask.shape)[2] - 24) < slices / 2)
-    covered_mm = coverage_mm(slab, np.diag([3.0, 3.0, 3.0, 1.0]))
+    covered_mm = coverage_mm(slab, Grid(VOXEL_SIZE_MM))
     chi_ppm = np.where(slab, 0.08 * (labels > 0) - 0.02 * white + 0.001, 0)
     stats = region_statistics(labels * slab, white & slab, {"chi_ppm": chi_ppm}, VOXEL_SIZE_MM, covered_mm)
     assert stats["flag"].isna().all() == thick

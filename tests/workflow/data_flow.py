@@ -4,7 +4,7 @@ FEEDS = {  # rule: rules that read its outputs, in a run of target `all`
     "simulate_cohort": "folds evaluate study_table",
     "simulate_subject": "prepare_echoes map_accuracy",
     "prepare_echoes": "brain_mask unwrap_phase field_mapping local_field r2star_map dipole_inversion combine_echoes "
-    "t1w_map slice_stack subject_page methods model_card",
+    "t1w_map locate_nuclei scan_statistics slice_stack subject_page methods model_card",
     "brain_mask": "unwrap_phase r2star_map t1w_map locate_nuclei scan_statistics slice_stack subject_page methods "
     "class_activation",
     "unwrap_phase": "field_mapping local_field subject_page",

@@ -1,6 +1,7 @@
 """A wrong configuration is refused with every place that is wrong."""
 
 import ast
+import re
 import shlex
 
 import pytest
@@ -83,3 +84,32 @@ def test_every_setting_that_a_message_names_exists_and_may_have_the_value(reposi
             (word,) = shlex.split(to_type(setting, value).removeprefix("--config "))
             name, _, text = word.partition("=")
             check(config | {section: config[section] | value_of(name, text)})
+
+
+TOLD_ELSEWHERE = {"simulate.sites"}  # a table, which is written in a file as config/sites.yaml and not typed
+
+
+def test_every_message_that_names_a_setting_has_the_line_to_type(repository, config):
+    sections = {section: keys for section, keys in config.items() if isinstance(keys, dict) and keys}
+    named = re.compile(
+        "|".join(rf"\b{section}\.(?:{'|'.join(map(str, keys))})\b" for section, keys in sections.items())
+    )
+    line = re.compile(r"\b(to_type|config_line)\(|NUMBER\b|--config|--set")  # also as a constant of the module
+    without = set()
+    for file in (path for package in ("recon", "qnet", "workflow") for path in (repository / package).rglob("*.py")):
+        for function in ast.walk(ast.parse(file.read_text())):
+            if isinstance(function, ast.FunctionDef) and not line.search(ast.unparse(function)):
+                said = {name for text in messages(function) for name in named.findall(text)} - TOLD_ELSEWHERE
+                without |= {(file.name, function.name, name) for name in said}
+    assert without == set()
+
+
+def messages(function: ast.FunctionDef) -> list[str]:
+    """Texts of every error that a function raises and every problem that it tells."""
+    return [
+        text.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Problem")
+        for text in ast.walk(node)
+        if isinstance(text, ast.Constant) and isinstance(text.value, str)
+    ]

@@ -1,11 +1,21 @@
 """Brains that the spheres of background removal would erode away are refused before any job."""
 
-import pytest
+from types import SimpleNamespace
 
+import numpy as np
+import pytest
+import yaml
+from snakemake.exceptions import WorkflowError
+
+from recon.files.io import sidecar_path, write_json
 from recon.intake.scan import Scan
+from tests.recon.intake import echo_files as ef
+from workflow.lib.setup.inputs import Inputs
+from workflow.lib.setup.paths import Paths
 from workflow.lib.study.check_table import Record
 from workflow.lib.study.head_size import checked_size
 from workflow.lib.study.intake import Intake
+from workflow.lib.study.study import CheckError, own_study
 
 SHARP = {"method": "sharp", "radius_mm": 6.0, "smallest_radius_mm": 2.0}
 
@@ -40,3 +50,29 @@ def test_a_small_brain_is_noted_and_a_large_one_is_not():
 def test_what_erodes_nothing_refuses_nothing():
     assert judged({**SHARP, "method": "lbv"}, mask_depth_mm="1.00")[0].status == "OK"
     assert judged({**SHARP, "method": "vsharp"}, mask_depth_mm="5.20")[0].status == "OK"
+
+
+def test_a_small_mask_on_disk_is_refused_before_any_job(tmp_path, monkeypatch, repository):
+    """From the file by way of what is measured of its voxels to the end of the check."""
+    monkeypatch.chdir(tmp_path)
+    anat, own = tmp_path / "bids/sub-01/anat", tmp_path / "bids/derivatives/mine/sub-01/anat"
+    for folder in (anat, own):
+        folder.mkdir(parents=True)
+    for echo, (te_s, z) in enumerate(zip(ef.TE_S, ef.echoes(), strict=True), 1):
+        for part, values in (("mag", np.rint(np.abs(z))), ("phase", np.angle(z))):
+            path = ef.write(anat / f"sub-01_echo-{echo}_part-{part}_MEGRE.nii.gz", values)
+            write_json(sidecar_path(path), {"EchoTime": te_s, "MagneticFieldStrength": 3, "Units": "rad"})
+    mask = np.zeros(ef.SHAPE, np.uint8)
+    mask[12:17, 14:19, 10:14] = 1  # 10 mm wide, so that its middle lies 5 mm below the surface
+    ef.write(own / "sub-01_desc-brain_mask.nii.gz", mask)
+    config = yaml.safe_load((repository / "config/config.yaml").read_text()) | {"dataset": "small"}
+    config["local_field"] |= SHARP
+    with pytest.raises(CheckError) as refused:
+        own_study(config, Paths("small"), tmp_path / "bids", lambda n: range(1, n + 1), 1, True, {})
+    assert "expected a brain mask deeper than local_field.radius_mm, 6 mm" in str(refused.value)
+
+
+def test_the_diagnosis_needs_nuclei():
+    run = SimpleNamespace(has_r2star=True, has_nuclei=False)
+    with pytest.raises(WorkflowError, match="found locate_nuclei.method: none; target `maps` works"):
+        Inputs.participants(SimpleNamespace(run=run), None)

@@ -50,3 +50,10 @@ def test_without_one_the_error_of_t1_is_that_of_the_angle_squared(files):
     main(**{name: path for name, path in files.items() if name != "b1"})
     np.testing.assert_allclose(read_volume(files["t1"]).data, T1_S * B1**2, rtol=0.06)
     assert read_json(files["t1"].replace(".nii.gz", ".json"))["B1Corrected"] is False
+
+
+def test_holes_of_the_b1_map_are_told(files):
+    write_volume(files["b1"], np.where(np.arange(SHAPE[0])[:, None, None] < 2, 0, 100 * B1), GRID)
+    main(**files, user="bids:user:sub-01/fmap/sub-01_TB1map.nii.gz")
+    told = read_json(files["t1"].replace(".nii.gz", ".json"))["B1Missing"]
+    assert told == "in 25.0% of the brain mask, where T1 and PD are zero"

@@ -330,6 +330,7 @@ rule locate_nuclei:
         *RUN.boxes,
         t1w=rules.t1w_map.output.t1w,
         mask=rules.brain_mask.output.mask,
+        acquisition=rules.prepare_echoes.output.acquisition,
         chi=rules.combine_echoes.output.chi,
         r2star=R2STAR,
         t2star=T2STAR,
@@ -392,6 +393,7 @@ rule template_maps:
 rule scan_statistics:
     input:
         mask=rules.brain_mask.output.mask,
+        acquisition=rules.prepare_echoes.output.acquisition,
         chi=rules.combine_echoes.output.chi,
         echo_chi=rules.combine_echoes.output.echo_chi,
         r2star=R2STAR,

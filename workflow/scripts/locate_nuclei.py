@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recon.acquisition import Acquisition
 from recon.files.bids import derivative_uri
 from recon.files.io import read_mask, read_volume, write_mask, write_volume
 from recon.files.tables import write_table
@@ -29,7 +30,7 @@ NO_BRAIN = (
 
 
 def main(
-    t1w: str, mask: str, chi: str, dseg: str, box: str, stats: str, scan: str, cfg: dict,
+    t1w: str, mask: str, acquisition: str, chi: str, dseg: str, box: str, stats: str, scan: str, cfg: dict,
     r2star: str | None = None, t2star: str | None = None, s0: str | None = None, region: str | None = None,
     user_nuclei: str | None = None, user: str | None = None, white: str | None = None, displacement: str | None = None,
 ) -> None:  # fmt: skip
@@ -64,7 +65,7 @@ def main(
     write_volume(dseg, labels, image, about)
     sides = [[side.start, side.stop] for side in bounds]
     write_mask(box, box_mask(brain.shape, bounds), image, {"Type": "ROI", "BoxSource": source, "Box": sides, **about})
-    covered_mm = coverage_mm(brain, image.affine)
+    covered_mm = coverage_mm(brain, Acquisition.read(acquisition).grid)
     reference = read_mask(region) if region else None
     write_table(stats, region_statistics(labels, core, maps, image.voxel_size_mm, covered_mm, reference))
 

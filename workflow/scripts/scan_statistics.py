@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recon.acquisition import Acquisition
 from recon.files.io import read_box, read_json, read_mask, read_volume, sidecar_path
 from recon.files.tables import write_table
 from recon.maths.boxes import bounding_box
@@ -16,8 +17,8 @@ MS = {"t2star": 1000}  # of a map in seconds; the others are in the units of the
 
 
 def main(
-    mask: str, statistics: str, own: list[dict], echoes: list[int], reference: str, chi: str, t1w: str,
-    echo_chi: list[str] = (), dseg: str | None = None, white: str | None = None, r2star: str | None = None,
+    mask: str, acquisition: str, statistics: str, own: list[dict], echoes: list[int], reference: str, chi: str,
+    t1w: str, echo_chi: list[str] = (), dseg: str | None = None, white: str | None = None, r2star: str | None = None,
     t2star: str | None = None, s0: str | None = None, t1: str | None = None, pd: str | None = None,
     own_files: list[str] = (),
 ) -> None:  # fmt: skip
@@ -25,7 +26,7 @@ def main(
     files = {"chi": chi, **{f"chi_echo{echo}": path for echo, path in zip(echoes, echo_chi, strict=True)}}
     files |= {"r2star": r2star, "t2star": t2star, "s0": s0, "t1w": t1w, "t1": t1, "pd": pd}
     image, brain = read_volume(chi), read_mask(mask)
-    flag = THIN_SLAB if coverage_mm(brain, image.affine) < THIN_MM else None
+    flag = THIN_SLAB if coverage_mm(brain, Acquisition.read(acquisition).grid) < THIN_MM else None
     drawn = [user_regions(region["image"], image, region["names"]) for region in own]
     labels = read_volume(dseg).data.astype(np.uint8) if dseg and white else np.zeros(brain.shape, np.uint8)
     held = brain | (labels > 0)

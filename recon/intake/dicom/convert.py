@@ -43,7 +43,7 @@ from recon.intake.dicom.verify import (
     partly_scaled,
     placeless,
     unproven,
-    with_own_acquisition,
+    with_own_facts,
 )
 from recon.intake.dicom.working_folder import working_folder
 from recon.intake.proof import LOSSY_FLAG
@@ -111,10 +111,7 @@ class Conversion:
             + (f", phase in {s.units} units" if s.units else "")
             for s in self.series
         ]
-        skipped = [
-            f"  {'file' if number == NO_SERIES else f'series {number}'} skipped: {reason}"
-            for number, reason in self.skipped
-        ]
+        skipped = [f"  {series}" for series in self.skipped]
         return [*found, *skipped, *(f"  {problem}" for problem in self.problems)]
 
 
@@ -273,12 +270,12 @@ def _convert_visit(visit: Path, raw: Path, made: Path, name: str, converter: str
         return [], [], [Problem(where, "DICOM files", "; ".join(staged.remarks) or told_of_others(visit))]
     run_converter(converter, raw / READY, raw)
     images, uneven = read_images(raw)
-    images = with_own_acquisition(images, staged)
+    images = with_own_facts(images, staged)
     coils = single_coils(images, staged.frames)
     remarks = [Skipped(NO_SERIES, remark) for remark in staged.remarks]
     faults = {uid: Skipped(staged.numbers[uid], reason) for uid, reason in staged.faults.items()}
     apart = [Skipped(staged.numbers[uid], reason) for uid, reason in coils.items()]
-    gaps = [Skipped(number, "unevenly spaced slices") for number in sorted(uneven)]
+    gaps = [Skipped(number, "unevenly spaced slices", "as dcm2niix reads their places") for number in sorted(uneven)]
     combined = [image for image in images if image.uid not in coils]
     pairs, skipped, problems = choose(combined, where, [*apart, *faults.values(), *gaps, *remarks])
     skipped += apart

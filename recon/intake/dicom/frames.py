@@ -20,8 +20,12 @@ from recon.intake.proof import LOSSY_FLAG
 from recon.intake.vendors import Vendor, vendor_of
 
 PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
-# JPEG baseline, extended, near-lossless JPEG-LS, JPEG 2000 and its high-throughput form: each may lose information
-LOSSY = tuple(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "81", "91", "93", "203"))
+_JPEG = "1.2.840.10008.1.2.4."
+# JPEG baseline and extended, and what progressive and hierarchical forms there were of them: each loses information
+LOSING = tuple(f"{_JPEG}{end}" for end in (*range(50, 57), *range(59, 65)))
+# near-lossless JPEG-LS, JPEG 2000 and its high-throughput form: each may lose nothing (PS3.5, A.4.3 and A.4.4)
+MAY_LOSE = tuple(f"{_JPEG}{end}" for end in (81, 91, 93, 203))
+NOTHING_LOST = "00"  # LossyImageCompression
 TAIL_BYTES = 2**20
 PIXELS, FLOATING = (0x7FE0, 0x0010), ((0x7FE0, 0x0008), (0x7FE0, 0x0009))
 WHOLE_BYTES = (8, 16, 32, 64)  # bits of one value
@@ -43,6 +47,7 @@ OF_CONVERTED = ("UnassignedPerFrameConvertedAttributesSequence", "UnassignedShar
 WORDS = """
 StudyInstanceUID SeriesInstanceUID SeriesNumber Manufacturer Modality
 ImageType ComplexImageComponent EchoTime EchoNumbers FlipAngle MRAcquisitionType SequenceName PulseSequenceName
+EchoPlanarPulseSequence
 AcquisitionTime AcquisitionDateTime AcquisitionNumber TemporalPositionIdentifier ReceiveCoilName SeriesDescription
 ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept
 Rows Columns SamplesPerPixel BitsAllocated PixelRepresentation NumberOfFrames LossyImageCompression
@@ -116,6 +121,7 @@ class File:
     volumetric : a 3-D acquisition
     vendor : who built the scanner, where it is one of VENDORS
     sequence : name of the pulse sequence
+    planar : what an enhanced file tells of its readout, EchoPlanarPulseSequence; empty where it tells nothing
     broken : why its pixels cannot be used; empty where they can
     told : number of frames that NumberOfFrames tells
     frames : its slices
@@ -132,6 +138,7 @@ class File:
     volumetric: bool
     vendor: Vendor | None
     sequence: str
+    planar: str
     broken: str
     told: int
     frames: tuple[Frame, ...] = field(default=(), repr=False)
@@ -254,7 +261,6 @@ def _whole(name: str, value: Any) -> int:
 def _file(source: Source, dataset: Dataset, broken: str, bare: bool) -> File:
     """The facts of a file and of its frames."""
     syntax, content = _syntax(dataset), facts_of(dataset)
-    flag = str(content.get("LossyImageCompression") or "")
     file = File(
         source=source,
         uid=str(content.get("SeriesInstanceUID") or ""),
@@ -263,15 +269,21 @@ def _file(source: Source, dataset: Dataset, broken: str, bare: bool) -> File:
         syntax=syntax,
         bare=bare,
         enhanced=GROUPS[1] in content,
-        lossy=flag == LOSSY_FLAG or (syntax in LOSSY and flag != "00"),
+        lossy=_loses(syntax, str(content.get("LossyImageCompression") or "")),
         volumetric=content.get("MRAcquisitionType") == "3D",
         vendor=vendor_of({"Manufacturer": str(content.get("Manufacturer") or "")}),
         sequence=str(content.get("PulseSequenceName") or content.get("SequenceName") or ""),
+        planar=str(content.get("EchoPlanarPulseSequence") or ""),
         broken=broken,
         told=_number_of_frames(dataset),
     )
     file.frames = tuple(_enhanced_frames(content, file) if file.enhanced else [_classic_frame(content, file)])
     return file
+
+
+def _loses(syntax: UID, flag: str) -> bool:
+    """Whether pixels lost information; LossyImageCompression 00 counts where the transfer syntax may lose nothing."""
+    return flag == LOSSY_FLAG or syntax in LOSING or (syntax in MAY_LOSE and flag != NOTHING_LOST)
 
 
 def _classic_frame(content: Facts, file: File) -> Frame:

@@ -18,7 +18,7 @@ import numpy as np
 
 from recon.files.io import sidecar_path
 from recon.files.nifti_header import Header, read_header
-from recon.intake.kinds import WORDS, distortion_correction
+from recon.intake.kinds import WORDS, distortion_correction, image_words
 
 # how the converter names its files: series number, series, study, then what it found
 NAME_FORMAT = "%s_%j_%k"
@@ -49,8 +49,8 @@ class Raw:
 
     @cached_property
     def words(self) -> set[str]:
-        """What the header says of the kind of image; Siemens XA says it in ImageTypeText."""
-        return {*self.facts.get("ImageType", ()), *self.facts.get("ImageTypeText", ())}
+        """What the header says of the kind of image."""
+        return image_words(self.facts)
 
     @property
     def corrected(self) -> bool:
@@ -84,6 +84,13 @@ class Stack:
     def te_s(self) -> tuple[float, ...]:
         """Echo times [s]."""
         return tuple(image.te_s for image in self.images)
+
+    @property
+    def told(self) -> str:
+        """Echo times and flip angle as evidence: `EchoTime 4, 8.5 ms, FlipAngle 15`."""
+        flip_deg = self.protocol[0]
+        flip = "no FlipAngle" if flip_deg is None else f"FlipAngle {flip_deg:g}"
+        return f"EchoTime {', '.join(f'{1e3 * te_s:g}' for te_s in self.te_s)} ms, {flip}"
 
     @property
     def numbers(self) -> tuple[int, ...]:

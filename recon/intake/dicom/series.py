@@ -1,6 +1,5 @@
 """Which images make a scan: echoes of magnitude with phase, or of real with imaginary, whatever the vendor."""
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from recon.files.nifti_header import Header
 from recon.intake.dicom.images import Pair, Raw, Stack, stacks
 from recon.intake.dicom.join import join, listed
 from recon.intake.dicom.same import apart, equal, same_protocol, without_copies, without_corrected
-from recon.intake.kinds import PREPARED, PROCESSED, computed, other_kind, unknown_part
+from recon.intake.kinds import Kind, echo_planar, mosaic, no_signal, processed, unknown_part
 from recon.intake.scan import CARTESIAN, POLAR
 from recon.intake.vendors import GE, vendor_of
 from recon.problems import Problem
@@ -22,10 +21,18 @@ NO_SERIES = -1  # number of what belongs to none
 
 
 class Skipped(NamedTuple):
-    """A series that is not used, and why; `number` is the scanner's, or NO_SERIES of a single file."""
+    """A series that is not used, why, and the facts that tell it where the reason does not name them.
+
+    `number` is the scanner's, or NO_SERIES of a single file.
+    """
 
     number: int
     reason: str
+    evidence: str = ""
+
+    def __str__(self) -> str:
+        which = "file" if self.number == NO_SERIES else f"series {self.number}"
+        return f"{which} skipped: {self.reason}" + (f" ({self.evidence})" if self.evidence else "")
 
 
 def choose(
@@ -40,16 +47,17 @@ def choose(
     faults : of files that no image is made of, told where there is no scan
     """
     found = [(stack, why_not(stack)) for stack in stacks(images)]
-    skipped = [Skipped(stack.first.number, reason) for stack, reason in found if reason]
-    acquired = [stack for stack, reason in found if reason and not _processed(stack)]
-    candidates, problems = join([stack for stack, reason in found if not reason], acquired, where)
+    skipped = [Skipped(stack.first.number, *kind) for stack, kind in found if kind]
+    acquired = [stack for stack, kind in found if kind and not processed(stack.first.facts)]
+    candidates, problems = join([stack for stack, kind in found if not kind], acquired, where)
     if problems:
         return [], skipped, problems
     candidates, maps = without_field_maps(candidates)
     pairs, others = several_echoes_first(candidates)
     pairs, copies = without_copies(pairs)
     pairs, corrected = without_corrected(pairs)
-    skipped += [*maps, *others, *(Skipped(n, reason) for pair, reason in (*copies, *corrected) for n in pair.numbers)]
+    left = (Skipped(n, reason, pair.first.told) for pair, reason in (*copies, *corrected) for n in pair.numbers)
+    skipped += [*maps, *others, *left]
     problems = [problem for pair in pairs for problem in problems_of(pair, where)]
     if pairs and not problems:
         pairs, others, problems = one_grid(pairs, where)
@@ -72,8 +80,8 @@ def _visit_problems(pairs: list[Pair], skipped: list[Skipped], where: str) -> li
 def _reasons(skipped: Iterable[Skipped]) -> list[str]:
     """`series 5 and 6 (one echo)`."""
     numbers: dict[str, list[int]] = {}
-    for number, reason in skipped:
-        numbers.setdefault(reason, []).append(number)
+    for series in skipped:
+        numbers.setdefault(series.reason, []).append(series.number)
     return [
         reason if NO_SERIES in of_reason else f"series {listed(of_reason)} ({reason})"
         for reason, of_reason in numbers.items()
@@ -93,30 +101,20 @@ def without_field_maps(candidates: Sequence[Stack]) -> tuple[list[Stack], list[S
         if own and all(phase.te_s == magnitude.te_s[1:] for phase in own):
             maps += [magnitude, *(phase for phase in own if phase not in maps)]
     kept = [stack for stack in candidates if stack not in maps]
-    return kept, [Skipped(number, reason) for stack in maps for number in stack.numbers]
+    return kept, [Skipped(number, reason, stack.told) for stack in maps for number in stack.numbers]
 
 
-def why_not(stack: Stack) -> str | None:
-    """Why a stack is no part of a gradient echo with phase; None where it may be."""
+def why_not(stack: Stack) -> Kind | None:
+    """What a stack is instead of a part of a gradient echo with phase; None where it may be one."""
     facts = stack.first.facts
-    sequence = set(re.findall("[A-Z]+", facts.get("ScanningSequence", "")))
-    if reason := computed(stack.first.words) or other_kind(facts, stack.first.words):
-        return reason
-    if prepared := sorted(name for code, name in PREPARED.items() if code in sequence):
-        return " and ".join(prepared)
-    if processed := _processed(stack):
-        return f"processed by the scanner ({', '.join(sorted(processed)).lower()})"
+    if kind := mosaic(facts) or no_signal(facts) or echo_planar(facts) or processed(facts):
+        return kind
     if stack.first.part is None:
-        return unknown_part(facts)
+        return Kind(unknown_part(facts), f"ImageType {', '.join(sorted(stack.first.words)) or 'missing'}")
     one_te, vendor = stack.volumes > 1 and len(set(stack.te_s)) == 1, vendor_of(facts)
     if one_te and not (vendor and vendor.first_echo_time_only) and min(stack.te_s) > 0:
-        return "several volumes at one echo time"
+        return Kind("several volumes at one echo time", f"{stack.volumes} at EchoTime {stack.te_s[0]:g} s")
     return None
-
-
-def _processed(stack: Stack) -> set[str]:
-    """Words of the ImageType that tell of an image computed from others."""
-    return PROCESSED & set(stack.first.facts.get("ImageType", ()))
 
 
 def several_echoes_first(candidates: Sequence[Stack]) -> tuple[list[Pair], list[Skipped]]:
@@ -124,7 +122,7 @@ def several_echoes_first(candidates: Sequence[Stack]) -> tuple[list[Pair], list[
     single = [stack for stack in candidates if stack.volumes == 1]
     pairs, lonely = pair_up([stack for stack in candidates if stack.volumes > 1])
     if pairs:
-        return pairs, [*lonely, *(Skipped(stack.first.number, "one echo") for stack in single)]
+        return pairs, [*lonely, *(Skipped(stack.first.number, "one echo", stack.told) for stack in single)]
     pairs, others = pair_up(single)
     return pairs, [*lonely, *others]
 
@@ -133,13 +131,17 @@ def pair_up(candidates: Sequence[Stack]) -> tuple[list[Pair], list[Skipped]]:
     """Match magnitude with phase and real with imaginary; of an acquisition that has all four, keep the latter two."""
     cartesian, lonely_cartesian = _match(candidates, *CARTESIAN)
     polar, lonely_polar = _match(candidates, *POLAR)
-    kept = [pair for pair in polar if not any(_same_acquisition(pair.first, used.first) for used in cartesian)]
+    used = [next((c for c in cartesian if _same_acquisition(pair.first, c.first)), None) for pair in polar]
+    kept = [pair for pair, better in zip(polar, used, strict=True) if better is None]
     reason = "the real and imaginary parts of the same acquisition are used"
     spare = [
-        Skipped(n, f"{' and '.join(pair.parts)}: {reason}") for pair in polar if pair not in kept for n in pair.numbers
+        Skipped(n, f"{' and '.join(pair.parts)}: {reason}", f"series {listed(better.numbers)}")
+        for pair, better in zip(polar, used, strict=True)
+        if better is not None
+        for n in pair.numbers
     ]
     lonely = [
-        Skipped(n, f"{stack.first.part} without its other part{why}")
+        Skipped(n, f"{stack.first.part} without its other part{why}", stack.told)
         for stack, why in (*lonely_cartesian, *lonely_polar)
         for n in stack.numbers
     ]
@@ -275,7 +277,7 @@ def one_grid(pairs: Sequence[Pair], where: str) -> tuple[list[Pair], list[Skippe
     longest = max((pair.first.te_s for pair in pairs if pair.first.grid in best), key=len)
     kept = [pair for pair in pairs if pair.first.grid in best and _may_be_of(pair.first.te_s, longest)]
     reason = f"another protocol with fewer echoes than series {listed(n for pair in kept for n in pair.numbers)}"
-    return kept, [Skipped(n, reason) for pair in pairs if pair not in kept for n in pair.numbers], []
+    return kept, [Skipped(n, reason, pair.first.told) for pair in pairs if pair not in kept for n in pair.numbers], []
 
 
 def _may_be_of(te_s: Sequence[float], longest: Sequence[float]) -> bool:

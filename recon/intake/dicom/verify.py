@@ -12,7 +12,7 @@ from recon.intake.dicom.frames import Frame
 from recon.intake.dicom.images import Pair, Raw, Stack
 from recon.intake.dicom.join import listed
 from recon.intake.dicom.stage import Staged, stored
-from recon.intake.kinds import echoes_of_sequence, may_be_siemens
+from recon.intake.kinds import may_be_siemens, of_more_echoes
 from recon.intake.scan import CARTESIAN
 from recon.problems import Problem
 
@@ -88,10 +88,11 @@ def partly_scaled(pairs: Iterable[Pair], staged: Staged, where: str) -> list[Pro
     return problems
 
 
-def with_own_acquisition(images: Iterable[Raw], staged: Staged) -> list[Raw]:
-    """Images with the AcquisitionTime of their headers, of which the converter makes one in any case, and their number.
+def with_own_facts(images: Iterable[Raw], staged: Staged) -> list[Raw]:
+    """Images with what their headers tell and the converter does not, or tells otherwise.
 
-    The converter tells one AcquisitionNumber for all repetitions within an enhanced file.
+    It makes up an AcquisitionTime in any case, tells one AcquisitionNumber for all repetitions within an enhanced file,
+    and of an enhanced file neither the name of its sequence under one key nor EchoPlanarPulseSequence.
     """
     told = []
     for image in images:
@@ -102,6 +103,12 @@ def with_own_acquisition(images: Iterable[Raw], staged: Staged) -> list[Raw]:
         own: dict[str, object] = {"AcquisitionTime": f"{time[:2]}:{time[2:4]}:{time[4:]}"} if time else {}
         if len(numbers) == 1 and (number := numbers.pop()).isdecimal():
             own["AcquisitionNumber"] = int(number)
+        for key, values in (
+            ("SequenceName", {frame.file.sequence for frame in frames}),
+            ("EchoPlanarPulseSequence", {frame.file.planar for frame in frames}),
+        ):
+            if value := max(values, default=""):
+                own[key] = value
         told.append(replace(image, facts=facts | own))
     return told
 
@@ -231,9 +238,8 @@ def _more_echoes(pair: Pair, staged: Staged) -> str | None:
     facts = pair.second.first.facts
     if abs(facts.get("EchoTime2", 0) - pair.second.te_s[0]) <= SAME_TE_S:
         return f"a phase of two echo times, {facts.get('EchoTime1', 0):g} and {facts['EchoTime2']:g} s: {of_one}"
-    for frame in frames:
-        if (count := echoes_of_sequence(frame.file.sequence, facts)) and count > 1:
-            return f"a pulse sequence of {count} echoes: {of_one}"
+    if more := of_more_echoes(pair.first.first.facts) or of_more_echoes(facts):
+        return f"{more}: {of_one}"
     classic = [frame for frame in frames if not frame.file.enhanced]
     if any(frame.echo is None for frame in classic):
         return f"no EchoNumbers (0018,0086), which an anonymiser may have removed; if {of_one}"

@@ -2,8 +2,9 @@
 
 An exam is a vendor's multi-echo scan, classic or enhanced, in one transfer syntax, with its frames in one order; files
 of it are then lost, doubled, cut or mixed, and an anonymiser takes facts away. The conversion gives the true signal of
-every echo that is left, each run once, and names what it skips; or it refuses. With `--tally FILE` many draws are made
-in parts: the file holds how many were made and what came of them, and the same command goes on where it was stopped.
+every echo that is left, each run once, and names what it skips; or it refuses, though no exam of which nothing is lost.
+With `--tally FILE` many draws are made in parts: the file holds how many were made and what came of them, and the same
+command goes on where it was stopped.
 """
 
 import argparse
@@ -52,6 +53,7 @@ SLICES = {1: 4, 2: 2, 3: 2}  # of a drawn exam, by its number of echoes: fewer f
 TIMES = ("101500.000000", "103000.000000")  # of the runs
 MAGNITUDES = "M", "M_FFE", "0", "MAGNITUDE"  # as a label calls them
 FIELD_MAP = "siemens field map"
+COILS = "siemens coils"  # of which no combined image is there
 PREAMBLE_BYTES = 132  # with the letters behind it
 TURN = 4096  # stored values of Siemens that make 2 pi
 HARMS = (
@@ -76,6 +78,9 @@ REMOVALS = {
     "flip angle": ("FlipAngle",),
     "sequence names": ("SequenceName", "PulseSequenceName"),
 }
+# an exam with no other harm, which lacks no more than this, must be read: no proof of a pair or a part is lost
+HARMLESS = "nothing", "no preamble"
+UNNEEDED = "nothing", "times", "acquisition numbers", "instance numbers", "series numbers"
 # where the frames of an enhanced file tell the same
 OF_FRAMES = {
     "ImageType": "MRImageFrameTypeSequence",
@@ -307,6 +312,12 @@ class Exam:
             f"without {self.removal}, {'shuffled' if self.shuffled else 'in order'}"
         )
 
+    @property
+    def whole(self) -> bool:
+        """Whether it must be read: a scan and no field map, of which nothing is lost that a reader needs."""
+        scan = self.writer != COILS and not self.writer.startswith(FIELD_MAP)
+        return scan and self.harm in HARMLESS and self.removal in UNNEEDED
+
     def write(self, folder: Path) -> None:
         """Write the files, in one order of names and frames."""
         folder.mkdir(parents=True)
@@ -458,7 +469,7 @@ def _unwanted(exam: Exam, used: Used) -> list[str]:
 def _untold(exam: Exam, done: Conversion, used: Used) -> list[str]:
     """Echoes of which files are there that neither are used nor belong to a series that is told to be skipped."""
     taken = {(scan, echo) for scan, echoes in used for echo in echoes}
-    skipped = {number for number, _ in done.skipped}
+    skipped = {series.number for series in done.skipped}
     untold = set()
     for file in exam.files:
         number = file.facts["SeriesNumber"]  # where it is lost the converter makes one up
@@ -519,7 +530,7 @@ def draw(seeds: Iterable[int], root: Path) -> Iterator[tuple[Exam, str, list[str
     for done in convert(root / "dicom", root / "bids"):
         exam = exams[done.folder]
         if done.problems:
-            yield exam, "refused: " + str(done.problems[0]), []
+            yield exam, "refused: " + str(done.problems[0]), ["refused, though nothing is lost"] if exam.whole else []
         else:
             yield exam, "read", wrong(exam, done, root / "bids" / done.subject)
 

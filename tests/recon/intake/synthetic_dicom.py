@@ -151,7 +151,7 @@ def header(protocol: Protocol, signed: bool) -> Dataset:
     slice_.Modality, slice_.SeriesNumber, slice_.AcquisitionNumber = "MR", protocol.number, 1
     slice_.ScanningSequence, slice_.SequenceVariant, slice_.MRAcquisitionType = protocol.sequence, "SP", "3D"
     slice_.FlipAngle, slice_.RepetitionTime = f"{protocol.flip_deg:g}", f"{1000 * protocol.tr_s:g}"
-    slice_.MagneticFieldStrength, slice_.ImagingFrequency = 3, 127.7
+    slice_.MagneticFieldStrength, slice_.ImagingFrequency = 3, 123.2  # of some scanners of 3 T
     slice_.EchoTrainLength = len(protocol.te_s)
     slice_.StudyInstanceUID = generate_uid(entropy_srcs=[protocol.study])
     slice_.SamplesPerPixel, slice_.PhotometricInterpretation = 1, "MONOCHROME2"

@@ -61,3 +61,24 @@ def test_real_and_imaginary_parts_that_were_scaled_each_by_itself_are_noted(head
     echoes = [look_at_parts(scale * z.real, scale * z.imag, at) for scale, z in zip((1, 1.4), head, strict=True)]
     (note,) = air_notes(NAMES, echoes, [{}, {}])
     assert note.startswith("mag2.nii: 1.")
+
+
+def of_coils(z):
+    """Sum of squares over eight coils that see the same, each with its own noise."""
+    noise = np.random.default_rng(2).normal(0, 20, (2, 8, *z.shape))
+    return (np.abs(z + noise[0] + 1j * noise[1]) ** 2).sum(axis=0)
+
+
+@pytest.mark.parametrize("change", [
+    of_coils, lambda z: np.where(np.abs(z) > 100, np.abs(z) ** 2, 0), lambda z: np.sqrt(np.abs(z)),
+    lambda z: np.where(np.abs(z) > 100, np.log1p(np.abs(z)), 0),
+], ids=["sum of squares", "masked squares", "square root", "masked logarithm"])  # fmt: skip
+def test_what_noise_does_not_tell_has_no_note(head, change):
+    assert notes(change(head), np.angle(head)) == []
+
+
+def test_too_little_air_tells_nothing(head, monkeypatch):
+    squared = np.abs(head) ** 2
+    assert notes(squared, np.angle(head))
+    monkeypatch.setattr("recon.intake.air.LEAST", len(corners(SHAPE)) + 1)
+    assert notes(squared, np.angle(head)) == []

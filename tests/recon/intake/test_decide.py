@@ -6,6 +6,7 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from recon.intake.chop import alternation
 from recon.intake.decide import PrepareEchoes, decide
@@ -84,7 +85,8 @@ def test_the_config_overrules_what_would_be_decided(chopped, tmp_path):
 def test_reasons_and_summary_are_plain_json(signals, tmp_path):
     found = decide(ef.polar_files(tmp_path, signals, np.angle, Units="rad"), ef.AUTO)
     decided = {"MainField", "PhaseUnits", "PhaseFilter", "SliceOffsets", "SliceChop", "PhaseSign"}
-    assert set(found.reasons) == decided
+    assert set(found.reasons) == set(found.evidence) == decided
+    assert all(found.reasons[name].endswith(f": {found.evidence[name]}") for name in decided)
     assert json.loads(json.dumps(found.summary())) == found.summary()
     assert found.summary()["RadiansPerValue"] == {"slope": 1.0, "intercept": 0.0}
 
@@ -252,6 +254,21 @@ def test_voxels_that_are_not_finite_do_not_hide_offsets_of_slices(signals, tmp_p
 def test_the_frequency_sets_the_field_of_the_scan(signals, tmp_path):
     series = ef.polar_files(tmp_path, signals, np.angle, Units="rad", Manufacturer="Siemens", ImagingFrequency=123.19)
     assert decide(series, ef.AUTO).reasons["MainField"].startswith("2.893 T: ImagingFrequency 123.19 MHz")
+
+
+def test_slices_with_more_between_than_within_are_refused(signals, tmp_path):
+    series = ef.polar_files(tmp_path, signals, np.angle, Units="rad", SliceThickness=1.0, SpacingBetweenSlices=2.5)
+    assert "expected slices that touch" in refused(series)
+
+
+def test_filtered_phase_is_refused(signals, tmp_path, monkeypatch):
+    monkeypatch.setattr("recon.intake.phase_filter.BLOCK_MM", 12.0)  # in place of 24: the head is small
+    detail_hz = np.random.default_rng(5).normal(0, 8, ef.SHAPE)  # of small sources, which a filter leaves
+    fine = [z * np.exp(2j * np.pi * detail_hz * te_s) for z, te_s in zip(signals, ef.TE_S, strict=True)]
+    assert decide(ef.cartesian_files(tmp_path, fine), ef.AUTO).reasons["PhaseFilter"].startswith("none seen")
+    smooth = [ndimage.gaussian_filter(z.real, 1.5) + 1j * ndimage.gaussian_filter(z.imag, 1.5) for z in fine]
+    filtered = [z * np.exp(1j - 1j * np.angle(low)) for z, low in zip(fine, smooth, strict=True)]
+    assert "found filtered phase" in refused(ef.cartesian_files(tmp_path, filtered))
 
 
 def test_warnings_of_the_signal_come_first(signals, tmp_path):

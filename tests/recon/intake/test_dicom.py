@@ -174,6 +174,8 @@ def test_sidecars_tell_what_the_reconstruction_needs(vendors, label, manufacture
     facts = {key: sidecars[0].get(key) for key in ("MagneticFieldStrength", "FlipAngle", "RepetitionTime", "Units")}
     assert facts == {"MagneticFieldStrength": 3, "FlipAngle": 15, "RepetitionTime": 0.03, "Units": units}
     assert sidecars[0]["Manufacturer"] == manufacturer
+    kept = {key: sidecars[0].get(key) for key in ("ImagingFrequency", "MRAcquisitionType", "SliceThickness")}
+    assert kept == {"ImagingFrequency": 123.2, "MRAcquisitionType": "3D", "SliceThickness": 2}
 
 
 @pytest.mark.parametrize("scale_slope", [None, 1.0, 1303.48])
@@ -317,7 +319,7 @@ def test_other_series_are_listed_with_the_reason(tmp_path):
     root.rename(study / "p1")
     conversion = one(study, tmp_path)
     assert [s.name for s in conversion.series] == ["sub-p1"]
-    reasons = dict(conversion.skipped)
+    reasons = {series.number: series.reason for series in conversion.skipped}
     assert reasons[1] == reasons[2] == "one echo"
     assert reasons[10] == "inversion recovery"
     assert reasons[12] == "echo planar"

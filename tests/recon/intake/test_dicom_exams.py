@@ -87,7 +87,7 @@ def test_a_run_whose_magnitude_is_lost_is_left_out(tmp_path, subject):
         path.unlink()
     done = one(tmp_path)
     assert [series.numbers for series in done.series] == [(7, 8)]
-    assert [number for number, _ in done.skipped] == [6]
+    assert [series.number for series in done.skipped] == [6]
 
 
 def test_parts_of_other_times_are_no_pair(tmp_path, subject):
@@ -177,10 +177,29 @@ def test_a_truncated_file_of_another_series_is_named_and_skipped(tmp_path, subje
     path.write_bytes(path.read_bytes()[:-20])
     done = one(tmp_path)
     assert [series.numbers for series in done.series] == [(5, 6)]
-    told = next(reason for number, reason in done.skipped if "truncated" in reason)
+    told = next(series.reason for series in done.skipped if "truncated" in series.reason)
     assert told == (
         "truncated: file 2 of the folder p1 in the order of names (find p1 ! -type d | LC_ALL=C sort | sed -n 2p)"
     )
+
+
+def test_a_file_of_another_series_that_cannot_be_decoded_is_named_and_skipped(tmp_path, subject):
+    write_siemens(subject / "localizer", ECHOES[:1], replace(PROTOCOL, number=1, tr_s=0.01))
+    file = read(subject / "localizer")[1]
+    file.set(Rows=SHAPE[1] + 1)  # which no decoder finds
+    (subject / "localizer" / file.path).write_bytes(file.content(RLELossless))
+    done = one(tmp_path)
+    assert [series.numbers for series in done.series] == [(5, 6)]
+    assert any("cannot be decoded (RLE Lossless): file 2 of" in series.reason for series in done.skipped)
+
+
+def test_a_phase_at_another_place_is_no_part_of_the_pair(tmp_path, subject):
+    for path in of_part(subject, "P"):
+        x, y, z = map(float, pydicom.dcmread(path).ImagePositionPatient)
+        edit([path], ImagePositionPatient=[x + 3, y, z])
+    (problem,) = one(tmp_path).problems
+    assert problem.expected.startswith("every image on the grid of echo 1 mag")
+    assert problem.found.startswith("echo 1 phase on another one")
 
 
 def test_two_acquisitions_of_one_series_are_runs(tmp_path, subject):
@@ -446,7 +465,7 @@ def test_of_a_scan_with_and_without_distortion_correction_the_latter_is_used(tmp
     done = one(tmp_path)
     assert [series.numbers for series in done.series] == [(5, 7)]
     reason = "corrected for distortion; series 5 and 7 is the scan without it"
-    assert set(done.skipped) == {(6, reason), (8, reason)}
+    assert {series[:2] for series in done.skipped} == {(6, reason), (8, reason)}
     assert_signal(tmp_path, ECHOES, "siemens")
 
 
@@ -526,7 +545,7 @@ def test_combined_images_beside_their_single_coils_are_read(tmp_path, subject):
     edit(sorted(subject.rglob("*.dcm")), AcquisitionTime="101500.000000")
     done = one(tmp_path)
     assert [series.numbers for series in done.series] == [(5, 6)]
-    assert {number for number, reason in done.skipped if "single coils" in reason} == {15, 16, 25, 26, 35, 36}
+    assert {series.number for series in done.skipped if "single coils" in series.reason} == {15, 16, 25, 26, 35, 36}
     assert_signal(tmp_path, ECHOES, "siemens")
 
 
@@ -562,7 +581,7 @@ def test_a_copy_that_lost_an_echo_is_a_copy(tmp_path, subject):
             path.unlink()
     done = one(tmp_path)
     assert [(series.numbers, series.te_s) for series in done.series] == [((25, 26), TE_S)]
-    assert set(done.skipped) == {(number, "equal to series 25 and 26") for number in (5, 6)}
+    assert {series[:2] for series in done.skipped} == {(number, "equal to series 25 and 26") for number in (5, 6)}
 
 
 def test_magnitude_and_phase_without_their_flip_angle_give_way_to_real_and_imaginary_parts(tmp_path, subject):
@@ -589,6 +608,18 @@ def test_packed_files_are_read(tmp_path, subject):
     assert [len(series.te_s) for series in one(tmp_path).series] == [3]
 
 
+def test_files_that_were_packed_four_times_are_refused(tmp_path, subject):
+    path = sorted(subject.rglob("*.dcm"))[0]
+    content = path.read_bytes()
+    for times, reads in ((3, True), (4, False)):
+        packed = content
+        for _ in range(times):
+            packed = gzip.compress(packed)
+        path.write_bytes(packed)
+        (done,) = convert(tmp_path / "dicom", tmp_path / f"{times} times")
+        assert bool(done.series) == reads
+
+
 def test_files_that_were_packed_twice_are_read(tmp_path, subject):
     with zipfile.ZipFile(subject / "inner.zip", "w") as archive:
         for path in sorted((subject / "scan").iterdir()):
@@ -603,10 +634,16 @@ def test_files_that_were_packed_twice_are_read(tmp_path, subject):
 @pytest.mark.parametrize(("name", "content", "told"), [
     ("a.dcm.xz", b"\xfd7zXZ\0" + bytes(9), "packed as xz, which is not read: unpack it"),
     ("a.dcm.bz2", b"BZh91AY", "packed as bzip2, which is not read: unpack it"),
+    ("a.7z", b"7z\xbc\xaf\x27\x1c" + bytes(9), "packed as 7z, which is not read: unpack it"),
+    ("a.rar", b"Rar!\x1a\x07" + bytes(9), "packed as rar, which is not read: unpack it"),
+    ("a.tar", bytes(257) + b"ustar" + bytes(9), "packed as tar, which is not read: unpack it"),
+    ("a.zst", b"\x28\xb5\x2f\xfd" + bytes(9), "packed as zstd, which is not read: unpack it"),
+    ("a.Z", b"\x1f\x9d" + bytes(9), "packed as compress, which is not read: unpack it"),
+    ("meas.dat", bytes(9), "raw data of a scanner, not reconstructed"),
     ("a.nii.gz", gzip.compress(bytes(352), mtime=0), "NIfTI images, which belong into a BIDS folder (config bids_dir)"),
     ("a.PAR", b"# === DATA DESCRIPTION FILE", "PAR and REC files of Philips: export DICOM"),
     ("a.txt", b"a", "none among 2 files"),
-], ids=["xz", "bz2", "NIfTI", "PAR", "text"])  # fmt: skip
+], ids=["xz", "bz2", "7z", "rar", "tar", "zstd", "compress", "raw", "NIfTI", "PAR", "text"])  # fmt: skip
 def test_what_lies_there_instead_of_dicom_is_told(tmp_path, name, content, told):
     (tmp_path / "dicom" / "p1").mkdir(parents=True)
     for number in (1, 2):

@@ -16,8 +16,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from recon.intake.dicom.bytes import Source
 from recon.intake.dicom.convert import Conversion, convert
-from tests.recon.intake.fuzz_dicom import PREAMBLE_BYTES, SHAPE, TE_S, complex_echo, edit, is_signal
+from recon.intake.dicom.frames import read_file
+from tests.recon.intake.fuzz_dicom import PREAMBLE_BYTES, SHAPE, SYNTAXES, TE_S, complex_echo, edit, is_signal
 from tests.recon.intake.spliced_dicom import read
 from tests.recon.intake.synthetic_dicom import Protocol, oblique_affine, signal, write_siemens
 from tests.recon.intake.synthetic_enhanced import write_philips_enhanced, write_siemens_enhanced
@@ -40,7 +42,8 @@ def converted(folder: Path) -> Conversion:
 def assert_read(folder: Path, vendor: str = "siemens") -> None:
     """Every echo is the truth."""
     assert len(converted(folder).series) == 1
-    found = sorted((folder.parent.parent / "bids").rglob("*part-mag_MEGRE.nii.gz"))
+    bids = folder.parent.parent / "bids"
+    found = [path for part in ("mag", "real") for path in sorted(bids.rglob(f"*part-{part}_MEGRE.nii.gz"))]
     assert [is_signal(complex_echo(path, vendor), path, ECHOES[echo]) for echo, path in enumerate(found)] == [True] * 3
 
 
@@ -71,6 +74,30 @@ def test_files_without_a_preamble_are_read(folder, form, write):
     write(folder, ECHOES, PROTOCOL)
     strip(folder, *BARE[form])
     assert_read(folder, "siemens" if write is write_siemens else "philips")
+
+
+@pytest.mark.parametrize(("form", "write"), [
+    *((form, write_siemens_enhanced) for form in ("plain", "deflated", "RLE", "JPEG", "JPEG 2000", "JPEG-LS")),
+    ("deflated", write_siemens), ("JPEG 2000", write_siemens),
+])  # fmt: skip
+def test_every_transfer_syntax_is_read_in_any_order_of_the_frames(folder, form, write):
+    write(folder, ECHOES, PROTOCOL)
+    for file in read(folder):
+        if file.frames:
+            file.permute([1, 2, 0])
+        content = file.content(SYNTAXES[form])
+        assert form == "plain" or SYNTAXES[form].encode() in content  # no other took its place
+        (folder / file.path).write_bytes(content)
+    assert_read(folder)
+
+
+@pytest.mark.parametrize("form", ["plain", "RLE"])
+def test_real_and_imaginary_frames_of_philips_are_read_slice_by_slice(folder, form):
+    write_philips_enhanced(folder, ECHOES, PROTOCOL, parts="real imag")
+    (file,) = read(folder)
+    file.permute(sorted(range(len(file.labels)), key=lambda i: (file.labels[i].place[2], i)))
+    (folder / file.path).write_bytes(file.content(SYNTAXES[form]))
+    assert_read(folder, "philips")
 
 
 def test_files_without_a_preamble_beside_others_are_of_the_same_series(folder):
@@ -152,6 +179,24 @@ def test_pixels_of_twelve_bits_are_refused_by_that_name(folder):
     assert "BitsAllocated (0028,0100) is 12, which is not read: file" in converted(folder).problems[0].found
 
 
+@pytest.mark.parametrize(("syntax", "flag", "lossy"), [
+    ("50", "00", True), ("51", "00", True), ("51", None, True), ("55", "00", True),
+    ("81", "00", False), ("81", None, True), ("91", "00", False), ("91", None, True), ("91", "01", True),
+    ("203", "00", False), ("203", None, True),
+    ("70", None, False), ("80", "00", False), ("90", None, False), ("90", "01", True), ("201", None, False),
+])  # fmt: skip
+def test_the_flag_of_lossy_compression_counts_where_the_transfer_syntax_may_lose_nothing(folder, syntax, flag, lossy):
+    write_siemens(folder, ECHOES[:1, ..., :1], PROTOCOL)
+    file, path = read(folder)[0], folder / "compressed.dcm"
+    file.set(LossyImageCompression=flag)
+    path.write_bytes(file.content(RLELossless))
+    content = pydicom.dcmread(path)
+    content.file_meta.TransferSyntaxUID = f"1.2.840.10008.1.2.4.{syntax}"
+    content.save_as(path)
+    found = read_file(Source(1, path))
+    assert found and found.lossy == lossy
+
+
 def as_mosaic(content: pydicom.Dataset) -> None:
     content.ImageType = [*content.ImageType[:3], "MOSAIC"]
     content.private_block(0x19, "SIEMENS MR HEADER", create=True).add_new(0x0A, "US", 4)
@@ -174,13 +219,18 @@ def test_fewer_echoes_of_other_times_on_the_same_grid_are_another_protocol(folde
     write_siemens(folder / "dixon", ECHOES[:2], dixon)
     done = converted(folder)
     assert [series.numbers for series in done.series] == [(5, 6)]
-    assert (20, "another protocol with fewer echoes than series 5 and 6") in done.skipped
+    assert (20, "another protocol with fewer echoes than series 5 and 6") in [series[:2] for series in done.skipped]
 
 
 KINDS: dict[str, Callable[[pydicom.Dataset], object]] = {
     "no MR image (Modality CT)": lambda content: setattr(content, "Modality", "CT"),
     "a mosaic, whose slices lie side by side in one image": as_mosaic,
-    "processed by the scanner (secondary)": lambda content: setattr(content, "ImageType", ["DERIVED", "SECONDARY"]),
+    "a map of B0 that the scanner computed (ImageType B0MAP)": lambda content: content.ImageType.append("B0 MAP"),
+    "a difference of two phases, as of a field map": lambda content: content.ImageType.append("PHASEDIFF"),
+    "echo planar (SequenceName *epfid)": lambda content: setattr(content, "SequenceName", "*epfid2d1_64"),
+    "processed by the scanner (ImageType SECONDARY)": lambda content: setattr(
+        content, "ImageType", ["DERIVED", "SECONDARY"]
+    ),
 }
 
 
@@ -191,7 +241,15 @@ def test_what_a_series_is_instead_of_a_gradient_echo_is_told(folder, kind):
     edit(folder / "other", KINDS[kind])
     done = converted(folder)
     assert [series.numbers for series in done.series] == [(5, 6)]
-    assert {number for number, reason in done.skipped if kind in reason} == {20, 21}
+    assert {series.number for series in done.skipped if kind in str(series)} == {20, 21}
+
+
+def test_an_echo_planar_readout_of_enhanced_files_is_told(folder):
+    write_siemens_enhanced(folder, ECHOES, PROTOCOL)
+    edit(folder, lambda content: setattr(content, "EchoPlanarPulseSequence", "YES"))
+    done = converted(folder)
+    assert done.problems[0].found == "series 5 and 6 (echo planar)"
+    assert done.skipped[0] == (5, "echo planar", "EchoPlanarPulseSequence YES")
 
 
 @pytest.mark.parametrize(("slices", "outcome"), [(1, "2 series"), (2, "series 7 and 8 of another place: stations")])

@@ -5,7 +5,7 @@ import pytest
 
 from recon.intake.chop import alternation
 from recon.intake.decide import decide
-from recon.intake.growth import Growth, order_problems, places
+from recon.intake.growth import Growth, growths, order_problems, places, steps
 from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
 
@@ -118,3 +118,12 @@ def test_only_what_is_strong_is_compared_however_long_the_rows_are():
     magnitude = np.where(x**2 + y**2 + z**2 < 0.5, 1.0, 0.01).astype(np.float32)
     found = places(magnitude, (1.0, 1.0, 2.0))
     assert all(len(of.voxels[0]) and (magnitude.reshape(-1, order="F")[of.voxels] == 1).all() for of in found)
+
+
+def test_small_pieces_and_echoes_that_hardly_correlate_are_not_judged(tmp_path):
+    magnitude, phase = signals()
+    phase[1] *= -1
+    assert places(magnitude[0], (2.0, 2.0, 2.5)) and not places(magnitude[0], (1.0, 1.0, 2.5))
+    at, noise = places(magnitude[0], (2.0, 2.0, 2.5)), np.random.default_rng(1).uniform(-np.pi, np.pi, ef.SHAPE)
+    assert any(part.negative.any() for part in growths([steps(p, at) for p in phase], 1.0))
+    assert growths([steps(p, at) for p in (phase[0], noise, phase[2])], 1.0) == []

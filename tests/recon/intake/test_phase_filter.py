@@ -60,7 +60,10 @@ def test_what_is_no_head_is_noted_where_the_user_says_so():
 
 @pytest.mark.parametrize(
     "told",
-    [["ORIGINAL", "PRIMARY", "P", "SWI"], ["P", "FILTERED"], "DERIVED\\PRIMARY\\P\\FILTERED_PHASE", ["P", "HP"]],
+    [
+        *(["PRIMARY", "P", word] for word in ["FILTERED", "HIGHPASS", "HP", "HPF", "HOMODYNE", "SWI", "SWIP", "SWAN"]),
+        "DERIVED\\PRIMARY\\P\\FILTERED_PHASE",
+    ],
 )  # fmt: skip
 def test_words_of_the_image_type_are_a_witness_of_their_own(told):
     found = judged(head(0.02, 3.0), ImageType=told)
@@ -92,7 +95,7 @@ def test_the_first_echo_tells_of_a_filter_that_the_last_no_longer_shows():
 
 def test_a_small_object_is_not_judged():
     found = judged(head(0.02, 3.0)[:20, :20, :20])
-    assert found.reason.startswith("unknown") and found.notes == ()
+    assert str(found).startswith("unknown") and found.notes == ()
 
 
 def test_phase_that_hardly_varies_is_noted_and_not_refused():

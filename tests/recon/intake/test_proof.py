@@ -28,6 +28,17 @@ def found(first: dict, second: dict, alone: bool = True, part: str = "phase") ->
         ({}, {"ScanningSequence": "SE"}, "expected a gradient echo, found spin echo"),
         ({}, {"ScanningSequence": ["GR", "IR"]}, "expected a gradient echo, found inversion recovery"),
         ({}, {"ScanningSequence": "SE\\EP"}, "expected a gradient echo, found spin echo"),
+        ({}, {"SequenceName": "*fm2d2r"}, "found a pulse sequence of 2 echoes (SequenceName *fm2d2) with"),
+        ({}, {"PulseSequenceName": "*fl3d6_ns", "Manufacturer": "Siemens"}, "found a pulse sequence of 6 echoes"),
+        (
+            {},
+            {"PulseSequenceDetails": "%SiemensSeq%\\gre_field_mapping"},
+            "(remove PulseSequenceDetails from its sidecar if it is the phase of one echo)",
+        ),
+        ({"ImageType": ["DERIVED", "SECONDARY", "MIP"]}, {}, "expected a gradient echo, found processed by"),
+        ({"ImageType": "ORIGINAL\\PRIMARY\\MNIP"}, {}, "m.nii: expected a gradient echo, found processed"),
+        ({}, {"ImageTypeText": ["DERIVED", "PROJECTION IMAGE"]}, "(ImageType PROJECTION IMAGE)"),
+        ({"Modality": "CT"}, {}, "expected a gradient echo, found no MR image (Modality CT)"),
     ],
 )
 def test_parts_that_are_not_of_one_echo_are_refused(first, second, message):
@@ -42,6 +53,13 @@ def test_parts_that_are_not_of_one_echo_are_refused(first, second, message):
         ({}, SIX_ECHOES, False),
         ({"EchoNumber": 2}, {"EchoNumber": 2}, False),
         ({}, SIX_ECHOES | {"EchoTime": 0.0046}, True),
+        ({}, {"SequenceName": "*fl3d6_ns"}, False),
+        ({}, {"PulseSequenceDetails": "%SiemensSeq%\\gre_field_mapping"}, False),
+        ({}, {"SequenceName": "*fl3d1r"}, True),
+        ({}, {"SequenceName": "fast2d3", "Manufacturer": "Philips"}, True),
+        ({"ImageType": ["DERIVED", "PRIMARY", "M"]}, {"ImageType": ["DERIVED", "PRIMARY", "P"]}, True),
+        ({"ImageType": ["DERIVED", "SECONDARY"]}, {"ImageType": ["DERIVED", "SECONDARY", "SWI"]}, True),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, {}, True),  # the converter has taken it apart
         ({}, {"ScanningSequence": "GR"}, True),
         ({}, {"ScanningSequence": ["EP", "GR"]}, True),
         ({}, {"ScanningSequence": "RM"}, True),

@@ -42,13 +42,20 @@ def test_slices_with_more_between_than_within_are_refused():
 
 @pytest.mark.parametrize("facts", [
     {"ScanningSequence": "EP"}, {"ScanningSequence": "EP\\GR"}, {"ScanningSequence": ["GR", "EP"]},
-    {"PulseSequenceType": "Gradient Echo EPI"}, {"EchoPlanarPulseSequence": "YES"},
+    {"PulseSequenceType": "Gradient Echo EPI"}, {"EchoPlanarPulseSequence": "YES"}, {"SequenceName": "*epfid2d1_64"},
+    {"PulseSequenceName": "epi"}, {"PulseSequenceDetails": "%CustomerSeq%\\cmrr_mbep2d_bold"}, {"EPIFactor": 15},
 ])  # fmt: skip
 def test_echo_planar_readouts_are_noted(facts):
     assert "echo planar readout" in notes(**facts)
-    assert (
-        notes(ScanningSequence="GR", PulseSequenceType="spoiled multi-echo gradient echo", SequenceVariant="EPX") == ""
-    )
+
+
+@pytest.mark.parametrize("facts", [
+    {"ScanningSequence": "GR", "PulseSequenceType": "spoiled multi-echo gradient echo", "SequenceVariant": "EPX"},
+    {"SequenceName": "*fl3d6_ns", "PulseSequenceDetails": "%SiemensSeq%\\gre", "EPIFactor": 1},
+    {"EchoPlanarPulseSequence": "NO", "PulseSequenceDetails": "%CustomerSeq%\\deepi", "SequenceName": "step"},
+])  # fmt: skip
+def test_other_readouts_are_not(facts):
+    assert notes(**facts) == ""
 
 
 @pytest.mark.parametrize("facts", [

@@ -171,7 +171,10 @@ def test_bad_facts_are_refused(tmp_path, facts, message):
     assert "sub-01_echo-2_part-" in told
 
 
-@pytest.mark.parametrize(("key", "values"), [("FlipAngle", (10, 20)), ("Manufacturer", ("GE", "Philips"))])
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [("FlipAngle", (10, 20)), ("Manufacturer", ("GE", "Philips")), ("ImagingFrequency", (123.2, 127.7))],
+)
 def test_echoes_that_disagree_are_both_named(tmp_path, key, values):
     for path in write_series(tmp_path, STEM):
         change(path, **{key: values["echo-2" in path]})
@@ -364,3 +367,16 @@ def test_parts_of_which_one_alone_was_corrected_for_distortion_are_read_with_a_n
         change(path, ImageType=of_mag if "part-mag" in path else of_phase)
     notes = protocol_notes(read(tmp_path), (1.0, 1.0, 1.0))
     assert any("one of magnitude and phase alone was corrected" in note for note in notes) is noted
+
+
+@pytest.mark.parametrize(("of_mag", "of_phase", "noted"), [
+    (["DERIVED", "SECONDARY", "M"], ["DERIVED", "SECONDARY", "P"], True), (["M"], ["P", "SECONDARY"], True),
+    (["M", "SWI"], ["P"], True), (["M"], ["P", "SWI"], False),  # of phase its values tell
+    (["DERIVED", "PRIMARY", "M"], ["DERIVED", "PRIMARY", "P"], False),
+])  # fmt: skip
+def test_images_that_may_be_no_raw_signal_are_read_with_a_note(tmp_path, of_mag, of_phase, noted):
+    write_series(tmp_path, STEM, (1, 2))
+    for path in map(str, tmp_path.glob("*.nii.gz")):
+        change(path, ImageType=of_mag if "part-mag" in path else of_phase)
+    notes = protocol_notes(read(tmp_path), (1.0, 1.0, 1.0))
+    assert any("may be no raw signal (ImageType S" in note for note in notes) is noted

@@ -26,7 +26,7 @@ def test_vendors_are_known_by_all_their_spellings(written, vendor):
 
 @pytest.mark.parametrize(("vendor", "sign"), [(SIEMENS, 1), (PHILIPS, 1), (GE, -1), (SIMULATED, 1)])
 def test_a_known_vendor_decides(vendor, sign):
-    assert phase_sign("auto", vendor) == Decision(sign, f"{sign:+d}: convention of Manufacturer {vendor.name}")
+    assert phase_sign("auto", vendor) == Decision(sign, f"{sign:+d}", f"convention of Manufacturer {vendor.name}")
 
 
 @pytest.mark.parametrize("setting", [1, -1])

@@ -37,7 +37,7 @@ def offsets(sd_rad, axis=2, seed=1):
 def test_offsets_are_seen_along_any_axis(axis, sd_rad):
     found = seen(scan(offsets(sd_rad, axis), axis), told="2D")
     assert found.value == axis
-    assert "MRAcquisitionType '2D'" in found.reason and "were estimated and removed" in found.notes[0]
+    assert "MRAcquisitionType '2D'" in found.evidence and "were estimated and removed" in found.notes[0]
 
 
 @pytest.mark.parametrize("every_second_rad", [0.4, np.pi / 2, 1.6, 2.6])

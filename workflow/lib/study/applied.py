@@ -7,7 +7,7 @@ from pathlib import Path
 from qnet.harmonise import FEWEST_CONTROLS, NONE, harmonises_windows
 from qnet.networks.heads.registry import reads_located
 from recon.intake.scan import Scan
-from recon.problems import IntakeError, Problem, to_type
+from recon.problems import IntakeError, Problem, as_yaml, config_line, to_type
 from workflow.lib.jobs.checksums import sha256
 from workflow.lib.study.participants import Participants
 
@@ -150,7 +150,9 @@ def swapped(bundle: Mapping, cfg: Mapping) -> list[Problem]:
     if positive != classes["negative"] and negative != classes["positive"]:
         return []
     expected = f"{classes['positive']} (negative: {classes['negative']}), as the model {bundle['dataset']} was trained"
-    return [Problem("config, participants.positive_label", expected, f"{positive} (negative: {negative})")]
+    labels = ", ".join(f"{side}_label: {as_yaml(classes[side])}" for side in ("negative", "positive"))
+    line = config_line(f"participants={{{labels}}}")
+    return [Problem("config, participants.positive_label", expected, f"{positive} (negative: {negative}): {line}")]
 
 
 def seen(path: Path, cfg: Mapping, scans: Iterable[Scan]) -> list[Problem]:
