@@ -80,19 +80,22 @@ def _air(m: np.ndarray, phi: np.ndarray) -> Air:
     """Of (block, EDGE, EDGE, EDGE) magnitude and phase [rad]."""
     whole = (np.isfinite(m) & np.isfinite(phi) & (m > 0)).all(axis=(1, 2, 3))
     m, phi = (np.where(whole[:, None, None, None], part, np.float32(1)) for part in (m, phi))
-    steps = [np.exp(1j * np.diff(phi, axis=axis)).mean(axis=(1, 2, 3)) for axis in (1, 2, 3)]
+    resultants = [_mean_resultant(np.diff(phi, axis=axis)) for axis in (1, 2, 3)]
     first, second, third = _l_moments(np.sort(m.reshape(len(m), EDGE**3), axis=1).astype(float))
     weak = first < first[whole].mean() if whole.any() else whole
-    random = np.abs(steps).min(axis=0) < RANDOM
+    random = np.min(resultants, axis=0) < RANDOM
     return Air(whole & weak & random, first, second / first, third / first)
+
+
+def _mean_resultant(step_rad: np.ndarray) -> np.ndarray:
+    """(block,) length of the mean direction of (block, ., ., .) steps [rad]."""
+    return np.hypot(*(part(step_rad).mean(axis=(1, 2, 3)) for part in (np.cos, np.sin)))
 
 
 def _blocks(image: np.ndarray, at: np.ndarray) -> np.ndarray:
     """(block, EDGE, EDGE, EDGE) values."""
-    found = np.empty((len(at), EDGE, EDGE, EDGE), np.float32)
-    for block, (x, y, z) in zip(found, at, strict=True):
-        block[...] = image[x : x + EDGE, y : y + EDGE, z : z + EDGE]
-    return found
+    x, y, z = at.T[..., None, None, None] + np.indices((EDGE, EDGE, EDGE))[:, None]
+    return image[x, y, z].astype(np.float32, copy=False)
 
 
 def _l_moments(ascending: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

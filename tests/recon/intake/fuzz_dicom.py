@@ -12,11 +12,9 @@ import json
 import os
 import random
 import re
-import shutil
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -37,7 +35,7 @@ from recon.files.atomic import atomic
 from recon.files.bids import entities
 from recon.files.io import read_json, read_volume, sidecar_path
 from recon.intake.dicom.convert import Conversion, convert
-from tests.recon.intake.spliced_dicom import Spliced, read
+from tests.recon.intake.spliced_dicom import Spliced, read, scratch
 from tests.recon.intake.synthetic_dicom import (
     Protocol,
     oblique_affine,
@@ -254,9 +252,9 @@ def whole(writer: str, echoes: int, run: int) -> list[Spliced]:
     protocol = Protocol(affine=oblique_affine(), te_s=TE_S[:echoes], person=False)
     if run:  # its series follow those of the run before
         protocol = replace(protocol, number=1 + max(_number(file) for file in whole(writer, echoes, run - 1)))
-    with tempfile.TemporaryDirectory() as folder:
-        WRITERS[writer](Path(folder), truth(echoes, run), protocol)
-        files = read(Path(folder))
+    with scratch() as folder:
+        WRITERS[writer](folder, truth(echoes, run), protocol)
+        files = read(folder)
     for file in files:
         first = Path(file.path).parts[0]
         scan = run, first if first in VARIANTS else ""
@@ -522,17 +520,19 @@ def is_signal(values: np.ndarray, image: Path, truth: np.ndarray) -> bool:
     return bool((np.abs(values - expected) <= 2 + 3e-3 * np.abs(expected)).all())
 
 
-def draw(seeds: Iterable[int], root: Path) -> Iterator[tuple[Exam, str, list[str]]]:
+def draw(seeds: Sequence[int]) -> Iterator[tuple[Exam, str, list[str]]]:
     """Draw, convert and judge exams, each a subject: the exam, the outcome, and what is wrong with it."""
-    exams = {f"p{seed}": Exam(seed) for seed in seeds}
-    for name, exam in exams.items():
-        exam.write(root / "dicom" / name)
-    for done in convert(root / "dicom", root / "bids"):
-        exam = exams[done.folder]
-        if done.problems:
-            yield exam, "refused: " + str(done.problems[0]), ["refused, though nothing is lost"] if exam.whole else []
-        else:
-            yield exam, "read", wrong(exam, done, root / "bids" / done.subject)
+    for start in range(0, len(seeds), CHUNK):
+        exams = {f"p{seed}": Exam(seed) for seed in seeds[start : start + CHUNK]}
+        with scratch() as root:
+            for name, exam in exams.items():
+                exam.write(root / "dicom" / name)
+            for done in convert(root / "dicom", root / "bids"):
+                exam = exams[done.folder]
+                if done.problems:
+                    yield exam, "refused: " + str(done.problems[0]), []
+                else:
+                    yield exam, "read", wrong(exam, done, root / "bids" / done.subject)
 
 
 class Tally:
@@ -589,12 +589,10 @@ def main(argv: list[str] | None = None) -> int:
     seeds = range(arguments.seed + tally.draws, arguments.seed + arguments.draws)
     for start in range(0, len(seeds), CHUNK):
         before = cpu_s()
-        root = Path(tempfile.mkdtemp())
-        for exam, outcome, faults in draw(seeds[start : start + CHUNK], root):
+        for exam, outcome, faults in draw(seeds[start : start + CHUNK]):
             tally.add(exam, outcome, faults)
             if faults or arguments.tell:
                 print(f"{exam.seed}: {exam}: {outcome} {faults}", flush=True)
-        shutil.rmtree(root)
         tally.cpu_s += cpu_s() - before
         tally.save()
     print(tally)

@@ -5,11 +5,13 @@ and without; a variant replaces or drops elements, permutes frames, and is put t
 """
 
 import io
+import os
 import struct
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -37,6 +39,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+MEMORY = Path("/dev/shm")  # files in memory, where the system has them: those of many exams are made in less time
 FRAMES, PIXELS = 0x52009230, 0x7FE00010
 ITEM, END = struct.pack("<HH", 0xFFFE, 0xE000), struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
 FACTS = (
@@ -45,6 +48,13 @@ FACTS = (
 )  # fmt: skip
 PART_OF_GE = (0x0043, 0x102F)
 PRIVATE = "private"
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 class Form(NamedTuple):
@@ -255,15 +265,15 @@ def _jpeg(frame: np.ndarray) -> bytes:
     writer = sitk.ImageFileWriter()
     writer.UseCompressionOn()
     writer.SetCompressor("JPEG")
-    with tempfile.TemporaryDirectory() as folder:
-        writer.SetFileName(f"{folder}/frame.dcm")
+    with scratch() as folder:
+        writer.SetFileName(folder / "frame.dcm")
         writer.Execute(sitk.GetImageFromArray(frame[None]))
-        return _first_frame(Path(folder, "frame.dcm"))
+        return _first_frame(folder / "frame.dcm")
 
 
 def _jpeg_ls(frame: np.ndarray) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        plain, packed = Path(folder, "plain.dcm"), Path(folder, "packed.dcm")
+    with scratch() as folder:
+        plain, packed = folder / "plain.dcm", folder / "packed.dcm"
         sitk.WriteImage(sitk.GetImageFromArray(frame[None]), plain)
         pack_as_jpeg_ls(plain, packed)
         return _first_frame(packed)

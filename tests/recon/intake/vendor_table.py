@@ -3,7 +3,7 @@
 ``python -m tests.recon.intake.vendor_table`` prints the table of vendor, form, geometry and difference.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -123,12 +123,19 @@ def write(folder: Path, signal: Volume, vendor: Vendor, form: Form) -> Series:
     return series_of(files, [file.replace(".nii", ".json") for file in files])
 
 
-def taken_in(vendor: Vendor, form: Form, geometry: Geometry) -> tuple[np.ndarray, np.ndarray, Acquisition]:
+@lru_cache(maxsize=len(ALL) * len(GEOMETRIES))
+def taken_in(vendor: str, form: str, geometry: str) -> tuple[np.ndarray, np.ndarray, Acquisition]:
     """Magnitude, phase [rad] and acquisition that the intake makes of a vendor's files."""
+    tilt_deg, axes, flipped = GEOMETRIES[geometry]
     with TemporaryDirectory() as folder:
-        stored = restored(head(geometry.tilt_deg).signal, geometry.axes, geometry.flipped)
-        magnitude, phase_rad, acquisition, _ = prepare_echoes(write(Path(folder), stored, vendor, form), PREPARE)
+        files = write(Path(folder), restored(head(tilt_deg).signal, axes, flipped), ALL[vendor], FORMS[form])
+        magnitude, phase_rad, acquisition, _ = prepare_echoes(files, PREPARE)
     return magnitude, phase_rad, acquisition
+
+
+def own_form(vendor: str) -> str:
+    """Name of the form that a vendor exports, a file an echo."""
+    return next(name for name, form in FORMS.items() if form.parts == ALL[vendor].parts)
 
 
 @cache
@@ -148,23 +155,24 @@ def back(data: np.ndarray, geometry: Geometry) -> np.ndarray:
     return np.flip(data, geometry.flipped).transpose(*np.argsort(geometry.axes), *range(3, data.ndim))
 
 
-def phase_difference(vendor: Vendor, form: Form, geometry: Geometry) -> float:
+def phase_difference(vendor: str, form: str, geometry: str) -> float:
     """Largest difference [rad] from the signal's phase, where there is signal; pi in all voxels does not count."""
     _, phase_rad, _ = taken_in(vendor, form, geometry)
-    signal, mask = head(geometry.tilt_deg)
+    signal, mask = head(GEOMETRIES[geometry].tilt_deg)
     where = mask[..., None] & (np.abs(signal.data) > SIGNAL)
-    turn = np.exp(1j * back(phase_rad, geometry)[where]) * signal.data[where].conj()
+    turn = np.exp(1j * back(phase_rad, GEOMETRIES[geometry])[where]) * signal.data[where].conj()
     return float(np.abs(np.angle(turn * np.sign(turn.real.sum()))).max())
 
 
-def chi_difference(vendor: Vendor, form: Form, geometry: Geometry) -> tuple[float, float]:
+def chi_difference(vendor: str, form: str, geometry: str) -> tuple[float, float]:
     """Largest and root mean square difference [ppm] from the reconstruction of the signal itself."""
-    signal, mask = head(geometry.tilt_deg)
+    tilt_deg, axes, flipped = GEOMETRIES[geometry]
+    signal, mask = head(tilt_deg)
     magnitude, phase_rad, acquisition = taken_in(vendor, form, geometry)
-    stored_mask = restored(Volume(data=mask, affine=signal.affine), geometry.axes, geometry.flipped).data
+    stored_mask = restored(Volume(data=mask, affine=signal.affine), axes, flipped).data
     maps = reconstruct(phase_rad, magnitude, stored_mask, acquisition, PAPER)
-    expected = reference(geometry.tilt_deg, form.parts)
-    error = (back(maps.chi_ppm, geometry) - expected.chi_ppm)[expected.mask]
+    expected = reference(tilt_deg, FORMS[form].parts)
+    error = (back(maps.chi_ppm, GEOMETRIES[geometry]) - expected.chi_ppm)[expected.mask]
     return float(np.abs(error).max()), float(np.sqrt(np.mean(error**2)))
 
 
@@ -172,11 +180,11 @@ def main() -> None:
     """Print every vendor x form x geometry."""
     print(f"{'vendor':24} {'form':14} {'geometry':27} {'phase max':>10} {'chi max':>10} {'chi RMS':>10}")
     print(f"{'':67} {'rad':>10} {'ppm':>10} {'ppm':>10}")
-    for (name, vendor), (shape, form), (order, geometry) in product(ALL.items(), FORMS.items(), GEOMETRIES.items()):
-        if name in VARIANTS and form.parts == CARTESIAN:
+    for vendor, form, geometry in product(ALL, FORMS, GEOMETRIES):
+        if vendor in VARIANTS and FORMS[form].parts == CARTESIAN:
             continue  # they differ in the phase alone
         numbers = phase_difference(vendor, form, geometry), *chi_difference(vendor, form, geometry)
-        print(f"{name:24} {shape:14} {order:27}", *(f"{number:10.1e}" for number in numbers), flush=True)
+        print(f"{vendor:24} {form:14} {geometry:27}", *(f"{number:10.1e}" for number in numbers), flush=True)
 
 
 if __name__ == "__main__":
