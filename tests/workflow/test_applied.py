@@ -22,7 +22,7 @@ def alone(tiny):
 
 @pytest.fixture(scope="module")
 def applied(alone):
-    snakemake(alone, "predict", *OVERLAY)
+    snakemake(alone, "predict", *OVERLAY, forked=True)
     return alone / "results/applied"
 
 
@@ -64,7 +64,7 @@ def validated(alone, applied):
     other = people.index[people["group"] != people.loc["sub-02", "group"]][0]
     shutil.copytree(raw / other, alone / "alone" / other)
     people.loc[["sub-02", other]].assign(site=["A", "B"]).to_csv(alone / "alone/participants.tsv", sep="\t")
-    snakemake(alone, "validate", *OVERLAY)
+    snakemake(alone, "validate", *OVERLAY, forked=True)
     return applied
 
 

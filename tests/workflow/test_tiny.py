@@ -105,7 +105,7 @@ def test_the_maps_measure_iron(results):
 def consensus(tiny):
     """One subject of the tiny cohort through the other arm."""
     other = ("--config", "pipeline=consensus", "dataset=consensus")
-    snakemake(tiny, "--configfile", "tiny.yaml", *other, "--", "results/consensus/sub-02.html")
+    snakemake(tiny, "--configfile", "tiny.yaml", *other, "--", "results/consensus/sub-02.html", forked=True)
     return tiny / "results/consensus"
 
 

@@ -71,9 +71,8 @@ def test_repeated_scans_are_compared_and_single_ones_left_out(tiny, visits):
 @pytest.fixture(scope="module")
 def visit(tiny, visits):
     """The page of one visit, and with it its maps; returns a reader of the derivatives' paths."""
-    snakemake(
-        tiny, *visits, "--", f"results/visits/{VISIT}.html", "results/visits/derivatives/qnet/dataset_description.json"
-    )
+    description = "results/visits/derivatives/qnet/dataset_description.json"
+    snakemake(tiny, *visits, "--", f"results/visits/{VISIT}.html", description, forked=True)
     return lambda name: tiny / f"results/visits/derivatives/qnet/sub-01/ses-1/anat/{VISIT}_{name}"
 
 
@@ -154,7 +153,7 @@ def one_echo(tiny, raw, tmp_path_factory):
 
 
 def test_one_echo_gives_susceptibility_without_r2star_and_says_so(tiny, one_echo):
-    snakemake(tiny, *one_echo, "--", "maps")
+    snakemake(tiny, *one_echo, "--", "maps", forked=True)
     anat = tiny / "results/single/derivatives/qnet/sub-02/anat"
     truth = read_volume(tiny / "results/tiny/rawdata/derivatives/ground-truth/sub-02/anat/sub-02_Chimap.nii.gz").data
     chi = read_volume(anat / "sub-02_Chimap.nii.gz").data
