@@ -7,37 +7,50 @@ Real processes compute the same bytes: test_determinism.py and test_slurm.py com
 import gc
 import json
 import os
+import re
 import runpy
 import signal
 import socket
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
-SLOW = [
-    "jinja2", "matplotlib.backends.backend_agg", "matplotlib.figure", "nibabel", "pandas", "safetensors.torch",
-    "scipy.ndimage", "scipy.optimize", "scipy.stats", "snakemake.iocontainers", "torch", "torchvision.models",
-]  # fmt: skip
+SLOW = {  # what most scripts that import from a package need
+    "recon": ("nibabel", "scipy.ndimage", "scipy.optimize"),
+    "recon.check": ("matplotlib.backends.backend_agg", "matplotlib.figure", "pandas"),
+    "qnet": ("matplotlib.backends.backend_agg", "matplotlib.figure", "pandas", "scipy.stats"),
+    "qnet.networks": ("safetensors.torch", "torch", "torchvision.models"),
+}
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 LONGEST = 1 << 18  # bytes of a request: the environment of a job
 
 
 def serve(requests: socket.socket) -> None:
     """Start a job for every request, until Snakemake has ended."""
-    for module in SLOW:
-        import_module(module)
-    gc.freeze()  # else a job's first look for waste copies every page
     jobs = []
     while (request := socket.recv_fds(requests, LONGEST, 1))[0]:
+        script, environment = json.loads(request[0])
+        import_for(script)
         with socket.socket(fileno=request[1][0]) as answers:
             jobs.append(os.fork())
             if jobs[-1] == 0:
                 requests.close()
                 answers.send(str(os.getpid()).encode())
-                answers.send(str(run(**json.loads(request[0]))).encode())
+                answers.send(str(run(script, environment)).encode())
                 os._exit(0)
     for job in jobs:  # until here they are dead and unburied: each has told its own end
         os.waitpid(job, 0)
+
+
+def import_for(script: str) -> None:
+    """What a script and those after it need."""
+    text = Path(script).read_text("utf-8")
+    for package, modules in SLOW.items():
+        if re.search(rf"^from {package}\b", text, re.MULTILINE):
+            for module in modules:
+                import_module(module)
+    gc.freeze()  # else a job's first look for waste copies every page
 
 
 def run(script: str, environment: dict[str, str]) -> int:
@@ -67,7 +80,7 @@ def forking(requests: socket.socket):
         answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with answers:
             with theirs:
-                message = json.dumps({"script": fname, "environment": environment}).encode()
+                message = json.dumps([fname, environment]).encode()
                 socket.send_fds(requests, [message], [theirs.fileno()])
             with benchmarked(int(answers.recv(99)), self.bench_record):
                 status = int(answers.recv(99) or -signal.SIGKILL)
