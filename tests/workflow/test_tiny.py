@@ -157,7 +157,8 @@ def test_training_is_the_same_to_the_bit(tiny, results):
     before = weights.read_bytes()
     snakemake(tiny, "--configfile", "tiny.yaml", "--force", "--", str(weights.relative_to(tiny)))
     assert weights.read_bytes() == before
-    snakemake(tiny, "--configfile", "tiny.yaml", "--touch")
+    status, text = command(tiny, *SNAKEMAKE, "--configfile", "tiny.yaml", "--touch")
+    assert status == 0, text
 
 
 @pytest.fixture
