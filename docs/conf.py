@@ -3,11 +3,13 @@
 import os
 import re
 import sys
+from functools import cached_property
 from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.domains.python import PythonDomain
 from sphinx.ext.apidoc import main as apidoc
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -50,6 +52,7 @@ napoleon_preprocess_types = False  # "(X, Y, Z) float32 [ppm]" is no Python type
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+autodoc_use_type_comments = False  # there are none to look for
 python_use_unqualified_type_names = True
 add_module_names = False
 
@@ -73,6 +76,19 @@ def block_formula(translator, node: nodes.math_block) -> None:
     """A formula on a line of its own."""
     translator.body.append(f'<div class="math">{mathml(node.astext(), block=True)}</div>')
     raise nodes.SkipNode
+
+
+class OwnNames(PythonDomain):
+    """References to names of other packages, as in every signature, are not compared with all names of this one."""
+
+    @cached_property
+    def last_words(self) -> set[str]:
+        return {name.rpartition(".")[2] for name in self.objects}
+
+    def find_obj(self, env, modname, classname, name, type, searchmode=0):
+        """As for every name, but at once where none ends with it; Sphinx asks after it has read all pages."""
+        known = name.removesuffix("()").rpartition(".")[2] in self.last_words
+        return super().find_obj(env, modname, classname, name, type, searchmode) if known else []
 
 
 def for_sphinx(app, what, name: str, obj, options, lines: list[str]) -> None:
@@ -118,6 +134,7 @@ def write_api(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> None:
     """Register the formulas and the generated pages."""
+    app.add_domain(OwnNames, override=True)
     app.add_html_math_renderer("mathml", (inline_formula, None), (block_formula, None))
     app.connect("autodoc-process-docstring", for_sphinx)
     app.connect("source-read", pages_from_elsewhere)

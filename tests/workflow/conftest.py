@@ -26,6 +26,7 @@ TINY = {
     "baselines": {"permutations": 5, "inner_folds": 2},
     "evaluate": {"bootstrap": 50},
 }
+FORKED_JOBS = str(Path(__file__).with_name("forked_jobs.py"))
 TRAP = "trap"  # a file that only a shell would make, were it given a name to run
 SECRET = "Zzsecret"
 IDENTIFYING = (  # keys of sidecars
@@ -46,15 +47,21 @@ class Stranger(NamedTuple):
 
 
 def snakemake(
-    project: Path, *arguments: str, check: bool = True, within: Sequence[str] = (), **variables: str
+    project: Path,
+    *arguments: str,
+    check: bool = True,
+    within: Sequence[str] = (),
+    forked: bool = False,
+    **variables: str,
 ) -> subprocess.CompletedProcess:
     """Run Snakemake in a project folder; the text it printed is in `stdout`.
 
-    `within` is a command that runs what follows it; `variables` are put into the environment.
+    `within` is a command that runs what follows it; `variables` are put into the environment. `forked`: many jobs share
+    what they import, see forked_jobs.py.
     """
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | variables
     run = subprocess.run(
-        [*within, sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        [*within, sys.executable, *([FORKED_JOBS] if forked else ["-m", "snakemake"]), "--cores", "2", *arguments],
         cwd=project,
         env=environment,
         text=True,
@@ -108,7 +115,7 @@ def finished_run(repository, without_network, tmp_path_factory, worker_id) -> Pa
         if not place.exists():
             making = copied(repository, Path(f"{place}-{worker_id}"))
             remember = ["sh", "-c", 'readlink /proc/self/ns/net > network; exec "$0" "$@"']
-            snakemake(making, "--configfile", "tiny.yaml", within=[*without_network, *remember])
+            snakemake(making, "--configfile", "tiny.yaml", within=[*without_network, *remember], forked=True)
             making.rename(place)
     return place
 

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from tests.workflow.conftest import snakemake
+from tests.workflow.warm import command
 
+PLAN = ("snakemake", "--cores", "2", "--dry-run")
 OVERLAY = ("--configfile", "tiny.yaml", "--config", "dataset=applied", "bids_dir=alone", "model=tiny")
 
 
@@ -22,7 +24,7 @@ def alone(tiny):
 
 @pytest.fixture(scope="module")
 def applied(alone):
-    snakemake(alone, "predict", *OVERLAY)
+    snakemake(alone, "predict", *OVERLAY, forked=True)
     return alone / "results/applied"
 
 
@@ -44,16 +46,16 @@ def test_page_and_tables_are_there(applied):
 
 
 def test_maps_made_in_another_way_are_refused_before_any_job(alone):
-    run = snakemake(alone, "predict", "-n", *OVERLAY, "pipeline=consensus", check=False)
-    assert run.returncode != 0
-    assert "local_field.method" in run.stdout
-    assert "lbv_sources" in run.stdout
+    status, text = command(alone, *PLAN, "predict", *OVERLAY, "pipeline=consensus")
+    assert status != 0
+    assert "local_field.method" in text
+    assert "lbv_sources" in text
 
 
 def test_an_unknown_run_is_named(alone):
-    run = snakemake(alone, "predict", "-n", *OVERLAY[:-1], "model=nowhere", check=False)
-    assert run.returncode != 0
-    assert "nowhere" in run.stdout
+    status, text = command(alone, *PLAN, "predict", *OVERLAY[:-1], "model=nowhere")
+    assert status != 0
+    assert "nowhere" in text
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def validated(alone, applied):
     other = people.index[people["group"] != people.loc["sub-02", "group"]][0]
     shutil.copytree(raw / other, alone / "alone" / other)
     people.loc[["sub-02", other]].assign(site=["A", "B"]).to_csv(alone / "alone/participants.tsv", sep="\t")
-    snakemake(alone, "validate", *OVERLAY)
+    snakemake(alone, "validate", *OVERLAY, forked=True)
     return applied
 
 
@@ -84,6 +86,6 @@ def test_the_score_of_a_validation_is_that_of_the_prediction(validated):
 
 
 def test_training_with_a_model_named_is_refused(validated, alone):
-    run = snakemake(alone, "-n", *OVERLAY, check=False)
-    assert run.returncode != 0
-    assert "`predict` and `validate` apply it" in run.stdout
+    status, text = command(alone, *PLAN, *OVERLAY)
+    assert status != 0
+    assert "`predict` and `validate` apply it" in text

@@ -11,6 +11,7 @@ from recon.problems import IntakeError
 from tests.workflow.conftest import TINY, snakemake
 from tests.workflow.test_participants import SETTINGS, SUBJECTS, TABLE
 from tests.workflow.test_scans import scan
+from tests.workflow.warm import command
 from workflow.lib.report.cohort import flow
 from workflow.lib.study.enrolment import enrol
 from workflow.lib.study.ratings import failed, rated_out, read_ratings
@@ -117,9 +118,9 @@ def test_a_run_deals_folds_without_who_failed_and_refuses_ratings_of_another_stu
     folds = (project / "results/rated/qnet/folds.tsv").read_text()
     assert "sub-0002" not in folds and "sub-0004" in folds
     ratings.write_text("participant_id\trating\nsub-99\tfail\n")
-    run = snakemake(project, "--configfile", "rated.yaml", "--dry-run", "--", "maps", check=False)
-    assert run.returncode
-    assert "ratings.tsv: expected ratings of scans of this study" in run.stdout and "found sub-99" in run.stdout
+    status, text = command(project, "snakemake", "--cores", "2", "--configfile", "rated.yaml", "--dry-run", "maps")
+    assert status
+    assert "ratings.tsv: expected ratings of scans of this study" in text and "found sub-99" in text
 
 
 def test_a_simulated_cohort_has_no_ratings():

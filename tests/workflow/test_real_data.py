@@ -18,7 +18,7 @@ def arrange(bids, echo, part, data, affine, sidecar):
 
 def reconstruct(project, name, bids, *settings):
     """Run `maps` and return a reader of the derivatives and of the work folder."""
-    snakemake(project, "maps", "--config", f"dataset={name}", f"bids_dir={bids}", *settings)
+    snakemake(project, "maps", "--config", f"dataset={name}", f"bids_dir={bids}", *settings, forked=True)
     root = project / "results" / name
     return (
         lambda suffix: root / f"derivatives/qnet/sub-01/anat/sub-01_{suffix}",

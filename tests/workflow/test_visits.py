@@ -15,6 +15,7 @@ from tests.workflow.conftest import snakemake
 from tests.workflow.warm import command, planned_jobs
 
 SCANS = ["sub-01_ses-1_run-1", "sub-01_ses-1_run-2", "sub-01_ses-2", "sub-02_run-1", "sub-02_run-2", "sub-03", "sub-04"]
+PLAN = ("snakemake", "--cores", "2", "--dry-run")
 VISIT = "sub-01_ses-1_run-2"
 AFTER_MASK = {
     "brain_mask", "unwrap_phase", "field_mapping", "local_field", "r2star_map", "dipole_inversion", "combine_echoes",
@@ -64,16 +65,15 @@ def test_repeated_scans_are_compared_and_single_ones_left_out(tiny, visits):
     jobs = planned_jobs(tiny, *visits, "--", "repeatability")
     assert jobs["repeatability_report"] == 1
     assert "train_image_model" not in jobs
-    status, text = command(tiny, "snakemake", "--cores", "2", "-n", "repeatability", "--configfile", "tiny.yaml")
+    status, text = command(tiny, *PLAN, "repeatability", "--configfile", "tiny.yaml")
     assert status != 0 and "expected a subject with several sessions or runs" in text
 
 
 @pytest.fixture(scope="module")
 def visit(tiny, visits):
     """The page of one visit, and with it its maps; returns a reader of the derivatives' paths."""
-    snakemake(
-        tiny, *visits, "--", f"results/visits/{VISIT}.html", "results/visits/derivatives/qnet/dataset_description.json"
-    )
+    description = "results/visits/derivatives/qnet/dataset_description.json"
+    snakemake(tiny, *visits, "--", f"results/visits/{VISIT}.html", description, forked=True)
     return lambda name: tiny / f"results/visits/derivatives/qnet/sub-01/ses-1/anat/{VISIT}_{name}"
 
 
@@ -86,7 +86,8 @@ def mine(visits):
 
 def test_every_scan_is_reconstructed_and_the_last_of_a_subject_diagnosed(tiny, visits):
     (tiny / "last.yaml").write_text(yaml.safe_dump({"participants": {"scan": "last"}}))
-    text = snakemake(tiny, "--dry-run", "--quiet", "host", *visits[:2], "last.yaml", *visits[2:]).stdout
+    status, text = command(tiny, *PLAN, "--quiet", "host", *visits[:2], "last.yaml", *visits[2:])
+    assert status == 0, text
     assert text.count("rule prepare_echoes:") == text.count("rule subject_page:") == len(SCANS)
     assert text.count("rule slice_stack:") == 4
     for scan in ("sub-01_ses-2", "sub-02_run-2", "sub-03", "sub-04"):
@@ -94,11 +95,10 @@ def test_every_scan_is_reconstructed_and_the_last_of_a_subject_diagnosed(tiny, v
 
 
 def test_a_scan_in_another_folder_is_refused(tiny, visits):
-    run = snakemake(
-        tiny, "-n", *visits, "--", "results/visits/derivatives/qnet/sub-02/anat/sub-03_Chimap.nii.gz", check=False
-    )
-    assert run.returncode != 0
-    assert "sub-02 sub-03: expected folder and name of a scan" in run.stdout
+    other = "results/visits/derivatives/qnet/sub-02/anat/sub-03_Chimap.nii.gz"
+    status, text = command(tiny, *PLAN, *visits, "--", other)
+    assert status != 0
+    assert "sub-02 sub-03: expected folder and name of a scan" in text
 
 
 def test_a_visit_has_its_maps_and_page(tiny, visit):
@@ -154,7 +154,7 @@ def one_echo(tiny, raw, tmp_path_factory):
 
 
 def test_one_echo_gives_susceptibility_without_r2star_and_says_so(tiny, one_echo):
-    snakemake(tiny, *one_echo, "--", "maps")
+    snakemake(tiny, *one_echo, "--", "maps", forked=True)
     anat = tiny / "results/single/derivatives/qnet/sub-02/anat"
     truth = read_volume(tiny / "results/tiny/rawdata/derivatives/ground-truth/sub-02/anat/sub-02_Chimap.nii.gz").data
     chi = read_volume(anat / "sub-02_Chimap.nii.gz").data
@@ -167,6 +167,6 @@ def test_one_echo_gives_susceptibility_without_r2star_and_says_so(tiny, one_echo
 
 def test_one_echo_is_refused_for_the_diagnosis(tiny, raw, one_echo):
     shutil.copy(raw / "participants.tsv", Path(one_echo[-1].removeprefix("bids_dir=")))
-    run = snakemake(tiny, "--dry-run", *one_echo, check=False)
-    assert run.returncode != 0
-    assert "expected at least two echoes for the diagnosis" in run.stdout
+    status, text = command(tiny, *PLAN, *one_echo)
+    assert status != 0
+    assert "expected at least two echoes for the diagnosis" in text
