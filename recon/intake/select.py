@@ -94,4 +94,8 @@ def _unknown(
 ) -> Iterable[Problem]:
     known = sorted(_plain_all(found, key))
     for label in sorted(_plain_all(wanted, key) - set(known)):
-        yield Problem(str(bids_dir), f"{key}-{label} (config select.{section})", ", ".join(known) or "none")
+        yield Problem(
+            str(bids_dir),
+            f"{key}-{label} (config select.{section})",
+            ", ".join(f"{key}-{label}" for label in known) or "none",
+        )
