@@ -20,6 +20,7 @@ import yaml
 from recon.acquisition import Acquisition
 from recon.background.stage import STAGE as LOCAL_FIELD
 from recon.background.stage import local_field
+from recon.check.phase import phase_quality
 from recon.field.stage import field_precision, total_field
 from recon.files.home import HOME
 from recon.files.io import Volume, read_json, read_mask, read_volume, write_mask, write_volume
@@ -113,29 +114,37 @@ def find_brain(magnitude: np.ndarray, grid: Grid, config: dict) -> np.ndarray:
 
 def unwrapped(
     source: Folder, phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, config: dict
-) -> np.ndarray:
-    """Unwrapped (X, Y, Z, echo) phase [rad]."""
-    chosen = UNWRAP_PHASE.chosen(config["unwrap_phase"])
-    te_s = source.acquisition().te_s
-    return unwrap_phase(phase_rad, mask, te_s, magnitude=magnitude, workers=CORES, **chosen)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Unwrapped (X, Y, Z, echo) phase [rad] of straightened echoes, and the (X, Y, Z) voxels on phase singularities.
+
+    What the page of a scan says of its phase is printed.
+    """
+    chosen, facts = UNWRAP_PHASE.chosen(config["unwrap_phase"]), source.acquisition()
+    te_s, voxel_size_mm = facts.te_s, facts.voxel_size_mm
+    known = mask & np.isfinite(phase_rad).all(axis=-1)
+    straight_rad, singular = straightened(phase_rad, magnitude, known, te_s, voxel_size_mm)
+    unwrapped_rad = unwrap_phase(straight_rad, known, te_s, magnitude=magnitude, workers=CORES, **chosen)
+    found = phase_quality(phase_rad, unwrapped_rad, magnitude, known, singular, te_s, voxel_size_mm)
+    for said in (*found.warnings, *found.notes):
+        print(said, file=sys.stderr)
+    return unwrapped_rad, singular
 
 
 def run_unwrap(source: Folder, out: Path, config: dict) -> None:
     phase = source.echoes("phase")
     magnitude = source.echoes("magnitude").data if source.has("magnitude") else None
-    unwrapped_rad = unwrapped(source, phase.data, magnitude, source.mask(phase), config)
+    unwrapped_rad, _ = unwrapped(source, phase.data, magnitude, source.mask(phase), config)
     write_volume(out / "unwrapped.nii.gz", unwrapped_rad, phase)
 
 
 def run_field_mapping(source: Folder, out: Path, config: dict) -> None:
-    phase, magnitude, acquisition = source.echoes("phase"), source.echoes("magnitude"), source.acquisition()
+    phase, magnitude = source.echoes("phase"), source.echoes("magnitude")
     mask = source.mask(phase)
     signal, phase_rad = silent_where_bad(magnitude.data, phase.data)
-    phase_rad, singular = straightened(phase_rad, signal, mask, acquisition.te_s, acquisition.voxel_size_mm)
-    unwrapped_rad = unwrapped(source, phase_rad, signal, mask, config)
-    signal = silenced(signal, singular)
+    unwrapped_rad, singular = unwrapped(source, phase_rad, signal, mask, config)
     fit = taken(total_field, config["field_mapping"])  # one field, whatever the arm
-    write_volume(out / "totalfield.nii.gz", total_field(unwrapped_rad, signal, mask, acquisition, **fit), phase)
+    field_ppm = total_field(unwrapped_rad, silenced(signal, singular), mask, source.acquisition(), **fit)
+    write_volume(out / "totalfield.nii.gz", field_ppm, phase)
 
 
 def run_bfr(source: Folder, out: Path, config: dict) -> None:

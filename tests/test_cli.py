@@ -207,7 +207,7 @@ def test_a_selection_reaches_snakemake_and_the_dataset_is_not_touched(bids, tmp_
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "expected sub-9 (config select.participants), found 01" in done.stderr
+    assert "expected sub-9 (config select.participants), found sub-01" in done.stderr
     assert contents(bids) == before
 
 

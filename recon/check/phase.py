@@ -17,7 +17,10 @@ from recon.unwrap.straighten import LEAST_RAD, without_bipolar
 # explains are no fault: at 7 T sound heads have up to 36
 MOST_CRACKS = 3.0
 UNTOLD = {  # number of echoes → what they cannot tell
-    1: ("A single echo: no R2*, and the phase at TE = 0 stays in the field.",),
+    1: (
+        "A single echo: no R2*, the phase at TE = 0 stays in the field, and lines round which the phase turns by 2π "
+        "cannot be told from a steep field.",
+    ),
     2: (
         "Two echoes: whether each has a phase offset of its own cannot be judged; any two lie on a straight line "
         "over TE.",

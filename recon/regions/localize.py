@@ -139,14 +139,39 @@ def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxe
     return x, y, z
 
 
-def expert_box(path: str | Path, scan: str, shape: tuple[int, int, int]) -> Box | None:
+def read_boxes(path: str | Path) -> pd.DataFrame:
+    """Table of expert boxes, a row a scan: ``participant_id x0 x1 y0 y1 z0 z1``.
+
+    Names have the prefix ``sub-``, voxels are of the native axes, half open.
+
+    Raises
+    ------
+    ProblemError
+        Where it is no table, columns are missing or a name has no ``sub-``.
+    """
+    try:
+        table = read_table(path)
+    except ValueError as error:
+        raise ProblemError([Problem(str(path), "a table with tabs between its columns", str(error))]) from error
+    missing = [column for column in ["participant_id", *BOX_COLUMNS] if column not in table]
+    if missing:
+        raise ProblemError([Problem(str(path), f"the columns {missing}", f"{list(table.columns)}")])
+    table["participant_id"] = table["participant_id"].astype(str)
+    if not table["participant_id"].str.startswith("sub-").all():
+        expected = "names that begin with sub- as participant_id"
+        raise ProblemError([Problem(str(path), expected, f"{table['participant_id'].tolist()}")])
+    return table
+
+
+def expert_box(boxes: pd.DataFrame, path: str | Path, scan: str, shape: tuple[int, int, int]) -> Box | None:
     """Box of one scan in a table of expert boxes.
 
     Parameters
     ----------
+    boxes : DataFrame
+        Of :func:`read_boxes`.
     path : str or Path
-        Table with the columns ``participant_id x0 x1 y0 y1 z0 z1``: names with the prefix ``sub-``, voxels of
-        the native axes, half open.
+        Where they stand, for messages.
     scan : str
         ``sub-01`` or ``sub-01_ses-02``; where the table does not list the visit, the subject's row holds for it.
     shape : tuple of int
@@ -159,23 +184,13 @@ def expert_box(path: str | Path, scan: str, shape: tuple[int, int, int]) -> Box 
     Raises
     ------
     ProblemError
-        Where columns are missing, the scan is listed twice, or the box is empty or leaves the image.
+        Where the scan is listed twice, or the box is empty or leaves the image.
     """
-    try:
-        table = read_table(path)
-    except ValueError as error:
-        raise ProblemError([Problem(str(path), "a table with tabs between its columns", str(error))]) from error
-    missing = [column for column in ["participant_id", *BOX_COLUMNS] if column not in table]
-    if missing:
-        raise ProblemError([Problem(str(path), f"the columns {missing}", f"{list(table.columns)}")])
-    ids = table["participant_id"].astype(str)
-    if not ids.str.startswith("sub-").all():
-        expected = "names that begin with sub- as participant_id"
-        raise ProblemError([Problem(str(path), expected, f"{ids.tolist()}")])
+    ids = boxes["participant_id"]
     listed = [name for name in (scan, scan.split("_")[0]) if (ids == name).any()]
     if not listed:
         return None
-    rows = table[ids == listed[0]]
+    rows = boxes[ids == listed[0]]
     if len(rows) > 1:
         raise ProblemError([Problem(str(path), f"one row for {listed[0]}", f"{len(rows)}")])
     values = rows[BOX_COLUMNS].apply(pd.to_numeric, errors="coerce").to_numpy(float).reshape(3, 2)

@@ -174,7 +174,8 @@ def _unit_of_b1(path: str, median: float) -> int:
     found = (f"Units: {said} in {sidecar}, " if said else "") + f"a median of {median:g}"
     expected, percent = "actual over nominal flip angle, about 1, or percent, about 100", PERCENT.search(said)
     if NO_RATIO.search(said) and not percent:
-        wanted = f"{expected}: divide the map by the nominal angle or amplitude"
+        quotient = f"derivatives/NAME/sub-…/anat/{Path(path).name}, which goes before a map in fmap/"
+        wanted = f"{expected}: divide the map by the nominal angle or amplitude and keep the quotient as {quotient}"
         raise IntakeError([Problem(path, wanted, found)])
     fraction = B1_RANGE[0] <= median <= B1_RANGE[1]
     if fraction and not percent:

@@ -200,3 +200,14 @@ def test_a_phase_offset_of_the_receiver_is_no_susceptibility(params):
     shifted = np.angle(np.exp(1j * (phase + 0.5 + 0.6 * x))).astype(np.float32)
     clean, result = (reconstruct(p, magnitude, MASK, facts, params) for p in (phase, shifted))
     assert np.abs(difference(result, clean)).std() < 5e-3
+
+
+@BOTH
+def test_a_ramp_in_one_echo_is_no_susceptibility(params):
+    """As coil combination leaves it; without straightening, a crack of 2π runs through the head."""
+    phase, magnitude, facts = scene()
+    ramp = np.linspace(-4, 4, SHAPE[0], dtype=np.float32)[:, None, None] - 2
+    bent = phase.copy()
+    bent[..., -1] = np.angle(np.exp(1j * (bent[..., -1] + ramp)))
+    change = difference(reconstruct(bent, magnitude, MASK, facts, params), maps(params))
+    assert change.std() < 2e-3

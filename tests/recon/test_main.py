@@ -57,6 +57,18 @@ def test_unwrap_adds_whole_turns(folder, tmp_path):
     np.testing.assert_allclose(inside, np.round(inside), atol=1e-4)
 
 
+def test_a_ramp_in_one_echo_is_taken_off_and_told(folder, tmp_path, capsys):
+    bent = tmp_path / "in"
+    shutil.copytree(folder, bent)
+    phase = read_volume(folder / "phase.nii.gz").data
+    phase[..., -1] += np.linspace(-4, 4, phase.shape[0], dtype=np.float32)[:, None, None]
+    write_volume(bent / "phase.nii.gz", np.angle(np.exp(1j * phase)).astype(np.float32), GRID)
+    clean, straight = (run("unwrap", source, tmp_path / source.name) for source in (folder, bent))
+    error = np.subtract(*(read_volume(out / "unwrapped.nii.gz").data[ball(38)] for out in (straight, clean)))
+    assert (error - np.median(error, axis=0)).std() < 0.1
+    assert capsys.readouterr().err.count("taken off before unwrapping") == 1
+
+
 def test_bfr_gives_the_local_field_and_its_mask(folder, tmp_path):
     out = run("bfr", folder, tmp_path)
     eroded = read_mask(out / "eroded_mask.nii.gz")

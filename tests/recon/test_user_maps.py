@@ -142,8 +142,10 @@ def test_a_b1_map_in_degrees_is_no_map_in_percent(saved, value, units, found):
     path = saved(np.full(SHAPE, value, np.float32))
     if units:
         Path(path.replace(".nii.gz", ".json")).write_text(f'{{"Units": "{units}"}}', encoding="utf-8")
-    with pytest.raises(ValueError, match=rf"expected actual over nominal.*found {re.escape(found)}"):
+    with pytest.raises(ValueError, match=rf"expected actual over nominal.*found {re.escape(found)}") as refused:
         user_b1(path, GRID)
+    of_no_ratio = "degree" in (units or "")
+    assert of_no_ratio == ("keep the quotient as derivatives/NAME/" in str(refused.value))
 
 
 @pytest.mark.parametrize("units", ["percent", "%", "pct", "per cent", "percent of 60 degrees"])

@@ -15,11 +15,14 @@ from recon.intake.decide import PrepareEchoes
 from recon.intake.decisions import Decisions, PhaseScale
 from recon.intake.scan import Image, Scan, Series
 from recon.problems import IntakeError, Problem
+from recon.settings import shipped
 from workflow.lib.report import cohort
+from workflow.lib.run import paths_of
 from workflow.lib.study import intake, outcomes
 from workflow.lib.study.check_table import Record, row, text, write_html, write_text, write_tsv
 from workflow.lib.study.enrolment import Enrolment
 from workflow.lib.study.intake import take_in
+from workflow.lib.study.study import CheckError, own_study
 from workflow.lib.study.verdict import exclude, failed, in_study, must_stop
 
 NASTY = "<script>alert('x')</script>.nii"
@@ -442,6 +445,16 @@ def test_an_inverted_mask_is_refused(dataset, turned):
     problems = take_in(dataset, None, PREPARE, dataset / "check", 2, progress=lambda *step: None).problems
     told = "\n".join(map(str, problems.get("sub-01", [])))
     assert ("expected a brain mask, inside which there is signal, found a mean" in told) == turned == bool(told)
+
+
+def test_a_mask_that_background_removal_would_erode_away_is_refused_before_any_job(dataset):
+    sphere = read_volume(dataset / "sub-01/anat/sub-01_echo-1_part-mag_MEGRE.nii.gz").data > 2
+    write_volume(dataset / "derivatives/mine/sub-01/anat/sub-01_desc-brain_mask.nii.gz", sphere, GRID)
+    (dataset / "participants.tsv").write_text("participant_id\tgroup\nsub-01\tHC\nsub-02\tHH\n")
+    cfg = shipped() | {"dataset": "small", "bids_dir": str(dataset), "output_dir": str(dataset / "out")}
+    cfg["local_field"] = cfg["local_field"] | {"method": "sharp", "radius_mm": 9.5}
+    with pytest.raises(CheckError, match=r"sub-01: expected a brain mask deeper than local_field\.radius_mm, 9\.5 mm"):
+        own_study(cfg, paths_of(cfg), dataset, lambda echoes: range(1, echoes + 1), 2, True, {})
 
 
 def test_a_changed_mask_is_looked_at_again(study, tmp_path):

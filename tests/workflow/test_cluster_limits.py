@@ -29,7 +29,7 @@ from workflow.lib.jobs.cluster_limits import (
     words_of,
 )
 from workflow.lib.jobs.failures import REFUSED, Failure, advice, how_it_ended, paragraph
-from workflow.lib.setup.process import check_storage
+from workflow.lib.setup.process import check_storage, understood
 
 PARTITIONS = """\
 PartitionName=main AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL Default=YES MaxTime=UNLIMITED State=UP
@@ -233,10 +233,11 @@ def test_nothing_is_asked_of_a_run_without_slurm(tmp_path):
     check_cluster(SimpleNamespace(executor_plugin=SimpleNamespace(name="local")), tmp_path)
 
 
-def test_a_refusal_by_sbatch_is_told_in_its_words():
+def test_a_refusal_by_sbatch_is_told_in_its_words_with_its_call():
     words = how_it_ended(SBATCH)
     expected = "Batch job submission failed: Requested time limit is invalid (missing or exceeds some limit)"
-    assert words == f"refused by sbatch: {expected}"
+    assert words == f"refused by sbatch: {expected} (asked with sbatch --parsable -t 360)"
+    assert how_it_ended(SBATCH.partition("\n")[0] + "\n") == f"refused by sbatch: {expected}"
     failure = Failure(rule="brain_mask", name="", attempts=1, end=words, record=None, text="", log=None)
     assert failure.kind == REFUSED and failure.message == words and "profile" in advice(failure)
     assert "log:" not in paragraph(replace(failure, log="never/written.log"))
@@ -270,3 +271,14 @@ def test_a_storage_provider_is_refused_with_a_way():
     check_storage(None)
     with pytest.raises(ValueError, match="--default-storage-provider fs: expected none"):
         check_storage("fs")
+
+
+def test_a_command_that_names_a_storage_provider_is_refused_before_planning():
+    storage = SimpleNamespace(default_storage_provider="fs")
+    workflow = SimpleNamespace(
+        is_main_process=True, storage_settings=storage, config_settings=SimpleNamespace(config_args=())
+    )
+    with pytest.raises(ValueError, match="--default-storage-provider fs"):
+        understood({}, workflow)
+    workflow.is_main_process = False  # a job that the run starts
+    assert understood({"a": 1}, workflow) == {"a": 1}

@@ -55,6 +55,8 @@ def test_a_value_that_a_run_has_is_not_refused():
     assert told(*variant) == ([], [])
     copied = merged(copy.deepcopy(shipped()), {"pipeline": "consensus"})  # a copy of the whole file
     assert told(overlay=copied) == ([], [])
+    assert told("train_scan_model={features: out_of_fold, inner_folds: 3}", "pretrain={epochs: 3}") == ([], [])
+    assert told("normalise={method: window, channels: [QSM], qsm_window_ppm: [0, 1]}") == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,13 @@ def test_a_value_that_a_run_has_is_not_refused():
         (["swi_map={filter_mm: 3}"], "it counts where swi_map.make is true"),
         (["locate_nuclei={method: none, margin_mm: 4}"], "locate_nuclei.margin_mm: 4 has no effect"),
         (["normalise={qsm_window_ppm: [0, 0.2]}"], "it counts where normalise.method is window"),
+        (["normalise={method: window, channels: [R2star], qsm_window_ppm: [0, 1]}"], "normalise.channels holds QSM"),
+        (["bids_dir=/data", "pretrain={epochs: 3}"], "pretrain.epochs: 3 has no effect: it counts where neither"),
+        (["train_scan_model={inner_folds: 3}"], "it counts where train_scan_model.features is out_of_fold or"),
+        (
+            ["participants={positive_labels: [HH, C282Y], positive_label: HH}"],
+            "participants.positive_label: HH has no effect: it counts where participants.positive_labels is []",
+        ),
         (["train_image_model={augmentation: {noise_sd: 0.02}}"], "augmentation.noise is not 0"),
         (["variants={mine: {runs: {inputs: [crop]}}}"], "it counts where runs.variants names mine"),
         (["runs={inputs: [full]}"], "evaluate.primary: it compares the input crop"),

@@ -1,5 +1,6 @@
 """Every image that the rules write is placed alike by every reader, and opened by ITK (perpendicular axes only)."""
 
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -9,7 +10,16 @@ import SimpleITK
 from scipy.spatial.transform import Rotation
 
 from recon.acquisition import Acquisition
-from recon.files.io import Volume, read_json, read_volume, write_json, write_mask, write_volume
+from recon.files.io import (
+    Volume,
+    packed_image,
+    read_json,
+    read_volume,
+    write_json,
+    write_mask,
+    write_stored,
+    write_volume,
+)
 from recon.maths.affine import corner_gap
 from recon.settings import defaults
 from tests.recon.intake.echo_files import SHAPE, TE_S, echoes, write
@@ -22,6 +32,7 @@ from workflow.scripts import (
     locate_nuclei,
     prepare_echoes,
     r2star_map,
+    swi_map,
     t1w_map,
     unwrap_phase,
 )  # fmt: skip
@@ -64,7 +75,7 @@ def run_rules(images: list[str], out: Path) -> list[Path]:
     """The scripts of the rules from echoes to nuclei, in order; the images that they wrote."""
     at = {name: str(out / f"sub-01/anat/sub-01_{name}.nii.gz") for name in (
         "magnitude", "phase", "mask", "unwrapped", "reliable", "singular", "field", "precision", "local", "eroded",
-        "chi_echoes", "r2star", "misfit", "Chimap", "t1w", "dseg", "box",
+        "chi_echoes", "r2star", "misfit", "T2starmap", "S0map", "swi", "minIP", "Chimap", "t1w", "dseg", "box",
     )}  # fmt: skip
     facts = str(out / "acquisition.json")
     sidecars = [image.replace(".nii.gz", ".json") for image in images]
@@ -83,8 +94,11 @@ def run_rules(images: list[str], out: Path) -> list[Path]:
         at["field"], at["reliable"], facts, at["local"], at["eroded"], defaults("local_field"), 1, at["magnitude"]
     )
     r2star_map.main(
-        **signal, mask=at["mask"], r2star=at["r2star"], misfit=at["misfit"], cfg=defaults("r2star_map"), threads=1
-    )
+        **signal, mask=at["mask"], r2star=at["r2star"], misfit=at["misfit"], t2star=at["T2starmap"], s0=at["S0map"],
+        cfg=defaults("r2star_map") | {"t2star_and_s0": True}, threads=1,
+    )  # fmt: skip
+    further = {"swi": at["swi"], "min_ip": at["minIP"], "cfg": defaults("swi_map") | {"filter_mm": 14.0}}
+    swi_map.main(**signal, phase=at["phase"], mask=at["mask"], **further)
     dipole_inversion.main(
         at["local"], at["eroded"], facts, at["chi_echoes"], defaults("dipole_inversion"), 1, r2star=at["r2star"]
     )
@@ -117,6 +131,29 @@ def test_every_image_is_opened_and_placed_alike(tmp_path):
         itk = np.array(image.GetDirection()).reshape(image.GetDimension(), -1)[:3, :3] * image.GetSpacing()[:3]
         np.testing.assert_allclose(itk * [[-1], [-1], [1]], sform[:3, :3], atol=1e-4, err_msg=path.name)  # LPS
         assert corner_gap(SHAPE, AFFINE, read_volume(path).affine) < 0.2, path.name  # of a voxel
+
+
+def test_no_other_code_writes_images():
+    """What ITK opens in the test above is what it opens of every rule: all of them write by `recon.files.io`."""
+    writes = re.compile(r"Nifti[12]?(Image|Pair|Header)\b|WriteImage|ImageFileWriter|\.to_filename|(nib|nibabel)\.save")
+    home = Path(__file__).parents[2]
+    found = [
+        str(path.relative_to(home))
+        for part in ("recon", "qnet", "workflow")
+        for path in sorted((home / part).rglob("*.py"))
+        if writes.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == ["recon/files/io.py"]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+@pytest.mark.parametrize("further", [(), (3,), (1, 3)], ids=["3-D", "echoes", "displacements"])
+def test_itk_opens_images_of_every_kind(tmp_path, dtype, further):
+    pixels = np.ones((5, 6, 7, *further), dtype)
+    write_stored(tmp_path / "image.nii.gz", pixels, AFFINE, 0.5, 0, None, codes=CODES)
+    (tmp_path / "packed.nii.gz").write_bytes(packed_image(pixels, AFFINE, 0.5))
+    for name in ("image", "packed"):
+        assert SimpleITK.ReadImage(str(tmp_path / f"{name}.nii.gz")).GetSize()[:3] == (5, 6, 7)
 
 
 def test_the_user_s_t1w_is_placed_by_the_scanner_s_form_and_the_sidecar_says_so(tmp_path):

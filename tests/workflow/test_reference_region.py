@@ -1,6 +1,7 @@
 """The stages that find the region of zero susceptibility and use it, from file to file."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from recon.files.io import Volume, read_json, read_mask, read_volume, write_json, write_mask, write_volume
@@ -11,10 +12,16 @@ from recon.regions.nuclei import nucleus_labels
 from recon.regions.registration import Registration
 from recon.settings import defaults
 from tests.recon.test_reference import BRAIN, SHAPE, TE_S, VENTRICLES, VOXEL_MM, head
-from workflow.scripts import combine_echoes, r2star_map, reference_region
+from workflow.scripts import combine_echoes, locate_nuclei, r2star_map, reference_region
 
 LIKE = Volume(data=np.zeros(SHAPE, np.float32), affine=np.diag([*VOXEL_MM, 1.0]))
 PUTAMEN = [label for label, (name, _) in nucleus_labels().items() if name == "putamen"]
+FOUND = Located(
+    labels=np.where(VENTRICLES, PUTAMEN[0], 0).astype(np.uint8),
+    registration=Registration(
+        subject_to_mni=np.eye(4), mutual_information=1.0, correlation=0.9, detail=Detail(0.5, 0.1)
+    ),
+)
 
 
 @pytest.fixture
@@ -117,9 +124,7 @@ def test_a_nucleus_lies_where_the_nuclei_of_the_scan_are_placed(files, monkeypat
 
     def placed(chi_ppm, mask, affine, *, t1w, r2star, method):
         seen.update(chi=chi_ppm, t1w=t1w, r2star=r2star, method=method)
-        labels = np.where(VENTRICLES, PUTAMEN[0], 0).astype(np.uint8)
-        fit = Registration(subject_to_mni=np.eye(4), mutual_information=1.0, correlation=0.9, detail=Detail(0.5, 0.1))
-        return Located(labels=labels, registration=fit)
+        return FOUND
 
     monkeypatch.setattr(reference_region, "locate", placed)
     decay(files)
@@ -132,6 +137,22 @@ def test_a_nucleus_lies_where_the_nuclei_of_the_scan_are_placed(files, monkeypat
     names = ("mask", "eroded", "acquisition", "region")
     reference_region.main(**given(files, *names), name="putamen", t1w=files["mask"], method="none")
     assert seen["method"] == "template" and seen["r2star"] is None
+
+
+@pytest.mark.parametrize(("covered", "flags"), [("x", {"thin_slab"}), ("all", {"n/a"})])
+def test_a_brain_that_is_thin_along_b0_flags_the_statistics_of_its_nuclei(files, tmp_path, monkeypatch, covered, flags):
+    """Along the scanner's axis of B0, which is not the third one of these voxels."""
+    monkeypatch.setattr(locate_nuclei, "locate", lambda *maps, **settings: FOUND)
+    turned = np.array([[0, 2.0, 0, 0], [0, 0, 2, 0], [2, 0, 0, 0], [0, 0, 0, 1]])
+    thin = np.abs(np.arange(SHAPE[0]) - SHAPE[0] // 2)[:, None, None] < 14 if covered == "x" else True
+    for name, data in {"mask": BRAIN & thin, "chi_echoes": read_volume(files["chi_echoes"]).data}.items():
+        write_volume(files[name], data, Volume(data=data, affine=turned))
+    stats = tmp_path / "stats.tsv"
+    locate_nuclei.main(
+        files["chi_echoes"], files["mask"], files["chi_echoes"], str(tmp_path / "sub-01/dseg.nii.gz"),
+        str(tmp_path / "sub-01/box.nii.gz"), str(stats), "sub-01", defaults("locate_nuclei"),
+    )  # fmt: skip
+    assert set(pd.read_csv(stats, sep="\t", keep_default_na=False)["flag"]) == flags
 
 
 def test_further_maps_are_written_where_they_are_wanted(files, tmp_path):

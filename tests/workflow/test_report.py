@@ -291,12 +291,12 @@ def write_stats(path: str, chi_ppm: dict[str, float]) -> None:
     pd.DataFrame({"name": chi_ppm.keys(), "chi_ppm_mean": chi_ppm.values()}).to_csv(path, sep="\t", index=False)
 
 
-def make_page(files: dict[str, str], folder: Path) -> str:
+def make_page(files: dict[str, str], folder: Path, age_years: float | None = None) -> str:
     pictures = {f"{name}_picture": str(folder / f"{name}.png") for name in ("chi", "r2star", "t1w")}
     page, warnings = str(folder / "sub-01.html"), str(folder / "sub-01_warnings.json")
     subject_page.main(
         **files, page=page, warnings=warnings, images=str(folder / "viewer" / "sub-01.js"), **pictures, scan="sub-01",
-        synthetic=True, maximum_hz=200.0,
+        synthetic=True, maximum_hz=200.0, age_years=age_years,
     )  # fmt: skip
     return Path(page).read_text(encoding="utf-8")
 
@@ -339,6 +339,21 @@ def test_subject_page_warns_of_a_wrong_sign_and_a_small_brain(subject_files, tmp
     assert warnings["scan"] == "sub-01"
     assert [warning.split(":")[0] for warning in warnings["warnings"]] == ["Phase sign", "Brain mask"]
     assert html.index("Look here first") < html.index("<h2>Pictures")
+
+
+def test_a_page_opens_with_a_broken_map_and_tells_voids_and_the_size_for_the_age(subject_files, tmp_path):
+    chi, magnitude = read_volume(subject_files["chi"]), read_volume(subject_files["magnitude"])
+    void = np.linalg.norm(np.indices(chi.data.shape) - [[[[25]]], [[[19]]], [[[19]]]], axis=0) < 3
+    write_volume(subject_files["chi"], np.where(void, 0, 10 * chi.data), chi)
+    write_volume(subject_files["magnitude"], np.where(void[..., None], 1e-3, magnitude.data), magnitude)
+    write_volume(subject_files["r2star"], np.where(void, 200.0, 20.0), chi)
+    html = make_page(subject_files, tmp_path, age_years=0.0)
+    broken, said = (html.index(words) for words in ("This map is broken", "Look here first"))
+    assert broken < html.index("Broken map, SD of χ") < html.index("<h1>") < said
+    void_ml = void.sum() * 0.064
+    assert f"Signal void: {void_ml:.1f} ml of the brain" in html and "R2* is at its ceiling in 100 % of it" in html
+    assert "Brain mask: expected 297 to 660 ml at 0 years" in html
+    assert json.loads((tmp_path / "sub-01_warnings.json").read_text())["broken"] > 0
 
 
 def test_subject_page_prints_no_mean_of_a_nucleus_that_may_lie_elsewhere(subject_files, tmp_path):

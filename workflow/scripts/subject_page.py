@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from recon.acquisition import Acquisition
+from recon.check.evenness import evenness
 from recon.check.facts import GHOST, NUCLEI_CONFIDENCE, REGISTRATION, SNR
 from recon.check.measures import ghost, image_measures
 from recon.check.overview import (
@@ -83,7 +84,7 @@ def look_at_echoes(
     files: EchoFiles, masks: tuple[np.ndarray, np.ndarray, np.ndarray], chi_ppm: np.ndarray, r2star: Volume | None,
     series: Acquisition, maximum_hz: float, drawn: Callable[[list[Shown]], list[Picture]],
 ) -> tuple[list[Picture], Quality, dict[str, float], Voids, float]:  # fmt: skip
-    """Pictures of the echoes, quality of the phase, numbers of the images, voids and residual of the field [ppm].
+    """Pictures of the echoes, quality of phase and shading, numbers of the images, voids, residual of the field [ppm].
 
     The images are read one file after the other, of each what the numbers need: the box of the masks. `masks`: brain,
     where the phase is reliable, and singular voxels; `drawn`: makes the pictures.
@@ -99,6 +100,7 @@ def look_at_echoes(
     voids = Voids.of(signal_voids(signal.data, inside, te_s, series.grid), r2star and r2star.data[box], maximum_hz)
     misfit = read_volume(files.misfit).data[box] if files.misfit else None
     numbers = ghosts | image_measures(signal.data[..., 0], inside, chi, misfit)
+    shading = evenness(signal.data[..., 0], inside, series.voxel_size_mm)
     number = last if len(read_header(files.local_field).shape) == 4 else 0
     local, whole = read_box(files.local_field, box, [number])
     separate = local.data.ndim == 4
@@ -110,7 +112,7 @@ def look_at_echoes(
     for echo in ends:
         pictures += drawn(phase_images(wrapped.pop(echo), unwrapped.pop(echo), te_s[echo], brain))
     seen = phase.data, smooth.data, signal.data, reliable[box], singular[box], te_s, series.voxel_size_mm
-    return pictures, phase_quality(*seen, snr=numbers[SNR]), numbers, voids, residual
+    return pictures, phase_quality(*seen, snr=numbers[SNR]).before(shading), numbers, voids, residual
 
 
 def main(

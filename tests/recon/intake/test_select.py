@@ -88,8 +88,8 @@ def test_labels_that_are_not_there_are_refused_with_those_that_are(dataset):
     scans, problems = selected(dataset, ["01", "09"], ["3"])
     text = "\n".join(map(str, problems[""]))
     assert scans == {}
-    assert f"{dataset}: expected sub-09 (config select.participants), found 01, 02" in text
-    assert "expected ses-3 (config select.sessions), found 1, 2" in text
+    assert f"{dataset}: expected sub-09 (config select.participants), found sub-01, sub-02" in text
+    assert "expected ses-3 (config select.sessions), found ses-1, ses-2" in text
 
 
 def test_a_filter_that_fits_nothing_says_so(dataset):

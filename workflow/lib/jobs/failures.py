@@ -25,7 +25,11 @@ ENDED = {
     MEMORY: re.compile(r"SIGKILL|status 137|Killed|[Oo]ut.of.memory|OUT_OF_ME|oom[-_ ]kill|memory limit"),
     CANCELLED: re.compile(r"SIGINT|SIGTERM|status 130|status 143|CANCELLED|NODE_FAIL"),
 }
-SBATCH = re.compile(r"sbatch failed\. The error message was '(.*?)'\.\n|submission failed with exception: (.*)", re.S)
+SBATCH = re.compile(
+    r"sbatch failed\. The error message was '(?P<words>.*?)'\.\n(\s*sbatch call:\s*(?P<call>[^\n]*?)( --wrap=|\n|$))?"
+    r"|submission failed with exception: (?P<other>.*)",
+    re.S,
+)
 ADVICE = {
     DISK: "free disk space, or make the folder in the message writable",
     CANCELLED: "it was cancelled; nothing needs fixing",
@@ -101,12 +105,13 @@ def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
 
 
 def how_it_ended(message: str) -> str:
-    """`killed by SIGKILL`, `exit status 1`, what sbatch said to refuse a job, or SLURM's sentence about its state.
+    """`killed by SIGKILL`, `exit status 1`, what sbatch said to refuse which call, or SLURM's sentence about its state.
 
     Nothing if no such words occur.
     """
     if found := SBATCH.search(message):
-        return f"refused by sbatch: {' '.join((found[1] or found[2]).replace('sbatch: error: ', '').split())}"
+        words = " ".join((found["words"] or found["other"]).replace("sbatch: error: ", "").split())
+        return f"refused by sbatch: {words}" + (f" (asked with {found['call']})" if found["call"] else "")
     if found := re.search(r"died with <Signals\.(\w+)", message):
         return f"killed by {found[1]}"
     if found := re.search(r"exit status \d+", message):

@@ -55,13 +55,22 @@ def unless(place: str, value: object) -> Only:
     return Only(lambda settings: not other.holds(settings), f"{place} is not {_as_yaml(value)}", place)
 
 
+def holding(channel: str) -> Only:
+    """Where the networks see an image."""
+    return Only(lambda settings: channel in settings["normalise"]["channels"], f"normalise.channels holds {channel}")
+
+
 def conditions() -> dict[str, list[Only]]:
     """What must be so for a setting, or a section but for the setting that decides, to count."""
     located, window = unless("locate_nuclei.method", "none"), where("normalise.method", "window")
     own = Only(lambda settings: bool(settings["bids_dir"] or settings["dicom_dir"]), "bids_dir or dicom_dir is given")
     simulated = Only(lambda settings: not own.holds(settings), "neither bids_dir nor dicom_dir is given")
     trimmed, separate = unless("unwrap_phase.trim_coherence", 0), where("field_mapping.echoes", "separate")
-    windows = ("qsm_window_ppm", "r2star_window_hz", "t1w_percentiles")
+    windows = {"QSM": "qsm_window_ppm", "R2star": "r2star_window_hz", "T1w": "t1w_percentiles"}
+    trained_inside = Only(
+        lambda settings: (stage := settings["train_scan_model"])["features"] == "out_of_fold" or bool(stage["choices"]),
+        "train_scan_model.features is out_of_fold or train_scan_model.choices names some",
+    )
     return {
         "simulate": [simulated],
         "derivatives": [own],
@@ -69,6 +78,8 @@ def conditions() -> dict[str, list[Only]]:
         "consensus": [where("pipeline", "consensus")],
         "quantitative": [where("preprocessing", "quantitative")],
         "combat": [where("harmonisation", "combat")],
+        "participants.positive_label": [where("participants.positive_labels", [])],
+        "participants.negative_label": [where("participants.negative_labels", [])],
         "participants.family_column": [where("folds.scheme", "grouped")],
         "unwrap_phase.trim_echo": [trimmed],
         "unwrap_phase.trim_r2star_hz": [trimmed],
@@ -81,8 +92,10 @@ def conditions() -> dict[str, list[Only]]:
         "locate_nuclei": [located],
         "locate_nuclei.box_holds": [where("locate_nuclei.boxes", None)],
         "normalise.stretch_percentiles": [where("normalise.method", "stretch")],
-        **{f"normalise.{key}": [window] for key in windows},
+        **{f"normalise.{key}": [window, holding(channel)] for channel, key in windows.items()},
         **{f"{AUGMENTATION}.{key}": [unless(f"{AUGMENTATION}.{chance}", 0)] for key, chance in DRAWN.items()},
+        "pretrain": [simulated],
+        "train_scan_model.inner_folds": [trained_inside],
         "train_scan_model.copies": [where("train_scan_model.features", "augmented")],
     }
 

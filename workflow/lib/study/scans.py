@@ -74,16 +74,20 @@ def check_boxes(path: str | None, scans: Collection[Scan]) -> None:
     """IntakeError with what is wrong with a table of boxes drawn by hand, for the scans that have files."""
     if path is None:
         return
-    from recon.regions.localize import expert_box  # with SciPy: slow to import, and a plan does without
+    from recon.regions.localize import expert_box, read_boxes  # with SciPy: slow to import, and a plan does without
 
     if not Path(path).is_file():
         line = to_type("locate_nuclei.boxes", "FILE")
         raise IntakeError([Problem(path, f"the table of boxes that locate_nuclei.boxes names ({line})", "no file")])
     problems: list[Problem] = []
+    try:
+        boxes = read_boxes(path)
+    except ProblemError as error:
+        raise IntakeError(error.problems) from None
     for scan in scans:
         if Path(image := scan.series.files[0]).is_file():
             try:
-                expert_box(path, scan.name, read_header(image).shape[:3])
+                expert_box(boxes, path, scan.name, read_header(image).shape[:3])
             except ProblemError as error:
                 problems += error.problems
     if problems:
