@@ -84,8 +84,8 @@ def chain(config: dict, at, scripts) -> None:
     scripts["t1w_map"](**echoes, **mask, **r2star, t1w=at("t1w.nii.gz"), cfg=config["t1w_map"])
     maps = {"chi": at("chi.nii.gz"), "t1w": at("t1w.nii.gz"), **r2star}
     scripts["locate_nuclei"](
-        **maps, **mask, dseg=at("dseg.nii.gz"), box=at("box.nii.gz"), stats=at("stats.tsv"), scan="",
-        cfg=config["locate_nuclei"],
+        **maps, **mask, acquisition=at("acquisition.json"), dseg=at("dseg.nii.gz"), box=at("box.nii.gz"),
+        stats=at("stats.tsv"), scan="", cfg=config["locate_nuclei"],
     )  # fmt: skip
     first = read_volume(echoes["magnitude"])
     write_volume(at("first_echo.nii.gz"), first.data[..., :1], like=first)

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from qnet.networks.compiler import leave_compiler_out
+
+leave_compiler_out()  # before a test imports torchvision, which would import it
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = ("tiny", "project")  # fixtures, the dearest first, whose tests are a group of one process
 LONG = ("tiny", "test_slurm", "exams 0", "exams 1", "test_docs", "project")  # groups that take minutes
