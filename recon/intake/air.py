@@ -89,10 +89,8 @@ def _air(m: np.ndarray, phi: np.ndarray) -> Air:
 
 def _blocks(image: np.ndarray, at: np.ndarray) -> np.ndarray:
     """(block, EDGE, EDGE, EDGE) values."""
-    found = np.empty((len(at), EDGE, EDGE, EDGE), np.float32)
-    for block, (x, y, z) in zip(found, at, strict=True):
-        block[...] = image[x : x + EDGE, y : y + EDGE, z : z + EDGE]
-    return found
+    windows = np.lib.stride_tricks.sliding_window_view(image, (EDGE,) * 3)
+    return np.ascontiguousarray(windows[tuple(at.T)], np.float32)
 
 
 def _l_moments(ascending: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

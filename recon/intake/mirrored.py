@@ -39,8 +39,10 @@ def mirror_problems(magnitude: np.ndarray, phase: np.ndarray, where: str, turn: 
     for axis, flipped in enumerate(((0,), (1,), slices)):
         mirror = np.flip(strong, flipped)
         here, pairs = _agreement(phase, measured & strong & ~mirror, rad)
+        if pairs < LEAST_PAIRS or here >= INCOHERENT:
+            continue
         there, others = _agreement(phase, measured & mirror & ~strong, rad)
-        if min(pairs, others) >= LEAST_PAIRS and here < INCOHERENT and there > here + APART:
+        if others >= LEAST_PAIRS and there > here + APART:
             found = (
                 f"phase mirrored along axis {axis}: its neighbours agree by {here:.2f} where the magnitude is strong "
                 f"and by {there:.2f} in the mirror image of these voxels; export both again, or turn one back"
