@@ -39,9 +39,11 @@ def weighted(
     .. [1] Dymerska et al., Magn Reson Med 85:2294 (2021), doi:10.1002/mrm.28563
     """
 
-    def together(phase: np.ndarray, inside: np.ndarray, signal: np.ndarray | None, out: np.ndarray) -> None:
+    def together(phase: np.ndarray, inside: np.ndarray, signal: np.ndarray | None) -> np.ndarray:
+        out = np.zeros(phase.shape, np.float32, order="F")
         for i, unwrapped in enumerate(unwrap_series(phase, signal, inside, te_s)):
             put_in_mask(out[..., i], inside, unwrapped)
+        return out
 
     if align_echoes and len(te_s) > 1:
         return _in_box(phase_rad, mask, magnitude, together)
@@ -69,19 +71,22 @@ def best_path(
     return aligned(out, mask, te_s) if align_echoes else out
 
 
-Unwrapping = Callable[[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray], None]  # phase, mask, magnitude → result
+Unwrapping = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]  # of phase, mask and magnitude
 
 
 def _one_by_one(cost_of: EdgeCost, workers: int) -> Unwrapping:
     """Every echo in space by itself."""
 
-    def unwrap(phase: np.ndarray, inside: np.ndarray, signal: np.ndarray | None, out: np.ndarray) -> None:
+    def unwrap(phase: np.ndarray, inside: np.ndarray, signal: np.ndarray | None) -> np.ndarray:
+        out = np.zeros(phase.shape, np.float32, order="F")
+
         def alone(i: int) -> None:
             magnitude = None if signal is None else signal[..., i]
             out[..., i] = unwrap_volume(phase[..., i], inside, magnitude=magnitude, cost_of=cost_of)
 
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(alone, range(phase.shape[-1])))
+        return out
 
     return unwrap
 
@@ -95,7 +100,7 @@ def _in_box(phase_rad: np.ndarray, mask: np.ndarray, magnitude: np.ndarray | Non
     phase = phase_rad[box]
     inside = mask[box] & np.isfinite(phase).all(axis=-1)
     if inside.any():
-        unwrap(phase, inside, None if magnitude is None else magnitude[box], out[box])
+        out[box] = unwrap(phase, inside, None if magnitude is None else magnitude[box])
     return out
 
 
