@@ -72,7 +72,7 @@ def neighbour_jumps(unwrapped_rad: np.ndarray, mask: np.ndarray, te_s: Times) ->
     for axis in range(3):
         lower, upper = edge_ends(axis)
         both = mask[lower] & mask[upper]
-        neighbours += int(both.sum())
+        neighbours += int(np.count_nonzero(both))
         apart = np.zeros_like(both)  # pairs that are far apart in an echo: few, the others are not kept
         for echo in np.moveaxis(unwrapped_rad, -1, 0):
             with np.errstate(invalid="ignore"):  # outside the mask
@@ -135,7 +135,8 @@ def phase_quality(
     left = echo_departures(monopolar_rad, magnitude, used, te_s, voxel_size_mm)
     left_rad = [] if left is None else [round(float(rad), 3) for rad in left.rms_rad]
     alike = agreement(monopolar_rad, magnitude, used, te_s, snr)
-    share = 100 * float((reliable & singular).sum() / max(reliable.sum(), 1))
+    on_lines, in_all = (int(np.count_nonzero(where)) for where in (reliable & singular, reliable))
+    share = 100 * on_lines / max(in_all, 1)
     facts: dict[str, float | list[float]] = {
         "neighbours more than half a turn apart, echo by echo [‰]": jumps.per_mille(jumps.all),
         "of these without a field that explains it [‰]": jumps.per_mille(jumps.cracks),

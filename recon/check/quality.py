@@ -267,7 +267,7 @@ def quality(
     volume = float(volume_ml(mask, voxel_size_mm))
     facts = {
         "brain mask [ml]": volume,
-        SHARE: 100 * float(computed.sum() / max(mask.sum(), 1)),
+        SHARE: 100 * int(np.count_nonzero(computed)) / max(int(np.count_nonzero(mask)), 1),
         "mean χ of the iron-rich nuclei [ppm]": contrast.nuclei_ppm,
         "its standard error [ppm]": contrast.error_ppm,
         WHITE: contrast.white_matter_ppm,

@@ -8,6 +8,7 @@ import numpy as np
 from recon.acquisition import Acquisition
 from recon.field.offset import phase_offset
 from recon.grid import Times
+from recon.maths.in_mask import in_mask, put_in_mask
 from recon.maths.neighbours import filled
 from recon.maths.wrap import wrap
 from recon.registry import Method, Stage, look_up
@@ -186,10 +187,10 @@ def field_precision(magnitude: np.ndarray, mask: np.ndarray, te_s: Times) -> np.
     -------
     precision : (X, Y, Z) float32, median 1 inside `mask`, zero outside
     """
-    inside = np.nan_to_num(magnitude[mask], posinf=0) * np.asarray(te_s, np.float32)
+    inside = np.nan_to_num(in_mask(magnitude, mask), posinf=0) * np.asarray(te_s, np.float32)
     values = np.sqrt(np.einsum("ve,ve->v", inside, inside))
-    precision = np.zeros(mask.shape, np.float32)
-    precision[mask] = values / max(float(np.median(values)), np.finfo(np.float32).tiny)
+    precision = np.zeros(mask.shape, np.float32, order="F")
+    put_in_mask(precision, mask, values / max(float(np.median(values)), np.finfo(np.float32).tiny))
     return precision
 
 

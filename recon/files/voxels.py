@@ -23,13 +23,19 @@ class StoredImage(NamedTuple):
     header: Header
     stored: np.ndarray
 
-    def values(self) -> np.ndarray:
-        """Slope and intercept applied: float32; what that cannot hold becomes Inf."""
+    def values(self, out: np.ndarray | None = None) -> np.ndarray:
+        """Slope and intercept applied: float32; what that cannot hold becomes Inf.
+
+        `out` : to hold them, see :func:`recon.maths.pieces.in_blocks`
+        """
         slope, intercept = np.float64(self.header.slope), np.float64(self.header.intercept)
         with np.errstate(over="ignore", invalid="ignore"):
-            if slope == 1 and intercept == 0:
+            if slope != 1 or intercept != 0:
+                return in_blocks(lambda stored: stored * slope + intercept, self.stored, out=out)
+            if out is None:
                 return np.asarray(self.stored, dtype=np.float32)
-            return in_blocks(lambda stored: stored * slope + intercept, self.stored)
+            out[...] = self.stored
+            return out
 
 
 def stored_images(path: str | Path) -> Iterator[StoredImage]:

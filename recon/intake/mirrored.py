@@ -9,6 +9,7 @@ is 0.68 to 0.97 and 0.03 to 0.58, 0.26 to 0.82 apart, along each axis of nine si
 one (3 T, Philips, both echoes), 0.34 and 0.04 with noise to SNR 4. In mirrored phase it is the other way round.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -32,17 +33,10 @@ class Agreement(NamedTuple):
 
 def agreements(magnitude: np.ndarray, phase: np.ndarray, turn: float) -> list[Agreement]:
     """`Agreement` for a flip along each axis of a magnitude and a phase (X, Y, Z); `turn` stands for 2 pi."""
-    magnitude, phase = slice_pairs(magnitude), slice_pairs(phase)
-    finite = np.isfinite(magnitude) & np.isfinite(phase)
-    strong = finite & (magnitude > magnitude.mean(dtype=float, where=finite))
-    measured = finite & (magnitude > 0)
-    rad = 2 * np.pi / turn
-    slices = (2, 3) if magnitude.shape[3] > 1 else (2,)  # pairs of slices: the two of each, and their order
+    phase, rad = slice_pairs(phase), 2 * np.pi / turn
     found = []
-    for flipped in ((0,), (1,), slices):
-        mirror = np.flip(strong, flipped)
-        here, pairs = _agreement(phase, measured & strong & ~mirror, rad)
-        there, others = _agreement(phase, measured & mirror & ~strong, rad)
+    for own, mirror in _regions(slice_pairs(magnitude), phase):
+        (here, pairs), (there, others) = _agreement(phase, own, rad), _agreement(phase, mirror, rad)
         found.append(Agreement(here, there, min(pairs, others)))
     return found
 
@@ -56,14 +50,30 @@ def mirror_problems(magnitude: np.ndarray, phase: np.ndarray, where: str, turn: 
     where : the file of the phase
     turn : what stands for 2 pi in that unit
     """
-    for axis, (here, there, pairs) in enumerate(agreements(magnitude, phase, turn)):
-        if pairs >= LEAST_PAIRS and here < INCOHERENT and there > here + APART:
+    phase, rad = slice_pairs(phase), 2 * np.pi / turn
+    for axis, (own, mirror) in enumerate(_regions(slice_pairs(magnitude), phase)):
+        here, pairs = _agreement(phase, own, rad)
+        if pairs < LEAST_PAIRS or here >= INCOHERENT:
+            continue
+        there, others = _agreement(phase, mirror, rad)
+        if others >= LEAST_PAIRS and there > here + APART:
             found = (
                 f"phase mirrored along axis {axis}: its neighbours agree by {here:.2f} where the magnitude is strong "
                 f"and by {there:.2f} in the mirror image of these voxels; export both again, or turn one back"
             )
             return [Problem(where, "phase that lies as its magnitude does", found)]
     return []
+
+
+def _regions(magnitude: np.ndarray, phase: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For a flip along each axis of pairs of slices: where there is strong signal and none mirrored, and conversely."""
+    finite = np.isfinite(magnitude) & np.isfinite(phase)
+    strong = finite & (magnitude > magnitude.mean(dtype=float, where=finite))
+    measured = finite & (magnitude > 0)
+    slices = (2, 3) if magnitude.shape[3] > 1 else (2,)  # pairs of slices: the two of each, and their order
+    for flipped in ((0,), (1,), slices):
+        mirror = np.flip(strong, flipped)
+        yield measured & strong & ~mirror, measured & mirror & ~strong
 
 
 def _agreement(phase: np.ndarray, region: np.ndarray, rad: float) -> tuple[float, int]:

@@ -89,24 +89,32 @@ def _wrapped(phase_rad: np.ndarray) -> np.ndarray:
     return wrapped_rad
 
 
-def polar(stored: StoredEcho, scale: PhaseScale | None) -> tuple[np.ndarray, np.ndarray]:
+def polar(
+    stored: StoredEcho,
+    scale: PhaseScale | None,
+    out: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
+) -> tuple[np.ndarray, np.ndarray]:
     """Magnitude and phase [rad] of an echo, neither chopping nor sign corrected.
 
     Parameters
     ----------
     stored : StoredEcho
     scale : of the phase; None where the parts are real and imaginary
+    out : arrays to hold both, or None for new ones, see :func:`recon.maths.pieces.in_blocks`
 
     Returns
     -------
     magnitude, phase_rad : (X, Y, Z) float32; NaN and Inf stay
     """
-    first, second = stored.first.values(), stored.second.values()
+    magnitude, phase_rad = out
     with np.errstate(invalid="ignore", over="ignore"):  # Inf
         if scale is not None:
             slope, intercept = np.float32(scale.slope), np.float32(scale.intercept)
-            return first, in_blocks(lambda raw: _wrapped(slope * raw + intercept), second)
-        return in_blocks(np.hypot, first, second), in_blocks(np.arctan2, second, first)
+            values = stored.second.values(phase_rad)
+            phase_rad = in_blocks(lambda raw: _wrapped(slope * raw + intercept), values, out=phase_rad)
+            return stored.first.values(magnitude), phase_rad
+        first, second = stored.first.values(), stored.second.values()
+        return in_blocks(np.hypot, first, second, out=magnitude), in_blocks(np.arctan2, second, first, out=phase_rad)
 
 
 def complex_signal(magnitude: np.ndarray, phase_rad: np.ndarray) -> np.ndarray:
@@ -143,12 +151,12 @@ def stacked(echoes: Iterator[StoredEcho], n_echoes: int, decisions: Decisions) -
     shape = (*header.shape[:3], n_echoes)
     magnitude, phase_rad = (np.empty(shape, np.float32, order="F") for _ in range(2))  # as files hold them
     for stored in waiting:
-        m, phi = polar(stored, decisions.scale)
+        phi = polar(stored, decisions.scale, (magnitude[..., stored.echo], phase_rad[..., stored.echo]))[1]
         if decisions.chop_axis is not None:
             with np.errstate(invalid="ignore", over="ignore"):
-                phi = wrapped(phi + _half_turns(m.shape, decisions.chop_axis))
-        magnitude[..., stored.echo] = m
-        phase_rad[..., stored.echo] = decisions.phase_sign * phi
+                phi[...] = wrapped(phi + _half_turns(phi.shape, decisions.chop_axis))
+        if decisions.phase_sign < 0:
+            np.negative(phi, out=phi)
     return magnitude, phase_rad, Volume(data=magnitude[..., 0], affine=header.affine, codes=header.codes)
 
 

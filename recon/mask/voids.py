@@ -6,6 +6,7 @@ from scipy import ndimage
 from recon.grid import Grid, Times
 from recon.mask.leak import volume_ml
 from recon.maths.boxes import bounding_box
+from recon.maths.in_mask import in_mask, put_in_mask
 from recon.maths.neighbours import CROSS
 from recon.relaxation.stage import DEFAULT, noise_level
 
@@ -63,10 +64,10 @@ def _dark(magnitude: np.ndarray, mask: np.ndarray, te_s: Times) -> np.ndarray:
     """Voxels of the mask with too little precision."""
     fit = {key: DEFAULT[key] for key in ("iterations", "maximum_hz")}
     noise = noise_level(magnitude, mask, te_s, **fit)
-    signal = np.nan_to_num(magnitude[mask], posinf=0)
+    signal = np.nan_to_num(in_mask(magnitude, mask), posinf=0)
     power = np.maximum(signal * signal - np.float32(2 * noise**2), 0) @ np.square(np.asarray(te_s, np.float32))
-    dark = np.zeros(mask.shape, bool)
-    dark[mask] = power < LEAST_PRECISION**2 * np.median(power)
+    dark = np.zeros(mask.shape, bool, order="F")
+    put_in_mask(dark, mask, power < LEAST_PRECISION**2 * np.median(power))
     return dark
 
 

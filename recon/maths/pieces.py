@@ -9,7 +9,12 @@ BLOCK = 2**15  # voxels at once
 SAMPLE = 2**21  # voxels of an image whose neighbours are compared
 
 
-def in_blocks(function: Callable[..., np.ndarray], *images: np.ndarray, dtype: DTypeLike = np.float32) -> np.ndarray:
+def in_blocks(
+    function: Callable[..., np.ndarray],
+    *images: np.ndarray,
+    dtype: DTypeLike = np.float32,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """`function` of images, voxel by voxel, several times as fast as of whole ones, which no cache holds.
 
     Parameters
@@ -17,13 +22,14 @@ def in_blocks(function: Callable[..., np.ndarray], *images: np.ndarray, dtype: D
     function : of flat pieces of the images, to a piece of the result
     images : of one shape
     dtype : of the result
+    out : of that shape and of any type, its first axis running fastest, to hold the result
 
     Returns
     -------
     result : of that shape, the first axis running fastest, as in files
     """
     flat = [image.reshape(-1, order="F") for image in images]
-    result = np.empty(flat[0].size, dtype)
+    result = np.empty(flat[0].size, dtype) if out is None else out.reshape(-1, order="F", copy=False)
     for start in range(0, result.size, BLOCK):
         result[start : start + BLOCK] = function(*(image[start : start + BLOCK] for image in flat))
     return result.reshape(images[0].shape, order="F")

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from recon.grid import Times, Vector
-from recon.maths.boxes import edge_ends
+from recon.maths.boxes import bounding_box, edge_ends
 from recon.maths.parts import large_parts
 from recon.maths.wrap import TURN, fixed_point
 from recon.unwrap.edge_cost import typical, weighted_cost
@@ -79,10 +79,16 @@ def singular_lines(phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np
     -------
     lines : (X, Y, Z) bool array; nowhere with a single echo, whose own loops prove nothing
     """
+    found = np.zeros(mask.shape, bool)
+    if phase_rad.shape[-1] > 1 and mask.any():
+        box = bounding_box(mask)
+        found[box] = _lines_in_box(phase_rad[box], None if magnitude is None else magnitude[box], mask[box])
+    return found
+
+
+def _lines_in_box(phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray) -> np.ndarray:
     lines, near = np.zeros(mask.shape, bool), np.zeros(mask.shape, bool)
     n_echoes = phase_rad.shape[-1]
-    if n_echoes < 2:
-        return lines
     if n_echoes == 2 and magnitude is not None:
         level = clean(magnitude.min(axis=-1))
         mask = mask & (level > FAINT * typical(level[mask]))
@@ -95,6 +101,8 @@ def singular_lines(phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np
         if beside.any():
             lines |= corners(alike != 0, axis, mask.shape)
             near |= corners(beside != 0, axis, mask.shape)
+    if not (lines.any() or near.any()):
+        return lines
     return large_parts(lines, LEAST_VOXELS) | _thin(large_parts(near, LEAST_NEAR))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from recon.grid import Times
+from recon.maths.in_mask import in_mask
 from recon.maths.wrap import in_rad, nearest_turn, turns_rad
 from recon.unwrap.bipolar import odd_even
 from recon.unwrap.edge_cost import typical, weighted_cost
@@ -38,18 +39,18 @@ def unwrap_series(
 
     Yields
     ------
-    (voxel,) float32 unwrapped phase of each echo [rad]
+    (voxel,) float32 unwrapped phase of each echo [rad], see :func:`recon.maths.in_mask.in_mask`
     """
     theta_rad = odd_even(phase_rad, magnitude, mask, te_s, "auto")
-    step_rad = None if theta_rad is None else 2 * theta_rad[mask]  # raises odd echoes to the even ones
+    step_rad = None if theta_rad is None else 2 * in_mask(theta_rad, mask)  # raises odd echoes to the even ones
     first_magnitude = None if magnitude is None else clean(magnitude[..., 0])
     wrapped = np.where(mask, phase_rad[..., 0], 0).astype(np.float32)
-    in_space = in_rad(unwrap_in_space(wrapped, first_magnitude, mask, weighted_cost)[mask])
+    in_space = in_rad(in_mask(unwrap_in_space(wrapped, first_magnitude, mask, weighted_cost), mask))
     reference = 1.0 if first_magnitude is None else typical(first_magnitude[mask])
 
     def echo(i: int) -> Echo:
-        wrapped = phase_rad[..., i][mask].astype(np.float32, copy=False)
-        signal = None if magnitude is None else clean(magnitude[..., i][mask])
+        wrapped = in_mask(phase_rad[..., i], mask).astype(np.float32, copy=False)
+        signal = None if magnitude is None else clean(in_mask(magnitude[..., i], mask))
         if step_rad is not None and i % 2:
             wrapped = wrapped + step_rad
         return wrapped, echo_weights(signal, reference, len(wrapped)), float(te_s[i])

@@ -13,7 +13,8 @@ LEAST_STEP_RAD = 1e-3  # below it an axis counts as flat
 
 def clean(magnitude: np.ndarray) -> np.ndarray:
     """Magnitude as float32 without NaN, Inf and negative values."""
-    return np.maximum(np.nan_to_num(magnitude.astype(np.float32), posinf=0, neginf=0), 0)
+    magnitude = magnitude.astype(np.float32, copy=False)
+    return np.where((magnitude > 0) & (magnitude < np.inf), magnitude, np.float32(0))
 
 
 def unwrap_in_space(

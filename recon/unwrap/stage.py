@@ -8,6 +8,7 @@ import numpy as np
 
 from recon.grid import Times
 from recon.maths.boxes import bounding_box
+from recon.maths.in_mask import put_in_mask
 from recon.needs import NEEDS
 from recon.registry import Method, Stage
 from recon.settings import defaults
@@ -41,7 +42,7 @@ def weighted(
     def together(phase: np.ndarray, inside: np.ndarray, signal: np.ndarray | None) -> np.ndarray:
         out = np.zeros(phase.shape, np.float32, order="F")
         for i, unwrapped in enumerate(unwrap_series(phase, signal, inside, te_s)):
-            out[..., i][inside] = unwrapped
+            put_in_mask(out[..., i], inside, unwrapped)
         return out
 
     if align_echoes and len(te_s) > 1:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from recon.maths.blocks import block_sum, expand
+from recon.maths.in_mask import in_mask, put_in_mask
 from recon.maths.wrap import fixed_point, in_rad, nearest_turn
 from recon.unwrap.edge_cost import weighted_cost
 from recon.unwrap.spanning_tree import unwrap_along_tree
@@ -34,7 +35,7 @@ def smooth_offset(first: Echo, second: Echo, mask: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     first, second : (voxel,) echoes
-    mask : (X, Y, Z) bool array of these voxels
+    mask : (X, Y, Z) bool array of these voxels, in the order of :func:`recon.maths.in_mask.in_mask`
 
     Returns
     -------
@@ -43,8 +44,8 @@ def smooth_offset(first: Echo, second: Echo, mask: np.ndarray) -> np.ndarray:
     r = np.float32((second[2] - first[2]) / first[2])
     angle = first[0] * (1 + r) - second[0]
     weight = np.minimum(first[1], second[1])
-    phasor = np.zeros(mask.shape, np.complex64)
-    phasor[mask] = weight * np.cos(angle) + 1j * (weight * np.sin(angle))
+    phasor = np.zeros(mask.shape, np.complex64, order="F")
+    put_in_mask(phasor, mask, weight * np.cos(angle) + 1j * (weight * np.sin(angle)))
     coarse = block_sum(phasor, BLOCK)
     for axis in range(3):  # (1 2 1) over blocks
         coarse = coarse + coarse
@@ -52,7 +53,7 @@ def smooth_offset(first: Echo, second: Echo, mask: np.ndarray) -> np.ndarray:
         before, after = part[:-1] / 2, part[1:] / 2
         part[1:] += before
         part[:-1] += after
-    return expand(unwrap_smooth(coarse) / r, BLOCK, mask.shape)[mask]
+    return in_mask(expand(unwrap_smooth(coarse) / r, BLOCK, mask.shape), mask)
 
 
 def follow_echoes(first: Echo, later: Iterable[Echo], offset_rad: np.ndarray) -> Iterable[np.ndarray]:

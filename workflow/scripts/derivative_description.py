@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from recon.files.io import write_json, write_text
-from recon.files.tables import write_table
 from recon.regions.shapes import LABELS as LABELS_OF_ALL
 from recon.regions.shapes import values_of
 from workflow.lib.jobs.job import job
@@ -34,11 +31,9 @@ def main(
     folder = Path(description).parent
     for suffix, meaning in SIDECARS.items():
         write_json(folder / f"{suffix}.json", meaning)
-    rows = [
-        (label, f"{nucleus} {side}")
-        for label, (nucleus, side) in (LABELS_OF_ALL if drawn else values_of(nuclei)).items()
-    ]
-    write_table(folder / LABELS, pd.DataFrame(rows, columns=["index", "name"]))
+    labels = LABELS_OF_ALL if drawn else values_of(nuclei)
+    rows = ["index\tname", *(f"{label}\t{nucleus} {side}" for label, (nucleus, side) in labels.items()), ""]
+    write_text(folder / LABELS, "\n".join(rows))  # without pandas, whose import took longer than all else here
     write_text(folder / ".bidsignore", IGNORED)
     write_text(folder / "README", README.format(name=name, version=project_version()))
     write_json(description, content)

@@ -82,3 +82,9 @@ def test_too_little_air_tells_nothing(head, monkeypatch):
     assert notes(squared, np.angle(head))
     monkeypatch.setattr("recon.intake.air.LEAST", len(corners(SHAPE)) + 1)
     assert notes(squared, np.angle(head)) == []
+
+
+def test_an_image_thinner_than_a_block_tells_nothing(head):
+    thin = head[:, :, :, :3]
+    at = corners(thin.shape[1:])
+    assert air_notes(NAMES, [look(np.abs(echo), np.angle(echo), at) for echo in thin], [{}, {}]) == []

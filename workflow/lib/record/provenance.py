@@ -20,6 +20,7 @@ from workflow.lib.home import HOME
 
 PACKAGES = ("recon", "qnet", "workflow")
 MEMORY = Path(".snakemake", "q-net-code-{}.{}.json".format(*sys.version_info)).absolute()  # a syntax tree is a Python's
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # of a statement, each a list of further ones
 WATCHERS = ("workflow/lib/jobs/job.py",)  # its log and checksums do not change what a job computes
 
 
@@ -62,9 +63,13 @@ def _parsed(content: bytes) -> tuple[str, list[str]]:
     """Hash of a syntax tree without docstrings, and the names that may be project modules that it imports."""
     tree = ast.parse(content)
     names: dict[str, None] = {}
-    for node in ast.walk(tree):
+    waiting: list[ast.AST] = [tree]
+    while waiting:  # statements alone: no expression holds an import or a docstring
+        node = waiting.pop()
         names |= dict.fromkeys(_imported_names(node))
         _drop_docstring(node)
+        for block in BLOCKS:
+            waiting.extend(getattr(node, block, ()))
     return _hash(ast.dump(tree).encode()), list(names)
 
 
