@@ -255,7 +255,7 @@ TABLES = {
     "reliability": Table(),
     "decision_curve": Table(),
     "confounds": Table(
-        shown_in=("report", "checklist"),
+        shown_in=("report", "model_card", "checklist"),
         columns=(
             Column(name="check", title="Check"),
             INPUT,

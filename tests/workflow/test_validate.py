@@ -21,6 +21,7 @@ from workflow.lib.study.study import dealing
 from workflow.scripts import external_validation
 
 SUBJECTS, SITE_COLUMN = 60, "centre"
+FLAG = "The site alone predicts the group of unseen subjects (AUC 0.90)."
 PARTICIPANTS = CONFIG["participants"] | {"site_column": SITE_COLUMN}
 CFG = config() | {"evaluate": CONFIG["evaluate"], "participants": PARTICIPANTS}
 
@@ -28,7 +29,7 @@ CFG = config() | {"evaluate": CONFIG["evaluate"], "participants": PARTICIPANTS}
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory) -> Path:
     """Path of the bundle of a small run."""
-    return train_small_run(tmp_path_factory.mktemp("results") / "RUN")
+    return train_small_run(tmp_path_factory.mktemp("results") / "RUN", flag=FLAG)
 
 
 def write_study(folder: Path, shift: float = 0.0, odd: int = 0) -> dict[str, object]:
@@ -86,7 +87,7 @@ def shifted(bundle, tmp_path_factory):
 def test_the_page_says_first_what_is_wrong(shifted):
     page, _ = shifted
     first = page[: page.index("<h1>")]
-    assert "HH is predicted too often" in first
+    assert first.index(f"Of the training study: {FLAG}") < first.index("HH is predicted too often")
     assert "4 of 60 scans are unlike those of the training: field strength [T] (4)" in first
     assert "at least 100 are advised" in first
     assert "The networks were trained on simulated subjects" in first
