@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.workflow.conftest import snakemake
+from tests.workflow.warm import command
 
 OVERLAY = ("--configfile", "tiny.yaml", "--config", "dataset=applied", "bids_dir=alone", "model=tiny")
 
@@ -43,11 +44,12 @@ def test_page_and_tables_are_there(applied):
     assert pd.read_csv(applied / "z_scores.tsv", sep="\t").empty  # two controls are no norm
 
 
-def test_maps_made_in_another_way_are_refused_before_any_job(alone):
-    run = snakemake(alone, "predict", "-n", *OVERLAY, "pipeline=consensus", check=False)
-    assert run.returncode != 0
-    assert "local_field.method" in run.stdout
-    assert "lbv_sources" in run.stdout
+@pytest.mark.parametrize("target", ["predict", "validate"])
+def test_maps_made_in_another_way_are_refused_before_any_job(alone, target):
+    status, text = command(alone, "snakemake", "--cores", "2", target, "-n", *OVERLAY, "pipeline=consensus")
+    assert status != 0
+    assert "local_field.method" in text
+    assert "lbv_sources" in text
 
 
 def test_an_unknown_run_is_named(alone):

@@ -117,6 +117,15 @@ def test_sites_are_read_from_the_column_that_the_configuration_names(shifted):
     assert "How much does it differ from site to site?" in page
 
 
+def test_the_case_mix_tells_the_sites_of_here_and_that_the_training_knew_none(shifted):
+    page, _ = shifted
+    mix = page[page.index("Does it carry over?") : page.index("Case mix.")]
+    assert "<th>Site</th>" in mix
+    here, there = (mix.split(f"<td>{where}</td>")[1].split("</tr>")[0] for where in ("here", "training"))
+    assert "15 &lt;b&gt;A, 15 B" in here and here.count("<td>") == 3
+    assert there.endswith("<td>—</td>")
+
+
 def test_every_model_of_the_bundle_is_in_every_table_and_the_deciding_one_first(shifted):
     for name, table in shifted[1].items():
         assert table["model"].unique().tolist() == ["Q-Net", "ResNetSWA mean P"], name
