@@ -189,7 +189,7 @@ def test_the_shipped_encoder_is_what_its_card_says():
 
 
 def test_the_shipped_encoder_measures_the_nuclei_of_heads_that_it_has_not_seen():
-    """χ and R2* of seven nuclei of three drawn heads, in the SDs of its training: no constant, no other head's order."""
+    """χ and R2* of seven nuclei of three drawn heads, in the SDs of its training: a constant has r = 0."""
     model, about = read_image_model(ENCODER)
     reader, told, true = Measured.of_encoder(*read_weights(ENCODER)), [], []
     for number in range(3):
