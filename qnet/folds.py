@@ -145,12 +145,16 @@ def _deal(table: pd.DataFrame, folds: int, rng: np.random.Generator) -> np.ndarr
     label, place = table["label"].to_numpy(int), text.get("site", np.zeros(len(table)))
     if "family" not in table:
         return in_turn([label, place, tercile, text["sex"]], folds, chance)
-    names = table["family"].to_numpy(object)
-    alone = [name if isinstance(name, str) else (row,) for row, name in enumerate(names)]
-    families = pd.factorize(pd.Series(alone, dtype=object))[0]
     everybody = np.zeros(len(table))
     partitions = [[everybody], [label], [label, place], [label, tercile, text["sex"]]]
-    return _deal_families(families, partitions, folds, chance)
+    return _deal_families(families_of(table), partitions, folds, chance)
+
+
+def families_of(table: pd.DataFrame) -> np.ndarray:
+    """Number (n,) from 0 of the family of each row; who has none is one of its own."""
+    names = table["family"].to_numpy(object)
+    alone = [name if isinstance(name, str) else (row,) for row, name in enumerate(names)]
+    return pd.factorize(pd.Series(alone, dtype=object))[0]
 
 
 def in_turn(strata: Sequence[np.ndarray], folds: int, chance: np.ndarray) -> np.ndarray:

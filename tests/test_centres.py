@@ -24,6 +24,8 @@ from benchmarks.centres import (
 )
 from benchmarks.cohorts import settings
 from benchmarks.measured import READINGS, Measurement, about, columns, fit, true_means
+from benchmarks.site_alone import LEAN, flagged
+from benchmarks.site_alone import main as site_alone
 from recon.phantom.cohort import Simulate
 from tests.recon.test_sites import CONFOUNDED, SITES
 
@@ -160,3 +162,9 @@ def test_a_site_that_reads_high_passes_for_disease_where_sites_are_confounded(sc
     found = {scheme: of_cohort(table) for scheme, table in learnt}
     assert found["pooled"]["auc"] > 0.75 and found["pooled"]["flagged"]
     assert abs(found["pooled"]["auc_within_sites"] - 0.5) < 0.25
+
+
+def test_the_site_alone_is_flagged_where_it_tells_the_groups_and_seldom_elsewhere(capsys):
+    assert flagged(96, 2, LEAN, 40) > 0.8 > 0.1 > flagged(96, 4, None, 40)
+    site_alone(["--cohorts", "1"])
+    assert capsys.readouterr().out.count("% flagged") == 9

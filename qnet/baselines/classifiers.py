@@ -15,11 +15,12 @@ from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+Splits = list[tuple[np.ndarray, np.ndarray]]
 AS_IT_IS = (1.0, 0.0)  # slope and offset: decision values of logistic regression are log odds
 
 
@@ -118,14 +119,31 @@ def base_log_odds(labels: np.ndarray) -> float:
     return float(np.log(labels.sum() / (len(labels) - labels.sum())))
 
 
+def inner_splits(labels: np.ndarray, families: np.ndarray | None, recipe: Recipe) -> Splits:
+    """Training and held-out subjects of each inner fold, families whole; none where folds would lack a class.
+
+    Parameters
+    ----------
+    labels : (n,) 0 or 1
+    families : (n,) numbers; None where everybody is alone
+    recipe : Recipe
+    """
+    units = np.arange(len(labels)) if families is None else families
+    folds = min(recipe.inner_folds, *(len(np.unique(units[labels == label])) for label in (0, 1)))
+    if folds < 2:
+        return []
+    kind = StratifiedKFold if families is None else StratifiedGroupKFold
+    splits = list(kind(folds, shuffle=True, random_state=recipe.seed).split(labels, labels, families))
+    return splits if all(len(test) and 0 < labels[train].mean() < 1 for train, test in splits) else []
+
+
 def inner_decisions(
-    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, recipe: Recipe, folds: int
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, recipe: Recipe, splits: Splits
 ) -> dict[tuple[int | None, float], np.ndarray]:
     """Setting (count, C) → decision values (n,) of the training subjects, each from the inner folds without it."""
     settings = list(product(recipe.counts or (None,), recipe.inverse_regularisation))
     decisions = {setting: np.zeros(len(labels)) for setting in settings}
-    inner = StratifiedKFold(folds, shuffle=True, random_state=recipe.seed)
-    for train, test in inner.split(features, labels):
+    for train, test in splits:
         steps = standard(recipe.components, len(train))
         seen, unseen = steps.fit_transform(features[train]), steps.transform(features[test])
         for count in recipe.counts or (None,):
@@ -137,25 +155,36 @@ def inner_decisions(
 
 
 def choose(
-    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, recipe: Recipe
+    features: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    recipe: Recipe,
+    families: np.ndarray | None = None,
 ) -> tuple[tuple[int | None, float], tuple[float, float]]:
     """Setting (count, C) of the lowest cross-validated log loss, and slope and offset from decisions to log odds.
 
-    Without two subjects of each class there is nothing to choose by: the middle of the lists is taken.
+    Without two subjects (two families) of each class there is nothing to choose by: the middle of the lists is taken.
     """
-    folds = min(recipe.inner_folds, int(np.bincount(labels, minlength=2).min()))
-    if folds < 2:
+    splits = inner_splits(labels, families, recipe)
+    if not splits:
         counts, strengths = recipe.counts or (None,), recipe.inverse_regularisation
         return (counts[len(counts) // 2], strengths[len(strengths) // 2]), AS_IT_IS
     tried = []
-    for setting, decisions in inner_decisions(features, labels, groups, recipe, folds).items():
+    for setting, decisions in inner_decisions(features, labels, groups, recipe, splits).items():
         slope, offset = platt(decisions, labels) if recipe.machine == "svm" else AS_IT_IS
         tried.append((log_loss(labels, expit(slope * decisions + offset)), setting, (slope, offset)))
     _, setting, mapping = min(tried, key=lambda found: found[0])
     return setting, mapping
 
 
-def predict(train: np.ndarray, labels: np.ndarray, test: np.ndarray, groups: np.ndarray, recipe: Recipe) -> np.ndarray:
+def predict(
+    train: np.ndarray,
+    labels: np.ndarray,
+    test: np.ndarray,
+    groups: np.ndarray,
+    recipe: Recipe,
+    families: np.ndarray | None = None,
+) -> np.ndarray:
     """Choose and fit on the training subjects, then P(positive) of the others, were both groups of equal size.
 
     The log odds of the training subjects are taken off. A fold that holds more positives leaves fewer to train on, so
@@ -169,12 +198,14 @@ def predict(train: np.ndarray, labels: np.ndarray, test: np.ndarray, groups: np.
     groups : (p,) array
         Group of each feature; `Recipe.counts` are kept of each.
     recipe : Recipe
+    families : (n,) numbers, optional
+        Of the training subjects; a family shares an inner fold.
 
     Returns
     -------
     (m,) float array
     """
-    (count, C), (slope, offset) = choose(train, labels, groups, recipe)
+    (count, C), (slope, offset) = choose(train, labels, groups, recipe, families)
     steps = standard(recipe.components, len(train))
     seen, unseen = steps.fit_transform(train), steps.transform(test)
     keep = slice(None) if count is None else strongest(seen, labels, groups, count)

@@ -35,7 +35,7 @@ import pandas as pd
 
 from qnet.baselines.classifiers import Recipe, predict
 from qnet.baselines.regions import BOX
-from qnet.folds import demographics, held_out_labels, training_labels
+from qnet.folds import demographics, families_of, held_out_labels, training_labels
 from qnet.harmonise import TABLE_COLUMNS, Combat, harmonise, plan
 from qnet.predictions import COLUMNS
 
@@ -165,7 +165,8 @@ def score_fold(folds: pd.DataFrame, fold: int, model: Model, seed: int) -> pd.Da
     """Fit on the other folds → P(positive) of the subjects of `fold`, a row each, columns as in `baselines`."""
     seen, held_out = training_labels(folds, fold, model.shuffled_by), held_out_labels(folds, fold)
     train, test = (model.features.loc[list(of)].to_numpy(float) for of in (seen, held_out))
-    scores = predict(train, np.array([*seen.values()]), test, model.groups, model.recipe)
+    families = families_of(folds[folds["fold"] != fold]) if "family" in folds else None
+    scores = predict(train, np.array([*seen.values()]), test, model.groups, model.recipe, families)
     rows = pd.DataFrame({"participant_id": [*held_out], "label": [*held_out.values()], "score": scores})
     constant = {"slice": "", "model": model.name, "level": "scan", "input": model.input, "seed": seed, "fold": fold}
     return rows.assign(**constant)[COLUMNS]

@@ -19,7 +19,7 @@ TITLES = {"chi_ppm": "susceptibility", "r2star_hz": "R2*"}
 def bland_altman(
     path: str | Path, pairs: pd.DataFrame, overall: Mapping[str, Mapping[str, float]], synthetic: bool = False
 ) -> None:
-    """One panel for each map, one colour for each region; dashed: 95 % of differences by the SD within persons.
+    """One panel for each map, one colour for each region, crosses between sites; dashed: 95 % of differences within.
 
     Parameters
     ----------
@@ -36,13 +36,15 @@ def bland_altman(
             continue
         for region, points in of_map.groupby("region", sort=False):
             label = str(region).replace("_", " ")
-            ax.scatter(points["mean"], points["difference"], s=16, color=colours[region], label=label, linewidths=0)
+            between = points["site_1"] != points["site_2"]
+            for part, marker, named in ((points[~between], "o", label), (points[between], "x", None)):
+                ax.scatter(part["mean"], part["difference"], s=16, color=colours[region], marker=marker, label=named)
         limit = norm.ppf(0.975) * np.sqrt(2) * overall[name]["within_sd"]
         ax.axhline(0, color="0.6", linewidth=1, zorder=0)
         for y in (-limit, limit):
             ax.axhline(y, color="0.4", linewidth=1, linestyle="--", zorder=0)
         unit = of_map["unit"].iloc[0]
-        ax.set(title=title, xlabel=f"mean of two scans [{unit}]", ylabel=f"later less earlier [{unit}]")
+        ax.set(title=title, xlabel=f"mean of two scans [{unit}]", ylabel=f"second less first [{unit}]")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     save(path, figure, synthetic)

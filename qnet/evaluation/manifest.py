@@ -255,7 +255,7 @@ TABLES = {
     "reliability": Table(),
     "decision_curve": Table(),
     "confounds": Table(
-        shown_in=("report", "checklist"),
+        shown_in=("report", "model_card", "checklist"),
         columns=(
             Column(name="check", title="Check"),
             INPUT,
@@ -492,13 +492,15 @@ TABLES = {
         shown_in=("repeatability",),
         columns=(
             *MEASURED,
+            Column(name="sites", title="Sites"),
             Column(name="pairs", title="Pairs", form="number"),
             Column(name="bias", title="Bias", form="signed", digits=2, interval=True),
             Column(name="lower", title="Lower limit", form="signed", digits=2, interval=True),
             Column(name="upper", title="Upper limit", form="signed", digits=2, interval=True),
         ),
-        caption="Second less first scan of each subject; between the limits lie 95 % of differences. Small print: the "
-        "{level} % interval (Bland & Altman 1999).",
+        caption="Within a site: second less first scan there of each subject. Between sites: first scan at one less "
+        "first scan at the other: the bias is that of the site. Between the limits lie 95 % of differences. Small "
+        "print: the {level} % interval (Bland & Altman 1999).",
     ),
     "pairs_of_scans": Table(made_by=REPEAT),
 }
@@ -554,8 +556,9 @@ FIGURES = {
     "bland_altman": Figure(
         made_by=REPEAT,
         title="Differences of repeated scans",
-        caption="Difference of two scans of a subject, one after the other, against their mean. Dashed: ± 1.96 √2 SDs "
-        "within a subject at one site (root mean square over the nuclei).",
+        caption="Difference of two scans of a subject against their mean: one after the other at a site (points), the "
+        "first at each of two sites (crosses). Dashed: ± 1.96 √2 SDs within a subject at one site (root mean square "
+        "over the nuclei), which crosses may exceed.",
     ),
     "ablation_forest": Figure(
         title="AUC of the variants against the main run",

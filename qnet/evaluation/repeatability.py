@@ -6,7 +6,7 @@ drawn at random too (ICC(2,1), agreement) or are the ones of interest (ICC(3,1),
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
@@ -21,9 +21,10 @@ REPEATABILITY = ["region", "map", "unit", "subjects", "scans", "mean", "sd_betwe
 REPEATABILITY += ["within_sd", "within_sd_low", "within_sd_high", "smallest_change", "visits", "visit_subjects"]
 REPEATABILITY += [f"{icc}{end}" for icc in ("icc_2_1", "icc_3_1") for end in ("", "_low", "_high")]
 REPEATABILITY += ["site_sd", "site_sd_low", "site_sd_high", "site_subjects", "effect", "per_arm", "per_arm_high"]
-BLAND_ALTMAN = ["region", "map", "unit", "pairs", "bias", "bias_low", "bias_high", "sd", "lower", "lower_low"]
-BLAND_ALTMAN += ["lower_high", "upper", "upper_low", "upper_high"]
-PAIRS = ["region", "map", "unit", "subject", "scan_1", "scan_2", "mean", "difference"]
+BLAND_ALTMAN = ["region", "map", "unit", "sites", "pairs", "bias", "bias_low", "bias_high", "sd", "lower"]
+BLAND_ALTMAN += ["lower_low", "lower_high", "upper", "upper_low", "upper_high"]
+PAIRS = ["region", "map", "unit", "subject", "scan_1", "scan_2", "site_1", "site_2", "mean", "difference"]
+WITHIN = "within a site"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,22 +226,46 @@ def _groups(values: pd.DataFrame) -> Iterable[tuple[str, str, str, pd.DataFrame]
 
 
 def pair_table(values: pd.DataFrame) -> pd.DataFrame:
-    """Mean and difference (later less earlier) of each two scans of a person that follow each other."""
+    """Mean and difference of pairs of scans of a person, those within a site first.
+
+    Within a site: each two scans that follow each other, later less earlier; scans of unknown site count as made at
+    one. Between sites: the first scans at each two known sites, that of the later name less that of the earlier.
+    """
     rows = []
     for region, name, unit, group in _groups(values):
         for subject, scans in group.sort_values("scan").groupby("subject", sort=True):
-            for (one, first), (two, second) in pairwise(zip(scans["scan"], scans["value"], strict=True)):
-                about = {"region": region, "map": name, "unit": unit, "subject": subject, "scan_1": one, "scan_2": two}
-                rows.append(about | {"mean": (first + second) / 2, "difference": second - first})
-    return pd.DataFrame(rows, columns=PAIRS)
+            of_sites = {site: [*part.itertuples()] for site, part in scans.groupby("site", sort=True)}
+            firsts = [part[0] for site, part in of_sites.items() if site]
+            pairs = [pair for part in of_sites.values() for pair in pairwise(part)] + [*combinations(firsts, 2)]
+            about = {"region": region, "map": name, "unit": unit, "subject": subject}
+            for one, two in pairs:
+                scanned = {"scan_1": one.scan, "scan_2": two.scan, "site_1": one.site, "site_2": two.site}
+                found = {"mean": (one.value + two.value) / 2, "difference": two.value - one.value}
+                rows.append(about | scanned | found)
+    table = pd.DataFrame(rows, columns=PAIRS)
+    return table.iloc[np.argsort(table["site_1"] != table["site_2"], kind="stable")].reset_index(drop=True)
 
 
 def agreement_table(pairs: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Bland & Altman's limits of every region and map, from one pair of each person: pairs are then independent."""
+    """Bland & Altman's limits of every region and map, within a site and between each two sites.
+
+    From one pair of each person: pairs are then independent.
+
+    Parameters
+    ----------
+    pairs : of `pair_table`
+
+    Returns
+    -------
+    DataFrame
+        Columns BLAND_ALTMAN; `sites` is WITHIN or `B less A`.
+    """
+    where = np.where(pairs["site_1"] == pairs["site_2"], WITHIN, pairs["site_2"] + " less " + pairs["site_1"])
     rows = []
-    for (name, region, unit), group in pairs.groupby(["map", "region", "unit"], sort=False):
+    for (sites, name, region, unit), group in pairs.groupby([where, "map", "region", "unit"], sort=False):
         first = group.drop_duplicates("subject")["difference"].to_numpy(float)
-        rows.append({"region": region, "map": name, "unit": unit} | limits_of_agreement(first, confidence))
+        about = {"region": region, "map": name, "unit": unit, "sites": sites}
+        rows.append(about | limits_of_agreement(first, confidence))
     return pd.DataFrame(rows, columns=BLAND_ALTMAN)
 
 

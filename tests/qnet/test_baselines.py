@@ -1,15 +1,17 @@
 """Baselines: nothing is learnt from held-out subjects, what is missing does no harm, chance stays chance."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.feature_selection import f_classif
 from sklearn.metrics import roc_auc_score
 
-from qnet.baselines.classifiers import Recipe, f_score, platt, predict, strongest
-from qnet.baselines.models import Baselines, baselines, thumbnail, to_reference
+from qnet.baselines.classifiers import Recipe, choose, f_score, inner_splits, platt, predict, strongest
+from qnet.baselines.models import Baselines, baselines, models, score_fold, thumbnail, to_reference
 from qnet.baselines.permutation import permutation_test
-from qnet.folds import demographics
+from qnet.folds import demographics, families_of
 from qnet.predictions import COLUMNS, read_predictions
 
 PARAMS = Baselines(
@@ -244,6 +246,28 @@ def test_share_of_the_groups_in_training_moves_no_score(recipe):
     noise, test = rng.normal(size=(40, 3)), rng.normal(size=(200, 3))
     found = predict(noise, labels, test, np.zeros(3, int), recipe)
     assert found.mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_relatives_help_no_setting_to_look_good():
+    """Copies of noise tell their own label, so that weak regularisation is chosen, unless they share a fold."""
+    rng = np.random.default_rng(7)
+    noise, labels, families = rng.normal(size=(20, 40)), np.arange(20) % 2, np.repeat(np.arange(20), 3)
+    given = noise[families], labels[families], np.zeros(40, int), replace(LOGISTIC, inverse_regularisation=(1e-4, 10))
+    assert choose(*given)[0] == (None, 10)
+    assert choose(*given, families)[0] == (None, 1e-4)
+
+
+def test_families_of_the_folds_reach_the_inner_folds():
+    given = study()
+    one = next(iter(models(given["folds"], given["values"], given["about"], given["backgrounds"], PARAMS)))
+    related = given["folds"].assign(family=[f"f{row // 4}" if row < 36 else None for row in range(40)])
+    splits = inner_splits(related["label"].to_numpy(), families_of(related), one.recipe)
+    assert len(splits) == PARAMS.inner_folds
+    for train, test in splits:
+        assert not set(related["family"].iloc[train].dropna()) & set(related["family"].iloc[test].dropna())
+    weak = replace(one, recipe=replace(one.recipe, inverse_regularisation=(1.0, 1e-6, 1.0)))
+    spread = [np.ptp(score_fold(folds, 0, weak, 0)["score"]) for folds in (related, related.assign(family="one"))]
+    assert spread[1] < 1e-3 < spread[0]  # one family: nothing to choose by, the middle of the list is taken
 
 
 def test_thumbnail_averages_blocks():

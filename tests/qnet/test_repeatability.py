@@ -158,6 +158,20 @@ def test_a_pair_of_every_person_counts_once_in_the_limits():
     assert agreement_table(pairs, 0.95)["pairs"].tolist() == [5]
 
 
+def test_limits_within_and_between_sites_are_apart():
+    """People scanned twice at each site; B reads 4 ppb higher than A, which no limits within a site hold."""
+    values = study(sites=("B", "A", "")).query("scan != 'sub-00_ses-1_run-1'")
+    values.loc[values["site"] == "B", "value"] += 0.004
+    pairs = pair_table(values)
+    numbers = {("", ""): 40, ("A", "A"): 40, ("A", "B"): 40, ("B", "B"): 39}
+    assert pairs.groupby(["site_1", "site_2"]).size().to_dict() == numbers
+    found = agreement_table(pairs, 0.95).set_index("sites")
+    assert found.index.tolist() == ["within a site", "B less A"] and found["pairs"].tolist() == [40, 40]
+    assert found.loc["B less A", "bias_low"] < 4 < found.loc["B less A", "bias_high"]
+    assert found.loc["within a site", "bias_low"] < 0 < found.loc["within a site", "bias_high"]
+    assert found["sd"].tolist() == pytest.approx([2 * np.sqrt(2)] * 2, rel=0.3)
+
+
 def test_a_region_that_a_scan_lacks_leaves_the_others():
     values = study(people=5)
     values.loc[0, "value"] = np.nan

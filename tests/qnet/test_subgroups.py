@@ -73,6 +73,7 @@ def test_the_number_of_subjects_needed_gives_the_power():
         _, low, high = difference_of_independent(*limits)
         found += low > 0 or high < 0
     assert 0.72 < found / 300 < 0.92
+    assert subjects_needed(0.85, np.ones((2, 2))) == 473  # docs/explanation/learning.md
 
 
 def test_twice_the_difference_needs_a_quarter_and_nothing_known_gives_no_number():

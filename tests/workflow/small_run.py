@@ -103,8 +103,8 @@ def write_networks(place, fold, stacks):
     save_file(features, place / "embeddings.safetensors")
 
 
-def train_small_run(root, synthetic=True):
-    """Write a whole run below `root` (results/RUN) and return the path of its bundle."""
+def train_small_run(root, synthetic=True, flag="n/a"):
+    """Write a whole run below `root` (results/RUN), with that flag of a confound, and return the path of its bundle."""
     rng, table = np.random.default_rng(0), people()
     for name in SUBJECTS:
         write_scan(root / "work", name, rng)
@@ -122,12 +122,15 @@ def train_small_run(root, synthetic=True):
     parts = [part | {"stratum": "all"}, part | {"stratum": "sex F", "needed": 1234}]
     pd.DataFrame(parts).to_csv(root / "subgroups.tsv", sep="\t", index=False, na_rep="n/a")
 
+    checks = [{"check": "site alone, cross-validated", "flag": flag}, {"check": "age alone", "flag": "n/a"}]
+    pd.DataFrame(checks).to_csv(root / "confounds.tsv", sep="\t", index=False)
+
     def of_subjects(name):
         return [str(root / "work" / f"{subject}_{name}") for subject in SUBJECTS]
 
     model_card.main(
         folds=str(root / "qnet" / "folds.tsv"), predictions=str(root / "qnet" / "predictions.tsv"),
-        table3=str(root / "table3.tsv"), subgroups=str(root / "subgroups.tsv"),
+        table3=str(root / "table3.tsv"), subgroups=str(root / "subgroups.tsv"), confounds=str(root / "confounds.tsv"),
         stats=of_subjects("desc-nuclei_stats.tsv"), stacks=of_subjects("stack.npz"),
         acquisitions=of_subjects("acquisition.json"),
         embeddings=[str(place / "embeddings.safetensors") for place in places],

@@ -45,8 +45,9 @@ def test_page_and_tables_are_there(applied):
     assert pd.read_csv(applied / "z_scores.tsv", sep="\t").empty  # two controls are no norm
 
 
-def test_maps_made_in_another_way_are_refused_before_any_job(alone):
-    status, text = command(alone, *PLAN, "predict", *OVERLAY, "pipeline=consensus")
+@pytest.mark.parametrize("target", ["predict", "validate"])
+def test_maps_made_in_another_way_are_refused_before_any_job(alone, target):
+    status, text = command(alone, *PLAN, target, *OVERLAY, "pipeline=consensus")
     assert status != 0
     assert "local_field.method" in text
     assert "lbv_sources" in text

@@ -106,7 +106,7 @@ def records_of(
 ) -> list[Record]:
     labels = {"sub-01": "HC", "sub-02": "HH", "sub-03": "HH"}
     table = Enrolment(problems=table_problems or {}, labels=labels, maps_only=maps_only or {})
-    return in_study(taken, table, lambda echoes: range(1, echoes + 1), on_error)
+    return in_study(taken, table, {}, lambda echoes: range(1, echoes + 1), on_error)
 
 
 def by_name(records: list[Record]) -> dict[str, Record]:

@@ -218,6 +218,7 @@ def test_the_page_of_a_prediction_escapes(about):
         cautions=["c"], unlike=["u"], notes=["n"], age=50.0,
     )  # fmt: skip
     content = {"scan": "sub-01", "synthetic": False, "model": model, "judged": judged, "maps": ["m"]}
+    content |= {"confounds": ["f"]}
     pictures = {"scores": b"", "evidence": b"", "z": b""}
     assert_tame(filled("prediction.html.j2", **poisoned(content), pictures=pictures), least=20)
 

@@ -104,6 +104,33 @@ def test_both_tests_of_a_difference_say_what_they_ask():
     assert {"nadeau2003", "hanley1982"} <= set(cited(write()))
 
 
+POOLING = {"debray2017", "roever2015", "higgins2009"}
+
+
+@pytest.mark.parametrize("model", [None, "study"], ids=["training", "validation"])
+def test_what_is_pooled_over_sites_is_told_with_its_sources(model):
+    text = write(config() | {"model": model})
+    assert (
+        "pooled over sites by random effects (restricted maximum likelihood; intervals after Hartung and Knapp" in text
+    )
+    assert set(cited(text)) >= POOLING
+    assert ("Cramér's V with a permutation test" in text) == (model is None)
+
+
+def test_repeated_scans_are_told_where_there_are_some():
+    again = methods_text(config(), [acquisition()] * 2, VERSIONS, False, repeated=True)
+    assert "within and between sites from one pair of scans of each subject" in again
+    assert {"shrout1979", "mcgraw1996", "bland1999"} <= set(cited(again))
+    assert "Repeatability" not in write() and not {"shrout1979", "bland1999"} & set(cited(write()))
+
+
+def test_every_simulated_site_has_its_signal_to_noise_ratio():
+    sites = {"north": {}, "east": {"snr": 60.0}}
+    text = write(config(simulate__sites=sites), synthetic=True)
+    assert "signal-to-noise ratio by site: east 60, north 40)" in text
+    assert "signal-to-noise ratio 40)" in write(synthetic=True)
+
+
 def test_the_reference_is_told_with_its_source_and_size():
     chi = {"Chimap": {"ReferenceVolumeML": 7.25, "ReferenceAboveWholeBrain": 0.0234}}
     text = write(config(combine_echoes__reference="csf"), acquisition(maps=chi), acquisition(b0_tesla=6.0, maps=chi))

@@ -47,6 +47,18 @@ def test_it_tells_the_sites_where_there_are_some(run):
     assert told.count("| 3 Oslo, 2 Rome |") == 5 and "2 folds by subject (grouped);" in told
 
 
+def test_a_confound_of_the_training_is_the_first_of_its_limits(run, tmp_path):
+    flag = "The site alone predicts the group of unseen subjects (AUC 0.90)."
+    limits = "## Limits\n\n- "
+    train_small_run(tmp_path / "RUN", flag=flag)
+    assert f"{limits}Of the training study: {flag}" in (tmp_path / "RUN/model_card.md").read_text()
+    bundle, text = run
+    assert "Of the training study" not in text and "not recorded" not in text
+    earlier = {key: value for key, value in read_bundle(bundle).items() if key != "confounds"}
+    told = card_text(earlier).split(limits)[1].splitlines()[0]
+    assert "not recorded here" in told
+
+
 def test_metrics_carry_their_intervals(run):
     _, text = run
     assert "| crop | Q-Net | 10 | 80.0 (49.0 to 94.0) | — | — | — | 0.840 |" in text

@@ -605,10 +605,14 @@ def test_sites_of_both_groups_need_no_note(path):
 # scanners, where there are no sites
 
 
-def rows_of(scanners: list[str], enrolment: Enrolment) -> list[Record]:
-    facts = {"vendor": "Acme", "echoes": "4"}
-    records = [Record(name=s, facts=facts | {"scanner": of}) for s, of in zip(SUBJECTS, scanners, strict=True)]
-    return in_study(Intake(scans={}, problems={}, records=records), enrolment, lambda _: [1], "stop")
+def rows_of(scanners: list[str], enrolment: Enrolment, sites: str = "", te_ms: str = "5555") -> list[Record]:
+    """`sites` and `te_ms`: a character for each scan."""
+    records = [
+        Record(name=subject, facts={"vendor": "Acme", "echoes": "4", "scanner": scanner, "te_ms": te})
+        for subject, scanner, te in zip(SUBJECTS, scanners, te_ms, strict=True)
+    ]
+    of_scans = dict(zip(SUBJECTS, sites, strict=False))
+    return in_study(Intake(scans={}, problems={}, records=records), enrolment, of_scans, lambda _: [1], "stop")
 
 
 def test_scanners_of_sidecars_are_told_by_group(path):
@@ -620,7 +624,22 @@ def test_scanners_of_sidecars_are_told_by_group(path):
 
 def test_one_scanner_or_known_sites_need_no_word_on_scanners(path):
     assert all(record.name for record in rows_of(["P"] * 4, found(path)))
-    assert all(record.name for record in rows_of(["P", "Q", "P", "Q"], at_sites(path)))
+    assert all(record.name for record in rows_of(["P", "Q", "P", "Q"], at_sites(path), "ABAB"))
+
+
+def test_each_site_of_several_scanners_is_told(path):
+    whole = rows_of(["P", "P", "Q", "P"], at_sites(path), "ABAB")[0]
+    (note,) = whole.notes
+    assert note.startswith("site A: 2 scanners according to the sidecars (P: 1 ")
+    assert "names of their own in that column" in note
+
+
+def test_unknown_models_and_other_protocols_are_never_merged(path):
+    (note,) = rows_of(["P", "Q, model unknown", "", "P"], found(path), te_ms="5556")[0].notes
+    for kind in ("P, TE 5 ms: 1", "P, TE 6 ms: 1", "Q, model unknown: 1", "not told: 1"):
+        assert kind in note
+    assert note.startswith("4 scanners or protocols") and "may be several" in note
+    assert rows_of(["P"] * 4, found(path), te_ms="5566")[0].notes[0].startswith("2 protocols according to")
 
 
 def test_a_scanner_is_told_from_what_names_no_person():
@@ -629,4 +648,5 @@ def test_a_scanner_is_told_from_what_names_no_person():
     assert scanner(facts) == "Acme, One, 3 T, E11"
     assert scanner(facts | {"SoftwareVersions": "XA30"}) != scanner(facts)
     assert scanner(facts | {"ProtocolName": "a person"}) == scanner(facts)
-    assert scanner(plain) == ""
+    assert scanner(plain) == "Acme, model unknown, 3 T" != scanner(plain | {"MagneticFieldStrength": 1.5})
+    assert scanner({"ProtocolName": "a person"}) == ""

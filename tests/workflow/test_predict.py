@@ -20,11 +20,13 @@ from workflow.lib.study.applied import bundle_path, differences, preprocessing, 
 from workflow.lib.study.participants import age_of
 from workflow.scripts import predict_scan, prediction_page, predictions_table
 
+FLAG = "The site alone predicts the group of unseen subjects (AUC 0.90)."
+
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     """Path of the bundle of a small run."""
-    return train_small_run(tmp_path_factory.mktemp("results") / "RUN")
+    return train_small_run(tmp_path_factory.mktemp("results") / "RUN", flag=FLAG)
 
 
 def predict(bundle, folder, name="sub-X1", age=None, synthetic=False, **changes):
@@ -122,6 +124,12 @@ def test_the_page_stands_alone_and_says_what_it_is(usual):
     assert page.count("data:image/png;base64,") == 3
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_a_confound_of_the_training_is_what_the_page_says_first(usual):
+    _, page = usual
+    flag, other = f"Of the training study: {FLAG}", "trained on simulated subjects"
+    assert page.index(flag) < page.index(other) < page.index("<h1>")
 
 
 def test_every_scan_has_rows_in_the_table(usual, odd, tmp_path):

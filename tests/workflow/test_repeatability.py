@@ -62,6 +62,14 @@ def test_the_page_shows_them_beside_published_figures_and_the_size_of_a_trial(tr
     assert "Look here first" not in page
 
 
+def test_a_shift_of_a_site_is_a_bias_between_sites_alone(travelled):
+    page, tables = travelled
+    found = tables["agreement"].query("region == 'putamen' and map == 'chi_ppm'").set_index("sites")
+    assert found.index.tolist() == ["within a site", "A less <i>B"]
+    assert found.loc["A less <i>B", "bias_high"] < -5 and abs(found.loc["within a site", "bias"]) < 4
+    assert {"site_1", "site_2"} <= set(tables["pairs_of_scans"]) and "A less &lt;i&gt;B" in page
+
+
 def test_unknown_sites_are_said_before_all_else(tmp_path):
     page, tables = report(tmp_path, sites=False)
     assert page.index("all scans of a person count as made at one site") < page.index("<h1>")

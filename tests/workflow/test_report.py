@@ -70,6 +70,7 @@ def make_report(
     warnings: dict[str, list[str]] | None = None,
     tables: list[str] | None = None,
     figures: list[str] | None = None,
+    cfg: dict = CFG,
 ) -> str:
     accuracy = pd.DataFrame({"quantity": ["chi_ppm"], "region": ["putamen"], "slope": [0.8761]})
     accuracy.to_csv(folder / "map_accuracy.tsv", sep="\t", index=False)
@@ -86,7 +87,7 @@ def make_report(
         example=[evaluated["roc_image"]],
         warnings=warning_files,
         report=str(folder / "report.html"),
-        cfg=CFG,
+        cfg=cfg,
         synthetic=synthetic,
         flow=flow or (None if synthetic else NOBODY_LEFT),
         beside=["methods.md", "checklist.html"],
@@ -166,6 +167,38 @@ def test_report_warns_first_of_confounders(evaluated, tmp_path):
     html = make_report(evaluated, tmp_path, tables=[write_rows(tmp_path / "confounds.tsv", [row])])
     assert html.index("Look here first") < html.index("age tells the groups apart") < html.index("<h1>")
     assert NASTY not in html
+
+
+LEFT_OUT = {"folds": CONFIG["folds"] | {"scheme": "leave_one_site_out"}, "harmonisation": "combat"}
+
+
+OTHERS = (
+    "Each site diagnosed by networks of the others: mean AUC of Q-Net over 4 sites 0.81 (0.70 to 0.89); another site"
+)
+ONE_CENTRE, UNTESTED, IN_TURN = "no external test set", "was not tested (", "its sites were left out in turn"
+
+
+@pytest.mark.parametrize(
+    ("changes", "sites", "said", "unsaid"),
+    [
+        (LEFT_OUT, 4, [f"{OTHERS} is expected between 0.60 and 0.93", IN_TURN, "harmonised by its own controls"],
+         [UNTESTED, ONE_CENTRE]),
+        (LEFT_OUT | {"harmonisation": "none"}, 3, ["over 3 sites 0.81 (0.70 to 0.89)", IN_TURN],
+         ["is expected between", "harmonised by its own controls"]),
+        ({}, 4, ["Within sites: mean AUC of Q-Net over 4 sites", UNTESTED,
+                 "a site like these, with subjects in the training, is expected between"], [IN_TURN, ONE_CENTRE]),
+        ({}, 0, [ONE_CENTRE], ["Within sites: mean AUC", IN_TURN, UNTESTED]),
+    ],
+    ids=["left out", "three sites", "pooled", "one centre"],
+)  # fmt: skip
+def test_report_says_which_sites_were_tested(evaluated, tmp_path, changes, sites, said, unsaid):
+    """Of few sites there is no telling what to expect at another: the page says it from four on."""
+    row = {"input": "full", "model": "Q-Net", "measure": "AUC", "sites": sites, "value": 0.81, "low": 0.7, "high": 0.89}
+    row |= {"tau": 0.1, "expected_low": 0.6, "expected_high": 0.93, "note": None}
+    tables = [evaluated["contrasts"]] + ([write_rows(tmp_path / "between_sites.tsv", [row])] if sites else [])
+    html = make_report(evaluated, tmp_path, tables=tables, cfg=CFG | changes)
+    text = " ".join(re.sub("<[^>]+>", "", html).split())
+    assert [words for words in said if words not in text] == [] == [words for words in unsaid if words in text]
 
 
 def test_report_shows_subgroups_of_the_primary_contrast_before_those_of_every_model(evaluated, tmp_path):

@@ -21,6 +21,7 @@ from workflow.lib.study.study import dealing
 from workflow.scripts import external_validation
 
 SUBJECTS, SITE_COLUMN = 60, "centre"
+FLAG = "The site alone predicts the group of unseen subjects (AUC 0.90)."
 PARTICIPANTS = CONFIG["participants"] | {"site_column": SITE_COLUMN}
 CFG = config() | {"evaluate": CONFIG["evaluate"], "participants": PARTICIPANTS}
 
@@ -28,7 +29,7 @@ CFG = config() | {"evaluate": CONFIG["evaluate"], "participants": PARTICIPANTS}
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory) -> Path:
     """Path of the bundle of a small run."""
-    return train_small_run(tmp_path_factory.mktemp("results") / "RUN")
+    return train_small_run(tmp_path_factory.mktemp("results") / "RUN", flag=FLAG)
 
 
 def write_study(folder: Path, shift: float = 0.0, odd: int = 0) -> dict[str, object]:
@@ -86,7 +87,7 @@ def shifted(bundle, tmp_path_factory):
 def test_the_page_says_first_what_is_wrong(shifted):
     page, _ = shifted
     first = page[: page.index("<h1>")]
-    assert "HH is predicted too often" in first
+    assert first.index(f"Of the training study: {FLAG}") < first.index("HH is predicted too often")
     assert "4 of 60 scans are unlike those of the training: field strength [T] (4)" in first
     assert "at least 100 are advised" in first
     assert "The networks were trained on simulated subjects" in first
@@ -114,6 +115,15 @@ def test_sites_are_read_from_the_column_that_the_configuration_names(shifted):
     over = tables["validation_sites"].query("model == 'Q-Net'").set_index("measure")
     assert (over["sites"] == 2).all() and over.loc["calibration in the large", "value"] < -1  # the shift
     assert "How much does it differ from site to site?" in page
+
+
+def test_the_case_mix_tells_the_sites_of_here_and_that_the_training_knew_none(shifted):
+    page, _ = shifted
+    mix = page[page.index("Does it carry over?") : page.index("Case mix.")]
+    assert "<th>Site</th>" in mix
+    here, there = (mix.split(f"<td>{where}</td>")[1].split("</tr>")[0] for where in ("here", "training"))
+    assert "15 &lt;b&gt;A, 15 B" in here and here.count("<td>") == 3
+    assert there.endswith("<td>—</td>")
 
 
 def test_every_model_of_the_bundle_is_in_every_table_and_the_deciding_one_first(shifted):

@@ -8,6 +8,7 @@ rule model_card:
         predictions=rules.evaluate.output.merged,
         table3=rules.evaluate.output.table3,
         subgroups=rules.evaluate.output.subgroups,
+        confounds=rules.evaluate.output.confounds,
         stats=INPUTS.of_scans(rules.locate_nuclei.output.stats, RUN.diagnosed.values()),
         stacks=STACKS,
         acquisitions=INPUTS.of_scans(rules.prepare_echoes.output.acquisition, RUN.diagnosed.values()),

@@ -17,7 +17,8 @@ def main(
     for path in maps:
         scan, name = scan_and_suffix(path)
         scans[scan]["maps"][name] = read_json(sidecar_path(path))
-    text = methods_text(cfg, list(scans.values()), versions, synthetic)
+    repeated = len({scan.split("_")[0] for scan in scans}) < len(scans)
+    text = methods_text(cfg, list(scans.values()), versions, synthetic, repeated)
     for path, content in ((methods, text), (bibliography, bibtex(text))):
         with atomic(path) as part:
             part.write_text(content, encoding="utf-8")

@@ -14,10 +14,11 @@ from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
 from workflow.lib.report.model_card import card_text, settings, training
+from workflow.lib.report.report_data import flags, read_rows
 
 
-def main(folds: str, predictions: str, table3: str, subgroups: str, image_weights: list[str], scan_weights: list[str],
-         bundle: str, card: str, cfg: dict, synthetic: bool, versions: dict[str, str],
+def main(folds: str, predictions: str, table3: str, subgroups: str, confounds: str, image_weights: list[str],
+         scan_weights: list[str], bundle: str, card: str, cfg: dict, synthetic: bool, versions: dict[str, str],
          **files: list[str]) -> None:  # fmt: skip
     """`files`: the `stats`, `stacks`, `acquisitions` and `embeddings` of the training subjects."""
     people, inputs = read_folds(folds), cfg["runs"]["inputs"]
@@ -30,6 +31,7 @@ def main(folds: str, predictions: str, table3: str, subgroups: str, image_weight
     parts = pd.read_csv(subgroups, sep="\t", na_values=["n/a"])
     decides = (parts["input"] == about["decision"]["input"]) & (parts["model"] == about["decision"]["model"])
     about["subgroups"] = parts[decides].to_dict("records")
+    about["confounds"] = flags(read_rows(confounds))
     about["weights"] = list_weights(image_weights, scan_weights, Path(bundle).parent)
     write_bundle(bundle, about)
     with atomic(card) as part:

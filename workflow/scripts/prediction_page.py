@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from qnet.application.apply_figures import evidence_picture, scores_picture, z_picture
-from qnet.application.bundle import plain, read_bundle
+from qnet.application.bundle import confounds_of, plain, read_bundle
 from qnet.application.judge import judge
 from qnet.atomic import atomic
 from workflow.lib.jobs.job import job
@@ -31,7 +31,7 @@ def main(
         "z": z_picture(judged.z) if len(judged.z) else None,
     }
     render("prediction.html.j2", page, scan=scan, synthetic=synthetic, model=model, judged=judged, pictures=pictures,
-           maps=maps["warnings"])  # fmt: skip
+           maps=maps["warnings"], confounds=confounds_of(model))  # fmt: skip
     with atomic(result) as part:
         part.write_text(json.dumps(plain({"scan": scan, **judged.as_dict()}), indent=1) + "\n", encoding="utf-8")
 

@@ -21,6 +21,10 @@ from workflow.lib.words import plain
 
 MOST = 4  # different values that a sentence lists
 FILTERS = {"n": lambda value: plain([value], 6)[0]}
+OVER_SITES = (
+    "pooled over sites by random effects (restricted maximum likelihood; intervals after Hartung and Knapp, never "
+    "narrower than those of known variances; areas as their logits)"
+)
 USER_MAPS = ("desc-brain_mask", "desc-stage_T1w", "desc-nuclei_dseg")
 
 
@@ -90,7 +94,7 @@ def cohort(cfg: dict, acquisitions: list[dict]) -> dict:
     own = {name: sum(a.get("maps", {}).get(name, {}).get("Tool") == "user" for a in acquisitions) for name in USER_MAPS}
     extracted = [mask for mask in masks if mask.get("Tool") != "user"]
     flips = [a["maps"]["T1map"]["FlipAngle"] for a in acquisitions if "T1map" in a.get("maps", {})]
-    n_echoes = len(acquisitions[0]["te_s"])
+    n_echoes, simulate = len(acquisitions[0]["te_s"]), cfg["simulate"]
     used = [i + 1 for i in range(n_echoes)[echo_range(n_echoes, **taken(echo_range, cfg["combine_echoes"]))]]
     thresholds = [mask.get("FractionalIntensityThreshold", 0) for mask in extracted]
     return {
@@ -98,6 +102,7 @@ def cohort(cfg: dict, acquisitions: list[dict]) -> dict:
         "n_echoes": n_echoes,
         "facts": facts(acquisitions),
         "decided": decided(acquisitions),
+        "snr_of_sites": {name: site.get("snr", simulate["snr"]) for name, site in sorted(simulate["sites"].items())},
         "noted": sum(bool(a.get("decisions", {}).get("Notes")) for a in acquisitions),
         "extracted": len(extracted),
         "bet": distinct(mask.get("Tool", cfg["brain_mask"]["tool"]) for mask in extracted) if extracted else "",
@@ -109,7 +114,9 @@ def cohort(cfg: dict, acquisitions: list[dict]) -> dict:
     }
 
 
-def methods_text(cfg: dict, acquisitions: list[dict], versions: dict[str, str], synthetic: bool) -> str:
+def methods_text(
+    cfg: dict, acquisitions: list[dict], versions: dict[str, str], synthetic: bool, repeated: bool = False
+) -> str:
     """Methods in Markdown, with numbered references to exactly what was used.
 
     Parameters
@@ -119,6 +126,7 @@ def methods_text(cfg: dict, acquisitions: list[dict], versions: dict[str, str], 
         its maps by name (`desc-brain_mask`, `desc-stage_T1w`, `desc-nuclei_dseg`, `T1map`, `Chimap`)
     versions : software → version
     synthetic : whether the data are simulated
+    repeated : whether a subject has several scans
 
     Returns
     -------
@@ -139,9 +147,9 @@ def methods_text(cfg: dict, acquisitions: list[dict], versions: dict[str, str], 
 
     text = filled_markdown(
         "methods.md.j2", FILTERS,
-        cfg=cfg, data=data, versions=versions, synthetic=synthetic, cite=cite, said=said,
+        cfg=cfg, data=data, versions=versions, synthetic=synthetic, repeated=repeated, cite=cite, said=said,
         head=head_of(cfg["train_scan_model"]["head"]), dealing=SCHEMES[cfg["folds"]["scheme"]],
-        fewest_controls=FEWEST_CONTROLS, subgroup_difference=DIFFERENCE,
+        fewest_controls=FEWEST_CONTROLS, subgroup_difference=DIFFERENCE, over_sites=OVER_SITES,
     )  # fmt: skip
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     table = references()

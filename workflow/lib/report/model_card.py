@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from qnet.application.bundle import confounds_of
 from qnet.evaluation.manifest import TABLES, Column
 from qnet.harmonise import COMBAT, harmonises_windows
 from qnet.labels import RESEARCH_USE, SYNTHETIC
@@ -89,6 +90,7 @@ def card_text(bundle: Mapping) -> str:
     return filled_markdown(
         "model_card.md.j2",
         bundle=bundle,
+        confounds=confounds_of(bundle),
         metrics=metrics,
         subgroups=subgroups,
         harmonised=bundle["harmonisation"] == COMBAT,

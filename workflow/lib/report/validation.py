@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from qnet.application.bundle import confounds_of
 from workflow.lib.report.report_data import Rows, of_models
 from workflow.lib.words import known, number
 
@@ -47,6 +48,7 @@ def warnings(
     (row,) = of_decision(tables["validation"], model["decision"])
     strata = of_decision(tables["validation_strata"], model["decision"])
     found = [
+        *confounds_of(model),
         other_names(model["classes"], here),
         "The networks were trained on simulated subjects: their output says nothing about real persons."
         if model["synthetic"] and not synthetic

@@ -9,6 +9,8 @@ from recon.intake.headers import checked_header
 from recon.intake.main_field import main_field
 from recon.intake.scan import Scan
 
+UNKNOWN_MODEL = "model unknown"
+
 
 def facts_of_files(scan: Scan) -> dict[str, str]:
     """Text by column of the check table, from names, sidecars and the header of the first image."""
@@ -22,6 +24,7 @@ def facts_of_files(scan: Scan) -> dict[str, str]:
         "files": f"{len(series.files)} x {'3-D' if image.volume is None else '4-D'}",
         "echoes": str(len(series.te_s)),
         "te_ms": numbers([1e3 * te for te in series.te_s]),
+        "tr_s": numbers([facts.get("RepetitionTimeExcitation", facts.get("RepetitionTime"))]),
         "b0_tesla": numbers([main_field(series.facts).value]),
         "vendor": str(facts.get("Manufacturer") or ""),
         "scanner": scanner(facts),
@@ -40,21 +43,16 @@ def facts_of_files(scan: Scan) -> dict[str, str]:
 
 
 def scanner(facts: dict) -> str:
-    """Manufacturer, model, field strength and software, as far as a sidecar tells; "" if it tells no model.
+    """Manufacturer, model, field strength and software, as far as a sidecar tells; "" if it tells none of them.
 
-    Two systems of one manufacturer and field cannot be told apart without the model, nor can one be told from several.
-    A name of a protocol may name a person or a place.
+    A name of a protocol may name a person or a place: TE, TR, flip angles and voxel size tell protocols apart.
     """
-    if not facts.get("ManufacturersModelName"):
-        return ""
     field = facts.get("MagneticFieldStrength")
-    parts = [
-        facts.get("Manufacturer"),
-        facts["ManufacturersModelName"],
-        f"{field:g} T" if isinstance(field, int | float) else field,
-        facts.get("SoftwareVersions"),
-    ]
-    return ", ".join(str(part) for part in parts if part)
+    make, model, version = (facts.get(key) for key in ("Manufacturer", "ManufacturersModelName", "SoftwareVersions"))
+    tesla = f"{field:g} T" if isinstance(field, int | float) else field
+    if not (make or model or tesla or version):
+        return ""
+    return ", ".join(str(part) for part in (make, model or UNKNOWN_MODEL, tesla, version) if part)
 
 
 def facts_of_voxels(decisions: Decisions) -> dict[str, str]:

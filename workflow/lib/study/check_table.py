@@ -16,6 +16,7 @@ FACTS = {  # column of the table: its heading
     "files": "files",
     "echoes": "echoes",
     "te_ms": "TE [ms]",
+    "tr_s": "TR [s]",
     "b0_tesla": "B0 [T]",
     "vendor": "vendor",
     "scanner": "scanner",

@@ -27,6 +27,7 @@ from workflow.lib.study.intake import take_in, with_problems
 from workflow.lib.study.participants import Participants
 from workflow.lib.study.ratings import Ratings, failed, rated_out, read_ratings
 from workflow.lib.study.simulated import planned_scans
+from workflow.lib.study.sites import sites_of_scans
 from workflow.lib.study.verdict import exclude, in_study, must_stop, not_diagnosed
 
 if TYPE_CHECKING:
@@ -142,7 +143,9 @@ def own_study(
     table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], **dealing(cfg), rated_out=out)
     table = of_subjects(table, select.takes_subject)
     told = replace(table, maps_only=table.maps_only | out)
-    records = in_study(taken, told, chi_echoes, cfg["on_error"])
+    column = cfg["participants"]["site_column"]
+    sites = sites_of_scans(bids_dir, scans.values(), column) if told.has_sites else {}
+    records = in_study(taken, told, sites, chi_echoes, cfg["on_error"])
     if cfg["locate_nuclei"]["method"] == "none":
         records = [replace(one, facts=one.facts | {"nuclei": "none"}) if one.facts else one for one in records]
     if first_look:
