@@ -24,6 +24,7 @@ from benchmarks.signal_faults import Scan
 from benchmarks.usage import ROOT
 from recon.files.tables import write_table
 from recon.intake import air, alignment, contents, ghosts, growth, mirrored, phase_filter, slice_offsets
+from recon.maths.pieces import slice_pairs
 from recon.maths.wrap import wrap
 
 AS_IT_IS = "as it is"
@@ -81,8 +82,11 @@ def other_ghost(scan: Scan) -> float:
 
 def mirrored_by(scan: Scan) -> float:
     """By how much better phase agrees in the mirror image of the magnitude than as it lies, along the worst axis."""
-    found = mirrored.agreements(scan.magnitude[..., 0], scan.phase_rad[..., 0], 2 * np.pi)
-    return max(agreement.mirrored - agreement.here for agreement in found)
+    magnitude, phase = slice_pairs(scan.magnitude[..., 0]), slice_pairs(scan.phase_rad[..., 0])
+    found = (
+        [mirrored.agreement(phase, part, 1.0)[0] for part in parts] for parts in mirrored.regions(magnitude, phase)
+    )
+    return max(there - here for here, there in found)
 
 
 def elsewhere_by(scan: Scan) -> float:

@@ -30,6 +30,7 @@ from recon.inversion.stage import dipole_inversion
 from recon.mask.stage import brain_mask
 from recon.maths.finite import silent_where_bad
 from recon.pipeline import SECTIONS, reconstruct
+from recon.problems import Problem, ProblemError
 from recon.registry import taken
 from recon.relaxation.stage import STAGE as R2STAR_MAP
 from recon.relaxation.stage import decay_maps, r2star_fit
@@ -122,6 +123,8 @@ def unwrapped(
     chosen, facts = UNWRAP_PHASE.chosen(config["unwrap_phase"]), source.acquisition()
     te_s, voxel_size_mm = facts.te_s, facts.voxel_size_mm
     known = mask & np.isfinite(phase_rad).all(axis=-1)
+    if not known.any():
+        raise ProblemError([Problem(str(source.path), "finite phase in the mask", "none")])
     straight_rad, singular = straightened(phase_rad, magnitude, known, te_s, voxel_size_mm)
     unwrapped_rad = unwrap_phase(straight_rad, known, te_s, magnitude=magnitude, workers=CORES, **chosen)
     found = phase_quality(phase_rad, unwrapped_rad, magnitude, known, singular, te_s, voxel_size_mm)
@@ -140,8 +143,9 @@ def run_unwrap(source: Folder, out: Path, config: dict) -> None:
 def run_field_mapping(source: Folder, out: Path, config: dict) -> None:
     phase, magnitude = source.echoes("phase"), source.echoes("magnitude")
     mask = source.mask(phase)
+    measured = mask & np.isfinite(phase.data).all(axis=-1) & np.isfinite(magnitude.data).all(axis=-1)
     signal, phase_rad = silent_where_bad(magnitude.data, phase.data)
-    unwrapped_rad, singular = unwrapped(source, phase_rad, signal, mask, config)
+    unwrapped_rad, singular = unwrapped(source, phase_rad, signal, measured, config)
     fit = taken(total_field, config["field_mapping"])  # one field, whatever the arm
     field_ppm = total_field(unwrapped_rad, silenced(signal, singular), mask, source.acquisition(), **fit)
     write_volume(out / "totalfield.nii.gz", field_ppm, phase)

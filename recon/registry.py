@@ -17,7 +17,7 @@ def look_up(table: Mapping[str, T], name: str, setting: str) -> T:
     """The entry of that name; ValueError that names the `setting` and all entries where there is none."""
     if name not in table:
         line = to_type(setting, next(iter(table)))
-        raise ValueError(f"config {setting}: expected one of {', '.join(table)}, found {name}: as {line}")
+        raise ValueError(f"config {setting}: expected one of {', '.join(table)}, found {name} (for example {line})")
     return table[name]
 
 

@@ -19,7 +19,6 @@ from qnet.evaluation.calibration import SMALLEST_PROBABILITY, fit_logistic, sepa
 
 FORMAT = "Q-Net model bundle 1"
 KINDS = ("image", "scan")  # weights of the two stages
-NOT_RECORDED = "Site, age, sex and background as confounds of the training: not recorded here; its report tells them."
 
 
 def write_bundle(path: str | Path, bundle: Mapping) -> None:
@@ -56,13 +55,6 @@ def read_bundle(path: str | Path) -> dict:
     if found != FORMAT:
         raise ValueError(f"{path}: expected a {FORMAT}, found {found!r}")
     return bundle
-
-
-def confounds_of(bundle: Mapping) -> list[str]:
-    """What else than disease told the groups of the training study apart, in sentences; or that nobody recorded it."""
-    if (flags := bundle.get("confounds")) is None:
-        return [NOT_RECORDED]
-    return [f"Of the training study: {flag}" for flag in flags]
 
 
 def list_weights(image: Iterable[str], scan: Iterable[str], folder: str | Path) -> list[dict]:

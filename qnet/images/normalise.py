@@ -80,7 +80,9 @@ def normalise(images: np.ndarray, params: Normalise) -> np.ndarray:
     """
     if params.method not in METHODS:
         line = f'--config "normalise={{method: {next(iter(METHODS))}}}"'
-        raise ValueError(f"normalise.method: expected one of {', '.join(METHODS)}, found {params.method!r}: as {line}")
+        raise ValueError(
+            f"normalise.method: expected one of {', '.join(METHODS)}, found {params.method!r} (for example {line})"
+        )
     return METHODS[params.method](images, params)
 
 

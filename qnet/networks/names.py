@@ -6,7 +6,7 @@ NETWORKS = ("resnet18", "r3d_18", "mc3_18", "conv3d", "vit")  # the first sees o
 def sees_scans(network: str) -> bool:
     """Whether a network of `train_image_model.network` reads whole scans; ValueError where there is no such network."""
     if network not in NETWORKS:
-        found = f'{network!r}: as --config "train_image_model={{network: {NETWORKS[0]}}}"'
+        found = f'{network!r} (for example --config "train_image_model={{network: {NETWORKS[0]}}}")'
         raise ValueError(f"train_image_model.network: expected one of {', '.join(NETWORKS)}, found {found}")
     return network != NETWORKS[0]
 

@@ -29,7 +29,8 @@ def dimmest(echo: np.ndarray, mask: np.ndarray, voxel_size_mm: Vector) -> float:
 
     Returns
     -------
-    ratio : `PERCENTILE` of the averages over cubes of `EDGE_MM`, the mask alone, over their median; NaN without signal
+    ratio : `PERCENTILE` of the averages over cubes of `EDGE_MM`, the mask alone, over their median; 0 where most of
+        it has no signal, NaN where nothing has
     """
     if not mask.any():
         return np.nan
@@ -43,7 +44,8 @@ def dimmest(echo: np.ndarray, mask: np.ndarray, voxel_size_mm: Vector) -> float:
     if not signal.any():
         return np.nan
     level = signal / share
-    return float(np.percentile(level, PERCENTILE) / np.median(level))
+    middle = np.median(level)
+    return float(np.percentile(level, PERCENTILE) / middle) if middle > 0 else 0.0
 
 
 def evenness(echo: np.ndarray, mask: np.ndarray, voxel_size_mm: Vector) -> Quality:

@@ -84,7 +84,7 @@ def computed(facts: Mapping) -> Kind | None:
 
 
 def _other_modality(facts: Mapping) -> Kind | None:
-    modality = str(facts.get("Modality") or "MR")
+    modality = str(facts.get("Modality") or "MR").strip().upper()
     return None if modality == "MR" else Kind("no MR image", f"Modality {printable(modality)}")
 
 

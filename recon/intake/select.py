@@ -95,5 +95,5 @@ def _unknown(
     known = sorted(_plain_all(found, key))
     for label in sorted(_plain_all(wanted, key) - set(known)):
         line = to_type(f"select.{section}", f"[{as_yaml(known[0])}]") if known else ""
-        found = f"{', '.join(f'{key}-{label}' for label in known)}: as {line}" if known else "none"
+        found = f"{', '.join(f'{key}-{label}' for label in known)} (for example {line})" if known else "none"
         yield Problem(str(bids_dir), f"{key}-{label} (config select.{section})", found)

@@ -59,12 +59,16 @@ class Simulate:
         check_sites(sites, len(self.te_s))
         if self.vendor not in VENDORS:
             line = to_type("simulate.vendor", next(iter(VENDORS)))
-            raise ValueError(f"simulate.vendor: expected one of {', '.join(VENDORS)}, found {self.vendor}: as {line}")
+            raise ValueError(
+                f"simulate.vendor: expected one of {', '.join(VENDORS)}, found {self.vendor} (for example {line})"
+            )
         if self.preset not in PRESETS:
             line = to_type("simulate.preset", next(iter(PRESETS)))
-            raise ValueError(f"simulate.preset: expected one of {', '.join(PRESETS)}, found {self.preset}: as {line}")
+            raise ValueError(
+                f"simulate.preset: expected one of {', '.join(PRESETS)}, found {self.preset} (for example {line})"
+            )
         if self.subjects < 2 or self.subjects % 2:
-            found = f"{self.subjects}: as {to_type('simulate.subjects', max(2, self.subjects + 1))}"
+            found = f"{self.subjects} (for example {to_type('simulate.subjects', max(2, self.subjects + 1))})"
             raise ValueError(f"simulate.subjects: expected an even number (matched pairs), found {found}")
 
 

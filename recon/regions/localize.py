@@ -53,10 +53,13 @@ class LocateNuclei:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             line = to_type("locate_nuclei.method", METHODS[0])
-            raise ValueError(f"locate_nuclei.method: expected {', '.join(METHODS)}, found {self.method}: as {line}")
+            raise ValueError(
+                f"locate_nuclei.method: expected {', '.join(METHODS)}, found {self.method} (for example {line})"
+            )
         if unknown := sorted(set(self.box_holds) - set(nucleus_names())):
             known = ", ".join(nucleus_names())
-            found = f"{', '.join(unknown)}: as {to_type('locate_nuclei.box_holds', f'[{nucleus_names()[0]}]')}"
+            line = to_type("locate_nuclei.box_holds", f"[{nucleus_names()[0]}]")
+            found = f"{', '.join(unknown)} (for example {line})"
             raise ValueError(f"locate_nuclei.box_holds: expected {known}, found {found}")
 
 

@@ -1,3 +1,5 @@
+"""Voxels of a mask in the order of files."""
+
 import numpy as np
 import pytest
 
@@ -16,3 +18,10 @@ def test_voxels_come_in_the_order_of_files_and_go_back(order):
     back = np.zeros(mask.shape, np.float32, order=order)
     put_in_mask(back, mask, values[:, 1])
     np.testing.assert_array_equal(back, np.where(mask, images[..., 1], 0))
+
+
+def test_a_part_of_an_image_and_an_empty_mask_are_taken_as_they_are():
+    images = np.arange(240).reshape(8, 6, 5)[::2, 1:]  # neither order, whole numbers
+    mask = images % 3 == 0
+    assert sorted(in_mask(images, mask)) == sorted(images[mask])
+    assert in_mask(images, np.zeros_like(mask)).shape == (0,)

@@ -54,7 +54,7 @@ def contents(project: Path) -> dict[str, str]:
 @pytest.fixture
 def finished(tiny, tmp_path) -> Path:
     """The first scan of the finished tiny run, with all that Snakemake remembers of it."""
-    others = shutil.ignore_patterns("sub-0[2-9]*", "log", "__pycache__")
+    others = shutil.ignore_patterns("sub-0[2-9]*", "log")
 
     def left_out(folder: str, names: list[str]) -> set[str]:
         return others(folder, names) | ({"qnet"} & set(names) if folder.endswith("results/tiny") else set())

@@ -110,7 +110,7 @@ def run_rules(images: list[str], out: Path) -> list[Path]:
     )  # fmt: skip
     t1w_map.main(**signal, mask=at["mask"], t1w=at["t1w"], cfg=defaults("t1w_map"), r2star=at["r2star"])
     locate_nuclei.main(
-        at["t1w"], at["mask"], at["Chimap"], at["dseg"], at["box"], str(out / "stats.tsv"), "sub-01",
+        at["t1w"], at["mask"], facts, at["Chimap"], at["dseg"], at["box"], str(out / "stats.tsv"), "sub-01",
         defaults("locate_nuclei"), r2star=at["r2star"],
     )  # fmt: skip
     written = sorted(out.rglob("*.nii.gz"))

@@ -141,15 +141,16 @@ def test_a_nucleus_lies_where_the_nuclei_of_the_scan_are_placed(files, monkeypat
 
 @pytest.mark.parametrize(("covered", "flags"), [("x", {"thin_slab"}), ("all", {"n/a"})])
 def test_a_brain_that_is_thin_along_b0_flags_the_statistics_of_its_nuclei(files, tmp_path, monkeypatch, covered, flags):
-    """Along the scanner's axis of B0, which is not the third one of these voxels."""
+    """Along B0 as the acquisition tells it, which is not along the third axis of these voxels."""
     monkeypatch.setattr(locate_nuclei, "locate", lambda *maps, **settings: FOUND)
     turned = np.array([[0, 2.0, 0, 0], [0, 0, 2, 0], [2, 0, 0, 0], [0, 0, 0, 1]])
     thin = np.abs(np.arange(SHAPE[0]) - SHAPE[0] // 2)[:, None, None] < 14 if covered == "x" else True
     for name, data in {"mask": BRAIN & thin, "chi_echoes": read_volume(files["chi_echoes"]).data}.items():
         write_volume(files[name], data, Volume(data=data, affine=turned))
-    stats = tmp_path / "stats.tsv"
+    stats, facts = tmp_path / "stats.tsv", tmp_path / "along_x.json"
+    write_json(facts, read_json(files["acquisition"]) | {"b0_dir": [1, 0, 0]})
     locate_nuclei.main(
-        files["chi_echoes"], files["mask"], files["chi_echoes"], str(tmp_path / "sub-01/dseg.nii.gz"),
+        files["chi_echoes"], files["mask"], str(facts), files["chi_echoes"], str(tmp_path / "sub-01/dseg.nii.gz"),
         str(tmp_path / "sub-01/box.nii.gz"), str(stats), "sub-01", defaults("locate_nuclei"),
     )  # fmt: skip
     assert set(pd.read_csv(stats, sep="\t", keep_default_na=False)["flag"]) == flags

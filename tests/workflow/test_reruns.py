@@ -182,7 +182,7 @@ CODE = {  # file: rules that run it
     "qnet/evaluation/tables.py": ["evaluate"],
     "workflow/lib/report/checklist.py": ["checklist"],
     "workflow/lib/report/model_card.py": ["model_card"],
-    "workflow/lib/report/report_data.py": ["report", "checklist", "cohort_figures"],
+    "workflow/lib/report/report_data.py": ["report", "checklist", "cohort_figures", "model_card"],
     "workflow/scripts/derivative_description.py": ["derivative_description"],
     "workflow/lib/record/run_record.py": ["run_record"],
 }

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from qnet.application.apply_figures import evidence_picture, scores_picture, z_picture
-from qnet.application.bundle import confounds_of, plain, read_bundle
+from qnet.application.bundle import plain, read_bundle
+from qnet.application.confounds import confounds_of
 from qnet.application.judge import judge
 from qnet.atomic import atomic
 from workflow.lib.jobs.job import job

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from qnet.application.bundle import confounds_of
+from qnet.application.confounds import confounds_of
 from qnet.evaluation.manifest import TABLES, Column
 from qnet.harmonise import COMBAT, harmonises_windows
 from qnet.labels import RESEARCH_USE, SYNTHETIC

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from qnet.application.bundle import confounds_of
+from qnet.application.confounds import confounds_of
 from workflow.lib.report.report_data import Rows, of_models
 from workflow.lib.words import known, number
 

@@ -23,10 +23,11 @@ def sites_of_scans(bids_dir: str | Path, scans: Iterable[Scan], site_column: str
     visits: dict[str, dict[str, str]] = {}
     found = {}
     for scan in scans:
-        table = Path(bids_dir, scan.subject, f"{scan.subject}_sessions.tsv")
-        of_subject = visits.setdefault(scan.subject, _column(table, "session_id", site_column))
+        if scan.subject not in visits:
+            table = Path(bids_dir, scan.subject, f"{scan.subject}_sessions.tsv")
+            visits[scan.subject] = _column(table, "session_id", site_column)
         session = next((part for part in scan.name.split("_") if part.startswith("ses-")), "")
-        found[scan.name] = of_subject.get(session) or people.get(scan.subject) or ""
+        found[scan.name] = visits[scan.subject].get(session) or people.get(scan.subject) or ""
     return found
 
 

@@ -1,7 +1,7 @@
 """The data of a run as the rules see them: usable scans, who can be diagnosed, what was left out and why."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,7 +144,7 @@ def own_study(
     table = of_subjects(table, select.takes_subject)
     told = replace(table, maps_only=table.maps_only | out)
     column = cfg["participants"]["site_column"]
-    sites = sites_of_scans(bids_dir, scans.values(), column) if told.has_sites else {}
+    sites = _sites(bids_dir, scans.values(), column) if told.has_sites else {}
     records = in_study(taken, told, sites, chi_echoes, cfg["on_error"])
     if cfg["locate_nuclei"]["method"] == "none":
         records = [replace(one, facts=one.facts | {"nuclei": "none"}) if one.facts else one for one in records]
@@ -162,6 +162,14 @@ def own_study(
         flow=flow(_group_names(table, cfg["participants"]), scans, left_out, not_diagnosed(table), bad),
         ratings=ratings,
     )
+
+
+def _sites(bids_dir: Path, scans: Iterable[Scan], column: str) -> dict[str, str]:
+    """Scan → site, for notes alone: a table of sessions that cannot be read is told by those who need it."""
+    try:
+        return sites_of_scans(bids_dir, scans, column)
+    except IntakeError:
+        return {}
 
 
 def dealing(cfg: Mapping) -> dict:

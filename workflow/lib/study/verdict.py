@@ -101,8 +101,8 @@ def _scanners(records: Mapping[str, Record], table: Enrolment, sites: Mapping[st
         return [f"{found}: {advice}participants.tsv {column}" for found in _kinds(scanned, table.labels)]
     advice = "they count as one; to have them examined apart, give them names of their own in that column"
     return [
-        f"site {site}: {found}: {advice}"
-        for site in sorted({*sites.values()} - {""})
+        f"{f'site {site}' if site else 'scans of unknown site'}: {found}: {advice}"
+        for site in sorted({*sites.values()})
         for found in _kinds({name: one for name, one in scanned.items() if sites.get(name) == site}, table.labels)
     ]
 
