@@ -1,4 +1,4 @@
-"""What the checks of the intake measure in heads: `python -m benchmarks.intake_checks HEADS` writes intake_checks.tsv.
+"""What the checks of the signal measure in heads: `python -m benchmarks.intake_checks HEADS` writes intake_checks.tsv.
 
 HEADS is a folder of `benchmarks.generators`. A check is a number with a limit. It is taken of every head as it is, and
 with changes: faults that the check is there for, and what is true and must not be taken for one. A row a check and
@@ -22,6 +22,7 @@ from benchmarks import signal_faults as faults
 from benchmarks.heads import read_head
 from benchmarks.signal_faults import Scan
 from benchmarks.usage import ROOT
+from recon.check import evenness
 from recon.files.tables import write_table
 from recon.intake import air, alignment, contents, ghosts, growth, mirrored, phase_filter, slice_offsets
 from recon.maths.pieces import slice_pairs
@@ -137,6 +138,11 @@ def air_variation(scan: Scan) -> float | None:
     return max(float(np.median(look.variation[noise])) for look in looks)
 
 
+def dimmest_part(scan: Scan) -> float:
+    """Signal in the dimmest part of the true brain, as the page judges it."""
+    return evenness.dimmest(scan.magnitude[..., 0], scan.brain, scan.head.acquisition.voxel_size_mm)
+
+
 def noisy(scan: Scan) -> Scan:
     """With noise on top."""
     sd = float(np.median(scan.magnitude[..., 0][scan.brain])) / NOISE_SNR
@@ -241,6 +247,10 @@ CHECKS = (
         "exchanged (1: refused)", order_refused, 0.5, True,
         {"first two phases": partial(exchanged, images=False), "first two echoes": partial(exchanged, images=True)},
         OF_ECHOES,
+    ),
+    Check(
+        "dimmest part of the brain", dimmest_part, evenness.LEAST, False,
+        {"zero of the receive field": faults.void_of_a_coil}, TRUE | {"shading taken off": faults.normalised},
     ),
     Check("variation in the air", air_variation, air.SQUARED, True, {"squared magnitudes": squared}),
 )  # fmt: skip
