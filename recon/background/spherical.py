@@ -136,9 +136,7 @@ def _high_pass(shape: tuple[int, ...], voxel_size_mm: Vector, radius_mm: float) 
     H = 1 - sphere_kernel(shape, voxel_size_mm, radius_mm)
     if not np.abs(H).max() > ROUNDING:
         edges = " x ".join(f"{edge:g}" for edge in voxel_size_mm)
-        raise ValueError(
-            f"sphere of {radius_mm:g} mm: expected one that reaches beyond a voxel, found {edges} mm voxels"
-        )
+        raise ValueError(f"sphere of {radius_mm:g} mm: expected reach beyond one voxel, found {edges} mm")
     return H
 
 
