@@ -82,25 +82,38 @@ class Folder:
         """Voxels and the direction of B0; TE and B0, in whose place other programs write 1 s and 3 T, are not read."""
         content = self._parameters("B0_dir", "voxel_size")
         b0_dir = np.asarray(content["B0_dir"], float)
-        return Grid(content["voxel_size"], b0_dir / np.linalg.norm(b0_dir))
+        length = np.linalg.norm(b0_dir)
+        return Grid(content["voxel_size"], b0_dir / length if length else b0_dir)
 
     def acquisition(self) -> Acquisition:
         """Everything in params.json."""
         content, grid = self._parameters(*EVERY), self.grid()
         return Acquisition(
             te_s=tuple(np.atleast_1d(content["TE"]).astype(float).tolist()),
-            b0_tesla=float(content["B0"]),
+            b0_tesla=np.asarray(content["B0"], float).item(),
             b0_dir=grid.b0_dir,
             voxel_size_mm=grid.voxel_size_mm,
         )
 
     def _parameters(self, *names: str) -> dict:
-        """The content of params.json; ValueError where one of the names is missing."""
+        """The content of params.json; ValueError where one of the names is missing or holds no numbers."""
         path = self.path / "params.json"
         content = read_json(path)
         if missing := sorted(set(names) - content.keys()):
             raise ValueError(f"{path}: expected {', '.join(names[:-1])} and {names[-1]}, found no {', '.join(missing)}")
+        for name in names:
+            if not _numeric(content[name], scalar=name == "B0"):
+                raise ValueError(f"{path}: expected numbers as {name}, found {content[name]!r}")
         return content
+
+
+def _numeric(value: object, scalar: bool) -> bool:
+    """Whether a JSON value is finite numbers, or one where it is a scalar."""
+    try:
+        numbers = np.asarray(value, float)
+    except (TypeError, ValueError):
+        return False
+    return bool(np.isfinite(numbers).all()) and not (scalar and numbers.size != 1)
 
 
 def run_brain_mask(source: Folder, out: Path, config: dict) -> None:
@@ -143,6 +156,8 @@ def run_unwrap(source: Folder, out: Path, config: dict) -> None:
 def run_field_mapping(source: Folder, out: Path, config: dict) -> None:
     phase, magnitude = source.echoes("phase"), source.echoes("magnitude")
     mask = source.mask(phase)
+    if not (magnitude.data[mask] > 0).any():
+        raise ValueError(f"{source.path / 'magnitude.nii.gz'}: expected signal in the mask, found none")
     measured = mask & np.isfinite(phase.data).all(axis=-1) & np.isfinite(magnitude.data).all(axis=-1)
     signal, phase_rad = silent_where_bad(magnitude.data, phase.data)
     unwrapped_rad, singular = unwrapped(source, phase_rad, signal, measured, config)

@@ -13,6 +13,7 @@ from recon.settings import defaults
 
 DEFAULT = defaults("local_field")
 WHOLE_SPHERE = 1 - 1e-4  # share of the sphere inside the mask from which it counts as whole (float32 rounding)
+ROUNDING = 1e-6  # of 1 - S(k) in float32
 TIKHONOV = 1e-3  # resharp: weight of the local field's norm; that of the authors' own program (sunhongfu/QSM)
 TIKHONOV_ITERATIONS = 10  # of its preconditioned solver; stopping early regularises, too
 
@@ -81,6 +82,10 @@ def vsharp(
     ----------
     .. [1] Wu et al., MRM 67:137 (2012), doi:10.1002/mrm.23000
     """
+    if radius_mm < smallest_radius_mm:
+        raise ValueError(
+            f"radius_mm: expected at least smallest_radius_mm, {smallest_radius_mm:g}, found {radius_mm:g}"
+        )
     step_mm = float(np.max(grid.voxel_size_mm))
     radii_mm = np.arange(radius_mm, smallest_radius_mm - 1e-6, -step_mm)
     return _spherical_means(field_ppm, mask, grid, radii_mm=list(radii_mm), threshold=threshold, workers=workers)
@@ -104,7 +109,7 @@ def resharp(
     box = bounding_box(mask)
     inside = mask[box]
     shape = padded_shape(inside.shape, grid.voxel_size_mm, 4 * radius_mm)
-    H = 1 - sphere_kernel(shape, grid.voxel_size_mm, radius_mm)
+    H = _high_pass(shape, grid.voxel_size_mm, radius_mm)
     (kept,) = _rings(inside, [H], [radius_mm], shape, workers)
     centres = np.pad(kept, [(0, n - k) for n, k in zip(shape, kept.shape, strict=True)])
     Q = 1 / np.sqrt(H**2 + np.float32(TIKHONOV))
@@ -126,6 +131,15 @@ def resharp(
     return remove_from_echoes(field_ppm, inside, grid, box=box, kept=kept, remove=remove)
 
 
+def _high_pass(shape: tuple[int, ...], voxel_size_mm: Vector, radius_mm: float) -> np.ndarray:
+    """1 - S(k) of a sphere; ValueError where it holds one voxel alone, whose mean is the field itself."""
+    H = 1 - sphere_kernel(shape, voxel_size_mm, radius_mm)
+    if not np.abs(H).max() > ROUNDING:
+        edges = " x ".join(f"{edge:g}" for edge in voxel_size_mm)
+        raise ValueError(f"sphere of {radius_mm:g} mm: expected reach beyond one voxel, found {edges} mm")
+    return H
+
+
 def _spherical_means(
     field_ppm: np.ndarray, mask: np.ndarray, grid: Grid, *, radii_mm: list[float], threshold: float, workers: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -142,7 +156,9 @@ def _removal(
     """Subtract the mean over the largest sphere that lies inside the mask, then divide by 1 - S of the first."""
     # room for a sphere at each side keeps the cyclic transforms from reaching around
     shape = padded_shape(mask.shape, voxel_size_mm, 4 * radii_mm[0])
-    high_pass = [1 - sphere_kernel(shape, voxel_size_mm, radius) for radius in radii_mm]
+    largest, *smaller = radii_mm
+    high_pass = [_high_pass(shape, voxel_size_mm, largest)]
+    high_pass += [1 - sphere_kernel(shape, voxel_size_mm, radius) for radius in smaller]
     rings = _rings(mask, high_pass, radii_mm, shape, workers)
     inverse = np.zeros_like(high_pass[0])
     np.divide(1, high_pass[0], out=inverse, where=np.abs(high_pass[0]) >= threshold)

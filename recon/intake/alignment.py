@@ -43,8 +43,13 @@ def place(first: np.ndarray, other: np.ndarray) -> Place:
     last = (2, 3) if first.shape[3] > 1 else (2,)  # pairs of slices: their order, and the two of each
     axes = ((0,), (1,), last)
     mirrored = max((_correlation(first, np.flip(other, axis)), axis[0]) for axis in axes)
-    moved = max((_correlation(*_step(first, other, axis[0], to)), axis[0]) for axis in axes for to in (0, 1)
-                if first.shape[axis[0]] > 1)  # fmt: skip
+    steps = (
+        (_correlation(*_step(first, other, axis[0], to)), axis[0])
+        for axis in axes
+        for to in (0, 1)
+        if first.shape[axis[0]] > 1
+    )
+    moved = max(steps, default=(0.0, 0))  # a single voxel has no neighbours
     here = _correlation(first, other)
     far = max((_shifted(first, other, axis[-1]), axis[0]) for axis in axes) if _elsewhere(mirrored[0], here) else moved
     return Place(here, mirrored, moved, far)

@@ -112,7 +112,9 @@ def optional_problems(image: str, facts: dict) -> list[Problem]:
             hint = ": milliseconds?" if is_number(tr_s) and tr_s > LONGEST_TR_S else ""
             problems.append(Problem(image, f"{key} in seconds, at most {LONGEST_TR_S:g}", shown(tr_s) + hint))
     inversion_s = facts.get("InversionTime")
-    if is_number(inversion_s) and inversion_s > 0:
+    if inversion_s is not None and not is_number(inversion_s):
+        problems.append(Problem(image, "InversionTime in seconds, a number", f"{shown(inversion_s)}: {IN_SIDECAR}"))
+    elif inversion_s is not None and inversion_s > 0:
         expected = "a gradient echo without inversion (InversionTime), which turns the sign of the signal"
         problems.append(Problem(image, expected, shown(inversion_s)))
     b0_dir = facts.get("B0_dir")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Set
 from typing import NamedTuple
 
-from recon.intake.facts import is_number
 from recon.intake.vendors import GE, SIEMENS, vendor_of
 from recon.problems import printable
 
@@ -137,7 +136,7 @@ PLANAR: dict[str, Callable[[object], str]] = {
     "EchoPlanarPulseSequence": _words("YES", "TRUE"),
     **dict.fromkeys(SEQUENCES, _matches(r"^\*?ep(i|fid|se|[23]d|_b)")),
     PROGRAM: _matches(r"(?<![a-z])(mb)?ep(i|[23]d|fid|_seg)"),
-    "EPIFactor": lambda value: f"{value:g}" if is_number(value) and value > 1 else "",
+    "EPIFactor": _matches(r"^0*([2-9]|[1-9]\d)\d*"),
 }
 
 

@@ -256,3 +256,16 @@ def test_magnitude_outside_the_mask_is_not_read():
     np.testing.assert_array_equal(
         remove(INNER, "lbv_sources", magnitude=spoilt)[0], remove(INNER, "lbv_sources", magnitude=ECHOES)[0]
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"method": "sharp", "radius_mm": 0.3}, "reach beyond one voxel, found 1 x 1 x 2 mm"),
+        ({"method": "resharp", "radius_mm": 0.3}, "reach beyond one voxel, found 1 x 1 x 2 mm"),
+        ({"method": "vsharp", "radius_mm": 1.0, "smallest_radius_mm": 2.0}, "at least smallest_radius_mm, 2, found 1"),
+    ],
+)
+def test_spheres_that_remove_everything_or_are_none_are_refused(settings, found):
+    with pytest.raises(ValueError, match=found):
+        local_field(np.zeros((8, 8, 8), np.float32), np.ones((8, 8, 8), bool), Grid((1, 1, 2)), **settings)

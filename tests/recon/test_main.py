@@ -194,3 +194,22 @@ def test_mask_on_another_grid_is_named(folder, tmp_path, capsys):
     write_volume(tmp_path / "in/mask.nii.gz", np.ones((4, 4, 4), bool), GRID)
     assert main(["bfr", str(tmp_path / "in"), str(tmp_path / "out")]) == 2
     assert "mask.nii.gz: expected the grid of the images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("B0", None), ("B0", [3, 3]), ("TE", ["a", "b"]), ("TE", [None, 0.01]), ("B0_dir", "z")]
+)
+def test_facts_that_are_no_numbers_are_refused_with_their_file(folder, tmp_path, capsys, key, value):
+    shutil.copytree(folder, tmp_path / "in")
+    facts = read_json(folder / "params.json")
+    write_json(tmp_path / "in/params.json", facts | {key: value})
+    assert main(["field-mapping", str(tmp_path / "in"), str(tmp_path / "out")]) == 2
+    assert f"params.json: expected numbers as {key}, found {value!r}" in capsys.readouterr().err
+
+
+def test_a_magnitude_without_signal_gives_no_field(folder, tmp_path, capsys):
+    shutil.copytree(folder, tmp_path / "in")
+    magnitude = read_volume(folder / "magnitude.nii.gz").data
+    write_volume(tmp_path / "in/magnitude.nii.gz", 0 * magnitude, GRID)
+    assert main(["field-mapping", str(tmp_path / "in"), str(tmp_path / "out")]) == 2
+    assert "magnitude.nii.gz: expected signal in the mask, found none" in capsys.readouterr().err

@@ -76,3 +76,15 @@ def test_the_diagnosis_needs_nuclei():
     run = SimpleNamespace(has_r2star=True, has_nuclei=False)
     with pytest.raises(WorkflowError, match="found locate_nuclei.method: none; target `maps` works"):
         Inputs.participants(SimpleNamespace(run=run), None)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "advice"),
+    [
+        ("64x64x1", "no method tells the local field in fewer than 3 voxels along an axis"),
+        ("64x64x4", 'a method that erodes nothing, --config "local_field={method: pdf}"'),
+    ],
+)
+def test_a_slab_is_told_nothing_that_would_not_work(matrix, advice):
+    found = judged(matrix=matrix, voxel_size_mm="2 x 2 x 2.5")[0].problems[0].found
+    assert found.endswith(f"surface ({advice})")

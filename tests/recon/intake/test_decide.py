@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from recon.intake.alignment import place, sample_of
 from recon.intake.chop import alternation
 from recon.intake.decide import PrepareEchoes, decide
 from recon.intake.read import stacked, stored_echoes
@@ -358,3 +359,8 @@ def test_the_line_that_a_refusal_prints_for_a_unit_reads_the_phase_right(signals
     low, high = map(float, re.search(r"phase_range: \[([^,]+), ([^\]]+)\]", message).groups())
     found = decide(series, replace(ef.AUTO, phase_range=[low, high]))
     assert error_rad(series, found, signals) < 0.003
+
+
+def test_a_single_voxel_has_no_place_to_move_to():
+    voxel = sample_of(np.ones((1, 1, 1), np.float32))
+    assert place(voxel, voxel).moved[0] == 0

@@ -303,6 +303,12 @@ def test_the_phase_of_an_inversion_recovery_is_refused(tmp_path):
     assert "expected a gradient echo without inversion (InversionTime)" in problems(tmp_path, "sub-01")
 
 
+def test_an_inversion_time_in_words_is_refused(tmp_path):
+    for part in ("mag", "phase"):
+        write_echo(tmp_path, f"{SINGLE_STEM}_part-{part}", {"InversionTime": "0.9"}, suffix="T1w")
+    assert "expected InversionTime in seconds, a number, found '0.9'" in problems(tmp_path, "sub-01")
+
+
 @pytest.mark.parametrize("end", [".hdr", ".img", ".img.gz"])
 def test_pairs_of_header_and_image_are_refused_as_such(tmp_path, end):
     for part in ("mag", "phase"):

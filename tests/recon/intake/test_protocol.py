@@ -44,6 +44,7 @@ def test_slices_with_more_between_than_within_are_refused():
     {"ScanningSequence": "EP"}, {"ScanningSequence": "EP\\GR"}, {"ScanningSequence": ["GR", "EP"]},
     {"PulseSequenceType": "Gradient Echo EPI"}, {"EchoPlanarPulseSequence": "YES"}, {"SequenceName": "*epfid2d1_64"},
     {"PulseSequenceName": "epi"}, {"PulseSequenceDetails": "%CustomerSeq%\\cmrr_mbep2d_bold"}, {"EPIFactor": 15},
+    {"EPIFactor": "7"},
 ])  # fmt: skip
 def test_echo_planar_readouts_are_noted(facts):
     assert "echo planar readout" in notes(**facts)
@@ -52,6 +53,7 @@ def test_echo_planar_readouts_are_noted(facts):
 @pytest.mark.parametrize("facts", [
     {"ScanningSequence": "GR", "PulseSequenceType": "spoiled multi-echo gradient echo", "SequenceVariant": "EPX"},
     {"SequenceName": "*fl3d6_ns", "PulseSequenceDetails": "%SiemensSeq%\\gre", "EPIFactor": 1},
+    {"EPIFactor": "1"}, {"EPIFactor": 1.0}, {"EPIFactor": 0},
     {"EchoPlanarPulseSequence": "NO", "PulseSequenceDetails": "%CustomerSeq%\\deepi", "SequenceName": "step"},
 ])  # fmt: skip
 def test_other_readouts_are_not(facts):

@@ -12,6 +12,7 @@ ERODES = {
     "vsharp": "smallest_radius_mm",
 }  # methods of `local_field` that need a sphere in the mask
 DEPTH, MATRIX, VOXEL = "mask_depth_mm", "matrix", "voxel_size_mm"  # facts of the check table
+INSIDE = 3  # voxels along an axis, of which one has neighbours to both sides
 SCARCE = 2.0  # radii of depth, at which seven eighths of a ball are eroded
 
 
@@ -42,8 +43,7 @@ def _judged(record: Record, setting: str, radius_mm: float) -> Record:
     depth_mm, where = _deepest_mm(record.facts)
     if record.problems or depth_mm is None or depth_mm >= SCARCE * radius_mm:
         return record
-    smaller, projection = to_type(setting, f"{max(depth_mm / 4, 0.1):.1f}"), to_type("local_field.method", "pdf")
-    advice = f"{smaller}, or a method that erodes nothing, {projection}"
+    advice = _advice(record.facts, setting, depth_mm)
     if depth_mm > radius_mm:
         found = f"{where} reaches {depth_mm:.1f} mm below its surface"
         note = f"{found}, so that {setting}, {radius_mm:g} mm, erodes most of it: {advice}"
@@ -55,13 +55,28 @@ def _judged(record: Record, setting: str, radius_mm: float) -> Record:
     return replace(record, status=status(record, "stop"))
 
 
+def _advice(facts: Mapping[str, str], setting: str, depth_mm: float) -> str:
+    """What to type instead: a radius, where its sphere holds more than one voxel, and a method without spheres."""
+    smaller_mm, grid = max(depth_mm / 4, 0.1), _grid(facts)
+    if grid and min(grid[0]) < INSIDE:
+        return f"no method tells the local field in fewer than {INSIDE} voxels along an axis"
+    projection = f"a method that erodes nothing, {to_type('local_field.method', 'pdf')}"
+    if grid and smaller_mm < max(grid[1]):
+        return projection
+    return f"{to_type(setting, f'{smaller_mm:.1f}')}, or {projection}"
+
+
 def _deepest_mm(facts: Mapping[str, str]) -> tuple[float | None, str]:
     """How deep below its surface the brain reaches at most, and what tells: the user's mask, else the field of view."""
     if facts.get(DEPTH):
         return float(facts[DEPTH]), "a brain mask"
+    grid = _grid(facts)
+    return (min(n * size for n, size in zip(*grid, strict=True)) / 2, "a field of view") if grid else (None, "")
+
+
+def _grid(facts: Mapping[str, str]) -> tuple[list[int], list[float]] | None:
+    """Numbers of voxels and their edges [mm]; None where they are not known."""
     try:
-        voxels = [int(n) for n in facts[MATRIX].split("x")]
-        sizes_mm = [float(size) for size in facts[VOXEL].split(" x ")]
+        return [int(n) for n in facts[MATRIX].split("x")], [float(size) for size in facts[VOXEL].split(" x ")]
     except (KeyError, ValueError):
-        return None, ""
-    return min(n * size for n, size in zip(voxels, sizes_mm, strict=True)) / 2, "a field of view"
+        return None
