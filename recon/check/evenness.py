@@ -10,9 +10,8 @@ from recon.maths.boxes import bounding_box
 
 EDGE_MM = 24.0  # of the cube that is averaged: wider than nuclei, vessels and ventricles
 PERCENTILE = 1.0
-# seven simulated heads, 1.5 to 7 T, have 0.66 to 0.92, also after their shading was taken off; real ones 0.78, 0.78
-# and, a T1-weighted image with the shading of its coils, 0.44. A zero of the receive field, at three places in each
-# simulated head, leaves 0.21 to 0.40, and 0.50 in one whose mask loses 56 % of the brain
+# eight generated heads, 1.5 to 7 T, have 0.68 to 0.93, noisy and without their shading as well, and 0.21 to 0.24 with a
+# zero of the receive field (`python -m benchmarks.intake_checks`); a T1-weighted head with the shading of its coils 0.44
 LEAST = 0.42
 
 

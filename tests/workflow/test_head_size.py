@@ -78,13 +78,15 @@ def test_the_diagnosis_needs_nuclei():
         Inputs.participants(SimpleNamespace(run=run), None)
 
 
-@pytest.mark.parametrize(
-    ("matrix", "advice"),
-    [
-        ("64x64x1", "no method tells the local field in fewer than 3 voxels along an axis"),
-        ("64x64x4", 'a method that erodes nothing, --config "local_field={method: pdf}"'),
-    ],
-)
-def test_a_slab_is_told_nothing_that_would_not_work(matrix, advice):
-    found = judged(matrix=matrix, voxel_size_mm="2 x 2 x 2.5")[0].problems[0].found
-    assert found.endswith(f"surface ({advice})")
+def test_a_slab_is_told_nothing_that_would_not_work():
+    found = judged(matrix="64x64x4", voxel_size_mm="2 x 2 x 2.5")[0].problems[0].found
+    assert found.endswith('surface (a method that erodes nothing, --config "local_field={method: pdf}")')
+
+
+@pytest.mark.parametrize("method", ["sharp", "pdf", "lbv"])
+def test_one_or_two_slices_are_refused_whatever_the_method(method):
+    record, taken = judged(SHARP | {"method": method}, matrix="64x64x2", voxel_size_mm="2 x 2 x 30")
+    assert record.status == "ERROR" and not taken.scans
+    assert str(record.problems[0]).endswith(
+        "expected at least 3 voxels along every axis, as no method tells the local field in fewer, found 64x64x2"
+    )

@@ -1,4 +1,4 @@
-"""Whether a brain is large enough for the spheres of background removal, before any job finds nothing left."""
+"""Whether a brain is large enough for background removal and its spheres, before any job finds nothing left."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,18 +17,18 @@ SCARCE = 2.0  # radii of depth, at which seven eighths of a ball are eroded
 
 
 def checked_size(intake: Intake, local_field: Mapping) -> Intake:
-    """The dataset, in which scans that background removal would erode away have a problem, and small ones a note.
+    """The dataset, in which scans that are too thin for background removal, or that it would erode away, have a problem.
+
+    Small ones have a note.
 
     Parameters
     ----------
     intake : Intake
     local_field : section of the configuration
     """
-    setting = ERODES.get(local_field["method"])
-    if setting is None:
-        return intake
-    radius_mm = float(local_field[setting])
-    records = [_judged(record, f"local_field.{setting}", radius_mm) for record in intake.records]
+    setting, records = ERODES.get(local_field["method"]), [_thick(record) for record in intake.records]
+    if setting is not None:
+        records = [_judged(record, f"local_field.{setting}", float(local_field[setting])) for record in records]
     found = {new.name: new.problems for new, old in zip(records, intake.records, strict=True) if new is not old}
     problems = {name: list(ones) for name, ones in found.items() if ones and name in intake.scans}
     return Intake(
@@ -36,6 +36,16 @@ def checked_size(intake: Intake, local_field: Mapping) -> Intake:
         records=records,
         problems=merged(intake.problems, problems),
     )
+
+
+def _thick(record: Record) -> Record:
+    """The same record, or one that says that it is too thin."""
+    grid = _grid(record.facts)
+    if record.problems or grid is None or min(grid[0]) >= INSIDE:
+        return record
+    expected = f"at least {INSIDE} voxels along every axis, as no method tells the local field in fewer"
+    record = replace(record, problems=(Problem(record.name, expected, record.facts[MATRIX]),))
+    return replace(record, status=status(record, "stop"))
 
 
 def _judged(record: Record, setting: str, radius_mm: float) -> Record:
@@ -58,8 +68,6 @@ def _judged(record: Record, setting: str, radius_mm: float) -> Record:
 def _advice(facts: Mapping[str, str], setting: str, depth_mm: float) -> str:
     """What to type instead: a radius, where its sphere holds more than one voxel, and a method without spheres."""
     smaller_mm, grid = max(depth_mm / 4, 0.1), _grid(facts)
-    if grid and min(grid[0]) < INSIDE:
-        return f"no method tells the local field in fewer than {INSIDE} voxels along an axis"
     projection = f"a method that erodes nothing, {to_type('local_field.method', 'pdf')}"
     if grid and smaller_mm < max(grid[1]):
         return projection
