@@ -11,7 +11,7 @@ from recon.maths.boxes import bounding_box
 EDGE_MM = 24.0  # of the cube that is averaged: wider than nuclei, vessels and ventricles
 PERCENTILE = 1.0
 # eight generated heads, 1.5 to 7 T, have 0.68 to 0.93, noisy and without their shading as well, and 0.21 to 0.24 with a
-# zero of the receive field (`python -m benchmarks.intake_checks`); a T1-weighted head with the shading of its coils 0.44
+# zero of the receive field (`python -m benchmarks.intake_checks`); a real T1-weighted head with shading: 0.44
 LEAST = 0.42
 
 

@@ -17,7 +17,7 @@ SCARCE = 2.0  # radii of depth, at which seven eighths of a ball are eroded
 
 
 def checked_size(intake: Intake, local_field: Mapping) -> Intake:
-    """The dataset, in which scans that are too thin for background removal, or that it would erode away, have a problem.
+    """The dataset, in which scans that are too thin for background removal, or eroded away by it, have a problem.
 
     Small ones have a note.
 
