@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from workflow.lib.report.checklist import ABSENT, checklist, facts
+from workflow.lib.report.checklist import ABSENT, checklist, facts, settings
 from workflow.lib.report.report_data import flow_of, read_tables
 from workflow.scripts import checklist as script
 
@@ -137,3 +137,7 @@ def test_script_writes_table_and_page(tmp_path):
     assert not re.findall(r'(?:src|href)="(?!#|[\w.-]+\.html)[^"]*"', html)
     written = pd.read_csv(files["table"], sep="\t", keep_default_na=False)
     assert len(written) == 52 + 44 + 34 and html.count('<td class="item">') == len(written)
+
+
+def test_a_setting_without_values_is_none():
+    assert settings({"choices": [], "copies": 10}) == "choices none, copies 10"

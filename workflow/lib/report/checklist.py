@@ -71,7 +71,7 @@ def settings(section: dict) -> str:
 
 
 def _value(value: object) -> str:
-    return f"({settings(value)})" if isinstance(value, dict) else number(value, 6)
+    return f"({settings(value)})" if isinstance(value, dict) else number(value, 6) or "none"
 
 
 def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> dict[str, str]:
