@@ -357,15 +357,19 @@ def test_a_real_crop_in_4d_files(shared_data, tmp_path):
     assert [image.volume for image in read(tmp_path).images[1]] == [0, 1, 2]
 
 
+def notes_of_image_types(tmp_path, of_mag, of_phase):
+    write_series(tmp_path, STEM, (1, 2))
+    for path in map(str, tmp_path.glob("*.nii.gz")):
+        change(path, ImageType=of_mag if "part-mag" in path else of_phase)
+    return protocol_notes(read(tmp_path), (1.0, 1.0, 1.0))
+
+
 @pytest.mark.parametrize(("of_mag", "of_phase", "noted"), [
     (["M", "DIS2D"], ["P", "ND"], True), (["M", "ND"], ["P", "DIS3D"], True),
     (["M", "DIS2D"], ["P", "DIS2D"], False), (["M", "DIS2D"], None, False),
 ])  # fmt: skip
 def test_parts_of_which_one_alone_was_corrected_for_distortion_are_read_with_a_note(tmp_path, of_mag, of_phase, noted):
-    write_series(tmp_path, STEM, (1, 2))
-    for path in map(str, tmp_path.glob("*.nii.gz")):
-        change(path, ImageType=of_mag if "part-mag" in path else of_phase)
-    notes = protocol_notes(read(tmp_path), (1.0, 1.0, 1.0))
+    notes = notes_of_image_types(tmp_path, of_mag, of_phase)
     assert any("one of magnitude and phase alone was corrected" in note for note in notes) is noted
 
 
@@ -375,8 +379,5 @@ def test_parts_of_which_one_alone_was_corrected_for_distortion_are_read_with_a_n
     (["DERIVED", "PRIMARY", "M"], ["DERIVED", "PRIMARY", "P"], False),
 ])  # fmt: skip
 def test_images_that_may_be_no_raw_signal_are_read_with_a_note(tmp_path, of_mag, of_phase, noted):
-    write_series(tmp_path, STEM, (1, 2))
-    for path in map(str, tmp_path.glob("*.nii.gz")):
-        change(path, ImageType=of_mag if "part-mag" in path else of_phase)
-    notes = protocol_notes(read(tmp_path), (1.0, 1.0, 1.0))
+    notes = notes_of_image_types(tmp_path, of_mag, of_phase)
     assert any("may be no raw signal (ImageType S" in note for note in notes) is noted
