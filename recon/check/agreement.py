@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recon.grid import Times
+from recon.maths.in_mask import in_mask
 from recon.maths.wrap import wrap
 
 SAMPLES = 100_000  # voxels that are looked at, spread evenly over the mask
@@ -66,7 +67,7 @@ def agreement(
     if not use.any():
         return None
     phase, signal = phase[use], signal[use]
-    sigma = np.median(magnitude[..., 0].T[mask.T]) / snr
+    sigma = np.median(in_mask(magnitude[..., 0], mask)) / snr
     far, ratio = np.empty(len(te_s)), np.empty(len(te_s))
     for i in range(len(te_s)):
         weight = np.where(np.arange(len(te_s)) == i, 0, signal**2)

@@ -8,6 +8,7 @@ from recon.check.agreement import agreement
 from recon.check.quality import Quality
 from recon.grid import Times, Vector
 from recon.maths.boxes import bounding_box, edge_ends
+from recon.maths.in_mask import in_mask
 from recon.maths.wrap import wrap
 from recon.unwrap.departures import echo_departures
 from recon.unwrap.straighten import LEAST_RAD, without_bipolar
@@ -93,7 +94,7 @@ def taken_off(phase_rad: np.ndarray, unwrapped_rad: np.ndarray, mask: np.ndarray
     """
 
     def off(echo: int) -> np.ndarray:
-        phase, unwrapped = (of[..., echo].T[mask.T] for of in (phase_rad, unwrapped_rad))  # in the order of files
+        phase, unwrapped = (in_mask(of[..., echo], mask) for of in (phase_rad, unwrapped_rad))
         return wrap(phase - unwrapped)
 
     echoes = range(phase_rad.shape[-1])

@@ -14,6 +14,7 @@ from matplotlib.patheffects import withStroke
 
 from recon.files.io import Volume
 from recon.maths.boxes import bounding_box
+from recon.maths.in_mask import in_mask
 
 # per plane: normal axis, axes shown across and upwards on the RAS grid, letters at left, right, top, bottom
 PLANES = {
@@ -73,7 +74,7 @@ def axial_views(mask: np.ndarray, affine: np.ndarray, count: int) -> list[View]:
 
 def robust_window(data: np.ndarray, mask: np.ndarray, symmetric: bool = False) -> tuple[float, float]:
     """Display limits: 1st and 99th percentile inside `mask`; symmetric: the larger on both sides of zero."""
-    values = data.T[mask.T]  # in the order of files
+    values = in_mask(data, mask)
     low, high = np.percentile(values[np.isfinite(values)], [1, 99])
     if symmetric:
         low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
