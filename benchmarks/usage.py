@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,14 +36,16 @@ atexit.register(tell)
 """
 
 
-def command_usage(command: Sequence[str], folder: Path) -> pd.DataFrame:
-    """Run a command in a folder.
+class Usage(NamedTuple):
+    """What a command cost: it and its children [CPU s], by the clock [s], and a row a Python process by their end."""
 
-    Returns
-    -------
-    table : by job (the rule's name, or `snakemake`), in the order in which they ended: `jobs` (how many), `cpu_s` (of
-        all of them) and `peak_mb` (of the largest). The last two rows are `jobs`, all but Snakemake itself, and
-        `command`, with what is no Python, which has `wall_s` as well.
+    cpu_s: float
+    wall_s: float
+    processes: pd.DataFrame  # `job` (the rule's name, or `snakemake`), `cpu_s`, `peak_mb`
+
+
+def usage(command: Sequence[str], folder: Path, environment: Mapping[str, str] = os.environ) -> Usage:
+    """Run a command in a folder. Its processes need not be its children, as those of a cluster's jobs are not.
 
     Raises
     ------
@@ -54,19 +57,40 @@ def command_usage(command: Sequence[str], folder: Path) -> pd.DataFrame:
         log = Path(hook, "usage.tsv")
         own = {"PYTHONPATH": hook, "QNET_USAGE": str(log)}
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        ended = subprocess.run(command, cwd=folder, env=os.environ | ONE_THREAD | own, capture_output=True, text=True)
+        ended = subprocess.run(command, cwd=folder, env=environment | ONE_THREAD | own, capture_output=True, text=True)
         wall_s, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
         if ended.returncode:
             raise RuntimeError(f"{' '.join(command)}: expected success, found\n{ended.stderr[-2000:]}")
         told = pd.read_csv(log, sep="\t", names=["job", "cpu_s", "peak_mb"])
     told["job"] = [_name(path) for path in told["job"]]
-    grouped = told.groupby("job", sort=False)
-    table = pd.DataFrame({"jobs": grouped.size(), "cpu_s": grouped["cpu_s"].sum(), "peak_mb": grouped["peak_mb"].max()})
+    return Usage(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall_s, told)
+
+
+def by_job(processes: pd.DataFrame) -> pd.DataFrame:
+    """By job, in the order in which they ended: `jobs` (how many), `cpu_s` of all of them, `peak_mb` of the largest."""
+    grouped = processes.groupby("job", sort=False)
+    return pd.DataFrame({"jobs": grouped.size(), "cpu_s": grouped["cpu_s"].sum(), "peak_mb": grouped["peak_mb"].max()})
+
+
+def command_usage(command: Sequence[str], folder: Path) -> pd.DataFrame:
+    """Run a command in a folder.
+
+    Returns
+    -------
+    table : see `by_job`. The last two rows are `jobs`, all but Snakemake itself, and `command`, with what is no Python,
+        which has `wall_s` as well.
+
+    Raises
+    ------
+    RuntimeError
+        The command fails.
+    """
+    spent = usage(command, folder)
+    table = by_job(spent.processes)
     jobs = table.drop(index=CONTROLLER, errors="ignore")
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     table.loc["jobs"] = [jobs["jobs"].sum(), jobs["cpu_s"].sum(), jobs["peak_mb"].max()]
-    table.loc["command"] = [np.nan, cpu_s, table["peak_mb"].max()]
-    return table.assign(wall_s=pd.Series({"command": wall_s}))
+    table.loc["command"] = [np.nan, spent.cpu_s, table["peak_mb"].max()]
+    return table.assign(wall_s=pd.Series({"command": spent.wall_s}))
 
 
 def _name(program: str) -> str:
