@@ -230,3 +230,10 @@ def test_a_file_that_may_change_within_the_same_tick_is_not_remembered(folder, m
     (folder / "image.nii").write_bytes(b"one")
     just_written.hashed(folder / "image.nii")
     assert not just_written.FOLDER.exists()
+
+
+def test_a_process_does_not_search_all_that_it_loaded_at_its_end(repository):
+    last = "atexit.register(lambda: print(gc.get_freeze_count() > 0))"  # registered first, it comes last
+    code = f"import atexit, gc; {last}; from workflow.lib.ending import end_at_once; end_at_once()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 
 from recon.files.atomic import left_over
+from workflow.lib.ending import end_at_once
 from workflow.lib.jobs.checksums import forget, remember, verified
 from workflow.lib.jobs.error_record import error_path, record_of, write_error
 
@@ -34,6 +35,7 @@ def job(snakemake) -> Iterator[dict[str, str]]:
     AlteredFileError, FileNotFoundError
         See `checksums.verified`.
     """
+    end_at_once()
     log, outputs = snakemake.log[0], list(snakemake.output)
     with job_log(log), error_record(snakemake):
         print(heading(snakemake))

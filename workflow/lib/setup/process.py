@@ -9,6 +9,7 @@ from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
+from workflow.lib.ending import end_at_once
 from workflow.lib.setup.command_line import with_words
 from workflow.lib.setup.effect import Given, given_by_user
 from workflow.lib.setup.options import check_repeated
@@ -25,10 +26,11 @@ ENVIRONMENT = {
 
 
 def prepare_process() -> None:
-    """Set the environment of all jobs where the user has not, and let Python look for waste less often."""
+    """Set the environment of all jobs where the user has not; let Python look for waste less often, not at the end."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     gc.set_threshold(50_000, 20, 50)  # a plan makes millions of objects that stay; looking for waste took a seventh
+    end_at_once()
 
 
 def run_stages_here(workflow: Any) -> None:
