@@ -84,10 +84,8 @@ def reliable_mask(
     if trim_coherence == 0:
         return mask.copy()
     box = bounding_box(mask)
+    signal = np.nan_to_num(magnitude[box], posinf=0).sum(-1)
     inside = mask[box]
-    signal = np.zeros(inside.shape, np.float32, order="F")
-    for of_echo in np.moveaxis(magnitude[box], -1, 0):
-        np.add(signal, of_echo, out=signal, where=np.isfinite(of_echo))
     echo = choose_echo(phase_rad.shape[-1], trim_echo)
     good = inside & (phase_coherence(np.nan_to_num(phase_rad[box + (echo,)])) > trim_coherence)
     good &= signal > MAGNITUDE_FLOOR * np.median(signal[inside])
