@@ -205,8 +205,10 @@ def iterative_tkd(
         structure=structure,
         structure_r2star_hz=structure_r2star_hz,
     )
-    for i in range(maps.shape[-1]):
-        maps[box + (i,)] = np.where(inside, _refine(maps[box + (i,)], M, cone, iterations, transform), 0)
+    if iterations:
+        refined = _refinement(M, cone, iterations, transform)
+        for i in range(maps.shape[-1]):
+            maps[box + (i,)] = np.where(inside, refined(maps[box + (i,)]), 0)
     return chi_ppm
 
 
@@ -234,29 +236,34 @@ def _divide(
     return chi_ppm, weights, cone, transform
 
 
-def _refine(
-    chi_ppm: np.ndarray, M: np.ndarray, cone: np.ndarray, iterations: int, transform: BoxTransform
-) -> np.ndarray:
-    """Replace the cone by the structures' own spectrum, `iterations` times.
+def _refinement(
+    M: np.ndarray, cone: np.ndarray, iterations: int, transform: BoxTransform
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of a map that replaces the cone by the structures' own spectrum, `iterations` times, at least once.
 
     Outside the cone nothing ever changes, so that only the lines along x that meet it are transformed again, and only
-    the planes across x that hold structures are read again.
+    the planes across x and their rows along z that hold structures are read again.
     """
-    if not iterations:
-        return chi_ppm
-    outside = transform.forward(chi_ppm)
-    outside *= ~cone
     lines, holding = cone.any(0), M.any((1, 2))
-    cone, outside_lines = cone[:, lines], outside[:, lines]
-    planes = transform.from_across(outside)
-    M, structures_ppm = M[holding], chi_ppm[holding]
-    X = np.zeros((len(planes), np.count_nonzero(lines)), np.complex64)
-    for _ in range(iterations):
-        X[holding] = transform.planes(M * structures_ppm)[:, lines]
-        replaced = np.where(cone, transform.across(X), outside_lines)
-        planes[:, lines] = transform.from_across(replaced)
-        structures_ppm = transform.from_planes(planes[holding])
-    return transform.from_planes(planes)
+    rows, M = M.any(2)[holding], M[M.any(2)]
+    beyond = ~cone[:, lines]
+    X = np.zeros((transform.box[0], np.count_nonzero(lines)), np.complex64)
+
+    def refined(chi_ppm: np.ndarray) -> np.ndarray:
+        structures_ppm = chi_ppm[holding][rows]
+        spectrum = transform.forward(chi_ppm)
+        outside = spectrum[:, lines]
+        planes = transform.from_across(spectrum)
+        for iteration in range(iterations):
+            if iteration:
+                structures_ppm = transform.rows_from_planes(planes[holding], rows)
+            X[holding] = transform.planes_of_rows(M * structures_ppm, rows)[:, lines]
+            replaced = transform.across(X)
+            np.copyto(replaced, outside, where=beyond)
+            planes[:, lines] = transform.from_across(replaced)
+        return transform.from_planes(planes)
+
+    return refined
 
 
 DIVISION = """The field was inverted by truncated k-space division, threshold {{ threshold | n }}, values inside the

@@ -1,5 +1,7 @@
 """Boxes of voxels: around a mask, padded for transforms, the ends of their edges, and the axis across their slices."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from recon.grid import Grid, Vector
@@ -12,6 +14,11 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
         for axis in range(mask.ndim)
         if (hit := np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))).size
     )
+
+
+def grown(box: tuple[slice, ...], margin: Sequence[int]) -> tuple[slice, ...]:
+    """A box with some voxels more on every side, as far as there are any."""
+    return tuple(slice(max(side.start - more, 0), side.stop + more) for side, more in zip(box, margin, strict=True))
 
 
 def edge_ends(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

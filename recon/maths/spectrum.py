@@ -50,6 +50,13 @@ class BoxTransform:
         spectrum = fft.rfft(volume, nz, axis=2, workers=self.workers)
         return fft.fft(spectrum, ny, axis=1, overwrite_x=True, workers=self.workers)
 
+    def planes_of_rows(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """:meth:`planes` of a volume that is zero but in some `rows` (x, y) bool along z, (row, z) float32 `values`."""
+        _, ny, nz = self.grid
+        spectrum = np.zeros((len(rows), ny, nz // 2 + 1), np.complex64)
+        spectrum[:, : self.box[1]][rows] = fft.rfft(values, nz, axis=1, workers=self.workers)
+        return fft.fft(spectrum, axis=1, overwrite_x=True, workers=self.workers)
+
     def across(self, planes: np.ndarray) -> np.ndarray:
         """Spectrum along x of what has that of every plane; of all its lines, or of some."""
         return fft.fft(planes, self.grid[0], axis=0, workers=self.workers)
@@ -60,5 +67,14 @@ class BoxTransform:
 
     def from_planes(self, planes: np.ndarray) -> np.ndarray:
         """The way back from :meth:`planes`; overwrites."""
-        planes = fft.ifft(planes, axis=1, overwrite_x=True, workers=self.workers)[:, : self.box[1]]
-        return fft.irfft(planes, self.grid[2], axis=2, workers=self.workers)[..., : self.box[2]]
+        return self._along_z(self._from_y(planes))
+
+    def rows_from_planes(self, planes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """:meth:`from_planes` in some `rows` (x, y) bool along z: (row, z) float32; overwrites."""
+        return self._along_z(self._from_y(planes)[rows])
+
+    def _from_y(self, planes: np.ndarray) -> np.ndarray:
+        return fft.ifft(planes, axis=1, overwrite_x=True, workers=self.workers)[:, : self.box[1]]
+
+    def _along_z(self, spectrum: np.ndarray) -> np.ndarray:
+        return fft.irfft(spectrum, self.grid[2], axis=-1, workers=self.workers)[..., : self.box[2]]

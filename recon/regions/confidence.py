@@ -1,14 +1,14 @@
 """How surely a nucleus lies where its label says: does susceptibility change at its surface, on every side?"""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 
 from recon.grid import Vector
-from recon.maths.boxes import bounding_box
+from recon.maths.boxes import bounding_box, grown
 from recon.regions.shapes import PARTS, voxels_of
 
 SHELL_MM = (1.0, 4.0)  # beyond the surface: what surrounds a nucleus; what is nearer may hold some of it
@@ -49,7 +49,7 @@ def confidence(
     """
     margin = [math.ceil(SHELL_MM[1] / mm) for mm in voxel_size_mm]
     if labels.any():
-        near = _grown(bounding_box(labels > 0), margin)  # all that is looked at: a hundredth of the image
+        near = grown(bounding_box(labels > 0), margin)  # all that is looked at: a hundredth of the image
         labels, chi_ppm = labels[near], chi_ppm[near]
     known = np.isfinite(chi_ppm) & (chi_ppm != 0)
     rows = []
@@ -57,7 +57,7 @@ def confidence(
         inside = voxels_of(labels, label)
         found = [np.nan, np.nan, 0.0]
         if inside.any():
-            box = _grown(bounding_box(inside), margin)
+            box = grown(bounding_box(inside), margin)
             distance_mm = ndimage.distance_transform_edt(~inside[box], voxel_size_mm)
             shell = (distance_mm > SHELL_MM[0]) & (distance_mm <= SHELL_MM[1]) & (labels[box] == 0) & known[box]
             within, about = chi_ppm[box][inside[box] & known[box]], chi_ppm[box][shell]
@@ -73,11 +73,6 @@ def confidence(
         others = table.loc[of_side & placed & ~faint & ~table["name"].isin(PARTS), "confidence"]
         table.loc[of_side & placed & faint, "confidence"] = others.median() if len(others) else 0.0
     return table
-
-
-def _grown(box: tuple[slice, ...], margin: Sequence[int]) -> tuple[slice, ...]:
-    """A box with some voxels more on every side, as far as there are any."""
-    return tuple(slice(max(side.start - more, 0), side.stop + more) for side, more in zip(box, margin, strict=True))
 
 
 def _halves(within: np.ndarray, shell: np.ndarray, chi_ppm: np.ndarray) -> Iterator[tuple[float, float]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,11 @@ import pandas as pd
 
 from recon.files.tables import read_table
 from recon.grid import Grid, Vector
-from recon.maths.boxes import slice_axis
+from recon.maths.boxes import bounding_box, slice_axis
 from recon.problems import Problem, ProblemError, to_type
 from recon.regions.confidence import confidence
 from recon.regions.coverage import THIN_MM, THIN_SLAB
-from recon.regions.nuclei import label_nuclei, nucleus_labels, nucleus_names
+from recon.regions.nuclei import deep_brain_mm, label_nuclei, nucleus_labels, nucleus_names
 from recon.regions.registration import read_white_matter
 from recon.regions.shapes import WHITE_MATTER, names_in, voxels_of, whole
 
@@ -80,8 +81,12 @@ def subject_labels(mask: np.ndarray, affine: np.ndarray, subject_to_mni: np.ndar
     (X, Y, Z) uint8 array
         Label of the nucleus, 0 outside.
     """
-    labels = np.zeros(mask.shape, np.uint8)
-    labels[mask] = label_nuclei(_moved(np.argwhere(mask), subject_to_mni @ affine))
+    labels, to_mni = np.zeros(mask.shape, np.uint8), subject_to_mni @ affine
+    corners = _moved(np.array(list(product(*zip(*deep_brain_mm(), strict=True)))), np.linalg.inv(to_mni))
+    low = np.clip(np.floor(corners.min(0)), 0, mask.shape).astype(int)
+    high = np.clip(np.ceil(corners.max(0)) + 1, 0, mask.shape).astype(int)
+    deep = tuple(map(slice, low, high))
+    labels[deep][mask[deep]] = label_nuclei(_moved(np.argwhere(mask[deep]) + low, to_mni))
     return labels
 
 
@@ -248,6 +253,12 @@ def region_statistics(
         ``_median``, missing where nothing was measured; at the end
         `flag`, which says `thin_slab` where less than `THIN_MM` are covered.
     """
+    held = (labels > 0) | white
+    if reference is not None:
+        held |= reference | (maps["chi_ppm"] != 0)
+    box = bounding_box(held)  # all that counts
+    labels, white, reference = labels[box], white[box], None if reference is None else reference[box]
+    maps = {quantity: data[box] for quantity, data in maps.items()}
     names = names_in(labels)
     sure = confidence(labels, maps["chi_ppm"], names, voxel_size_mm).set_index("index")["confidence"]
     regions: list[tuple[int, str, str | None, np.ndarray]] = [

@@ -44,6 +44,15 @@ def rotation(x_deg: float, y_deg: float, z_deg: float) -> np.ndarray:
     return rz @ ry @ rx
 
 
+@cache
+def deep_brain_mm() -> tuple[np.ndarray, np.ndarray]:
+    """Corners (3,) of the box in MNI space [mm] that holds whatever is nearer than 4 mm to a nucleus."""
+    table = nucleus_table()
+    centres, axes = (np.stack([table[f"{axis}_mm"] for axis in names], axis=-1) for names in ("xyz", "abc"))
+    reach = axes.max(1, keepdims=True) + REACH_MM
+    return (centres - reach).min(0), (centres + reach).max(0)
+
+
 def nearest_nucleus(points_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Nearest nucleus of each point and the signed distance to its surface.
 
@@ -68,14 +77,15 @@ def nearest_nucleus(points_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     table = nucleus_table()
     centres, axes = (np.stack([table[f"{axis}_mm"] for axis in names], axis=-1) for names in ("xyz", "abc"))
     reach = axes.max(1, keepdims=True) + REACH_MM
-    low, high = (centres - reach).min(0), (centres + reach).max(0)
+    low, high = deep_brain_mm()
     near = np.flatnonzero(((points > low) & (points < high)).all(1))  # the deep brain, once for all
+    deep = np.ascontiguousarray(points[near].T)  # a comparison along each axis at a time is the faster one
     for row, centre, semi, span in zip(table, centres, axes, reach, strict=True):
-        offset = points[near] - centre.astype(np.float32)
-        close = (np.abs(offset) < span).all(1)
+        offset = deep - centre.astype(np.float32)[:, None]
+        close = (np.abs(offset) < span).all(0)
         where = near[close]
         turn = rotation(*(row[f"rot_{axis}_deg"] for axis in "xyz")).astype(np.float32)
-        u = offset[close] @ turn / semi.astype(np.float32)
+        u = offset[:, close].T @ turn / semi.astype(np.float32)
         q = np.maximum(np.linalg.norm(u, axis=1), 1e-6)
         d = (q - 1) * q / np.linalg.norm(u / semi.astype(np.float32), axis=1).clip(1e-6)
         better = (d < distance[where]) & (d < REACH_MM)

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from recon.files.io import Volume
+from recon.maths.boxes import bounding_box, grown
 from recon.regions.detail import TURNS, Detail, detail, turned
 from recon.regions.nuclei import rotation
 from recon.regions.template import read_template
@@ -16,6 +17,7 @@ from recon.regions.template import read_template
 CORE_PROBABILITY = 0.9  # of white matter, from which a voxel of the template is surely that
 CORE_DEPTH_MM = 2  # what is shaved off white matter, so that a small misregistration does not leave it
 GRID_MM = 3.0
+TRUNCATED = 4.0  # standard deviations at which a Gaussian filter ends
 SURROUND_MM = 9.0  # what lies around the brain takes part, so that its outline counts
 SMOOTHING_MM = (6.0, 3.0, 0.0)
 SHRINKING = (3, 2, 1)
@@ -107,7 +109,7 @@ def _on_grid(data: np.ndarray, affine: np.ndarray, order: int) -> tuple[np.ndarr
     shape = tuple(np.ceil(np.ptp(corners_mm, axis=1) / GRID_MM).astype(int) + 1)
     to_voxel = np.linalg.inv(affine)
     voxel_size_mm = np.linalg.norm(affine[:3, :3], axis=0)
-    blurred = ndimage.gaussian_filter(data, 0.4 * np.maximum(GRID_MM / voxel_size_mm - 1, 0)) if order else data
+    blurred = _blurred(data, 0.4 * np.maximum(GRID_MM / voxel_size_mm - 1, 0)) if order else data
     grid = ndimage.affine_transform(
         blurred,
         to_voxel[:3, :3] * GRID_MM,
@@ -118,6 +120,14 @@ def _on_grid(data: np.ndarray, affine: np.ndarray, order: int) -> tuple[np.ndarr
         cval=np.nan,
     )
     return grid, origin_mm
+
+
+def _blurred(data: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """A Gaussian filter of (3,) sigma [voxels] where it reaches anything but zeros."""
+    reached = grown(bounding_box(data != 0), np.ceil(TRUNCATED * sigma).astype(int).tolist())
+    blurred = np.zeros_like(data)
+    blurred[reached] = ndimage.gaussian_filter(data[reached], sigma, truncate=TRUNCATED)
+    return blurred
 
 
 def _to_sitk(data: np.ndarray, origin_mm: np.ndarray) -> sitk.Image:
