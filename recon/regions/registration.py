@@ -124,6 +124,8 @@ def _on_grid(data: np.ndarray, affine: np.ndarray, order: int) -> tuple[np.ndarr
 
 def _blurred(data: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     """A Gaussian filter of (3,) sigma [voxels] where it reaches anything but zeros."""
+    if not data.any():
+        return data
     reached = grown(bounding_box(data != 0), np.ceil(TRUNCATED * sigma).astype(int).tolist())
     blurred = np.zeros_like(data)
     blurred[reached] = ndimage.gaussian_filter(data[reached], sigma, truncate=TRUNCATED)
