@@ -9,6 +9,7 @@ rule model_card:
         table3=rules.evaluate.output.table3,
         subgroups=rules.evaluate.output.subgroups,
         confounds=rules.evaluate.output.confounds,
+        between_sites=rules.evaluate.output.between_sites,
         stats=INPUTS.of_scans(rules.locate_nuclei.output.stats, RUN.diagnosed.values()),
         stacks=STACKS,
         acquisitions=INPUTS.of_scans(rules.prepare_echoes.output.acquisition, RUN.diagnosed.values()),
