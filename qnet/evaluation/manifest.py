@@ -396,6 +396,7 @@ TABLES = {
         "A cluster beyond chance says that the groups differ somewhere in it, not in each of its voxels.",
     ),
     "checklist": Table(made_by="checklist"),
+    "validation_checklist": Table(made_by="validation_checklist"),
     "validation": Table(
         made_by=VALIDATE,
         shown_in=("validation",),
