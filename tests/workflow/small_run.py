@@ -1,6 +1,7 @@
 """A trained run in small: ten made-up subjects, untrained networks, and every file that a bundle is made from."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import torch
 import yaml
 from safetensors.numpy import save_file
 
+from qnet.application.bundle import sha256
 from qnet.images.data import read_stack, write_stack
+from qnet.networks.heads.measured import Nuclei
 from qnet.networks.heads.models import new_model
 from qnet.networks.model import ImageModel
 from qnet.networks.predict import embed, prepare
@@ -146,4 +149,31 @@ def train_small_run(root, synthetic=True, flag="n/a", sites=False):
         bundle=str(root / "qnet" / "model.json"), card=str(root / "model_card.md"),
         cfg=needed(config()), synthetic=synthetic, versions={"Q-Net": "1.2.3", "numpy": "2.0"},
     )  # fmt: skip
+    return root / "qnet" / "model.json"
+
+
+SLOPE_PPM = 20.0  # of the log odds with the mean χ [ppm] of the putamen, in `with_located_head`
+
+
+def with_located_head(bundle, root):
+    """A copy of a run in `root` whose scan models read the located putamen alone; the path of its bundle.
+
+    P(positive) = σ(SLOPE_PPM χ).
+    """
+    shutil.copytree(bundle.parent, root / "qnet")
+    told = json.loads((root / "qnet" / "model.json").read_text())
+    told |= {"dataset": root.name}
+    told["learning"]["train_scan_model"]["head"] = "nuclei"
+    told["preprocessing"]["locate_nuclei"]["method"] = CONFIG["locate_nuclei"]["method"]
+    model = Nuclei(2, 512, 2)
+    with torch.no_grad():
+        for parameter in model.scan_head.parameters():
+            parameter.zero_()
+        model.scan_head.weight[1, 4] = SLOPE_PPM
+    about = {"head": "nuclei", "slices": 0, "hidden_size": 8}
+    about["regions"] = [["chi_ppm", "putamen"], ["r2star_hz", "putamen"]]
+    for entry in told["weights"]:
+        write_weights(root / "qnet" / entry["scan"], model, about)
+        entry["scan_sha256"] = sha256(root / "qnet" / entry["scan"])
+    (root / "qnet" / "model.json").write_text(json.dumps(told))
     return root / "qnet" / "model.json"
