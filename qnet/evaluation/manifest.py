@@ -278,7 +278,7 @@ TABLES = {
         needs="--participants",
     ),
     "between_sites": Table(
-        shown_in=("report", "checklist"),
+        shown_in=("report", "model_card", "checklist"),
         columns=OVER_SITES,
         caption=f"{ABOUT_SITES} With sites left out (folds.scheme: leave_one_site_out) that is a site which the model "
         "has not seen; otherwise one like these, with subjects of its own in the training.",
@@ -396,6 +396,7 @@ TABLES = {
         "A cluster beyond chance says that the groups differ somewhere in it, not in each of its voxels.",
     ),
     "checklist": Table(made_by="checklist"),
+    "validation_checklist": Table(made_by="validation_checklist"),
     "validation": Table(
         made_by=VALIDATE,
         shown_in=("validation",),

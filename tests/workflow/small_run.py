@@ -1,6 +1,7 @@
 """A trained run in small: ten made-up subjects, untrained networks, and every file that a bundle is made from."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import torch
 import yaml
 from safetensors.numpy import save_file
 
+from qnet.application.bundle import sha256
 from qnet.images.data import read_stack, write_stack
+from qnet.networks.heads.measured import Nuclei
 from qnet.networks.heads.models import new_model
 from qnet.networks.model import ImageModel
 from qnet.networks.predict import embed, prepare
@@ -103,8 +106,11 @@ def write_networks(place, fold, stacks):
     save_file(features, place / "embeddings.safetensors")
 
 
-def train_small_run(root, synthetic=True, flag="n/a"):
-    """Write a whole run below `root` (results/RUN), with that flag of a confound, and return the path of its bundle."""
+def train_small_run(root, synthetic=True, flag="n/a", sites=False):
+    """Write a whole run below `root` (results/RUN) and return the path of its bundle.
+
+    `flag`: of a confound; `sites`: whether the evaluation compares some.
+    """
     rng, table = np.random.default_rng(0), people()
     for name in SUBJECTS:
         write_scan(root / "work", name, rng)
@@ -122,6 +128,10 @@ def train_small_run(root, synthetic=True, flag="n/a"):
     parts = [part | {"stratum": "all"}, part | {"stratum": "sex F", "needed": 1234}]
     pd.DataFrame(parts).to_csv(root / "subgroups.tsv", sep="\t", index=False, na_rep="n/a")
 
+    over = {"input": "crop", "model": "Q-Net", "measure": "AUC", "sites": 3, "value": 0.8, "low": 0.7, "high": 0.9}
+    over |= {"tau": 0.3, "expected_low": 0.4, "expected_high": 0.95, "note": "n/a"}
+    rows = pd.DataFrame([over, over | {"model": "Age + sex", "input": "none"}])
+    rows[: None if sites else 0].to_csv(root / "between_sites.tsv", sep="\t", index=False)
     checks = [{"check": "site alone, cross-validated", "flag": flag}, {"check": "age alone", "flag": "n/a"}]
     pd.DataFrame(checks).to_csv(root / "confounds.tsv", sep="\t", index=False)
 
@@ -131,12 +141,39 @@ def train_small_run(root, synthetic=True, flag="n/a"):
     model_card.main(
         folds=str(root / "qnet" / "folds.tsv"), predictions=str(root / "qnet" / "predictions.tsv"),
         table3=str(root / "table3.tsv"), subgroups=str(root / "subgroups.tsv"), confounds=str(root / "confounds.tsv"),
-        stats=of_subjects("desc-nuclei_stats.tsv"), stacks=of_subjects("stack.npz"),
-        acquisitions=of_subjects("acquisition.json"),
+        between_sites=str(root / "between_sites.tsv"), stats=of_subjects("desc-nuclei_stats.tsv"),
+        stacks=of_subjects("stack.npz"), acquisitions=of_subjects("acquisition.json"),
         embeddings=[str(place / "embeddings.safetensors") for place in places],
         image_weights=[str(place / "image_model_swa.safetensors") for place in places],
         scan_weights=[str(place / "scan_model.safetensors") for place in places],
         bundle=str(root / "qnet" / "model.json"), card=str(root / "model_card.md"),
         cfg=needed(config()), synthetic=synthetic, versions={"Q-Net": "1.2.3", "numpy": "2.0"},
     )  # fmt: skip
+    return root / "qnet" / "model.json"
+
+
+SLOPE_PPM = 20.0  # of the log odds with the mean χ [ppm] of the putamen, in `with_located_head`
+
+
+def with_located_head(bundle, root):
+    """A copy of a run in `root` whose scan models read the located putamen alone; the path of its bundle.
+
+    P(positive) = σ(SLOPE_PPM χ).
+    """
+    shutil.copytree(bundle.parent, root / "qnet")
+    told = json.loads((root / "qnet" / "model.json").read_text())
+    told |= {"dataset": root.name}
+    told["learning"]["train_scan_model"]["head"] = "nuclei"
+    told["preprocessing"]["locate_nuclei"]["method"] = CONFIG["locate_nuclei"]["method"]
+    model = Nuclei(2, 512, 2)
+    with torch.no_grad():
+        for parameter in model.scan_head.parameters():
+            parameter.zero_()
+        model.scan_head.weight[1, 4] = SLOPE_PPM
+    about = {"head": "nuclei", "slices": 0, "hidden_size": 8}
+    about["regions"] = [["chi_ppm", "putamen"], ["r2star_hz", "putamen"]]
+    for entry in told["weights"]:
+        write_weights(root / "qnet" / entry["scan"], model, about)
+        entry["scan_sha256"] = sha256(root / "qnet" / entry["scan"])
+    (root / "qnet" / "model.json").write_text(json.dumps(told))
     return root / "qnet" / "model.json"

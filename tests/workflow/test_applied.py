@@ -5,8 +5,11 @@ import shutil
 
 import pandas as pd
 import pytest
+from scipy.special import expit
 
+from qnet.regional_means import regional_means
 from tests.workflow.conftest import snakemake
+from tests.workflow.small_run import SLOPE_PPM, with_located_head
 from tests.workflow.warm import command
 
 PLAN = ("snakemake", "--cores", "2", "--dry-run")
@@ -90,3 +93,32 @@ def test_training_with_a_model_named_is_refused(validated, alone):
     status, text = command(alone, *PLAN, *OVERLAY)
     assert status != 0
     assert "`predict` and `validate` apply it" in text
+
+
+@pytest.fixture(scope="module")
+def located(validated, alone):
+    """The same folder judged by networks whose scan models read the means over the located nuclei."""
+    with_located_head(alone / "results/tiny/qnet/model.json", alone / "results/located")
+    snakemake(alone, "predict", "validate", *OVERLAY[:-1], "model=located", forked=True)
+    return validated
+
+
+def test_a_head_that_reads_the_nuclei_judges_by_those_of_each_scan(located):
+    """The score follows from the mean χ of the putamen, which the statistics of the maps tell."""
+    table = pd.read_csv(located / "qnet/validation.tsv", sep="\t").query("model == 'Q-Net'")
+    assert table["participant_id"].nunique() == 2 and set(table["input"]) == {"full", "crop"}
+    for row in table.itertuples():
+        (stats,) = (located / "derivatives/qnet").rglob(f"{row.participant_id}_desc-nuclei_stats.tsv")
+        chi = regional_means(stats)["chi_ppm"]["putamen"]
+        assert row.score == pytest.approx(expit(SLOPE_PPM * chi), abs=1e-5)
+    predicted = pd.read_csv(located / "predictions.tsv", sep="\t").query("model == 'Q-Net'")
+    assert sorted(predicted["probability"]) == pytest.approx(sorted(table["score"]))
+    items = pd.read_csv(located / "tables/validation_checklist.tsv", sep="\t")
+    assert items["run"].str.contains("pairs of networks of run located").any()
+
+
+@pytest.mark.parametrize("target", ["predict", "validate"])
+def test_nuclei_labelled_in_another_way_are_refused_where_a_head_reads_them(located, alone, target):
+    status, text = command(alone, *PLAN, target, *OVERLAY[:-1], "model=located", "locate_nuclei={method: shapes}")
+    assert status != 0
+    assert "locate_nuclei.method" in text

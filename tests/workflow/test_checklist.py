@@ -131,7 +131,8 @@ def test_script_writes_table_and_page(tmp_path):
     pd.DataFrame(TABLE3).to_csv(tmp_path / "table3.tsv", sep="\t", index=False)
     files = {"table": str(tmp_path / "checklist.tsv"), "page": str(tmp_path / "checklist.html")}
     tables = [str(tmp_path / "table3.tsv")]
-    script.main(str(tmp_path / "folds.tsv"), tables, **files, cfg=CFG, synthetic=True, flow=None, versions={})
+    folds = str(tmp_path / "folds.tsv")
+    script.main(tables, **files, folds=folds, cfg=CFG, synthetic=True, flow=None, versions={})
     html = Path(files["page"]).read_text(encoding="utf-8")
     assert "Research use only" in html and "SYNTHETIC DATA" in html and "<b>study</b>" not in html
     assert not re.findall(r'(?:src|href)="(?!#|[\w.-]+\.html)[^"]*"', html)

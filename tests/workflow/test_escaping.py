@@ -187,7 +187,13 @@ def test_the_report_escapes(about, poison, tmp_path):
 def test_the_checklists_escape(about, poison, tmp_path):
     places = {"table": str(tmp_path / "checklist.tsv"), "page": str(tmp_path / "checklist.html")}
     checklist.main(
-        about.folds, about.tables, **places, cfg=about.cfg, synthetic=True, flow=about.flow, versions={"Q-Net": "1"}
+        about.tables,
+        **places,
+        folds=about.folds,
+        cfg=about.cfg,
+        synthetic=True,
+        flow=about.flow,
+        versions={"Q-Net": "1"},
     )
     assert_tame((tmp_path / "checklist.html").read_text(), least=200)
 

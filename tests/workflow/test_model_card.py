@@ -71,6 +71,20 @@ def test_it_tells_for_whom_and_how_many_subjects_a_comparison_needs(run):
     assert "windows that were harmonised" in card_text(read_bundle(bundle) | {"harmonisation": "combat"})
 
 
+def test_what_another_site_may_expect_of_the_deciding_model_stands_on_the_card(run, tmp_path):
+    assert "From site to site" not in run[1]
+    bundle = train_small_run(tmp_path / "RUN", sites=True)
+    assert [row["model"] for row in read_bundle(bundle)["between_sites"]] == ["Q-Net"]
+    told = (tmp_path / "RUN/model_card.md").read_text().split("### From site to site")[1].split("## ")[0]
+    assert "at a new one expect less" in told
+    assert "| Expected at another site from | Expected at another site to |" in told
+    assert "| AUC | 3 | 0.80 (0.70 to 0.90) | 0.30 | 0.40 | 0.95 | — |" in told
+    about = read_bundle(bundle)
+    about["learning"]["folds"]["scheme"] = "leave_one_site_out"
+    assert "by networks that had not seen it" in card_text(about)
+    assert "From site to site" not in card_text({key: about[key] for key in about if key != "between_sites"})
+
+
 def test_every_preprocessing_setting_stands_in_it(run):
     bundle, text = run
     for section, values in read_bundle(bundle)["preprocessing"].items():

@@ -2,20 +2,16 @@
 
 import copy
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from qnet.application.bundle import read_bundle, sha256
+from qnet.application.bundle import read_bundle
 from qnet.application.outcome import cautions, headline, outcomes
-from qnet.networks.heads.measured import Nuclei
-from qnet.networks.weights import write_weights
 from recon.settings import arm
-from tests.workflow.small_run import SUBJECTS, config, train_small_run, write_scan
+from tests.workflow.small_run import SUBJECTS, config, train_small_run, with_located_head, write_scan
 from workflow.lib.study.applied import bundle_path, differences, preprocessing, same_dataset, weight_files
 from workflow.lib.study.participants import age_of
 from workflow.scripts import predict_scan, prediction_page, predictions_table
@@ -68,23 +64,14 @@ def test_probability_and_spread_are_those_of_the_networks(bundle, usual, tmp_pat
 
 def test_a_head_that_reads_the_located_nuclei_judges_a_new_scan_by_its_own(bundle, tmp_path):
     """The same images with other means over the nuclei have another score, by the scan model alone."""
-    shutil.copytree(bundle.parent, tmp_path / "qnet")
-    told = json.loads((tmp_path / "qnet" / "model.json").read_text())
-    model = Nuclei(2, 512, 2)
-    model.scan_head.weight.data[:, 4:] = torch.tensor([[0.0, 0.0], [10.0, 0.0]])
-    for entry in told["weights"]:
-        file, regions = tmp_path / "qnet" / entry["scan"], [["chi_ppm", "putamen"], ["r2star_hz", "putamen"]]
-        write_weights(file, model, {"head": "nuclei", "slices": 0, "hidden_size": 8, "regions": regions})
-        entry["scan_sha256"] = sha256(file)
-    (tmp_path / "qnet" / "model.json").write_text(json.dumps(told))
-    scores = []
+    located, scores = with_located_head(bundle, tmp_path / "LOCATED"), []
     for chi_scale in (1.0, 3.0):
         write_scan(tmp_path, "sub-X1", np.random.default_rng(5))
         stack, stats = (str(tmp_path / f"sub-X1_{end}") for end in ("stack.npz", "desc-nuclei_stats.tsv"))
         table = pd.read_csv(stats, sep="\t").assign(chi_ppm_mean=lambda t, by=chi_scale: by * t["chi_ppm_mean"])
         table.to_csv(stats, sep="\t", index=False)
         out = tmp_path / "scores.json"
-        predict_scan.main(stack, str(tmp_path / "qnet" / "model.json"), str(out), 1, "age", stats=stats)
+        predict_scan.main(stack, str(located), str(out), 1, "age", stats=stats)
         scores.append({row["model"]: row["score"] for row in json.loads(out.read_text())["scores"]})
     normal, iron = scores
     assert iron["Q-Net"] > normal["Q-Net"] + 0.1

@@ -36,6 +36,7 @@ NOT_IN_A_RUN = {  # rule: why no edit below can touch it
     "prediction_page": "needs a trained run",
     "predictions_table": "needs a trained run",
     "external_validation": "needs a trained run",
+    "validation_checklist": "needs a trained run",
     "repeatability_report": "needs subjects with several scans",
 }
 

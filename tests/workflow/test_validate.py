@@ -11,14 +11,14 @@ import pytest
 from scipy.special import expit
 
 from qnet.application.bundle import read_bundle
-from qnet.evaluation.manifest import VALIDATE, figures_of, tables_of
+from qnet.evaluation.manifest import VALIDATE, figures_of, tables_of, tables_shown_in
 from recon.intake.scan import Image, Scan, Series
 from tests.workflow.small_run import CONFIG, config, train_small_run
 from workflow.lib.report import validation
 from workflow.lib.study.applied import seen, swapped
 from workflow.lib.study.enrolment import enrol
 from workflow.lib.study.study import dealing
-from workflow.scripts import external_validation
+from workflow.scripts import checklist, external_validation
 
 SUBJECTS, SITE_COLUMN = 60, "centre"
 FLAG = "The site alone predicts the group of unseen subjects (AUC 0.90)."
@@ -80,8 +80,50 @@ def validate(folder: Path, bundle: Path, **study) -> tuple[str, dict[str, pd.Dat
 
 
 @pytest.fixture(scope="module")
-def shifted(bundle, tmp_path_factory):
-    return validate(tmp_path_factory.mktemp("shifted"), bundle, shift=1.5, odd=4)
+def folder(tmp_path_factory) -> Path:
+    """Where `shifted` writes."""
+    return tmp_path_factory.mktemp("shifted")
+
+
+@pytest.fixture(scope="module")
+def shifted(bundle, folder):
+    return validate(folder, bundle, shift=1.5, odd=4)
+
+
+@pytest.fixture(scope="module")
+def items(shifted, bundle, folder) -> pd.Series:
+    """What the checklists answer of that validation, by guideline and item."""
+    files = {"bundle": str(bundle), "predictions": str(folder / "validation_scores.tsv")}
+    files |= {"participants": str(folder / "participants.tsv"), "table": str(folder / "validation_checklist.tsv")}
+    tables = [str(folder / f"{name}.tsv") for name in tables_shown_in("validation")]
+    checklist.main(
+        tables,
+        **files,
+        page=str(folder / "checklist.html"),
+        cfg=CFG,
+        synthetic=False,
+        flow=None,
+        versions={"torch": "2"},
+    )
+    table = pd.read_csv(files["table"], sep="\t", keep_default_na=False)
+    assert len(table) == 52 + 44 + 34 and ((table["run"] != "") | (table["authors"] != "")).all()
+    return table.set_index(["guideline", "item"])["run"]
+
+
+def test_the_checklists_answer_of_the_validation_and_not_of_the_training(items, folder):
+    assert items["TRIPOD+AI", "1"].startswith("This run tests a model that tells HH from HC")
+    assert "5 HC, 5 HH; run RUN" in items["TRIPOD+AI", "5a"] and "30 HC, 30 HH" in items["TRIPOD+AI", "21"]
+    assert items["TRIPOD+AI", "12d"].startswith("2 sites (30 <b>A, 30 B). AUC and calibration within each site")
+    assert items["TRIPOD+AI", "16"].startswith("4 of 60 scans are unlike those of the training")
+    assert "calibration in the large −1." in items["TRIPOD+AI", "23a"]
+    assert "Mean AUC over sites: Q-Net (crop) 0." in items["TRIPOD+AI", "23b"]
+    assert items["TRIPOD+AI", "24"].startswith("Supported: intercept")
+    assert "over the 2 pairs of networks" in items["CLAIM 2024", "27"]
+    assert all(items["PROBAST+AI", f"D4.{i}"] == "Of the development: checklist.html of run RUN." for i in range(1, 6))
+    assert items["PROBAST+AI", "E4.1"].startswith("Yes: other people") and items["PROBAST+AI", "E3.2"] == ""
+    assert not items.str.contains("test fold|training fold|McNemar|baselines").any()
+    page = (folder / "checklist.html").read_text()
+    assert 'href="validation.html"' in page and "tables/validation_checklist.tsv" in page and "<b>A" not in page
 
 
 def test_the_page_says_first_what_is_wrong(shifted):

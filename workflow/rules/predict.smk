@@ -9,6 +9,7 @@ rule model_card:
         table3=rules.evaluate.output.table3,
         subgroups=rules.evaluate.output.subgroups,
         confounds=rules.evaluate.output.confounds,
+        between_sites=rules.evaluate.output.between_sites,
         stats=INPUTS.of_scans(rules.locate_nuclei.output.stats, RUN.diagnosed.values()),
         stacks=STACKS,
         acquisitions=INPUTS.of_scans(rules.prepare_echoes.output.acquisition, RUN.diagnosed.values()),
@@ -163,10 +164,33 @@ rule external_validation:
         "../scripts/external_validation.py"
 
 
+rule validation_checklist:
+    input:
+        tables=[RUN.paths.table(name) for name in tables_shown_in("validation")],
+        predictions=rules.external_validation.output.predictions,
+        participants=RUN.known_participants,
+        bundle=INPUTS.trained("bundle"),
+    output:
+        table=RUN.paths.table("validation_checklist"),
+        page=f"{RUN.paths.root}/validation_checklist.html",
+    log:
+        RUN.paths.log("validation_checklist"),
+    benchmark:
+        RUN.paths.benchmark("validation_checklist")
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    params:
+        **ABOUT_CHECKLISTS,
+    script:
+        "../scripts/checklist.py"
+
+
 rule validate:
     input:
         rules.maps.input,
         rules.external_validation.output,
+        rules.validation_checklist.output,
         INPUTS.of_scans(rules.prediction_page.output.page, RUN.diagnosed.values()),
     localrule: True
 

@@ -4,6 +4,19 @@
 from qnet.evaluation.manifest import tables_shown_in
 from workflow.lib.report.group_maps_files import images_of
 
+ABOUT_CHECKLISTS = {
+    "code": code(
+        "workflow/scripts/checklist.py",
+        "resources/tripod_ai.tsv",
+        "resources/claim.tsv",
+        "resources/probast_ai.tsv",
+        "workflow/report/base.html.j2",
+        "workflow/report/checklist.html.j2",
+    ),
+    "cfg": RUN.cfg,
+    "flow": RUN.study.flow,
+    "synthetic": RUN.simulated,
+}
 PAGES = ("base", "macros", "report", "results", "trust", "group_maps", "cohort", "steps")
 
 
@@ -70,17 +83,7 @@ rule checklist:
     conda:
         "../envs/report.yaml"
     params:
-        code=code(
-            "workflow/scripts/checklist.py",
-            "resources/tripod_ai.tsv",
-            "resources/claim.tsv",
-            "resources/probast_ai.tsv",
-            "workflow/report/base.html.j2",
-            "workflow/report/checklist.html.j2",
-        ),
-        cfg=RUN.cfg,
-        flow=RUN.study.flow,
-        synthetic=RUN.simulated,
+        **ABOUT_CHECKLISTS,
     script:
         "../scripts/checklist.py"
 

@@ -14,12 +14,12 @@ from workflow.lib.jobs.given import listed
 from workflow.lib.jobs.job import job
 from workflow.lib.record.versions import versions
 from workflow.lib.report.model_card import card_text, settings, training
-from workflow.lib.report.report_data import flags, read_rows
+from workflow.lib.report.report_data import flags, of_models, read_rows
 
 
-def main(folds: str, predictions: str, table3: str, subgroups: str, confounds: str, image_weights: list[str],
-         scan_weights: list[str], bundle: str, card: str, cfg: dict, synthetic: bool, versions: dict[str, str],
-         **files: list[str]) -> None:  # fmt: skip
+def main(folds: str, predictions: str, table3: str, subgroups: str, confounds: str, between_sites: str,
+         image_weights: list[str], scan_weights: list[str], bundle: str, card: str, cfg: dict, synthetic: bool,
+         versions: dict[str, str], **files: list[str]) -> None:  # fmt: skip
     """`files`: the `stats`, `stacks`, `acquisitions` and `embeddings` of the training subjects."""
     people, inputs = read_folds(folds), cfg["runs"]["inputs"]
     about = settings(cfg) | training(cfg, people, synthetic) | {"versions": versions}
@@ -28,9 +28,8 @@ def main(folds: str, predictions: str, table3: str, subgroups: str, confounds: s
     )
     about["decision"] = headline(cfg["evaluate"]["primary"][0], inputs)
     about["metrics"] = pd.read_csv(table3, sep="\t", na_values=["n/a"]).to_dict("records")
-    parts = pd.read_csv(subgroups, sep="\t", na_values=["n/a"])
-    decides = (parts["input"] == about["decision"]["input"]) & (parts["model"] == about["decision"]["model"])
-    about["subgroups"] = parts[decides].to_dict("records")
+    for name, path in {"subgroups": subgroups, "between_sites": between_sites}.items():
+        about[name] = of_models(read_rows(path), [about["decision"]])
     about["confounds"] = flags(read_rows(confounds))
     about["weights"] = list_weights(image_weights, scan_weights, Path(bundle).parent)
     write_bundle(bundle, about)

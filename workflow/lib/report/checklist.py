@@ -2,9 +2,11 @@
 
 TRIPOD+AI: Collins 2024, 10.1136/bmj-2023-078378. CLAIM, update of 2024: Tejani 2024, 10.1148/ryai.240300. PROBAST+AI:
 Moons 2025, 10.1136/bmj-2024-082505; its judgements are a reader's, not a run's. The items are paraphrased in the files
-of GUIDELINES below resources/; the answers there are sentences with places for facts.
+of GUIDELINES below resources/; the answers there are sentences with places for facts: those of a study in column `run`,
+those of an external validation in column `validation`, where `as run` stands for the same sentence.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -14,17 +16,24 @@ from qnet.folds import GROUPED, LEAVE_ONE_SITE_OUT, SCHEMES
 from qnet.harmonise import COMBAT, CONTROLS, harmonises_windows
 from workflow.lib.home import HOME
 from workflow.lib.report.cohort import describe
-from workflow.lib.report.report_data import Rows, auc_over_sites, flags, kind
+from workflow.lib.report.report_data import Rows, auc_over_sites, flags, kind, of_models
 from workflow.lib.words import counts, known, number, p_value, percent
 
 RESOURCES = HOME / "resources"
 GUIDELINES = {"TRIPOD+AI": "tripod_ai.tsv", "CLAIM 2024": "claim.tsv", "PROBAST+AI": "probast_ai.tsv"}
 ABSENT = "not computed in this run"
+CALIBRATION = (("calibration in the large", "intercept"), ("slope", "slope"))  # names of columns of `validation`
 COLUMNS = ["guideline", "item", "section", "asks_for", "filled", "run", "authors"]
+STUDY, VALIDATION, AS_RUN = "run", "validation", "as run"  # columns of the files, and a cell of the latter
 
 
-def checklist(facts: dict[str, str]) -> pd.DataFrame:
+def checklist(facts: dict[str, str], column: str = STUDY) -> pd.DataFrame:
     """All items of the guidelines with their answers.
+
+    Parameters
+    ----------
+    facts : of `facts`, or of `validation_facts` for the column VALIDATION
+    column : whose answers
 
     Returns
     -------
@@ -34,7 +43,8 @@ def checklist(facts: dict[str, str]) -> pd.DataFrame:
     parts = []
     for guideline, file in GUIDELINES.items():
         table = pd.read_csv(RESOURCES / file, sep="\t", dtype=str, keep_default_na=False, na_values=["n/a"]).fillna("")
-        run = table["run"].map(lambda text: " ".join(text.format(**facts).split()))
+        answers = table[column].mask(table[column] == AS_RUN, table[STUDY])
+        run = answers.map(lambda text: " ".join(text.format(**facts).split()))
         parts.append(table.assign(guideline=guideline, run=run, filled=_filled(run, table["authors"])))
     return pd.concat(parts, ignore_index=True)[COLUMNS]
 
@@ -60,8 +70,30 @@ def facts(
     """
     return (
         _of_data(cfg, people, flow, synthetic)
-        | _of_methods(cfg, people, versions)
+        | _of_folds(cfg, people)
+        | _of_methods(cfg, versions)
         | _of_results(tables, cfg["evaluate"]["confidence"])
+    )
+
+
+def validation_facts(
+    cfg: dict, people: pd.DataFrame, flow: dict, tables: dict[str, Rows], versions: dict[str, str], synthetic: bool,
+    model: Mapping,
+) -> dict[str, str]:  # fmt: skip
+    """The same of an external validation.
+
+    Parameters
+    ----------
+    people : rows of `workflow.lib.study.participants.to_diagnose`
+    model : the bundle of the trained run, see `qnet.application.bundle`, whose settings of the learning count; maps
+        are made as there, or the run is refused
+    """
+    learnt = {"harmonisation": model["harmonisation"], **model["learning"]}
+    evaluate = cfg["evaluate"] | {"threshold": model["threshold"], "primary": [model["decision"]]}
+    return (
+        _of_data(cfg, people, flow, synthetic)
+        | _of_methods(cfg | learnt | {"evaluate": evaluate}, versions)
+        | _of_validation(model, tables, cfg["evaluate"]["confidence"])
     )
 
 
@@ -77,7 +109,6 @@ def _value(value: object) -> str:
 def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> dict[str, str]:
     """Who took part, and where their images come from."""
     groups = counts(people["group"].value_counts().sort_index().to_dict())
-    sizes = people["fold"].value_counts()
     simulate = cfg["simulate"]
     simulated = f"Simulated cohort: preset {simulate['preset']}, seed {simulate['seed']}."
     half = 1.96 * (0.8 * 0.2 / len(people)) ** 0.5
@@ -90,13 +121,7 @@ def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> di
         "smaller_group": str(people["group"].value_counts().min()),
         "demographics": "; ".join(_who(name, part) for name, part in people.groupby("group")) + ".",
         "flow": "; ".join(steps) + ".",
-        "folds": f"Cross-validation: {people['fold'].nunique()} {SCHEMES[cfg['folds']['scheme']]}"
-        f"{_seed(cfg['folds'])}; tested on one fold, trained on the others.",
-        "relatives": _relatives(cfg["folds"]["scheme"]),
-        "difference": "The site: each is tested by models of the others. Otherwise none by design: the same cohort."
-        if cfg["folds"]["scheme"] == LEAVE_ONE_SITE_OUT else "None by design: the same cohort.",
         "sites": _sites(people),
-        "fold_sizes": f"test folds of {sizes.min()} to {sizes.max()} subjects",
         "source": simulated if synthetic else f"A BIDS dataset of the user, called {cfg['dataset']} here.",
         "persons": "No person took part: the cohort is simulated." if synthetic else "",
         "data_sharing": "The cohort can be simulated again from settings and seed." if synthetic else "",
@@ -104,9 +129,23 @@ def _of_data(cfg: dict, people: pd.DataFrame, flow: dict, synthetic: bool) -> di
         "DICOM conversion keeps no names, dates or patient numbers; other images are used as they come.",
         "precision": f"{groups}. At an accuracy of 80 %, {len(people)} subjects give a 95 % interval of "
         f"± {100 * half:.0f} points: smaller differences cannot be resolved.",
-        "missing": "Subjects without usable images or group are left out and named in the flow of participants "
-        f"({_lost(flow)} here). Those of unknown age or sex are diagnosed; checks for confounding leave them out, and "
-        "baselines that read age or sex take the median of the training subjects.",
+        "left_out": "Subjects without usable images or group are left out and named in the flow of participants "
+        f"({_lost(flow)} here).",
+    }  # fmt: skip
+
+
+def _of_folds(cfg: dict, people: pd.DataFrame) -> dict[str, str]:
+    """How the subjects were divided."""
+    sizes, scheme = people["fold"].value_counts(), cfg["folds"]["scheme"]
+    return {
+        "folds": f"Cross-validation: {people['fold'].nunique()} {SCHEMES[scheme]}"
+        f"{_seed(cfg['folds'])}; tested on one fold, trained on the others.",
+        "relatives": _relatives(scheme),
+        "missing": "Those of unknown age or sex are diagnosed; checks for confounding leave them out, and baselines "
+        "that read age or sex take the median of the training subjects.",
+        "difference": "The site: each is tested by models of the others. Otherwise none by design: the same cohort."
+        if scheme == LEAVE_ONE_SITE_OUT else "None by design: the same cohort.",
+        "fold_sizes": f"test folds of {sizes.min()} to {sizes.max()} subjects",
     }  # fmt: skip
 
 
@@ -141,7 +180,7 @@ def _lost(flow: dict) -> int:
     return sum(flow["steps"][0]["counts"].values()) - sum(flow["steps"][-1]["counts"].values())
 
 
-def _of_methods(cfg: dict, people: pd.DataFrame, versions: dict[str, str]) -> dict[str, str]:
+def _of_methods(cfg: dict, versions: dict[str, str]) -> dict[str, str]:
     """How maps, networks and statistics were made."""
     image, scan, evaluate = cfg["train_image_model"], cfg["train_scan_model"], cfg["evaluate"]
     seeds = cfg["runs"]["seeds"]
@@ -211,6 +250,49 @@ def _of_results(tables: dict[str, Rows], confidence: float) -> dict[str, str]:
     }
 
 
+def _of_validation(model: Mapping, tables: dict[str, Rows], confidence: float) -> dict[str, str]:
+    """What a trained run is worth on subjects that it has not seen, in short, and how that is told."""
+    (first,) = of_models(tables["validation"], [model["decision"]])
+    strata = of_models(tables["validation_strata"], [model["decision"]])
+    updates = of_models(tables["validation_updates"], [model["decision"]])
+    level, who = percent(confidence, 0), model["data"]["groups"]
+    sizes = {row["stratum"]: row["subjects"] for row in strata}
+    supported = [row["update"] for row in updates if row["supported"] == "yes"]
+    wrong = f"{number(first['fn'] + first['fp'])} of {number(first['subjects'])}"
+    calibration = [f"{name} {_signed(first, key)}" for name, key in CALIBRATION if known(first[key])]
+    return {
+        "model": model["dataset"],
+        "networks": str(len(model["weights"])),
+        "trained_groups": counts({name: about["n"] for name, about in who.items() if name != "all"}),
+        "unseen": "Subjects of the training are refused under whatever name where its run.json tells the checksums of "
+        "their images.",
+        "differences": f"{number(sizes.get('unlike training', 0))} of {number(sizes['all'])} scans are unlike those of "
+        "the training in protocol, image statistics or network features.",
+        "metrics": "AUC, and its difference to that of the cross-validation; sensitivity and specificity; calibration "
+        "in the large, slope, reliability curve, Brier score; net benefit.",
+        "statistics": f"{level} % intervals: DeLong for AUC, Wilson for proportions, Wald for calibration.",
+        "results": f"AUC ({level} % interval): {_auc(first)}; {', '.join(calibration) or 'calibration not estimable'}.",
+        "by_site": _validation_by_site(tables["validation_sites"], strata, model["decision"]),
+        "subgroups": "tables/validation_strata.tsv",
+        "updates": f"Supported: {supported[0]}." if supported else "None is supported.",
+        "failures": f"{wrong} are decided wrongly; they come first among the subjects of validation.html.",
+    }
+
+
+def _signed(row: dict, name: str) -> str:
+    """`−0.31 (−0.80 to 0.18)`."""
+    return f"{row[name]:.2f} ({row[f'{name}_low']:.2f} to {row[f'{name}_high']:.2f})".replace("-", "−")
+
+
+def _validation_by_site(sites: Rows, strata: Rows, decision: Mapping[str, str]) -> str:
+    """What a validation tells of its sites."""
+    if not any(row["stratum"].startswith("site ") for row in strata):
+        return "Not examined: participants.tsv tells no sites."
+    told = [_over(row) for row in auc_over_sites(of_models(sites, [decision]))]
+    mean = f" Mean AUC over sites: {told[0]}; tables/validation_sites.tsv." if told else ""
+    return f"AUC and calibration within each site: tables/validation_strata.tsv.{mean}"
+
+
 def _name(row: dict) -> str:
     return f"{row['model']} ({row['input']})" if known(row.get("input")) else row["model"]
 
@@ -233,12 +315,17 @@ def _confounds(confounds: Rows) -> str:
     return f"tables/confounds.tsv, {len(flags(confounds))} flags"
 
 
+def _over(row: dict) -> str:
+    """`Q-Net (crop) 0.80 (0.70 to 0.90)`, of a mean over sites."""
+    return f"{_name(row)} {row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+
+
 def _by_site(confounds: Rows, between_sites: Rows) -> str:
     """Where the sites are compared, and what networks reach over them."""
     if not any(row["check"] == "within site" for row in confounds):
         return "Not examined: participants.tsv tells no sites."
     told = [row for row in auc_over_sites(between_sites) if row["model"] in NETWORKS]
-    over = [f"{_name(row)} {row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})" for row in told]
+    over = [_over(row) for row in told]
     mean = f" Mean AUC over sites: {'; '.join(over)}." if over else ""
     return (
         f"AUC of every model within each site, and of the site alone: tables/confounds.tsv.{mean} What may be "

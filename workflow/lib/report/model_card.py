@@ -86,13 +86,14 @@ def training(cfg: Mapping, people: pd.DataFrame, synthetic: bool) -> dict:
 def card_text(bundle: Mapping) -> str:
     """The model card of a bundle."""
     metrics = _in_text(TABLES["table3"].columns, bundle["metrics"])
-    subgroups = _in_text(columns("subgroups", bundle["subgroups"], ("input", "model")), bundle["subgroups"])
+    told = {name: bundle.get(name, []) for name in ("subgroups", "between_sites")}  # bundles of earlier versions
+    parts = {name: _in_text(columns(name, rows, ("input", "model")), rows) for name, rows in told.items()}
     return filled_markdown(
         "model_card.md.j2",
         bundle=bundle,
         confounds=confounds_of(bundle),
         metrics=metrics,
-        subgroups=subgroups,
+        parts=parts,
         harmonised=bundle["harmonisation"] == COMBAT,
         windows=harmonises_windows({"harmonisation": bundle["harmonisation"], **bundle["preprocessing"]}),
     )
@@ -100,7 +101,8 @@ def card_text(bundle: Mapping) -> str:
 
 def _in_text(shown: Sequence[Column], rows: list[dict]) -> list[list[str]]:
     """Titles of columns, and below them the cells of the rows."""
-    return [[column.title for column in shown], *([in_text(cell(column, row)) for column in shown] for row in rows)]
+    titles = [f"{column.group} {column.title}".strip() for column in shown]
+    return [titles, *([in_text(cell(column, row)) for column in shown] for row in rows)]
 
 
 def in_text(one: Cell) -> str:
