@@ -457,6 +457,17 @@ def test_a_mask_that_background_removal_would_erode_away_is_refused_before_any_j
         own_study(cfg, paths_of(cfg), dataset, lambda echoes: range(1, echoes + 1), 2, True, {})
 
 
+def test_a_broken_table_of_sessions_is_noted_and_stops_no_maps(dataset):
+    (dataset / "participants.tsv").write_text("participant_id\tsite\tage\tsex\tgroup\nsub-01\tOslo\t50\tF\tHC\n")
+    (dataset / "sub-01/sub-01_sessions.tsv").write_text("session\tsite\nses-1\tOslo\n")
+    cfg = shipped() | {"dataset": "small", "bids_dir": str(dataset), "output_dir": str(dataset / "out")}
+    cfg["on_error"] = "skip"
+    found = own_study(cfg, paths_of(cfg), dataset, lambda echoes: range(1, echoes + 1), 2, True, {})
+    (told,) = [note for note in by_name(found.records)["sub-01"].notes if "_sessions.tsv" in note]
+    assert "expected a column `session_id` beside `site`, found session, site; `maps` and the diagnosis go" in told
+    assert list(found.scans) == ["sub-01"]
+
+
 def test_a_changed_mask_is_looked_at_again(study, tmp_path):
     path = tmp_path / "own_mask.nii.gz"
     study.scans = {"sub-01": replace(study.scans["sub-01"], mask=str(path))}
