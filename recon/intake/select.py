@@ -55,8 +55,8 @@ class Select:
     @property
     def asked(self) -> str:
         """What sessions and filters ask of a name: `ses-1 or ses-2, run-1, no rec`; empty where they ask nothing."""
-        sessions = {"ses": list(self.sessions)} if self.sessions else {}
-        wishes = sessions | {SHORT.get(entity, entity): wanted for entity, wanted in self.filters.items()}
+        wishes: dict[str, Wanted | list[Wanted]] = {"ses": [*self.sessions]} if self.sessions else {}
+        wishes |= {SHORT.get(entity, entity): wanted for entity, wanted in self.filters.items()}
         return ", ".join(" or ".join(_shown(key, one) for one in _choices(wanted)) for key, wanted in wishes.items())
 
     def found(self, images: Iterable[str | Path]) -> str:

@@ -478,6 +478,16 @@ def test_a_changed_mask_is_looked_at_again(study, tmp_path):
     assert not study.take_in().problems
 
 
+def test_the_unit_of_a_b1_map_stands_in_the_table_and_a_guess_is_noted(study, tmp_path):
+    path, first = tmp_path / "own_TB1map.nii.gz", study.scans["sub-01"]
+    study.scans = {"sub-01": replace(first, low_flip=first.series, b1=str(path))}
+    for sidecar, units, guessed in ((None, "none", True), ({"Units": "percent"}, "percent", False)):
+        write_volume(path, np.full(GRID.data.shape, 97, np.float32), GRID, sidecar)
+        (record,) = study.take_in().records
+        assert record.facts["b1"] == f"own own_TB1map.nii.gz, percent: Units {units}, a median of 97"
+        assert any("taken for percent" in note for note in record.notes) == guessed
+
+
 def test_own_t1w_images_are_of_all_scans_or_of_none(study, tmp_path):
     study.scans["sub-02"] = replace(study.scans["sub-02"], t1w=str(tmp_path / "T1w.nii.gz"))
     taken = study.take_in()
