@@ -22,11 +22,11 @@ from workflow.lib.setup.paths import Paths, user_datasets
 from workflow.lib.setup.variants import merged
 from workflow.lib.study.check_table import Record, text, write_all
 from workflow.lib.study.enrolment import Enrolment, enrol, of_message, of_subjects, with_notes
-from workflow.lib.study.head_size import checked_size
+from workflow.lib.study.head_size import checked_size, sphere_problem
 from workflow.lib.study.intake import take_in, with_problems
 from workflow.lib.study.participants import Participants
 from workflow.lib.study.ratings import Ratings, failed, rated_out, read_ratings
-from workflow.lib.study.simulated import planned_scans
+from workflow.lib.study.simulated import planned_scans, voxel_sizes_mm
 from workflow.lib.study.sites import broken_sessions, sites_of_scans
 from workflow.lib.study.verdict import exclude, in_study, must_stop, not_diagnosed
 
@@ -74,7 +74,7 @@ def simulated_study(cfg: dict, paths: Paths) -> Study:
         raise IntakeError([Problem("config, select", "a dataset to select from (bids_dir)", "a simulated cohort")])
     if cfg["ratings"]:
         raise IntakeError([Problem("config, ratings", "a dataset of persons (bids_dir)", "a simulated cohort")])
-    if problem := _not_simulated(cfg):
+    if problem := _not_simulated(cfg) or _too_wide(cfg):
         raise IntakeError([problem])
     return Study(scans=planned_scans(cfg["simulate"], paths), unfit={}, maps_only={}, records=[], flow=None)
 
@@ -101,6 +101,14 @@ def _not_simulated(cfg: dict) -> Problem | None:
     except ValueError as error:
         return of_message("config, simulate.sites", str(error).removeprefix("folds: "))
     return None
+
+
+def _too_wide(cfg: dict) -> Problem | None:
+    """Why the voxels of a site do not suit the background removal."""
+    sizes_mm = voxel_sizes_mm(cfg["simulate"])
+    places = {site: f"config, simulate{f'.sites.{site}' if site else ''}.voxel_size_mm" for site in sizes_mm}
+    wide = (sphere_problem(places[site], size, cfg["local_field"]) for site, size in sizes_mm.items())
+    return next(filter(None, wide), None)
 
 
 def own_study(
