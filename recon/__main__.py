@@ -39,9 +39,8 @@ from recon.registry import taken
 from recon.relaxation.stage import STAGE as R2STAR_MAP
 from recon.relaxation.stage import decay_maps, r2star_fit
 from recon.settings import arm, shipped
-from recon.unwrap.stage import STAGE as UNWRAP_PHASE
-from recon.unwrap.stage import unwrap_phase
-from recon.unwrap.straighten import silenced, straightened
+from recon.unwrap.echoes import unwrap_straightened
+from recon.unwrap.straighten import silenced
 
 EVERY = ("TE", "B0", "B0_dir", "voxel_size")  # keys of params.json
 CORES = len(os.sched_getaffinity(0))
@@ -166,13 +165,13 @@ def unwrapped(
 
     What the page of a scan says of its phase is printed.
     """
-    chosen = UNWRAP_PHASE.chosen(config["unwrap_phase"])
     te_s, voxel_size_mm = facts.te_s, facts.voxel_size_mm
     known = mask & np.isfinite(phase_rad).all(axis=-1)
     if not known.any():
         raise ProblemError([Problem(str(source.path), "finite phase in the mask", "none")])
-    straight_rad, singular = straightened(phase_rad, magnitude, known, te_s, voxel_size_mm)
-    unwrapped_rad = unwrap_phase(straight_rad, known, te_s, magnitude=magnitude, workers=CORES, **chosen)
+    unwrapped_rad, singular = unwrap_straightened(
+        phase_rad, magnitude, known, te_s, voxel_size_mm, config["unwrap_phase"], CORES
+    )
     found = phase_quality(phase_rad, unwrapped_rad, magnitude, known, singular, te_s, voxel_size_mm)
     for said in (*found.warnings, *found.notes):
         print(said, file=sys.stderr)
