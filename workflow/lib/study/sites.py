@@ -28,7 +28,7 @@ def sites_of_scans(bids_dir: str | Path, scans: Iterable[Scan], site_column: str
     IntakeError
         With what is wrong with any of the tables.
     """
-    people = _of_persons(Path(bids_dir, "participants.tsv"), site_column)
+    people = sites_of_persons(Path(bids_dir, "participants.tsv"), site_column)
     scans = list(scans)
     subjects = list(dict.fromkeys(scan.subject for scan in scans))
     if broken := broken_sessions(bids_dir, subjects, site_column):
@@ -39,6 +39,20 @@ def sites_of_scans(bids_dir: str | Path, scans: Iterable[Scan], site_column: str
         session = next((part for part in scan.name.split("_") if part.startswith("ses-")), "")
         found[scan.name] = visits[scan.subject].get(session) or people.get(scan.subject) or ""
     return found
+
+
+def sites_of_persons(path: str | Path, site_column: str) -> dict[str, str]:
+    """Site by subject of participants.tsv; nothing where there is no such table or column.
+
+    IntakeError where it cannot be read.
+    """
+    if not Path(path).is_file():
+        return {}
+    table = read_participants(path)
+    if not {"participant_id", site_column} <= set(table):
+        return {}
+    known = table.dropna(subset=["participant_id", site_column])
+    return dict(zip(known["participant_id"], known[site_column], strict=True))
 
 
 def broken_sessions(bids_dir: str | Path, subjects: Iterable[str], site_column: str) -> dict[str, Problem]:
@@ -54,17 +68,6 @@ def broken_sessions(bids_dir: str | Path, subjects: Iterable[str], site_column: 
 
 def _sessions_table(bids_dir: str | Path, subject: str) -> Path:
     return Path(bids_dir, subject, f"{subject}_sessions.tsv")
-
-
-def _of_persons(path: Path, site_column: str) -> dict[str, str]:
-    """Site by subject; nothing where there is no such table or column."""
-    if not path.is_file():
-        return {}
-    table = read_participants(path)
-    if not {"participant_id", site_column} <= set(table):
-        return {}
-    known = table.dropna(subset=["participant_id", site_column])
-    return dict(zip(known["participant_id"], known[site_column], strict=True))
 
 
 def _of_sessions(path: Path, site_column: str) -> dict[str, str]:
