@@ -14,20 +14,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.usage import ROOT, checkout, command_usage, compared, project, snakemake
+from benchmarks.beside import differing, told
+from benchmarks.usage import ROOT, checkout, command_usage, project, snakemake
 
 RUN = Path("results/simulated")
-
-
-def differing(one: Path, other: Path) -> list[str]:
-    """Names of the tables of predictions that are not in both runs with the same bytes."""
-    names = {path.relative_to(folder) for folder in (one, other) for path in folder.rglob("predictions*.tsv")}
-    return sorted(
-        str(name)
-        for name in names
-        if not all((folder / name).is_file() for folder in (one, other))
-        or (one / name).read_bytes() != (other / name).read_bytes()
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,13 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for build, code in builds.items():
                 folder = project(code, Path(scratch) / f"{build}{repeat}")
                 runs[build].append(command_usage(snakemake(), folder))
-        unlike = differing(*(Path(scratch) / f"{build}0" / RUN for build in builds))
-    table = compared(*runs.values())
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    table.to_csv(chosen.out / "demo.tsv", sep="\t", float_format="%.3g", na_rep="n/a")
-    print(table.to_string(float_format=lambda x: f"{x:.3g}", na_rep=""))
-    print("\n".join(f"{name}: expected the same predictions in both builds, found others" for name in unlike))
-    return int(bool(unlike))
+        unlike = differing(*(Path(scratch) / f"{build}0" / RUN for build in builds), "predictions*.tsv")
+    return told(runs, unlike, "predictions", chosen.out / "demo.tsv")
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ import pandas as pd
 from scipy.ndimage import zoom
 
 from benchmarks.__main__ import configuration
+from benchmarks.beside import differing, told
 from benchmarks.heads import SIZES, Size, simulate
-from benchmarks.usage import ROOT, checkout, command_usage, compared, project, snakemake
+from benchmarks.usage import ROOT, checkout, command_usage, project, snakemake
 from recon.files.io import read_volume, write_stored
 
 HALF = Size(voxel_size_mm=(1.202, 1.202, 4.0), matrix=(183, 183, 42))
@@ -76,15 +77,9 @@ def run(code: Path, bids: Path, folder: Path, cores: int = 2) -> pd.DataFrame:
     return command_usage(command, project(code, folder))
 
 
-def differing(one: Path, other: Path) -> list[str]:
-    """Names of the images that are not in both folders with the same voxels."""
-    names = {path.relative_to(folder) for folder in (one, other) for path in folder.rglob("*.nii.gz")}
-    return sorted(
-        str(name)
-        for name in names
-        if not ((one / name).is_file() and (other / name).is_file())
-        or read_volume(one / name).data.tobytes() != read_volume(other / name).data.tobytes()
-    )
+def voxels(image: Path) -> bytes:
+    """What an image holds, however it is packed."""
+    return read_volume(image).data.tobytes()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,13 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for repeat in range(chosen.repeats):
             for build, code in zip(BUILDS, (old, ROOT), strict=True):
                 runs[build].append(run(code, bids, Path(scratch) / f"{build}{repeat}"))
-        unlike = differing(*(Path(scratch) / f"{build}0" / MAPS for build in BUILDS))
-    table = compared(*runs.values())
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    table.to_csv(chosen.out / "one_scan.tsv", sep="\t", float_format="%.3g", na_rep="n/a")
-    print(table.to_string(float_format=lambda x: f"{x:.3g}", na_rep=""))
-    print("\n".join(f"{name}: expected the same voxels in both builds, found others" for name in unlike))
-    return int(bool(unlike))
+        unlike = differing(*(Path(scratch) / f"{build}0" / MAPS for build in BUILDS), "*.nii.gz", voxels)
+    return told(runs, unlike, "voxels", chosen.out / "one_scan.tsv")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """`python -m recon STAGE IN OUT [--set key=value …]`: one stage on a folder of files (`pipeline=consensus`: that arm).
 
-Files: phase.nii.gz [rad, 4-D], magnitude.nii.gz, mask.nii.gz, totalfield.nii.gz, localfield.nii.gz and chimap.nii.gz
-[ppm], params.json with TE [s], B0 [T], B0_dir (unit vector in voxel axes) and voxel_size [mm]. Stages that work in ppm
-(brain-mask, bfr, dipole) read neither TE nor B0, unless dipole weighs its data by the magnitude of several echoes.
+Files: phase.nii.gz [rad, 4-D, wrapped], magnitude.nii.gz, mask.nii.gz, totalfield.nii.gz, localfield.nii.gz and
+chimap.nii.gz [ppm], params.json with TE [s], B0 [T], B0_dir (unit vector in voxel axes) and voxel_size [mm], that of
+the images. Stages that work in ppm (brain-mask, bfr, dipole) read neither TE nor B0, unless dipole weighs its data by
+the magnitude of several echoes.
 nuclei reads no params.json: chimap.nii.gz and, where there, t1w.nii.gz, r2star.nii.gz [1/s] and mask.nii.gz.
 """
 
@@ -25,19 +26,21 @@ from recon.field.stage import field_precision, total_field
 from recon.files.home import HOME
 from recon.files.io import Volume, read_json, read_mask, read_volume, write_mask, write_volume
 from recon.grid import Grid
+from recon.intake.contents import value_problems
+from recon.intake.headers import checked_header, edge_problems
+from recon.intake.phase_scale import observe, radians_notes
 from recon.inversion.stage import STAGE as DIPOLE_INVERSION
 from recon.inversion.stage import dipole_inversion
 from recon.mask.stage import brain_mask
 from recon.maths.finite import silent_where_bad
 from recon.pipeline import SECTIONS, reconstruct
-from recon.problems import Problem, ProblemError
+from recon.problems import IntakeError, Problem, ProblemError
 from recon.registry import taken
 from recon.relaxation.stage import STAGE as R2STAR_MAP
 from recon.relaxation.stage import decay_maps, r2star_fit
 from recon.settings import arm, shipped
-from recon.unwrap.stage import STAGE as UNWRAP_PHASE
-from recon.unwrap.stage import unwrap_phase
-from recon.unwrap.straighten import silenced, straightened
+from recon.unwrap.echoes import unwrap_straightened
+from recon.unwrap.straighten import silenced
 
 EVERY = ("TE", "B0", "B0_dir", "voxel_size")  # keys of params.json
 CORES = len(os.sched_getaffinity(0))
@@ -50,8 +53,10 @@ class Folder:
     path: Path
 
     def volume(self, name: str) -> Volume:
-        """A volume as it is; every stage takes what is not finite for unknown."""
-        return read_volume(self.path / f"{name}.nii.gz")
+        """A volume as it is, whose header is in order; every stage takes what is not finite for unknown."""
+        path = self.path / f"{name}.nii.gz"
+        checked_header(path)
+        return read_volume(path)
 
     def has(self, name: str) -> bool:
         """Whether the folder holds a volume of that name."""
@@ -70,24 +75,46 @@ class Folder:
             raise ValueError(f"{self.path / name}.nii.gz: expected {expected} echoes (params.json), found {found}")
         return volume
 
+    def phase(self) -> Volume:
+        """The echoes of the phase, wrapped [rad]; what their values leave open is printed.
+
+        IntakeError where they have another unit, or are no phase.
+        """
+        phase, path = self.echoes("phase"), self.path / "phase.nii.gz"
+        echoes = {f"{path} (echo {i + 1})": phase.data[..., i] for i in range(phase.data.shape[3])}
+        if problems := [found for name, raw in echoes.items() for found in value_problems(name, "phase", raw)]:
+            raise IntakeError(problems)
+        for note in radians_notes([observe(raw, name, None) for name, raw in echoes.items()]):
+            print(note, file=sys.stderr)
+        return phase
+
     def mask(self, like: Volume) -> np.ndarray:
         """The mask, on the grid of the volume that it belongs to."""
         path = self.path / "mask.nii.gz"
+        checked_header(path)
         mask = read_mask(path)
         if mask.shape != like.data.shape[:3]:
             raise ValueError(f"{path}: expected the grid of the images {like.data.shape[:3]}, found {mask.shape}")
         return mask
 
-    def grid(self) -> Grid:
-        """Voxels and the direction of B0; TE and B0, in whose place other programs write 1 s and 3 T, are not read."""
+    def grid(self, like: Volume) -> Grid:
+        """Voxels, of the size of an image, and the direction of B0.
+
+        TE and B0, in whose place other programs write 1 s and 3 T, are not read. IntakeError where the header of the
+        image has another voxel size.
+        """
         content = self._parameters("B0_dir", "voxel_size")
         b0_dir = np.asarray(content["B0_dir"], float)
         length = np.linalg.norm(b0_dir)
-        return Grid(content["voxel_size"], b0_dir / length if length else b0_dir)
+        grid = Grid(content["voxel_size"], b0_dir / length if length else b0_dir)
+        where = f"{self.path / 'params.json'}, voxel_size"
+        if problems := edge_problems(where, grid.voxel_size_mm, "the images", like.voxel_size_mm.tolist()):
+            raise IntakeError(problems)
+        return grid
 
-    def acquisition(self) -> Acquisition:
-        """Everything in params.json."""
-        content, grid = self._parameters(*EVERY), self.grid()
+    def acquisition(self, like: Volume) -> Acquisition:
+        """Everything in params.json; see `grid`."""
+        content, grid = self._parameters(*EVERY), self.grid(like)
         return Acquisition(
             te_s=tuple(np.atleast_1d(content["TE"]).astype(float).tolist()),
             b0_tesla=np.asarray(content["B0"], float).item(),
@@ -118,7 +145,7 @@ def _numeric(value: object, scalar: bool) -> bool:
 
 def run_brain_mask(source: Folder, out: Path, config: dict) -> None:
     magnitude = source.images("magnitude")
-    write_mask(out / "mask.nii.gz", find_brain(magnitude.data, source.grid(), config), magnitude)
+    write_mask(out / "mask.nii.gz", find_brain(magnitude.data, source.grid(magnitude), config), magnitude)
 
 
 def find_brain(magnitude: np.ndarray, grid: Grid, config: dict) -> np.ndarray:
@@ -127,19 +154,24 @@ def find_brain(magnitude: np.ndarray, grid: Grid, config: dict) -> np.ndarray:
 
 
 def unwrapped(
-    source: Folder, phase_rad: np.ndarray, magnitude: np.ndarray | None, mask: np.ndarray, config: dict
+    source: Folder,
+    facts: Acquisition,
+    phase_rad: np.ndarray,
+    magnitude: np.ndarray | None,
+    mask: np.ndarray,
+    config: dict,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Unwrapped (X, Y, Z, echo) phase [rad] of straightened echoes, and the (X, Y, Z) voxels on phase singularities.
 
     What the page of a scan says of its phase is printed.
     """
-    chosen, facts = UNWRAP_PHASE.chosen(config["unwrap_phase"]), source.acquisition()
     te_s, voxel_size_mm = facts.te_s, facts.voxel_size_mm
     known = mask & np.isfinite(phase_rad).all(axis=-1)
     if not known.any():
         raise ProblemError([Problem(str(source.path), "finite phase in the mask", "none")])
-    straight_rad, singular = straightened(phase_rad, magnitude, known, te_s, voxel_size_mm)
-    unwrapped_rad = unwrap_phase(straight_rad, known, te_s, magnitude=magnitude, workers=CORES, **chosen)
+    unwrapped_rad, singular = unwrap_straightened(
+        phase_rad, magnitude, known, te_s, voxel_size_mm, config["unwrap_phase"], CORES
+    )
     found = phase_quality(phase_rad, unwrapped_rad, magnitude, known, singular, te_s, voxel_size_mm)
     for said in (*found.warnings, *found.notes):
         print(said, file=sys.stderr)
@@ -147,22 +179,22 @@ def unwrapped(
 
 
 def run_unwrap(source: Folder, out: Path, config: dict) -> None:
-    phase = source.echoes("phase")
+    phase = source.phase()
     magnitude = source.echoes("magnitude").data if source.has("magnitude") else None
-    unwrapped_rad, _ = unwrapped(source, phase.data, magnitude, source.mask(phase), config)
+    unwrapped_rad, _ = unwrapped(source, source.acquisition(phase), phase.data, magnitude, source.mask(phase), config)
     write_volume(out / "unwrapped.nii.gz", unwrapped_rad, phase)
 
 
 def run_field_mapping(source: Folder, out: Path, config: dict) -> None:
-    phase, magnitude = source.echoes("phase"), source.echoes("magnitude")
-    mask = source.mask(phase)
+    phase, magnitude = source.phase(), source.echoes("magnitude")
+    mask, facts = source.mask(phase), source.acquisition(phase)
     if not (magnitude.data[mask] > 0).any():
         raise ValueError(f"{source.path / 'magnitude.nii.gz'}: expected signal in the mask, found none")
     measured = mask & np.isfinite(phase.data).all(axis=-1) & np.isfinite(magnitude.data).all(axis=-1)
     signal, phase_rad = silent_where_bad(magnitude.data, phase.data)
-    unwrapped_rad, singular = unwrapped(source, phase_rad, signal, measured, config)
+    unwrapped_rad, singular = unwrapped(source, facts, phase_rad, signal, measured, config)
     fit = taken(total_field, config["field_mapping"])  # one field, whatever the arm
-    field_ppm = total_field(unwrapped_rad, silenced(signal, singular), mask, source.acquisition(), **fit)
+    field_ppm = total_field(unwrapped_rad, silenced(signal, singular), mask, facts, **fit)
     write_volume(out / "totalfield.nii.gz", field_ppm, phase)
 
 
@@ -172,19 +204,19 @@ def run_bfr(source: Folder, out: Path, config: dict) -> None:
         magnitude = source.images("magnitude").data
     chosen = LOCAL_FIELD.chosen(config["local_field"])
     local_ppm, eroded = local_field(
-        field.data, source.mask(field), source.grid(), magnitude=magnitude, workers=CORES, **chosen
+        field.data, source.mask(field), source.grid(field), magnitude=magnitude, workers=CORES, **chosen
     )
     write_volume(out / "localfield.nii.gz", local_ppm, field)
     write_mask(out / "eroded_mask.nii.gz", eroded, field)
 
 
 def run_dipole(source: Folder, out: Path, config: dict) -> None:
-    field, grid = source.volume("localfield"), source.grid()
-    mask, precision, magnitude = source.mask(field), None, None
+    field = source.volume("localfield")
+    grid, mask, precision, magnitude = source.grid(field), source.mask(field), None, None
     if DIPOLE_INVERSION.needs(config["dipole_inversion"]) & {"precision", "magnitude"} and source.has("magnitude"):
         magnitude = source.echoes("magnitude").data
         single = magnitude.shape[-1] == 1  # its echo time cancels from the precision, which is relative
-        precision = field_precision(magnitude, mask, (1.0,) if single else source.acquisition().te_s)
+        precision = field_precision(magnitude, mask, (1.0,) if single else source.acquisition(field).te_s)
     chosen = DIPOLE_INVERSION.chosen(config["dipole_inversion"])
     chi_ppm = dipole_inversion(
         field.data, mask, grid, precision=precision, magnitude=magnitude, workers=CORES, **chosen
@@ -193,7 +225,8 @@ def run_dipole(source: Folder, out: Path, config: dict) -> None:
 
 
 def run_end_to_end(source: Folder, out: Path, config: dict) -> None:
-    phase, magnitude, acquisition = source.echoes("phase"), source.echoes("magnitude"), source.acquisition()
+    phase, magnitude = source.phase(), source.echoes("magnitude")
+    acquisition = source.acquisition(phase)
     mask = source.mask(phase) if source.has("mask") else find_brain(magnitude.data, acquisition.grid, config)
     maps = reconstruct(phase.data, magnitude.data, mask, acquisition, config, workers=CORES)
     write_volume(out / "chimap.nii.gz", maps.chi_ppm, phase)
@@ -204,7 +237,7 @@ def run_end_to_end(source: Folder, out: Path, config: dict) -> None:
 
 def run_r2star(source: Folder, out: Path, config: dict) -> None:
     magnitude, chosen = source.echoes("magnitude"), R2STAR_MAP.chosen(config["r2star_map"])
-    te_s = source.acquisition().te_s
+    te_s = source.acquisition(magnitude).te_s
     fit = r2star_fit(magnitude.data, source.mask(magnitude), te_s, workers=CORES, **chosen)
     write_volume(out / "r2star.nii.gz", fit.r2star_hz, magnitude)
     for suffix, data in decay_maps(fit, **taken(decay_maps, config["r2star_map"])).items():

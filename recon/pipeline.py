@@ -24,9 +24,9 @@ from recon.registry import taken
 from recon.relaxation.stage import STAGE as R2STAR_MAP
 from recon.relaxation.stage import r2star_map
 from recon.settings import shipped
+from recon.unwrap.echoes import unwrap_straightened
 from recon.unwrap.stage import STAGE as UNWRAP_PHASE
-from recon.unwrap.stage import unwrap_phase
-from recon.unwrap.straighten import silenced, straightened
+from recon.unwrap.straighten import silenced
 
 # stages whose method is a setting, and all sections of the config that the reconstruction reads, in the order of work
 STAGES = {stage.section: stage for stage in (R2STAR_MAP, UNWRAP_PHASE, FIELD_MAPPING, LOCAL_FIELD, DIPOLE_INVERSION)}
@@ -126,9 +126,8 @@ def _susceptibility(
     chosen = {section: stage.chosen(config[section]) for section, stage in STAGES.items()}
     trimming = taken(reliable_mask, config["unwrap_phase"])
     reliable = reliable_mask(phase_rad, magnitude, mask, te_s, grid, **trimming)
-    phase_rad, singular = straightened(phase_rad, magnitude, reliable, te_s, grid.voxel_size_mm)
-    unwrapped_rad = unwrap_phase(
-        phase_rad, reliable, te_s, magnitude=magnitude, workers=workers, **chosen["unwrap_phase"]
+    unwrapped_rad, singular = unwrap_straightened(
+        phase_rad, magnitude, reliable, te_s, grid.voxel_size_mm, config["unwrap_phase"], workers
     )
     weighing = silenced(magnitude, singular)
     field_ppm = field_mapping(unwrapped_rad, weighing, reliable, acquisition, **chosen["field_mapping"])

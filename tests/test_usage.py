@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.beside import differing, told
 from benchmarks.growth import exponent, grown
 from benchmarks.one_scan import interpolated
 from benchmarks.usage import command_usage, compared, snakemake
@@ -52,6 +53,22 @@ def test_shares_are_of_the_whole_command_and_the_dearest_job_comes_first():
     assert list(table.index) == ["large", "small", "jobs", "command"]
     assert table.loc["large", "share_after"] == pytest.approx(0.6)
     assert table.loc["command", "cpu_s_ratio"] == 0.5
+
+
+def test_files_that_differ_between_two_builds_are_named_and_end_in_an_error(tmp_path, capsys):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder, texts in ((one, {"same": "a", "else": "b", "lost": "c"}), (other, {"same": "A", "else": "B", "x": ""})):
+        folder.mkdir()
+        for name, text in texts.items():
+            (folder / f"{name}.tsv").write_text(text)
+    assert differing(one, other, "*.tsv") == ["else.tsv", "lost.tsv", "same.tsv", "x.tsv"]
+    unlike = differing(one, other, "*.tsv", lambda path: path.read_bytes().lower())
+    assert unlike == ["lost.tsv", "x.tsv"]
+    usage = pd.DataFrame({"jobs": [1, 1], "cpu_s": [2.0, 3.0], "peak_mb": 9, "wall_s": [None, 4]}, ["jobs", "command"])
+    runs, table = {"before": [usage], "after": [usage]}, tmp_path / "results/table.tsv"
+    assert (told(runs, unlike, "voxels", table), told(runs, [], "voxels", table)) == (1, 0)
+    assert capsys.readouterr().out.count("expected the same voxels in both builds, found others") == 2
+    assert pd.read_csv(table, sep="\t")["cpu_s_ratio"].tolist() == [1, 1]
 
 
 def test_the_exponent_of_a_power_is_found():

@@ -8,12 +8,12 @@ from recon.grid import Grid, Vector
 from recon.maths.boxes import bounding_box, padded_shape
 from recon.maths.kernels import convolve, sphere_kernel
 from recon.maths.solve import conjugate_gradients
+from recon.maths.spheres import LEAST_REACH, descending_radii_mm, least_radius_mm
 from recon.registry import Method
 from recon.settings import defaults
 
 DEFAULT = defaults("local_field")
 WHOLE_SPHERE = 1 - 1e-4  # share of the sphere inside the mask from which it counts as whole (float32 rounding)
-ROUNDING = 1e-6  # of 1 - S(k) in float32
 TIKHONOV = 1e-3  # resharp: weight of the local field's norm; that of the authors' own program (sunhongfu/QSM)
 TIKHONOV_ITERATIONS = 10  # of its preconditioned solver; stopping early regularises, too
 
@@ -46,7 +46,7 @@ def sharp(
     Raises
     ------
     ValueError
-        Where no sphere fits into the mask.
+        Where no sphere fits into the mask, or one does not reach into the next voxel along every axis.
 
     References
     ----------
@@ -86,9 +86,8 @@ def vsharp(
         raise ValueError(
             f"radius_mm: expected at least smallest_radius_mm, {smallest_radius_mm:g}, found {radius_mm:g}"
         )
-    step_mm = float(np.max(grid.voxel_size_mm))
-    radii_mm = np.arange(radius_mm, smallest_radius_mm - 1e-6, -step_mm)
-    return _spherical_means(field_ppm, mask, grid, radii_mm=list(radii_mm), threshold=threshold, workers=workers)
+    radii_mm = descending_radii_mm(radius_mm, smallest_radius_mm, grid.voxel_size_mm)
+    return _spherical_means(field_ppm, mask, grid, radii_mm=radii_mm, threshold=threshold, workers=workers)
 
 
 def resharp(
@@ -132,12 +131,12 @@ def resharp(
 
 
 def _high_pass(shape: tuple[int, ...], voxel_size_mm: Vector, radius_mm: float) -> np.ndarray:
-    """1 - S(k) of a sphere; ValueError where it holds one voxel alone, whose mean is the field itself."""
-    H = 1 - sphere_kernel(shape, voxel_size_mm, radius_mm)
-    if not np.abs(H).max() > ROUNDING:
-        edges = " x ".join(f"{edge:g}" for edge in voxel_size_mm)
-        raise ValueError(f"sphere of {radius_mm:g} mm: expected reach beyond one voxel, found {edges} mm")
-    return H
+    """1 - S(k) of a sphere; ValueError where it does not reach into the next voxel along every axis."""
+    if radius_mm < least_radius_mm(voxel_size_mm):
+        edges, least_mm = " x ".join(f"{edge:g}" for edge in voxel_size_mm), least_radius_mm(voxel_size_mm)
+        expected = f"a radius of {least_mm:g} mm or more, {LEAST_REACH:g} of the longest edge"
+        raise ValueError(f"sphere of {radius_mm:g} mm: expected {expected}, found voxels of {edges} mm")
+    return 1 - sphere_kernel(shape, voxel_size_mm, radius_mm)
 
 
 def _spherical_means(
@@ -156,9 +155,7 @@ def _removal(
     """Subtract the mean over the largest sphere that lies inside the mask, then divide by 1 - S of the first."""
     # room for a sphere at each side keeps the cyclic transforms from reaching around
     shape = padded_shape(mask.shape, voxel_size_mm, 4 * radii_mm[0])
-    largest, *smaller = radii_mm
-    high_pass = [_high_pass(shape, voxel_size_mm, largest)]
-    high_pass += [1 - sphere_kernel(shape, voxel_size_mm, radius) for radius in smaller]
+    high_pass = [_high_pass(shape, voxel_size_mm, radius) for radius in radii_mm]
     rings = _rings(mask, high_pass, radii_mm, shape, workers)
     inverse = np.zeros_like(high_pass[0])
     np.divide(1, high_pass[0], out=inverse, where=np.abs(high_pass[0]) >= threshold)

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -202,6 +202,13 @@ def _affine_faults(name: str, affine: np.ndarray, edges_mm: np.ndarray) -> list[
         angle = np.degrees(np.arccos(shear(affine)))
         return [(f"perpendicular voxel axes in the {name}", f"axes at {angle:.1f} degrees: sheared, resample it first")]
     return []
+
+
+def edge_problems(where: str, stated_mm: Sequence[float], image: str, edges_mm: Sequence[float]) -> list[Problem]:
+    """Problems where a file states another voxel size [mm] than the header of an image has; both files are named."""
+    if np.abs(np.divide(stated_mm, edges_mm) - 1).max() <= EDGE_TOLERANCE:
+        return []
+    return [Problem(where, f"the voxel size of {image}, {_listed(edges_mm)} mm", f"{_listed(stated_mm)}")]
 
 
 def _listed(values: Iterable[float]) -> str:

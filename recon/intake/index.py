@@ -169,11 +169,10 @@ def _subject(
         return {}, {subject: [Problem(folder, "a subject label of letters and digits", repr(subject))]}
     try:
         visits = _visits(folder, sidecars, select)
+        if not any(visit.images for visit in visits):
+            return {}, {subject: [_nothing(folder, select)]}
     except IntakeError as error:
         return {}, {subject: list(error.problems)}
-    if not any(visit.images for visit in visits):
-        chosen = " that match `select`" if select != EVERYTHING else ""
-        return {}, {subject: [Problem(folder, f"images anat/*_MEGRE.nii.gz (or *_VFA.nii.gz){chosen}", others(folder))]}
     offered = offered_files(datasets, subject, astray)
     scans: dict[str, Scan] = {}
     problems: Problems = {}
@@ -186,6 +185,17 @@ def _subject(
             except IntakeError as error:
                 problems[name] = [*problems.get(name, []), *error.problems]
     return {name: scan for name, scan in scans.items() if name not in problems}, problems
+
+
+def _nothing(folder: str, select: Select) -> Problem:
+    """The problem of a subject without echoes, or without those that `select` asks for: then what there is instead."""
+    expected = "images anat/*_MEGRE.nii.gz (or *_VFA.nii.gz)"
+    if not select.asked:
+        return Problem(folder, expected, others(folder))
+    every = _visits(folder, [], EVERYTHING)
+    images = [os.path.join(visit.folder, name) for visit in every for name in (*visit.images, *visit.others)]
+    found = f"none, but {select.found(images)}" if images else others(folder)
+    return Problem(folder, f"{expected} with {select.asked} (config select)", found)
 
 
 def _visits(folder: str, inherited: list[str], select: Select) -> list[Visit]:

@@ -33,6 +33,7 @@ REACH = 0.98  # of a turn, between the lowest and the highest value; measured: 0
 ARCS, ARCS_FILLED = 32, 0.9  # share of the circle's arcs that hold voxels
 WRAPS = 1e-4  # share of unlike neighbours more than 3/4 turn apart; measured: 0.002 to 0.06, in magnitudes none
 LEAST = 0.1  # of a turn, that the phase of any head exceeds within an echo
+BETWEEN = ", between which they wrap"  # of extremes
 SAMPLES = 2**18  # voxels of an echo that are sorted into arcs
 EXACT = (
     0.001  # of a turn, by which values of no known unit may miss its ends; measured: 0.0002 in one echo of 8,000 voxels
@@ -184,13 +185,50 @@ def phase_scale(
     if phase_range is not None and not fitting:
         fitting, notes = _unconfirmed(whole, *candidates)
     if len(fitting) != 1:
-        raise IntakeError([_misfit(echoes, whole, candidates, evidence)])
+        raise IntakeError([_misfit(echoes, whole, candidates, evidence, _choice(whole))])
     (turn,) = fitting
     if problems := [_odd(echo, turn, evidence) for echo in echoes if _is_odd(echo, turn)]:
         raise IntakeError(problems)
     share = min(whole.fill(turn), 1.0)
     evidence = f"{evidence}; the values fill {share:.1%} of it"
     return Decision(candidates[turn], f"{turn} is one turn", evidence, notes)
+
+
+def radians_notes(echoes: Sequence[Observed]) -> tuple[str, ...]:
+    """Notes on phase that must be radians, as whoever wrote it says.
+
+    Values that leave a part of the turn empty, as where TE is short, are taken at that word, with a note.
+
+    Parameters
+    ----------
+    echoes : the phase image of each echo, see `observe`
+
+    Raises
+    ------
+    IntakeError
+        Where values lie beyond one turn in radians, or wrap within it: they have another unit or are unwrapped.
+    """
+    whole, (_, turns) = pooled(echoes), UNITS["rad"]
+    inside = [turn for turn in turns if turn in whole.arcs]
+    if not inside:
+        raise IntakeError([_misfit(echoes, whole, turns, "radians", _as_radians(whole))])
+    turn = next(filter(whole.fills, inside), inside[0])
+    if wrapping := [echo for echo in echoes if _wraps_elsewhere(echo, turn)]:
+        expected = f"wrapped phase of which {turn} is one turn (radians); {_as_radians(pooled(wrapping))}"
+        raise IntakeError([Problem(echo.where, expected, f"{echo}{BETWEEN}") for echo in wrapping])
+    if whole.fills(turn):
+        return ()
+    return (f"phase: {whole} fill {whole.fill(turn):.0%} of a turn and do not confirm that they are radians",)
+
+
+def _as_radians(whole: Observed) -> str:
+    """What makes radians of the values; of those of a unit that looks like theirs, the numbers."""
+    for unit, turn in LOOKS:
+        if turn not in UNITS["rad"][1] and _ends_at(whole, turn):
+            slope, intercept = _scale(turn)
+            offset = f" {intercept:+.6g}" if "pixels" in unit else ""  # of other units zero is zero
+            return f"if these are {unit}, the phase is {slope:.6g} * value{offset}"
+    return "store it in radians, not unwrapped"
 
 
 def _scale(turn: Range) -> PhaseScale:
@@ -235,11 +273,16 @@ def _is_radians(whole: Observed) -> bool:
 def _choice(whole: Observed) -> str:
     """How to say what the values are; with their ends where these are those of a unit."""
     for unit, turn in LOOKS:
-        if max(abs(whole.low - turn.low), abs(whole.high - turn.high)) <= SLACK * turn.span:
+        if _ends_at(whole, turn):
             ends = f"[{turn.low:.9g}, {turn.high:.9g}]"
             return f"if these are {unit}, say so: {to_type('prepare_echoes.phase_range', ends)}"
     line = to_type("prepare_echoes.phase_range", "[LOW, HIGH]")
     return f"if these are phase, say which values stand for -pi and pi: {line}"
+
+
+def _ends_at(whole: Observed, turn: Range) -> bool:
+    """Whether the extremes are the ends of a turn, but for rounding."""
+    return max(abs(whole.low - turn.low), abs(whole.high - turn.high)) <= SLACK * turn.span
 
 
 def _unknown(whole: Observed, evidence: str) -> Problem:
@@ -247,10 +290,10 @@ def _unknown(whole: Observed, evidence: str) -> Problem:
     return Problem(whole.where, expected, f"{evidence} with {whole}; {_choice(whole)}")
 
 
-def _misfit(echoes: Sequence[Observed], whole: Observed, turns: Iterable[Range], evidence: str) -> Problem:
+def _misfit(echoes: Sequence[Observed], whole: Observed, turns: Iterable[Range], evidence: str, remedy: str) -> Problem:
     """Why no range is confirmed by the values; names the echo that reaches furthest."""
     furthest = max(echoes, key=lambda echo: max(abs(echo.low), abs(echo.high)))
-    expected = f"wrapped phase that fills {' or '.join(map(str, turns))} ({evidence}); {_choice(whole)}"
+    expected = f"wrapped phase that fills {' or '.join(map(str, turns))} ({evidence}); {remedy}"
     inside = [turn for turn in turns if turn in whole.arcs]
     detail = [
         f"{whole.fill(turn):.1%} of {turn}, {whole.arcs[turn].mean():.0%} of its arcs, {whole.wraps[turn]:.2%} wraps"
@@ -268,11 +311,16 @@ def _unconfirmed(whole: Observed, turn: Range) -> tuple[list[Range], tuple[str, 
 
 def _is_odd(echo: Observed, turn: Range) -> bool:
     """Whether an echo is not on the scale of `turn`: almost constant, or wrapped between other values."""
-    return echo.fill(turn) < LEAST or (echo.fill(turn) < REACH and echo.fills(echo.own))
+    return echo.fill(turn) < LEAST or _wraps_elsewhere(echo, turn)
+
+
+def _wraps_elsewhere(echo: Observed, turn: Range) -> bool:
+    """Whether an echo wraps between values that are no ends of `turn`."""
+    return echo.fill(turn) < REACH and echo.fills(echo.own)
 
 
 def _odd(echo: Observed, turn: Range, evidence: str) -> Problem:
-    wrapped = ", between which they wrap" if echo.fills(echo.own) else ""
+    wrapped = BETWEEN if echo.fills(echo.own) else ""
     return Problem(echo.where, f"phase of which {turn} is one turn in every echo ({evidence})", f"{echo}{wrapped}")
 
 

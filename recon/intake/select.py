@@ -12,6 +12,7 @@ SHORT = {  # the names of entities in PyBIDS and in file names
     "run": "run", "echo": "echo", "flip": "flip", "mt": "mt", "part": "part", "suffix": "suffix",
     "datatype": "datatype",
 }  # fmt: skip
+KINDS = 8  # of names that are listed
 SWITCH = {True: "on", False: "off"}  # the labels of mt, which YAML takes for true and false
 Wanted = str | int | bool | None
 
@@ -48,8 +49,24 @@ class Select:
 
     def takes_image(self, image: str | Path) -> bool:
         """Whether every filter fits the name of an image."""
-        names = entities(image) | {"datatype": Path(image).parent.name}
-        return all(_fits(names.get(SHORT.get(entity, entity)), wanted) for entity, wanted in self.filters.items())
+        names = _entities(image)
+        return all(_fits(names, SHORT.get(entity, entity), wanted) for entity, wanted in self.filters.items())
+
+    @property
+    def asked(self) -> str:
+        """What sessions and filters ask of a name: `ses-1 or ses-2, run-1, no rec`; empty where they ask nothing."""
+        wishes: dict[str, Wanted | list[Wanted]] = {"ses": [*self.sessions]} if self.sessions else {}
+        wishes |= {SHORT.get(entity, entity): wanted for entity, wanted in self.filters.items()}
+        return ", ".join(" or ".join(_shown(key, one) for one in _choices(wanted)) for key, wanted in wishes.items())
+
+    def found(self, images: Iterable[str | Path]) -> str:
+        """What names have instead, `run-02; run-03`: the kinds of them in the entities that `asked` is about."""
+        keys = [*(["ses"] if self.sessions else []), *(SHORT.get(entity, entity) for entity in self.filters)]
+        named = map(_entities, images)
+        kinds = [", ".join(_shown(key, names.get(key)) for key in dict.fromkeys(keys)) for names in named]
+        several = list(dict.fromkeys(kinds))
+        more = f" and {len(several) - KINDS} more" if len(several) > KINDS else ""
+        return "; ".join(several[:KINDS]) + more
 
     def check(self, bids_dir: Path, subjects: Iterable[str], sessions: Iterable[str]) -> None:
         """IntakeError where a wanted label is not in the dataset; `subjects` and `sessions` are those that are."""
@@ -73,20 +90,37 @@ def _plain_all(labels: Iterable[str], key: str) -> set[str]:
     return {_plain(label, key) for label in labels}
 
 
-def _fits(found: str | None, wanted: Wanted | list[Wanted]) -> bool:
+def _entities(image: str | Path) -> dict[str, str]:
+    """The entities of an image's name, and the kind of folder that it lies in."""
+    return entities(image) | {"datatype": Path(image).parent.name}
+
+
+def _choices(wanted: Wanted | list[Wanted]) -> list[Wanted]:
+    return wanted if isinstance(wanted, list) else [wanted]
+
+
+def _label(key: str, wanted: Wanted) -> str | None:
+    """A wanted label as names have it, with or without `run-`; None where the entity must not be there."""
+    if wanted in (None, "null"):  # --config gives null as text
+        return None
+    return SWITCH[wanted] if isinstance(wanted, bool) else _plain(str(wanted), key)
+
+
+def _shown(key: str, wanted: Wanted) -> str:
+    """`run-1`, or `no run`."""
+    label = _label(key, wanted)
+    return f"no {key}" if label is None else f"{key}-{label}"
+
+
+def _fits(names: Mapping[str, str], key: str, wanted: Wanted | list[Wanted]) -> bool:
     """Whether a label is the wanted one or one of several; numbers compare as numbers, so that 1 is 01."""
-    choices = wanted if isinstance(wanted, list) else [wanted]
-    return any(_same(found, choice) for choice in choices)
+    return any(_same(names.get(key), _label(key, choice)) for choice in _choices(wanted))
 
 
-def _same(found: str | None, wanted: Wanted) -> bool:
-    if wanted in (None, "null") or found is None:  # --config gives null as text
-        return wanted in (None, "null") and found is None
-    if isinstance(wanted, bool):
-        return found == SWITCH[wanted]
-    if found.isdecimal() and str(wanted).isdecimal():
-        return int(found) == int(wanted)
-    return found == str(wanted)
+def _same(found: str | None, label: str | None) -> bool:
+    if found and label and found.isdecimal() and label.isdecimal():
+        return int(found) == int(label)
+    return found == label
 
 
 def _unknown(

@@ -147,10 +147,58 @@ def box_around(labels: np.ndarray, nuclei: Sequence[str], margin_mm: float, voxe
     return x, y, z
 
 
-def read_boxes(path: str | Path) -> pd.DataFrame:
-    """Table of expert boxes, a row a scan: ``participant_id x0 x1 y0 y1 z0 z1``.
+@dataclass(frozen=True, kw_only=True)
+class ExpertBoxes:
+    """Boxes that somebody drew, a row a scan.
 
-    Names have the prefix ``sub-``, voxels are of the native axes, half open.
+    Attributes
+    ----------
+    path : str
+        Where they stand, for messages.
+    table : DataFrame
+        ``participant_id x0 x1 y0 y1 z0 z1``: names have the prefix ``sub-``, voxels are of the native axes, half open.
+    """
+
+    path: str
+    table: pd.DataFrame
+
+    def box_of(self, scan: str, shape: tuple[int, int, int]) -> Box | None:
+        """Box of one scan.
+
+        Parameters
+        ----------
+        scan : str
+            ``sub-01`` or ``sub-01_ses-02``; where the table does not list the visit, the subject's row holds for it.
+        shape : tuple of int
+            Shape of the scan's image.
+
+        Returns
+        -------
+        tuple of three slices, or None where the table lists neither
+
+        Raises
+        ------
+        ProblemError
+            Where the scan is listed twice, or the box is empty or leaves the image.
+        """
+        ids = self.table["participant_id"]
+        listed = [name for name in (scan, scan.split("_")[0]) if (ids == name).any()]
+        if not listed:
+            return None
+        rows = self.table[ids == listed[0]]
+        if len(rows) > 1:
+            raise ProblemError([Problem(self.path, f"one row for {listed[0]}", f"{len(rows)}")])
+        values = rows[BOX_COLUMNS].apply(pd.to_numeric, errors="coerce").to_numpy(float).reshape(3, 2)
+        start, stop = values.T
+        if not np.all((np.rint(values) == values) & (values >= 0)) or np.any((start >= stop) | (stop > shape)):
+            expected = f"whole voxels with 0 <= start < stop <= {tuple(shape)} for {listed[0]}"
+            raise ProblemError([Problem(self.path, expected, f"{rows[BOX_COLUMNS].to_numpy().tolist()[0]}")])
+        x, y, z = (slice(int(a), int(b)) for a, b in values)
+        return x, y, z
+
+
+def read_boxes(path: str | Path) -> ExpertBoxes:
+    """Read a table of expert boxes.
 
     Raises
     ------
@@ -168,46 +216,7 @@ def read_boxes(path: str | Path) -> pd.DataFrame:
     if not table["participant_id"].str.startswith("sub-").all():
         expected = "names that begin with sub- as participant_id"
         raise ProblemError([Problem(str(path), expected, f"{table['participant_id'].tolist()}")])
-    return table
-
-
-def expert_box(boxes: pd.DataFrame, path: str | Path, scan: str, shape: tuple[int, int, int]) -> Box | None:
-    """Box of one scan in a table of expert boxes.
-
-    Parameters
-    ----------
-    boxes : DataFrame
-        Of :func:`read_boxes`.
-    path : str or Path
-        Where they stand, for messages.
-    scan : str
-        ``sub-01`` or ``sub-01_ses-02``; where the table does not list the visit, the subject's row holds for it.
-    shape : tuple of int
-        Shape of the scan's image.
-
-    Returns
-    -------
-    tuple of three slices, or None where the table lists neither
-
-    Raises
-    ------
-    ProblemError
-        Where the scan is listed twice, or the box is empty or leaves the image.
-    """
-    ids = boxes["participant_id"]
-    listed = [name for name in (scan, scan.split("_")[0]) if (ids == name).any()]
-    if not listed:
-        return None
-    rows = boxes[ids == listed[0]]
-    if len(rows) > 1:
-        raise ProblemError([Problem(str(path), f"one row for {listed[0]}", f"{len(rows)}")])
-    values = rows[BOX_COLUMNS].apply(pd.to_numeric, errors="coerce").to_numpy(float).reshape(3, 2)
-    start, stop = values.T
-    if not np.all((np.rint(values) == values) & (values >= 0)) or np.any((start >= stop) | (stop > shape)):
-        expected = f"whole voxels with 0 <= start < stop <= {tuple(shape)} for {listed[0]}"
-        raise ProblemError([Problem(str(path), expected, f"{rows[BOX_COLUMNS].to_numpy().tolist()[0]}")])
-    x, y, z = (slice(int(a), int(b)) for a, b in values)
-    return x, y, z
+    return ExpertBoxes(path=str(path), table=table)
 
 
 def box_mask(shape: tuple[int, int, int], box: Box) -> np.ndarray:

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from recon.files.io import Volume, read_mask, read_volume, write_volume
 from recon.files.tables import write_table
+from recon.intake.headers import checked_header
 from recon.problems import Problem, ProblemError
 from recon.regions.confidence import DOUBTFUL, confidence
 from recon.regions.locate import METHODS, locate, no_brain
@@ -24,7 +25,8 @@ def refuse(path: Path, expected: str, found: str) -> ProblemError:
 
 
 def read_map(path: Path, like: Volume | None = None) -> Volume:
-    """A 3-D map; ProblemError where it is none, or not on the grid of `like`."""
+    """A 3-D map; ProblemError where it is none, its header is not in order, or it is not on the grid of `like`."""
+    checked_header(path)
     volume = read_volume(path)
     if volume.data.ndim != 3:
         raise refuse(path, "a 3-D map", f"shape {volume.data.shape}")

@@ -2,19 +2,24 @@
 
 import csv
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from recon.files.bids import entities
 from recon.files.io import Volume, read_json, read_volume, sidecar_path
+from recon.intake.decisions import Decision
+from recon.intake.facts import is_number
 from recon.problems import IntakeError, Problem
 from recon.regions.resample import resample, same_grid
 from recon.regions.shapes import LABELS
 
 B1_RANGE = (0.3, 3.0)  # medians of a map in fractions; those of one in percent lie outside by far
 PERCENT_UNSAID = (70.0, 130.0)  # medians of one in percent whose sidecar has no unit: degrees may look like less
+LIKE_DEGREES = 0.3  # relative, by which the median of a map in degrees may lie beside the nominal angle: as of percent
 PERCENT = re.compile(r"%|per ?cent|\bpct\b", re.I)  # not `p.u.`: per unit, a fraction, but percent units to others
 NO_RATIO = re.compile(  # whole words: a unit is not T, nor arbitrary ones radians
     r"°|(?<![a-z])(deg(ree)?s?|m?rad(ian)?s?|[kmg]?hz|hertz|[nmµμu]?t|[a-z]*tesla|[mk]?v|[a-z]*volts?)(?![a-z])", re.I
@@ -133,26 +138,31 @@ def user_t1w(path: str, grid: Volume, brain: np.ndarray) -> tuple[np.ndarray, bo
     return t1w, resampled
 
 
-def user_b1(path: str, grid: Volume) -> np.ndarray:
-    """Actual over nominal flip angle on `grid`.
+class B1Map(NamedTuple):
+    """Actual over nominal flip angle, (X, Y, Z) float32 and zero outside the map; what is 1 in the file, 1 or 100."""
 
-    A map holds fractions or percent. Transmit fields of heads lie between 0.5 and 1.5 up to 7 T, so the median of what
-    is above zero tells which; `Units` of the sidecar must not say another (`p.u.` says neither). Zero is where there
-    was no signal: values next to it are interpolated from those above zero alone.
+    factor: np.ndarray
+    unit: Decision[int]
+
+
+def user_b1(path: str, grid: Volume) -> B1Map:
+    """A map of the transmit field on `grid`.
+
+    It holds fractions or percent. Transmit fields of heads lie between 0.5 and 1.5 up to 7 T, so the median of what is
+    above zero tells which; `Units` of the sidecar must not say another (`p.u.` says neither). Percent that the sidecar
+    does not name is taken with a note, as degrees of a nominal angle near 100 look alike; where `FlipAngle` says that
+    the nominal angle lies there, it is refused. Zero is where there was no signal: values next to it are interpolated
+    from those above zero alone.
 
     Parameters
     ----------
     path : NIfTI file, in scanner coordinates
     grid : Volume, the echoes
 
-    Returns
-    -------
-    (X, Y, Z) float32, 1 where the flip angle is the nominal one, zero outside the map
-
     Raises
     ------
     IntakeError
-        Where the values are neither fractions nor percent, or none of them lies where the echoes are.
+        Where the values are neither fractions nor percent, may be degrees, or none of them lies where the echoes are.
     """
     image = _read(path)
     data = np.nan_to_num(image.data, posinf=0, neginf=0)
@@ -164,30 +174,50 @@ def user_b1(path: str, grid: Volume) -> np.ndarray:
         data = np.where(near, resample(replace(image, data=data), grid) / np.where(near, known, 1), np.float32(0))
     if not data.any():
         raise IntakeError([Problem(path, "a B1 map in scanner coordinates where the echoes are", "none of it there")])
-    return (data / unit).astype(np.float32)
+    return B1Map((data / unit.value).astype(np.float32), unit)
 
 
-def _unit_of_b1(path: str, median: float) -> int:
+def _unit_of_b1(path: str, median: float) -> Decision[int]:
     """What is 1 in a B1 map: 1, or 100 for percent; by its sidecar and the median of what is above zero."""
     sidecar = sidecar_path(path)
-    said = str(read_json(sidecar).get("Units", "")).strip() if sidecar.is_file() else ""
+    facts = read_json(sidecar) if sidecar.is_file() else {}
+    said = str(facts.get("Units", "")).strip()
     found = (f"Units: {said} in {sidecar}, " if said else "") + f"a median of {median:g}"
+    evidence = f"Units {said or 'none'}, a median of {median:.4g}"
     expected, percent = "actual over nominal flip angle, about 1, or percent, about 100", PERCENT.search(said)
     if NO_RATIO.search(said) and not percent:
-        quotient = f"derivatives/NAME/sub-…/anat/{Path(path).name}, which goes before a map in fmap/"
-        wanted = f"{expected}: divide the map by the nominal angle or amplitude and keep the quotient as {quotient}"
-        raise IntakeError([Problem(path, wanted, found)])
+        raise IntakeError([Problem(path, f"{expected}: {_quotient(path)}", found)])
     fraction = B1_RANGE[0] <= median <= B1_RANGE[1]
     if fraction and not percent:
-        return 1
+        return Decision(1, "fraction", evidence)
     low, high = (100 * end for end in B1_RANGE) if percent else PERCENT_UNSAID
     if low <= median <= high:
-        return 100
+        say = f"say so by Units: percent in {sidecar}"
+        if percent:
+            return Decision(100, "percent", evidence)
+        if nominal := _nominal_deg(facts, median):
+            expected = f"a unit: percent ({say}) or degrees: {_quotient(path)}"
+            raise IntakeError([Problem(path, expected, f"{found}, and FlipAngle {nominal:g}: percent or degrees")])
+        note = f"{Path(path).name}: taken for percent, as {evidence}; say so by Units: percent in {sidecar.name}"
+        return Decision(100, "percent", evidence, (f"{note}, or divide it where it is in degrees",))
     if percent:
         maybe = f" (if it is a fraction, say Units: arbitrary in {sidecar})" if fraction else ""
         raise IntakeError([Problem(path, "actual over nominal flip angle in percent, about 100", f"{found}{maybe}")])
     maybe = f" (if it is percent, say Units: percent in {sidecar})" if 30 <= median <= 300 else ""
     raise IntakeError([Problem(path, expected, f"{found}{maybe}")])
+
+
+def _quotient(path: str) -> str:
+    """What to do with a map that is no ratio."""
+    kept = f"derivatives/NAME/sub-…/anat/{Path(path).name}, which goes before a map in fmap/"
+    return f"divide the map by the nominal angle or amplitude and keep the quotient as {kept}"
+
+
+def _nominal_deg(facts: Mapping, median: float) -> float | None:
+    """A nominal flip angle of the sidecar [degree], one or a list, of which the median may be the actual one."""
+    stated = facts.get("FlipAngle")
+    angles = [angle for angle in (stated if isinstance(stated, list) else [stated]) if is_number(angle)]
+    return next((angle for angle in angles if abs(median - angle) <= LIKE_DEGREES * angle), None)
 
 
 def on_grid(path: str, grid: Volume) -> Volume:

@@ -6,6 +6,8 @@ from scipy import ndimage
 
 from recon.background import METHODS, STAGE, local_field
 from recon.grid import Grid
+from recon.maths.kernels import convolve, sphere_kernel
+from recon.maths.spheres import least_radius_mm
 from tests.recon.arms import PAPER
 from tests.recon.physics import GRID, SHAPE, VOXEL_SIZE_MM, ball, field_of, grid_mm, nuclei, slope
 
@@ -261,11 +263,33 @@ def test_magnitude_outside_the_mask_is_not_read():
 @pytest.mark.parametrize(
     ("settings", "found"),
     [
-        ({"method": "sharp", "radius_mm": 0.3}, "reach beyond one voxel, found 1 x 1 x 2 mm"),
-        ({"method": "resharp", "radius_mm": 0.3}, "reach beyond one voxel, found 1 x 1 x 2 mm"),
+        (
+            {"method": "sharp", "radius_mm": 1.3},
+            "1.4 mm or more, 0.7 of the longest edge, found voxels of 1 x 1 x 2",
+        ),
+        ({"method": "resharp", "radius_mm": 0.3}, "sphere of 0.3 mm: expected a radius of 1.4 mm or more"),
+        (
+            {"method": "vsharp", "radius_mm": 3.0, "smallest_radius_mm": 1.0},
+            "sphere of 1 mm: expected a radius of 1.4",
+        ),
         ({"method": "vsharp", "radius_mm": 1.0, "smallest_radius_mm": 2.0}, "at least smallest_radius_mm, 2, found 1"),
     ],
 )
 def test_spheres_that_remove_everything_or_are_none_are_refused(settings, found):
     with pytest.raises(ValueError, match=found):
         local_field(np.zeros((8, 8, 8), np.float32), np.ones((8, 8, 8), bool), Grid((1, 1, 2)), **settings)
+
+
+def test_the_mean_over_the_least_sphere_is_that_of_a_harmonic_field_and_a_smaller_one_is_a_disc():
+    """In thick slices a small sphere stays in its slice: its mean misses the curvature across slices."""
+    edges_mm, shape = (1.0, 1.0, 4.0), (40, 40, 24)
+    x, y, z = np.meshgrid(*((np.arange(n) - n // 2) * v for n, v in zip(shape, edges_mm, strict=True)), indexing="ij")
+    harmonic = (z**2 - (x**2 + y**2) / 2).astype(np.float32)
+    middle = tuple(slice(n // 2 - 2, n // 2 + 3) for n in shape)
+
+    def rest(radius_mm):
+        high_pass = 1 - sphere_kernel(shape, edges_mm, radius_mm)
+        return np.abs(convolve(harmonic, high_pass, shape)[middle]).max() / radius_mm**2
+
+    least_mm = least_radius_mm(edges_mm)
+    assert max(rest(least_mm * factor) for factor in (1.0, 1.2, 1.5, 2.0)) < 0.5 * rest(0.8 * least_mm)

@@ -10,7 +10,6 @@ from recon.files.io import read_json, read_volume
 from recon.regions.localize import (
     box_around,
     box_mask,
-    expert_box,
     read_boxes,
     region_statistics,
     subject_labels,
@@ -231,23 +230,23 @@ def boxes(tmp_path):
 
 @pytest.mark.parametrize("name", ["sub-01", "sub-01_ses-02_run-1"])
 def test_expert_box_is_read(boxes, name):
-    assert expert_box(read_boxes(boxes), boxes, name, (9, 9, 9)) == (slice(2, 9), slice(3, 8), slice(0, 5))
+    assert read_boxes(boxes).box_of(name, (9, 9, 9)) == (slice(2, 9), slice(3, 8), slice(0, 5))
 
 
 def test_expert_box_of_a_visit_goes_before_that_of_the_subject(boxes):
     boxes.write_text(boxes.read_text() + "sub-01_ses-02\t1\t2\t3\t4\t5\t6\n")
-    assert expert_box(read_boxes(boxes), boxes, "sub-01_ses-02", (9, 9, 9)) == (slice(1, 2), slice(3, 4), slice(5, 6))
-    assert expert_box(read_boxes(boxes), boxes, "sub-01_ses-03", (9, 9, 9)) == (slice(2, 9), slice(3, 8), slice(0, 5))
+    assert read_boxes(boxes).box_of("sub-01_ses-02", (9, 9, 9)) == (slice(1, 2), slice(3, 4), slice(5, 6))
+    assert read_boxes(boxes).box_of("sub-01_ses-03", (9, 9, 9)) == (slice(2, 9), slice(3, 8), slice(0, 5))
 
 
 def test_participant_without_expert_box_has_none(boxes):
-    assert expert_box(read_boxes(boxes), boxes, "sub-07", (9, 9, 9)) is None
+    assert read_boxes(boxes).box_of("sub-07", (9, 9, 9)) is None
 
 
 @pytest.mark.parametrize(("name", "shape"), [("sub-02", (9, 9, 9)), ("sub-01", (8, 9, 9))], ids=["empty", "outside"])
 def test_impossible_expert_box_is_refused(boxes, name, shape):
     with pytest.raises(ValueError, match=rf"boxes.tsv: expected whole voxels .* for {name}"):
-        expert_box(read_boxes(boxes), boxes, name, shape)
+        read_boxes(boxes).box_of(name, shape)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +263,7 @@ def test_broken_table_of_boxes_is_refused(tmp_path, text, message):
     path = tmp_path / "boxes.tsv"
     path.write_text(text)
     with pytest.raises(ValueError, match=f"boxes.tsv: .*{message}"):
-        expert_box(read_boxes(path), path, "sub-01", (9, 9, 9))
+        read_boxes(path).box_of("sub-01", (9, 9, 9))
 
 
 def statistics(labels, chi_ppm, r2star_hz, white=None, voxel_size_mm=(1, 1, 3)):

@@ -41,6 +41,15 @@ def run(stage, folder, out, *settings):
     return out
 
 
+def only(folder, source, *names):
+    """A folder with some of the files of another, and its params.json."""
+    source.mkdir()
+    shutil.copy(folder / "params.json", source)
+    for name in names:
+        (source / f"{name}.nii.gz").symlink_to(folder / f"{name}.nii.gz")
+    return source
+
+
 def test_field_mapping_gives_the_total_field_in_ppm(folder, tmp_path):
     out = run("field-mapping", folder, tmp_path)
     estimate, truth = read_volume(out / "totalfield.nii.gz").data, read_volume(folder / "totalfield.nii.gz").data
@@ -213,3 +222,47 @@ def test_a_magnitude_without_signal_gives_no_field(folder, tmp_path, capsys):
     write_volume(tmp_path / "in/magnitude.nii.gz", 0 * magnitude, GRID)
     assert main(["field-mapping", str(tmp_path / "in"), str(tmp_path / "out")]) == 2
     assert "magnitude.nii.gz: expected signal in the mask, found none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stage", ["unwrap", "field-mapping", "end-to-end"])
+def test_phase_in_another_unit_is_refused_with_the_factor(folder, tmp_path, capsys, stage):
+    source = only(folder, tmp_path / "in", "magnitude", "mask")
+    slab = read_volume(folder / "phase.nii.gz").data[:, :, 10:20]
+    write_volume(source / "phase.nii.gz", np.degrees(slab), GRID)
+    assert main([stage, str(source), str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "phase.nii.gz (echo " in error and "(radians)" in error
+    assert "if these are degrees, the phase is 0.0174533 * value" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_phase_that_leaves_the_turn_empty_is_taken_for_radians_with_a_note(folder, tmp_path, capsys):
+    source, small = tmp_path / "in", (24, 24, 12)
+    source.mkdir()
+    write_volume(source / "phase.nii.gz", 0.02 * np.indices((*small, 2), np.float32)[:3].sum(axis=0), GRID)
+    write_volume(source / "mask.nii.gz", np.ones(small, bool), GRID)
+    write_json(source / "params.json", read_json(folder / "params.json") | {"TE": [0.005, 0.01]})
+    run("unwrap", source, tmp_path / "out")
+    assert "fill 18% of a turn and do not confirm that they are radians" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stage", ["brain-mask", "bfr", "dipole", "end-to-end", "r2star"])
+def test_a_voxel_size_other_than_that_of_the_images_is_refused(folder, tmp_path, capsys, stage):
+    source = only(folder, tmp_path / "in", "phase", "magnitude", "mask", "totalfield", "localfield")
+    write_json(source / "params.json", read_json(folder / "params.json") | {"voxel_size": [1, 1, 1]})
+    assert main([stage, str(source), str(tmp_path / "out")]) == 2
+    assert "params.json, voxel_size: expected the voxel size of the images, [" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"), [("bfr", "totalfield"), ("dipole", "mask"), ("end-to-end", "phase"), ("nuclei", "chimap")]
+)
+def test_a_header_with_impossible_voxels_is_refused(folder, tmp_path, capsys, stage, name):
+    source = only(folder, tmp_path / "in", "phase", "magnitude", "mask", "totalfield", "localfield")
+    shutil.copy(folder / "truth.nii.gz", source / "chimap.nii.gz")
+    metres = Volume(data=None, affine=GRID.affine / 1000)
+    data = read_volume(source / f"{name}.nii.gz").data
+    (source / f"{name}.nii.gz").unlink()
+    write_volume(source / f"{name}.nii.gz", data, metres)
+    assert main([stage, str(source), str(tmp_path / "out")]) == 2
+    assert f"{name}.nii.gz: expected voxel edges from 0.05 to 20 mm (pixdim), found [" in capsys.readouterr().err

@@ -96,12 +96,12 @@ def test_an_image_elsewhere_is_refused(saved):
 @pytest.mark.parametrize("unit", [1, 100])
 def test_a_b1_map_in_fractions_or_percent_is_the_same_factor(saved, unit):
     b1 = np.random.default_rng(0).uniform(0.6, 1.3, SHAPE).astype(np.float32)
-    np.testing.assert_allclose(user_b1(saved(b1 * unit), GRID), b1, rtol=1e-6)
+    np.testing.assert_allclose(user_b1(saved(b1 * unit), GRID).factor, b1, rtol=1e-6)
 
 
 def test_a_coarse_b1_map_is_moved_to_the_echoes(saved):
     coarse = np.full((8, 8, 8), 0.9, np.float32)
-    moved = user_b1(saved(coarse, np.diag([4.0, 4.0, 4.0, 1.0])), GRID)
+    moved = user_b1(saved(coarse, np.diag([4.0, 4.0, 4.0, 1.0])), GRID).factor
     np.testing.assert_allclose(moved[1:-1, 1:-1, 1:8], 0.9, rtol=1e-6)
 
 
@@ -122,7 +122,7 @@ def test_a_b1_map_elsewhere_is_refused(saved):
 def test_a_b1_map_that_is_zero_outside_the_brain_keeps_its_values_at_the_rim(saved):
     coarse = np.zeros((8, 8, 8), np.float32)
     coarse[2:6, 2:6, 1:2] = 0.9
-    moved = user_b1(saved(coarse, np.diag([4.0, 4.0, 4.0, 1.0])), GRID)
+    moved = user_b1(saved(coarse, np.diag([4.0, 4.0, 4.0, 1.0])), GRID).factor
     np.testing.assert_allclose(moved[moved > 0], 0.9, rtol=1e-5)
     assert 0 < np.mean(moved > 0) < 1
 
@@ -153,7 +153,7 @@ def test_a_b1_map_in_percent_may_say_so(saved, units):
     path = saved(np.full(SHAPE, 60.0, np.float32))
     sidecar = Path(path.replace(".nii.gz", ".json"))
     sidecar.write_text(f'{{"Units": "{units}"}}')
-    assert user_b1(path, GRID).max() == np.float32(0.6)
+    assert user_b1(path, GRID).factor.max() == np.float32(0.6)
     found = f"Units: {units} in {sidecar}, a median of 0.95 (if it is a fraction, say Units: arbitrary in {sidecar})"
     with pytest.raises(ValueError, match=f"in percent, about 100, found {re.escape(found)}"):
         user_b1(saved(np.full(SHAPE, 0.95, np.float32)), GRID)
@@ -164,4 +164,26 @@ def test_a_b1_map_in_percent_may_say_so(saved, units):
 def test_units_that_leave_it_open_let_the_median_decide(saved, units, value):
     path = saved(np.full(SHAPE, value, np.float32))
     Path(path.replace(".nii.gz", ".json")).write_text(f'{{"Units": "{units}"}}')
-    np.testing.assert_allclose(user_b1(path, GRID), 0.95, rtol=1e-6)
+    found = user_b1(path, GRID)
+    np.testing.assert_allclose(found.factor, 0.95, rtol=1e-6)
+    assert str(found.unit) == f"{'percent' if value > 1 else 'fraction'}: Units {units}, a median of {value:g}"
+    assert bool(found.unit.notes) == (value > 1)  # degrees may look like percent, nothing looks like a fraction
+
+
+@pytest.mark.parametrize("angle", ["80", "[60, 120]", "100.0"])
+def test_percent_is_not_guessed_where_the_nominal_angle_makes_degrees_as_likely(saved, angle):
+    path = saved(np.full(SHAPE, 85.0, np.float32))
+    sidecar = Path(path.replace(".nii.gz", ".json"))
+    sidecar.write_text(f'{{"FlipAngle": {angle}}}')
+    with pytest.raises(ValueError, match=r"a unit: percent \(say so by Units: percent in .* or degrees: divide"):
+        user_b1(path, GRID)
+    sidecar.write_text(f'{{"FlipAngle": {angle}, "Units": "percent"}}')
+    np.testing.assert_allclose(user_b1(path, GRID).factor, 0.85)
+
+
+def test_percent_without_a_unit_is_told_with_what_to_say(saved):
+    path = saved(np.full(SHAPE, 96.0, np.float32))
+    Path(path.replace(".nii.gz", ".json")).write_text('{"FlipAngle": 8}')  # of the readout: 96 are no degrees of it
+    (note,) = user_b1(path, GRID).unit.notes
+    said = "taken for percent, as Units none, a median of 96; say so by Units: percent in user.json, or divide it where"
+    assert said in note

@@ -457,6 +457,17 @@ def test_a_mask_that_background_removal_would_erode_away_is_refused_before_any_j
         own_study(cfg, paths_of(cfg), dataset, lambda echoes: range(1, echoes + 1), 2, True, {})
 
 
+def test_a_broken_table_of_sessions_is_noted_and_stops_no_maps(dataset):
+    (dataset / "participants.tsv").write_text("participant_id\tsite\tage\tsex\tgroup\nsub-01\tOslo\t50\tF\tHC\n")
+    (dataset / "sub-01/sub-01_sessions.tsv").write_text("session\tsite\nses-1\tOslo\n")
+    cfg = shipped() | {"dataset": "small", "bids_dir": str(dataset), "output_dir": str(dataset / "out")}
+    cfg["on_error"] = "skip"
+    found = own_study(cfg, paths_of(cfg), dataset, lambda echoes: range(1, echoes + 1), 2, True, {})
+    (told,) = [note for note in by_name(found.records)["sub-01"].notes if "_sessions.tsv" in note]
+    assert "expected a column `session_id` beside `site`, found session, site; `maps` and the diagnosis go" in told
+    assert list(found.scans) == ["sub-01"]
+
+
 def test_a_changed_mask_is_looked_at_again(study, tmp_path):
     path = tmp_path / "own_mask.nii.gz"
     study.scans = {"sub-01": replace(study.scans["sub-01"], mask=str(path))}
@@ -465,6 +476,16 @@ def test_a_changed_mask_is_looked_at_again(study, tmp_path):
     write_volume(path, np.ones((4, 5, 6), np.uint8), GRID)
     os.utime(path, ns=(1, 1))
     assert not study.take_in().problems
+
+
+def test_the_unit_of_a_b1_map_stands_in_the_table_and_a_guess_is_noted(study, tmp_path):
+    path, first = tmp_path / "own_TB1map.nii.gz", study.scans["sub-01"]
+    study.scans = {"sub-01": replace(first, low_flip=first.series, b1=str(path))}
+    for sidecar, units, guessed in ((None, "none", True), ({"Units": "percent"}, "percent", False)):
+        write_volume(path, np.full(GRID.data.shape, 97, np.float32), GRID, sidecar)
+        (record,) = study.take_in().records
+        assert record.facts["b1"] == f"own own_TB1map.nii.gz, percent: Units {units}, a median of 97"
+        assert any("taken for percent" in note for note in record.notes) == guessed
 
 
 def test_own_t1w_images_are_of_all_scans_or_of_none(study, tmp_path):

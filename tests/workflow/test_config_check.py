@@ -98,9 +98,10 @@ def test_every_message_that_names_a_setting_has_the_line_to_type(repository, con
     without = set()
     for file in (path for package in ("recon", "qnet", "workflow") for path in (repository / package).rglob("*.py")):
         for function in ast.walk(ast.parse(file.read_text())):
-            if isinstance(function, ast.FunctionDef) and not line.search(ast.unparse(function)):
+            if isinstance(function, ast.FunctionDef):
                 said = {name for text in messages(function) for name in named.findall(text)} - TOLD_ELSEWHERE
-                without |= {(file.name, function.name, name) for name in said}
+                if said and not line.search(ast.unparse(function)):  # the text of few functions is needed
+                    without |= {(file.name, function.name, name) for name in said}
     assert without == set()
 
 

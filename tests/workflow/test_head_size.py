@@ -9,15 +9,18 @@ from snakemake.exceptions import WorkflowError
 
 from recon.files.io import sidecar_path, write_json
 from recon.intake.scan import Scan
+from recon.settings import shipped
 from tests.recon.intake import echo_files as ef
+from workflow.lib.run import paths_of
 from workflow.lib.setup.inputs import Inputs
 from workflow.lib.setup.paths import Paths
 from workflow.lib.study.check_table import Record
 from workflow.lib.study.head_size import checked_size
 from workflow.lib.study.intake import Intake
-from workflow.lib.study.study import CheckError, own_study
+from workflow.lib.study.study import CheckError, own_study, simulated_study
 
 SHARP = {"method": "sharp", "radius_mm": 6.0, "smallest_radius_mm": 2.0}
+WIDE = {"matrix": "200x200x60"}
 
 
 def judged(local_field=SHARP, **facts):
@@ -90,3 +93,43 @@ def test_one_or_two_slices_are_refused_whatever_the_method(method):
     assert str(record.problems[0]).endswith(
         "expected at least 3 voxels along every axis, as no method tells the local field in fewer, found 64x64x2"
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "edges", "line"),
+    [
+        ("vsharp", "1 x 1 x 4", 'found 2 mm (--config "local_field={smallest_radius_mm: 2.8}", or a method that'),
+        ("vsharp", "1 x 1 x 10", 'found 6 mm (--config "local_field={radius_mm: 7.0}", or a method that'),
+        ("sharp", "9 x 1 x 1", "0.7 of a voxel's longest edge, 9 mm: smaller spheres stay in their slice), found 6 mm"),
+        ("resharp", "1 x 1 x 10", "spheres of at least 7 mm radius"),
+    ],
+)
+def test_voxels_wider_than_the_smallest_sphere_are_refused_before_any_job(method, edges, line):
+    record, taken = judged(SHARP | {"method": method}, voxel_size_mm=edges, **WIDE)
+    assert record.status == "ERROR" and not taken.scans
+    assert line in str(record.problems[0])
+
+
+def test_a_largest_sphere_below_the_smallest_is_refused_before_any_job():
+    record, _ = judged(
+        {"method": "vsharp", "radius_mm": 1.5, "smallest_radius_mm": 2}, voxel_size_mm="1 x 1 x 1", **WIDE
+    )
+    assert "expected local_field.radius_mm of at least smallest_radius_mm, 2 mm, found 1.5 mm" in str(
+        record.problems[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "edges"), [("vsharp", "0.6 x 0.6 x 2"), ("vsharp", "1 x 1 x 3"), ("lbv", "1 x 1 x 10")]
+)
+def test_voxels_that_the_spheres_in_use_reach_across_are_taken(method, edges):
+    assert judged(SHARP | {"method": method}, voxel_size_mm=edges, **WIDE)[1].scans
+
+
+def test_simulated_voxels_wider_than_the_smallest_sphere_are_refused():
+    cfg = shipped()
+    cfg["local_field"] = cfg["local_field"] | {"method": "vsharp"}
+    assert simulated_study(cfg, paths_of(cfg)).scans
+    cfg["simulate"] = cfg["simulate"] | {"voxel_size_mm": [1.0, 1.0, 4.0]}
+    with pytest.raises(ValueError, match=r"simulate\.voxel_size_mm: expected spheres of at least 2\.8 mm radius"):
+        simulated_study(cfg, paths_of(cfg))

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -9,6 +10,7 @@ import yaml
 from recon.files.io import write_json
 from recon.settings import arm
 from workflow.lib.report.methods import bibtex, methods_text, references
+from workflow.lib.run import Run
 from workflow.scripts import methods
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
@@ -109,12 +111,27 @@ POOLING = {"debray2017", "roever2015", "higgins2009"}
 
 @pytest.mark.parametrize("model", [None, "study"], ids=["training", "validation"])
 def test_what_is_pooled_over_sites_is_told_with_its_sources(model):
-    text = write(config() | {"model": model})
+    cfg = config() | {"model": model}
+    text = methods_text(cfg, [acquisition()], VERSIONS, False, several_sites=True)
     assert (
         "pooled over sites by random effects (restricted maximum likelihood; intervals after Hartung and Knapp" in text
     )
     assert set(cited(text)) >= POOLING
     assert ("Cramér's V with a permutation test" in text) == (model is None)
+    one = write(cfg)
+    assert "also given by site" in text and "also given by" in one
+    assert not re.search("sites|by site", one.split("## References")[0]) and not POOLING & set(cited(one))
+
+
+@pytest.mark.parametrize(("diagnosed", "several"), [("123", True), ("12", False), ("24", False)])
+def test_several_sites_are_those_of_the_diagnosed_subjects(tmp_path, diagnosed, several):
+    table = tmp_path / "participants.tsv"
+    table.write_text("participant_id\tsite\nsub-1\tGraz\nsub-2\tGraz\nsub-3\tOslo\nsub-4\tn/a\n")
+    run = SimpleNamespace(simulated=False, participants=table, cfg=config())
+    run.diagnosed = {f"sub-{subject}": "" for subject in diagnosed}
+    assert Run.several_sites.func(run) == several
+    table.write_text("participant_id\tsite\nsub-1\tGraz\tOslo\n")  # maps need no table that can be read
+    assert not Run.several_sites.func(run)
 
 
 def test_repeated_scans_are_told_where_there_are_some():
@@ -291,6 +308,7 @@ def test_the_script_joins_scans_and_the_sidecars_of_their_maps(tmp_path):
         bibliography=str(tmp_path / "methods.bib"),
         cfg=config(),
         synthetic=False,
+        several_sites=False,
         versions=VERSIONS,
     )
     assert "masks of 1 of 2 scans were supplied" in (tmp_path / "methods.md").read_text()

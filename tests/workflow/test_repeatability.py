@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from snakemake.exceptions import WorkflowError
 
 from recon.intake.scan import Image, Scan, Series
 from tests.workflow.small_run import CONFIG
+from workflow.lib.setup.inputs import Inputs
 from workflow.lib.study.sites import sites_of_scans
 from workflow.scripts import repeatability_report
 
@@ -99,3 +101,42 @@ def test_sites_of_scans_are_read_under_any_name(tmp_path):
     (tmp_path / "sub-1/sub-1_sessions.tsv").write_text("session_id\tsite\tcentre\nses-1\tWard\tOslo\n")
     found = sites_of_scans(tmp_path, map(scan, ("sub-1_ses-1", "sub-1_ses-2")), "centre")
     assert found == {"sub-1_ses-1": "Oslo", "sub-1_ses-2": "Home"}
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (
+            b"session_id\tsite\nses-1\tOslo\textra\n",
+            "a tab-separated table with 2 cells in each line, found 3",
+        ),
+        (b"session_id\tsite\nses-1\tOsl\xf8\n", "a tab-separated table in UTF-8"),
+        (b"session\tsite\nses-1\tOslo\n", "a column `session_id` beside `site`, found session, site"),
+        (b"session_id\tsite\n1\tOslo\n", "names that begin with ses- in column `session_id`, found 1: write ses-1"),
+        (b"session_id\tsite\nses-1\tOslo\nses-1\tWard\n", "one site of ses-1 in column `site`, found Oslo and Ward"),
+        (None, "a tab-separated table in UTF-8, found [Errno 2] No such file"),
+    ],
+    ids=["cells", "bytes", "column", "label", "twice", "link"],
+)
+def test_a_broken_table_of_sessions_is_told_before_any_job(tmp_path, table, said):
+    path = tmp_path / "sub-1/sub-1_sessions.tsv"
+    path.parent.mkdir()
+    path.symlink_to("nowhere") if table is None else path.write_bytes(table)
+
+    class OfRun:
+        repeated, has_r2star, has_nuclei = ["sub-1_ses-1"], True, True
+
+        @property
+        def sites(self):
+            return sites_of_scans(tmp_path, [scan("sub-1_ses-1")], "site")
+
+    with pytest.raises(WorkflowError) as error:
+        Inputs(OfRun()).repeated("{scan}.tsv")(None)
+    assert f"sub-1_sessions.tsv: expected {said}" in str(error.value)
+
+
+def test_sessions_without_a_site_and_rows_given_twice_break_no_table(tmp_path):
+    (tmp_path / "sub-1").mkdir()
+    rows = "session_id\tsite\tage\n1\tn/a\t50\nses-1\tOslo\t50\nses-1\tOslo\t51\n"
+    (tmp_path / "sub-1/sub-1_sessions.tsv").write_text(rows)
+    assert sites_of_scans(tmp_path, [scan("sub-1_ses-1")], "site") == {"sub-1_ses-1": "Oslo"}

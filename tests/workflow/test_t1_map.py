@@ -43,6 +43,7 @@ def test_a_b1_map_gives_the_true_t1(files):
     main(**files, user="bids:user:sub-01/fmap/sub-01_TB1map.nii.gz")
     np.testing.assert_allclose(read_volume(files["t1"]).data, T1_S, rtol=1e-3)
     sidecar = read_json(files["t1"].replace(".nii.gz", ".json"))
+    assert sidecar["B1Unit"] == "percent: Units none, a median of 95"
     assert sidecar["B1Corrected"] is True and "bids:user:sub-01/fmap/sub-01_TB1map.nii.gz" in sidecar["Sources"]
 
 

@@ -14,7 +14,7 @@ from recon.files.io import read_json
 from recon.files.nifti_header import read_header
 from recon.grid import Vector
 from recon.intake.scan import Scan
-from recon.problems import ProblemError
+from recon.problems import IntakeError, ProblemError
 from recon.regions.nuclei import READ_CHI
 from recon.regions.reference import CSF, WHITE_MATTER
 from recon.registry import taken
@@ -41,7 +41,7 @@ from workflow.lib.study.scans import (
 )
 from workflow.lib.study.simulated import planned_sites
 from workflow.lib.study.simulated import voxel_size_mm as planned_voxel_size_mm
-from workflow.lib.study.sites import sites_of_scans
+from workflow.lib.study.sites import sites_of_persons, sites_of_scans
 from workflow.lib.study.study import Study, harmonised, own_data, simulated_study
 
 
@@ -241,6 +241,17 @@ class Run:
             return planned_sites(self.cfg["simulate"])
         scans = [self.scans[name] for name in self.applied]
         return sites_of_scans(self.bids_dir, scans, self.cfg["participants"]["site_column"])
+
+    @cached_property
+    def several_sites(self) -> bool:
+        """Whether the diagnosed subjects come from more than one site, as far as the participants table tells."""
+        if self.simulated:
+            return bool(self.cfg["simulate"]["sites"])
+        try:
+            sites = sites_of_persons(self.participants, self.cfg["participants"]["site_column"])
+        except IntakeError:  # maps need no such table; who needs it says what is wrong
+            return False
+        return len({sites[subject] for subject in self.diagnosed if subject in sites}) > 1
 
     @cached_property
     def repeated(self) -> list[str]:

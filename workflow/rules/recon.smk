@@ -599,6 +599,7 @@ rule methods:
     params:
         code=code("workflow/scripts/methods.py", "workflow/report/methods.md.j2", "resources/references.tsv"),
         cfg=RUN.cfg,
+        several_sites=lambda wildcards: RUN.several_sites,
         synthetic=RUN.simulated,
     script:
         "../scripts/methods.py"

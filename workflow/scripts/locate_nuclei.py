@@ -13,7 +13,6 @@ from recon.regions.localize import (
     LocateNuclei,
     box_around,
     box_mask,
-    expert_box,
     read_boxes,
     region_statistics,
     white_matter,
@@ -58,7 +57,7 @@ def main(
     if user_nuclei:
         labels = user_labels(user_nuclei, image)
         about |= {"Tool": "user", "Sources": [user]}
-    bounds = expert_box(read_boxes(params.boxes), params.boxes, scan, brain.shape) if params.boxes else None
+    bounds = read_boxes(params.boxes).box_of(scan, brain.shape) if params.boxes else None
     source = "nuclei" if bounds is None else "expert"
     if bounds is None and labels.any():
         bounds = box_around(labels, params.box_holds, params.margin_mm, image.voxel_size_mm)

@@ -4,22 +4,13 @@ import numpy as np
 
 from recon.acquisition import Acquisition
 from recon.files.bids import raw_uri
-from recon.files.io import Volume, read_mask, read_volume, write_volume
+from recon.files.io import read_mask, read_volume, write_volume
 from recon.files.sidecars import protocol
 from recon.intake.read import first_magnitude
 from recon.intake.series import series_of
 from recon.relaxation.t1 import t1_map
 from workflow.lib.jobs.job import job
 from workflow.lib.record.references import estimation
-
-
-def _b1(path: str | None, echoes: Volume) -> np.ndarray | float:
-    """Actual over nominal flip angle; 1 where there is no map."""
-    if not path:
-        return 1.0
-    from recon.regions.user_maps import user_b1  # loads interpolation, which nothing else needs here
-
-    return user_b1(path, echoes)
 
 
 def main(
@@ -41,10 +32,16 @@ def main(
     flips_deg = (float(series.facts[0]["FlipAngle"]), facts.flip_angle_deg)
     r2star_hz = read_volume(r2star).data if r2star else None
     timing = {"tr_s": facts.tr_s, "te_s": facts.te_s[0]}
-    factor = _b1(b1, echoes)
+    factor: np.ndarray | float = 1.0
+    about = {"SkullStripped": True, "B1Corrected": bool(b1)}
+    if b1:
+        from recon.regions.user_maps import user_b1  # loads interpolation, which nothing else needs here
+
+        factor, unit = user_b1(b1, echoes)
+        about["B1Unit"] = str(unit)
     fit = t1_map(low, high, brain, r2star_hz=r2star_hz, flips_deg=flips_deg, **timing, b1=factor)
     sources = (*map(raw_uri, series.files), *facts.sources, *filter(None, [user]))
-    about = {"SkullStripped": True, "Sources": sources, "B1Corrected": bool(b1)}
+    about["Sources"] = sources
     if without := float(np.mean(factor[brain] == 0)) if b1 else 0.0:
         about["B1Missing"] = f"in {without:.1%} of the brain mask, where T1 and PD are zero"
         print(f"{b1}: no B1 {about['B1Missing']}")

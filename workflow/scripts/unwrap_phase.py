@@ -4,8 +4,7 @@ from recon.acquisition import Acquisition
 from recon.files.io import read_mask, read_volume, write_mask, write_volume
 from recon.mask.trim import reliable_mask
 from recon.registry import taken
-from recon.unwrap.stage import STAGE, unwrap_phase
-from recon.unwrap.straighten import straightened
+from recon.unwrap.echoes import unwrap_straightened
 from workflow.lib.jobs.job import job
 
 
@@ -19,12 +18,10 @@ def main(
     facts = Acquisition.read(acquisition)
     trimming = taken(reliable_mask, cfg)
     trusted = reliable_mask(volume.data, echoes, read_mask(mask), facts.te_s, facts.grid, **trimming)
-    straight = straightened(volume.data, echoes, trusted, facts.te_s, facts.voxel_size_mm)
-    settings = STAGE.chosen(cfg)
-    phase_rad = unwrap_phase(straight.phase_rad, trusted, facts.te_s, magnitude=echoes, workers=threads, **settings)
-    write_volume(unwrapped, phase_rad, like=volume)
+    found = unwrap_straightened(volume.data, echoes, trusted, facts.te_s, facts.voxel_size_mm, cfg, threads)
+    write_volume(unwrapped, found.phase_rad, like=volume)
     write_mask(reliable, trusted, like=volume)
-    write_mask(singular, straight.singular, like=volume)
+    write_mask(singular, found.singular, like=volume)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recon.files.io import read_volume
-from recon.intake.phase_scale import observe, phase_scale
+from recon.intake.phase_scale import observe, phase_scale, radians_notes
 from recon.problems import IntakeError
 from tests.recon.intake import echo_files as ef
 
@@ -204,3 +204,30 @@ def test_real_phase_beyond_a_turn_is_refused(shared_data):
         pytest.skip(f"{file.name} is not among the real images of this machine")
     raws = [read_volume(file, e).data for e in range(2)]
     assert "values from -4.65724 to 4.70933" in refused(raws, Units="rad")
+
+
+def radians(raws):
+    return radians_notes([observe(np.float32(raw), f"e{i}.nii", None) for i, raw in enumerate(raws, 1)])
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (lambda z: np.degrees(np.angle(z)), "if these are degrees, the phase is 0.0174533 * value"),
+        (ef.siemens, "if these are pixels of 12 bits, the phase is 0.00153398 * value -3.14159"),
+        (lambda z: np.angle(z) / (2 * np.pi), "if these are turns, the phase is 6.28319 * value"),
+        (lambda z: np.angle(z) / 100, "between which they wrap"),
+        (lambda z: np.abs(z), "store it in radians, not unwrapped"),
+        (lambda z: np.unwrap(np.unwrap(np.angle(z), axis=0), axis=1) + 20, "store it in radians, not unwrapped"),
+    ],
+    ids=["degrees", "pixels", "turns", "hundredths", "magnitude", "unwrapped"],
+)
+def test_values_that_must_be_radians_and_are_not_are_refused_with_the_factor(signals, stored, said):
+    with pytest.raises(IntakeError) as error:
+        radians([stored(z) for z in signals])
+    assert said in str(error.value) and "radians" in str(error.value)
+
+
+@pytest.mark.parametrize("stored", [np.angle, ef.positive])
+def test_wrapped_radians_need_no_note(signals, stored):
+    assert radians([stored(z) for z in signals]) == ()

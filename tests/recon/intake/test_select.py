@@ -92,6 +92,23 @@ def test_labels_that_are_not_there_are_refused_with_those_that_are(dataset):
     assert "expected ses-3 (config select.sessions), found ses-1, ses-2" in text
 
 
-def test_a_filter_that_fits_nothing_says_so(dataset):
-    _, problems = selected(dataset, ["01"], acquisition="other")
-    assert "that match `select`, found none" in str(problems["sub-01"][0])
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"run": 3}, "with run-3 (config select), found none, but run-02; run-1; no run"),
+        ({"run": ["run-3", 4]}, "with run-3 or run-4 (config select), found none, but run-02; run-1; no run"),
+        ({"acquisition": "hr", "run": 1}, "with acq-hr, run-1 (config select), found none, but no acq, run-02; "),
+        ({"mt": False}, "with mt-off (config select), found none, but no mt"),
+        ({"suffix": "T2starw"}, "with suffix-T2starw (config select), found none, but suffix-MEGRE"),
+        ({"sessions": ["2"], "rec": "null", "acq": None}, "with ses-2, no rec, no acq (config select)"),
+    ],
+)  # fmt: skip
+def test_a_selection_without_images_says_what_was_asked_and_what_there_is(dataset, chosen, said):
+    scans, problems = selected(dataset, ["01"], **chosen)
+    assert not scans
+    (problem,) = problems["sub-01"]
+    assert said in str(problem)
+
+
+def test_a_label_may_have_its_entity_before_it(dataset):
+    assert sorted(selected(dataset, ["01"], acq="acq-hr")[0]) == ["sub-01_ses-2"]

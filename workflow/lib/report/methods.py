@@ -115,8 +115,9 @@ def cohort(cfg: dict, acquisitions: list[dict]) -> dict:
 
 
 def methods_text(
-    cfg: dict, acquisitions: list[dict], versions: dict[str, str], synthetic: bool, repeated: bool = False
-) -> str:
+    cfg: dict, acquisitions: list[dict], versions: dict[str, str], synthetic: bool,
+    repeated: bool = False, several_sites: bool = False,
+) -> str:  # fmt: skip
     """Methods in Markdown, with numbered references to exactly what was used.
 
     Parameters
@@ -127,6 +128,7 @@ def methods_text(
     versions : software → version
     synthetic : whether the data are simulated
     repeated : whether a subject has several scans
+    several_sites : whether the diagnosed subjects come from more than one site
 
     Returns
     -------
@@ -147,8 +149,8 @@ def methods_text(
 
     text = filled_markdown(
         "methods.md.j2", FILTERS,
-        cfg=cfg, data=data, versions=versions, synthetic=synthetic, repeated=repeated, cite=cite, said=said,
-        head=head_of(cfg["train_scan_model"]["head"]), dealing=SCHEMES[cfg["folds"]["scheme"]],
+        cfg=cfg, data=data, versions=versions, synthetic=synthetic, repeated=repeated, several_sites=several_sites,
+        head=head_of(cfg["train_scan_model"]["head"]), dealing=SCHEMES[cfg["folds"]["scheme"]], cite=cite, said=said,
         fewest_controls=FEWEST_CONTROLS, subgroup_difference=DIFFERENCE, over_sites=OVER_SITES,
     )  # fmt: skip
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import expand
@@ -21,6 +21,7 @@ from workflow.lib.study.applied import seen, site_bound, swapped, weight_files
 from workflow.lib.study.scans import files_of
 from workflow.lib.study.simulated import least_cohort, voxel_size_mm
 
+T = TypeVar("T")
 Patterns = str | list[str]
 Function = Callable[[Wildcards], Any]  # of wildcards, as Snakemake takes it for an input or a param
 
@@ -167,7 +168,8 @@ class Inputs:
             if not self.run.has_nuclei:
                 raise WorkflowError(f"predict, validate: {NO_NUCLEI}")
             path, bundle = self.run.model
-            if found := site_bound(bundle, self.run.applied_sites, self.run.cfg["participants"]["site_column"]):
+            sites = before_any_job(lambda: self.run.applied_sites)
+            if found := site_bound(bundle, sites, self.run.cfg["participants"]["site_column"]):
                 raise WorkflowError(str(IntakeError(found)))
             return str(path) if part == "bundle" else weight_files(bundle, path)
 
@@ -185,6 +187,7 @@ class Inputs:
                 raise WorkflowError(
                     f"repeatability: {NO_NUCLEI.replace('the diagnosis (they choose the slices)', 'it')}"
                 )
+            before_any_job(lambda: self.run.sites)
             return self.files_of(patterns, self.run.repeated)
 
         return files
@@ -216,6 +219,14 @@ class Inputs:
             rulename, (scan or run.first_scan).series, simulated_mm, len(run.diagnosed), cfg["slice_stack"],
             training, of_scan=scan is not None, method=cfg.get(rulename, {}).get("method", ""),
         )  # fmt: skip
+
+
+def before_any_job(read: Callable[[], T]) -> T:
+    """What is read, while the rules' inputs are gathered; a table that cannot be used ends the run in its words."""
+    try:
+        return read()
+    except IntakeError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def joined(*parts: Function) -> Function:

@@ -105,6 +105,14 @@ def of_subjects(enrolment: Enrolment, wanted: Callable[[str], bool]) -> Enrolmen
     return replace(enrolment, problems=problems)
 
 
+def with_notes(enrolment: Enrolment, more: Mapping[str, str]) -> Enrolment:
+    """The same with further notes, a text by subject."""
+    notes = {
+        name: f"{enrolment.notes[name]}; {note}" if name in enrolment.notes else note for name, note in more.items()
+    }
+    return replace(enrolment, notes=enrolment.notes | notes)
+
+
 def _labels(table: pd.DataFrame) -> dict[str, str]:
     if not {"participant_id", "group"} <= set(table):
         return {}

@@ -15,6 +15,7 @@ import numpy as np
 from recon.files.io import Volume, read_json, sidecar_path, write_json
 from recon.files.nifti_header import read_header
 from recon.intake.decide import PrepareEchoes, decide
+from recon.intake.decisions import Decision
 from recon.intake.read import first_magnitude
 from recon.intake.scan import Scan
 from recon.problems import IntakeError, Problem, ProblemError
@@ -77,8 +78,11 @@ def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
             sums = {file: sha256(file) for file in (*series.files, *series.sidecars)}
             own_decisions = kept(decisions, sums, asdict(prepare), code("workflow/scripts/prepare_echoes.py"))
             notes += decisions.notes
-    own = _user_problems(scan)
+    own, b1 = _user_maps(scan)
     problems += own
+    if b1:
+        facts["b1"] += f", {b1}"
+        notes += b1.notes
     if scan.mask and not own and not problems:
         problems += inverted(scan)
     if scan.mask and not own:
@@ -93,9 +97,10 @@ def _decide(scan: Scan, prepare: PrepareEchoes) -> Outcome:
     )
 
 
-def _user_problems(scan: Scan) -> list[Problem]:
-    """What is wrong with the voxels of the user's own mask, labels, lesions and B1 map."""
+def _user_maps(scan: Scan) -> tuple[list[Problem], Decision[int] | None]:
+    """What is wrong with the voxels of the user's own mask, labels, lesions and B1 map; the unit of the latter."""
     from recon.regions.user_maps import (  # SciPy, which a dataset that was checked before does not need
+        B1Map,
         user_b1,
         user_labels,
         user_mask,
@@ -103,15 +108,17 @@ def _user_problems(scan: Scan) -> list[Problem]:
     )
 
     problems: list[Problem] = []
+    unit: Decision[int] | None = None
     files = [(user_mask, scan.mask), (user_labels, scan.nuclei), (user_b1, scan.b1)]
     files += [(partial(user_regions, names=region.names), region.image) for region in scan.regions]
     for read, path in files:
         try:
             if path:
-                read(path, _grid(scan.series.files[0]))
+                found = read(path, _grid(scan.series.files[0]))
+                unit = found.unit if isinstance(found, B1Map) else unit
         except ProblemError as error:
             problems += error.problems
-    return problems
+    return problems, unit
 
 
 def inverted(scan: Scan) -> list[Problem]:

@@ -74,7 +74,7 @@ def check_boxes(path: str | None, scans: Collection[Scan]) -> None:
     """IntakeError with what is wrong with a table of boxes drawn by hand, for the scans that have files."""
     if path is None:
         return
-    from recon.regions.localize import expert_box, read_boxes  # with SciPy: slow to import, and a plan does without
+    from recon.regions.localize import read_boxes  # with SciPy: slow to import, and a plan does without
 
     if not Path(path).is_file():
         line = to_type("locate_nuclei.boxes", "FILE")
@@ -87,7 +87,7 @@ def check_boxes(path: str | None, scans: Collection[Scan]) -> None:
     for scan in scans:
         if Path(image := scan.series.files[0]).is_file():
             try:
-                expert_box(boxes, path, scan.name, read_header(image).shape[:3])
+                boxes.box_of(scan.name, read_header(image).shape[:3])
             except ProblemError as error:
                 problems += error.problems
     if problems:

@@ -1,5 +1,7 @@
 """The files that a simulated cohort will have, known before it is simulated."""
 
+from collections.abc import Sequence
+
 from recon.files.io import sidecar_path
 from recon.intake.facts import of_both_parts
 from recon.intake.scan import Image, Scan, Series
@@ -49,6 +51,12 @@ def planned_sites(simulate: dict) -> dict[str, str]:
     """Scan → site, empty in a cohort of one centre."""
     cohort = Simulate(**simulate)
     return {name: site_of_scan(cohort, name) for name in scan_names(simulate)}
+
+
+def voxel_sizes_mm(simulate: dict) -> dict[str, Sequence[float]]:
+    """Site → edges of a voxel of its scans [mm]; a cohort of one centre has the site ""."""
+    cohort = Simulate(**simulate)
+    return {site: at_site(cohort, site).voxel_size_mm for site in cohort.sites or [""]}
 
 
 def voxel_size_mm(simulate: dict, name: str) -> tuple[float, ...]:

@@ -1,7 +1,7 @@
 """The data of a run as the rules see them: usable scans, who can be diagnosed, what was left out and why."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,13 +21,13 @@ from workflow.lib.report.cohort import flow
 from workflow.lib.setup.paths import Paths, user_datasets
 from workflow.lib.setup.variants import merged
 from workflow.lib.study.check_table import Record, text, write_all
-from workflow.lib.study.enrolment import Enrolment, enrol, of_message, of_subjects
-from workflow.lib.study.head_size import checked_size
+from workflow.lib.study.enrolment import Enrolment, enrol, of_message, of_subjects, with_notes
+from workflow.lib.study.head_size import checked_size, sphere_problem
 from workflow.lib.study.intake import take_in, with_problems
 from workflow.lib.study.participants import Participants
 from workflow.lib.study.ratings import Ratings, failed, rated_out, read_ratings
-from workflow.lib.study.simulated import planned_scans
-from workflow.lib.study.sites import sites_of_scans
+from workflow.lib.study.simulated import planned_scans, voxel_sizes_mm
+from workflow.lib.study.sites import broken_sessions, sites_of_scans
 from workflow.lib.study.verdict import exclude, in_study, must_stop, not_diagnosed
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def simulated_study(cfg: dict, paths: Paths) -> Study:
         raise IntakeError([Problem("config, select", "a dataset to select from (bids_dir)", "a simulated cohort")])
     if cfg["ratings"]:
         raise IntakeError([Problem("config, ratings", "a dataset of persons (bids_dir)", "a simulated cohort")])
-    if problem := _not_simulated(cfg):
+    if problem := _not_simulated(cfg) or _too_wide(cfg):
         raise IntakeError([problem])
     return Study(scans=planned_scans(cfg["simulate"], paths), unfit={}, maps_only={}, records=[], flow=None)
 
@@ -101,6 +101,14 @@ def _not_simulated(cfg: dict) -> Problem | None:
     except ValueError as error:
         return of_message("config, simulate.sites", str(error).removeprefix("folds: "))
     return None
+
+
+def _too_wide(cfg: dict) -> Problem | None:
+    """Why the voxels of a site do not suit the background removal."""
+    sizes_mm = voxel_sizes_mm(cfg["simulate"])
+    places = {site: f"config, simulate{f'.sites.{site}' if site else ''}.voxel_size_mm" for site in sizes_mm}
+    wide = (sphere_problem(places[site], size, cfg["local_field"]) for site, size in sizes_mm.items())
+    return next(filter(None, wide), None)
 
 
 def own_study(
@@ -142,9 +150,11 @@ def own_study(
     subjects = sorted({scan.subject for scan in scans.values()})
     table = enrol(bids_dir / "participants.tsv", subjects, cfg["participants"], **dealing(cfg), rated_out=out)
     table = of_subjects(table, select.takes_subject)
-    told = replace(table, maps_only=table.maps_only | out)
     column = cfg["participants"]["site_column"]
-    sites = _sites(bids_dir, scans.values(), column) if told.has_sites else {}
+    broken = broken_sessions(bids_dir, subjects, column) if first_look else {}
+    told = with_notes(replace(table, maps_only=table.maps_only | out), {s: _lost(one) for s, one in broken.items()})
+    known = [scan for scan in scans.values() if scan.subject not in broken]
+    sites = sites_of_scans(bids_dir, known, column) if told.has_sites and first_look else {}  # for notes
     records = in_study(taken, told, sites, chi_echoes, cfg["on_error"])
     if cfg["locate_nuclei"]["method"] == "none":
         records = [replace(one, facts=one.facts | {"nuclei": "none"}) if one.facts else one for one in records]
@@ -164,12 +174,9 @@ def own_study(
     )
 
 
-def _sites(bids_dir: Path, scans: Iterable[Scan], column: str) -> dict[str, str]:
-    """Scan → site, for notes alone: a table of sessions that cannot be read is told by those who need it."""
-    try:
-        return sites_of_scans(bids_dir, scans, column)
-    except IntakeError:
-        return {}
+def _lost(broken: Problem) -> str:
+    """The note on a table of sessions that tells no site."""
+    return f"{broken}; `maps` and the diagnosis go without it, `repeatability`, `predict` and `validate` stop"
 
 
 def dealing(cfg: Mapping) -> dict:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from recon.intake.scan import Scan
 from recon.problems import Problem, printable, to_type
 from workflow.lib.study.check_facts import UNKNOWN_MODEL
-from workflow.lib.study.check_table import MOST, Record, status
+from workflow.lib.study.check_table import Record, status
 from workflow.lib.study.enrolment import Enrolment
 from workflow.lib.study.intake import Intake
 from workflow.lib.words import counts as counts_of
 
+MOST_KINDS = 4  # of scanners and protocols that a note describes
 PROTOCOL = {  # what tells protocols of a scanner apart: how a note says it
     "te_ms": "TE {} ms",
     "tr_s": "TR {} s",
@@ -122,8 +123,8 @@ def _kinds(records: Mapping[str, Record], labels: Mapping[str, str]) -> list[str
     if len(counts) < 2:
         return []
     kinds = sorted(counts, key=lambda kind: (-counts[kind].total(), kind))
-    told = [f"{kind}: {counts_of(dict(sorted(counts[kind].items())))}" for kind in kinds[:MOST]]
-    told += [f"{len(kinds) - MOST} more"] if len(kinds) > MOST else []
+    told = [f"{kind}: {counts_of(dict(sorted(counts[kind].items())))}" for kind in kinds[:MOST_KINDS]]
+    told += [f"{len(kinds) - MOST_KINDS} more"] if len(kinds) > MOST_KINDS else []
     what = "protocols" if len(scanners) == 1 else "scanners" if len(kinds) == len(scanners) else "scanners or protocols"
     unknown = any(UNKNOWN_MODEL in scanner or scanner == "not told" for scanner in scanners)
     more = "; scanners of unknown model may be several" if unknown else ""
