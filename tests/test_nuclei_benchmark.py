@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.nuclei import KEYS, errors, main, surface_distance_mm, widened
+from benchmarks import nuclei
+from benchmarks.nuclei import KEYS, compare, errors, main, summary, surface_distance_mm, widened
 from benchmarks.nuclei_shapes import dice, fitted
 from recon.problems import ProblemError
 from recon.regions.nuclei import rotation
-from recon.regions.shapes import Surface
+from recon.regions.shapes import LABELS, Surface
 
 
 def box(start):
@@ -60,6 +61,38 @@ def test_errors_tell_what_is_the_labels_from_what_is_the_maps():
     off = ["mean", "mean_of_contrast", "core", "map_mean", "map_core", "both_mean", "label_ppb", "map_ppb"]
     assert found["caudate"][off].tolist() == pytest.approx([4, 8, 20, 25, 0, 30, 4, 20])
     assert found.loc["mean_5"].tolist() == [100, 0] and found.loc["mean_of_contrast_5"].tolist() == [0, 0]
+
+
+def test_a_label_is_scored_against_the_true_one_in_both_maps(monkeypatch):
+    """A caudate a voxel of ten off, a red nucleus that is missed, a part of the pallidum that only `finer` has."""
+    monkeypatch.setattr(nuclei, "volumes_mm3", lambda: dict.fromkeys(LABELS, 4000.0))
+    true, found, finer = np.zeros((3, 40, 40, 40), np.uint8)
+    true[5:15, 5:15, 5:15], true[5:15, 25:35, 5:15], true[25:35, 5:15, 5:15] = 1, 9, 5
+    found[6:16, 5:15, 5:15], found[25:35, 5:15, 5:15], finer[25:35, 5:15, 5:15] = 1, 19, 19
+    chi = np.where(true == 1, 0.05, 0.01).astype(np.float32)
+    chi[25:35, 5:15, 5:15], chi[5:15, 25:35, 5:15] = 0.12, 0.2
+    chi[5, 5:15, 5:15] = 0  # not known
+    maps = {"chi": chi, "true_chi": 2 * chi, "nuclei": true, "finer": finer}
+    names = {label: LABELS[label] for label in (1, 5, 7, 9, 19)}
+    rows = {row["nucleus"]: row for row in compare(found, maps, names, np.array([1, 1, 2.0]), 2.0, {1: 0.7})}
+    assert set(rows) == {"caudate", "pallidum", "red_nucleus", "pallidum_external"}, "what the head lacks has no row"
+    caudate = rows["caudate"]
+    assert caudate["dice"] == pytest.approx(0.9) and caudate["surface_distance_mm"] == pytest.approx(1)
+    assert caudate["mean_ppm"] == pytest.approx((9 * 0.05 + 0.01) / 10)  # unknown voxels do not count
+    assert caudate["true_ppm"] == pytest.approx(0.05) and caudate["truth_ppm"] == pytest.approx(0.1)
+    assert caudate["volume_share"] == pytest.approx(1.0)  # 1000 voxels of 2 mm3, twice as large in the template
+    assert caudate["expected_dice"] == 0.7 and np.isnan(rows["pallidum"]["expected_dice"])
+    assert rows["pallidum"]["dice"] == rows["pallidum_external"]["dice"] == 1, "the whole is found in its part"
+    missed = rows["red_nucleus"]
+    assert missed["dice"] == missed["confidence"] == 0 and np.isnan(missed["mean_ppm"])
+
+
+def test_the_mean_is_over_whole_nuclei_that_every_method_knows():
+    rows = [scored() | {"dice": 0.8}, scored() | {"dice": 0.9, "hemisphere": "R"}, scored("putamen") | {"dice": 0.75}]
+    rows += [scored("accumbens") | {"dice": 0.1}, scored("thalamus", share=0.3) | {"dice": 0.2}]
+    found = summary(pd.DataFrame(rows)).iloc[0]
+    assert found["caudate"] == pytest.approx(0.85) and found["accumbens"] == pytest.approx(0.1)
+    assert "thalamus" not in found and found["mean"] == pytest.approx((0.85 + 0.75) / 2)
 
 
 def test_rows_that_a_table_holds_are_not_made_again(tmp_path, capsys):

@@ -4,7 +4,7 @@ import numpy as np
 
 from recon.grid import Vector
 from recon.problems import Problem, ProblemError, to_type
-from recon.regions.nuclei import nucleus_names
+from recon.regions.shapes import LABELS
 
 CSF, WHITE_MATTER = "csf", "white_matter"  # as the setting calls them, beside the names of the nuclei
 # of a region; the smallest whose mean was checked, 0.45 ml in 29 voxels, had a standard error of up to 6 ppb
@@ -12,8 +12,8 @@ LEAST_ML, LEAST_VOXELS = 0.3, 20
 
 
 def region_names() -> list[str]:
-    """All regions that can be the reference."""
-    return [CSF, WHITE_MATTER, *nucleus_names()]
+    """All regions that can be the reference: every nucleus and part of one that a label image may hold."""
+    return [CSF, WHITE_MATTER, *dict.fromkeys(name for name, _ in LABELS.values())]
 
 
 def refusal(name: str, expected: str, found: str) -> ProblemError:

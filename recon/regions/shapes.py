@@ -80,8 +80,9 @@ def whole(labels: np.ndarray) -> np.ndarray:
 
 
 def nucleus(labels: np.ndarray, name: str) -> np.ndarray:
-    """(X, Y, Z) bool, both sides of a nucleus in the (X, Y, Z) labels."""
-    return np.isin(whole(labels), [label for label, (of, _) in nucleus_labels().items() if of == name])
+    """(X, Y, Z) bool, both sides of a nucleus, or of a part of one, in the (X, Y, Z) labels."""
+    sides = [voxels_of(labels, label) for label, (of, _) in LABELS.items() if of == name]
+    return np.logical_or.reduce(sides)
 
 
 def polynomials(directions: np.ndarray) -> np.ndarray:

@@ -7,11 +7,14 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from recon.__main__ import main
-from recon.files.io import Volume, read_volume, write_volume
-from recon.regions import deformation
+from recon.files.io import Volume, read_json, read_volume, write_volume
+from recon.maths.affine import of_box
+from recon.regions import deformation, locate
 from recon.regions.confidence import DOUBTFUL, confidence
 from recon.regions.deformation import HIGH_MM, LOW_MM, SHAPE, STEP_MM, bend, displaced, grid_points
+from recon.regions.detail import Detail
 from recon.regions.nuclei import nucleus_labels, template_labels
+from recon.regions.registration import Registration
 from recon.regions.shapes import FIRST_NEW, LABELS, NUCLEI, WHOLE, divided, label_points, names_in, voxels_of, whole
 from recon.regions.template import read_template
 
@@ -90,6 +93,54 @@ def test_nuclei_in_water_are_a_phantom(head, tmp_path, capsys):
     assert "chimap.nii.gz: expected a brain that the template fits" in capsys.readouterr().err
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """The registration of `head`, which lies as the template does, is given; the deformation is a coarse one."""
+    fit = Registration(subject_to_mni=np.eye(4), mutual_information=1.0, correlation=0.9, detail=Detail(0.5, 0.1))
+    monkeypatch.setattr(locate, "registered", lambda *maps: fit)
+    monkeypatch.setattr(deformation, "SMOOTHING_MM", (8.0,))
+    monkeypatch.setattr(deformation, "ITERATIONS", 3)
+
+
+def stage(folder, name):
+    """Labels and sidecar of the stage with the method `shapes`."""
+    assert main(["nuclei", str(folder), str(folder / name), "--set", "method=shapes"]) == 0
+    return read_volume(folder / name / "dseg.nii.gz").data, read_json(folder / name / "dseg.json")
+
+
+def agreement(labels, truth):
+    return np.mean([dice(whole(labels) == label, truth == label) for label in nucleus_labels()])
+
+
+@pytest.fixture(scope="module")
+def deep(head):
+    """The deep brain of `head`."""
+    affine, *maps = head
+    low = np.floor((LOW_MM - affine[:3, 3]) / VOXEL_MM).astype(int)
+    box = tuple(
+        slice(max(a, 0), b) for a, b in zip(low, low + np.ceil((HIGH_MM - LOW_MM) / VOXEL_MM).astype(int), strict=True)
+    )
+    return of_box(affine, box), *(data[box] for data in maps)
+
+
+def test_susceptibility_alone_bends_the_shapes(deep, quick, tmp_path):
+    write(tmp_path, deep, t1w=None)
+    labels, about = stage(tmp_path, "out")
+    affine_alone = label_points(points_of(labels.shape, deep[0])).reshape(labels.shape)
+    assert about["Method"] == "shapes" and about["Registration"]["DeformationKept"]
+    assert agreement(labels, deep[2]) > agreement(affine_alone, deep[2]) + 0.03
+
+
+def test_r2star_takes_part_where_it_lies_beside_the_map(deep, quick, tmp_path):
+    affine, mask, truth, chi, _ = deep
+    noise = np.random.default_rng(5).standard_normal(mask.shape)
+    nothing_shows, r2star_hz = np.where(mask, 0.01 * noise + 0.002, 0), np.where(mask, 17 + 120 * (chi + 0.03), 0)
+    write(tmp_path, deep, chimap=nothing_shows, r2star=r2star_hz)
+    labels, _ = stage(tmp_path, "out")
+    affine_alone = label_points(points_of(labels.shape, affine)).reshape(labels.shape)
+    assert agreement(labels, truth) > agreement(affine_alone, truth) + 0.03
+
+
 def myelin(labels, t1w):
     return np.where((t1w > np.percentile(t1w[t1w > 0], 60)) & (labels == 0), -0.03, 0)
 
@@ -116,6 +167,7 @@ def test_a_map_of_somebody_else_is_enough(head, tmp_path):
     [
         (dict(chimap=None), "chimap.nii.gz: expected a readable NIfTI"),
         (dict(t1w=np.ones((4, 4, 4))), "t1w.nii.gz: expected the grid of chimap.nii.gz, (82, 98, 82), found (4, 4, 4)"),
+        (dict(r2star=np.ones((4, 4, 4))), "r2star.nii.gz: expected the grid of chimap.nii.gz, (82, 98, 82), found "),
         (dict(mask=np.ones((4, 4, 4))), "mask.nii.gz: expected the grid of chimap.nii.gz"),
         (dict(mask=np.zeros((82, 98, 82))), "mask.nii.gz: expected a 3-D mask that is not empty"),
         (dict(chimap="ppb"), "chimap.nii.gz: expected susceptibility in ppm, 95 % of it below 2, found "),

@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
 from recon.combine import Reference, combine_echoes, described, mean_error, reference_voxels, zero_of
+from recon.files.home import HOME
 from recon.pipeline import reconstruct
 from recon.regions.fluid import LARGEST_R2STAR_HZ, ventricular_fluid
-from recon.regions.nuclei import nucleus_labels, nucleus_names
+from recon.regions.nuclei import nucleus_labels
 from recon.regions.reference import LEAST_VOXELS, checked, region_names
-from recon.regions.shapes import nucleus
+from recon.regions.shapes import LABELS, nucleus
 from tests.recon.arms import CONSENSUS
 from tests.recon.physics import ball
 from tests.recon.test_chain import MASK, scene
@@ -122,7 +124,23 @@ def test_a_nucleus_is_both_of_its_sides():
     np.testing.assert_array_equal(nucleus(np.array([0, 3, 5, 19, 22]), "pallidum"), [False, False, True, True, True])
     found = {nucleus_labels()[label][1] for label in labels[nucleus(labels, "putamen")]}
     assert found == {"L", "R"}
-    assert set(region_names()) == {"csf", "white_matter", *nucleus_names()}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("pallidum_external", {19, 20}), ("pallidum_internal", {21, 22}), ("pallidum", {5, 6, 19, 20, 21, 22})],
+)
+def test_the_reference_may_be_a_part_of_the_pallidum(name, values):
+    labels = np.arange(max(LABELS) + 1, dtype=np.uint8)
+    assert set(labels[nucleus(labels, name)].tolist()) == values
+
+
+def test_every_label_of_an_image_may_be_the_reference_and_the_settings_say_so():
+    names = region_names()
+    assert names == ["csf", "white_matter", *dict.fromkeys(name for name, _ in LABELS.values())]
+    schema = yaml.safe_load((HOME / "workflow/schemas/config.schema.yaml").read_text("utf-8"))
+    told = schema["properties"]["combine_echoes"]["properties"]["reference"]["enum"]
+    assert set(told) == {"whole_brain", *names, "none"}
 
 
 def test_the_reference_is_described():

@@ -118,6 +118,18 @@ def test_the_user_s_labels_give_the_nucleus(files, tmp_path):
         )  # fmt: skip
 
 
+def test_the_user_s_label_of_a_small_nucleus_is_a_reference_too(files, tmp_path):
+    own = str(tmp_path / "own_dseg.nii.gz")
+    left = np.arange(SHAPE[0])[:, None, None] < 30
+    write_volume(own, np.where(VENTRICLES, np.where(left, 15, 21), 0).astype(np.uint8), LIKE)
+    for name, side in {"subthalamic_nucleus": left, "pallidum_internal": ~left}.items():
+        reference_region.main(
+            **given(files, "mask", "eroded", "acquisition", "region"), name=name, t1w=files["mask"],
+            user_nuclei=own, user="bids:own:dseg",
+        )  # fmt: skip
+        np.testing.assert_array_equal(read_mask(files["region"]), VENTRICLES & side)
+
+
 def test_a_nucleus_lies_where_the_nuclei_of_the_scan_are_placed(files, monkeypatch):
     """By the same method, from the same maps but for the constant that is still to be taken off."""
     seen = {}

@@ -68,6 +68,15 @@ def test_a_reference_that_no_scan_can_have_is_refused():
         check_reference(6, "putamen", "none", "data")
 
 
+def test_a_nucleus_that_the_method_does_not_place_is_a_reference_only_where_it_is_drawn():
+    for name, method in {"subthalamic_nucleus": "template", "pallidum_internal": "network"}.items():
+        with pytest.raises(ValueError, match=f"method {method} places.* found {name}; --config .*method: shapes}}"):
+            check_reference(6, name, method, "data")
+        check_reference(6, name, method, "data", drawn=True)
+        check_reference(6, name, "shapes", "data")
+    check_reference(6, "subthalamic_nucleus", "network", "data")
+
+
 def test_arlo_of_two_echoes_is_refused():
     expected = (
         "data: expected 3 echoes for r2star_map.method arlo, found 2, enough for --config .r2star_map={method: irls}"

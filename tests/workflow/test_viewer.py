@@ -235,3 +235,26 @@ def test_pages_stay_small_and_stand_alone(page):
     html = page[0].read_text("utf-8")
     assert_self_contained(html)
     assert len(html) < 3e6 and "<noscript>" in html and (HOME / "resources/viewer/LICENSE").exists()
+
+
+def test_the_page_has_what_the_program_of_the_viewer_asks_for(page):
+    code = str(script("viewer.js"))
+    ids, classes = set(re.findall(r'"#([\w-]+)"', code)), set(re.findall(r'(?:this|pane)\.find\("([\w-]+)"\)', code))
+    classes |= set(re.findall(r'"([a-z]+)"', re.search(r"for \(const name of \[(.*?)\]\) this\.find", code)[1]))
+    assert {"open", "told", "planes"} <= ids and {"map", "low", "high", "reset", "slices"} <= classes
+    html = page[0].read_text("utf-8")
+    section = html[html.index('<section id="viewer"') : html.index("</section>", html.index('<section id="viewer"'))]
+    assert [name for name in ids if html.count(f'id="{name}"') != 1] == []
+    assert [name for name in classes if section.count(f'class="{name}"') != 2] == [], "once a pane"
+    for name in ("program", "images", "further"):
+        assert f"viewer.dataset.{name}" in code and f'data-{name}="viewer/' in section
+    labelled = re.sub(r"<label>.*?</label>", "", section, flags=re.S)
+    assert "<select" not in labelled and "<input" not in labelled, "every control has its label"
+
+
+def test_a_printed_page_has_its_pictures_and_no_viewer(page):
+    html = page[0].read_text("utf-8")
+    rules = " ".join(re.findall(r"@media print \{(.*?)\}\s*(?:</style>|\}|$)", html, re.S))
+    assert re.search(r"#viewer[^{}]*\{ display: none", rules) and "break-inside: avoid" in html
+    assert not re.search(r"(img|figure|table|\.banner|\.warning)[^{},]*\{[^}]*display: none", rules)
+    assert html.count("data:image/png;base64,") > 5

@@ -91,7 +91,9 @@ class Run:
         n_echoes = number_of_echoes(study.scans.values(), bids_dir_of(cfg))
         check_r2star(n_echoes, cfg["r2star_map"]["method"], bids_dir_of(cfg))
         check_coils(n_echoes, cfg["r2star_map"], bids_dir_of(cfg))
-        check_reference(n_echoes, cfg["combine_echoes"]["reference"], cfg["locate_nuclei"]["method"], bids_dir_of(cfg))
+        reference, method = cfg["combine_echoes"]["reference"], cfg["locate_nuclei"]["method"]
+        drawn = all(scan.nuclei for scan in study.scans.values())
+        check_reference(n_echoes, reference, method, bids_dir_of(cfg), drawn)
         if first_look:
             check_boxes(cfg["locate_nuclei"]["boxes"], study.scans.values())
             check_swi(cfg["swi_map"], voxel_sizes_mm(cfg, study.scans))

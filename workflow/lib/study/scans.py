@@ -10,7 +10,8 @@ from recon.intake.scan import Scan
 from recon.maths.boxes import slice_axis
 from recon.needs import LEAST_ECHOES
 from recon.problems import IntakeError, Problem, ProblemError, to_type
-from recon.regions.reference import CSF, region_names
+from recon.regions.reference import CSF, WHITE_MATTER, region_names
+from recon.regions.shapes import names_of
 from recon.registry import look_up
 
 
@@ -56,8 +57,17 @@ def check_coils(n_echoes: int, settings: Mapping[str, Any], where: str) -> None:
         raise IntakeError([Problem(where, f"three echoes or more for r2star_map.coils {coils}", found)])
 
 
-def check_reference(n_echoes: int, reference: str, nuclei: str, where: str) -> None:
-    """Refuse a reference that no scan can have: IntakeError for fluid without R2*, ValueError without nuclei."""
+def check_reference(n_echoes: int, reference: str, nuclei: str, where: str, drawn: bool = False) -> None:
+    """Refuse a reference that scans cannot have: IntakeError for fluid without R2*, ValueError for a nucleus unplaced.
+
+    Parameters
+    ----------
+    n_echoes : of every scan
+    reference : `combine_echoes.reference`
+    nuclei : `locate_nuclei.method`
+    where : the dataset
+    drawn : whether every scan comes with labels of the user, whose nuclei are looked at when the region is made
+    """
     if reference == CSF and n_echoes == 1:
         expected = "two echoes or more for combine_echoes.reference csf, which R2* shows"
         found = f"1, enough for {to_type('combine_echoes.reference', 'whole_brain')}"
@@ -67,6 +77,12 @@ def check_reference(n_echoes: int, reference: str, nuclei: str, where: str) -> N
             f"config combine_echoes.reference: expected whole_brain, csf or none where nothing is located, found "
             f"{reference} with locate_nuclei.method none; {to_type('locate_nuclei.method', 'template')} locates it, "
             f"{to_type('combine_echoes.reference', 'whole_brain')} needs nothing located"
+        )
+    placed = {name for name, _ in names_of(nuclei).values()}
+    if reference in region_names() and reference not in {CSF, WHITE_MATTER, *placed} and not drawn:
+        raise ValueError(
+            f"config combine_echoes.reference: expected a nucleus that locate_nuclei.method {nuclei} places, or labels "
+            f"of your own in every scan, found {reference}; {to_type('locate_nuclei.method', 'shapes')} places it"
         )
 
 
