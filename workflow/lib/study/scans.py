@@ -78,8 +78,8 @@ def check_reference(n_echoes: int, reference: str, nuclei: str, where: str, draw
             f"{reference} with locate_nuclei.method none; {to_type('locate_nuclei.method', 'template')} locates it, "
             f"{to_type('combine_echoes.reference', 'whole_brain')} needs nothing located"
         )
-    placed = {name for name, _ in names_of(nuclei).values()}
-    if reference in region_names() and reference not in {CSF, WHITE_MATTER, *placed} and not drawn:
+    labelled = reference in region_names() and reference not in {CSF, WHITE_MATTER}
+    if labelled and not drawn and reference not in {name for name, _ in names_of(nuclei).values()}:
         raise ValueError(
             f"config combine_echoes.reference: expected a nucleus that locate_nuclei.method {nuclei} places, or labels "
             f"of your own in every scan, found {reference}; {to_type('locate_nuclei.method', 'shapes')} places it"
