@@ -126,8 +126,8 @@ def _agreement(phase: np.ndarray, region: np.ndarray, rad: float, axis: int) -> 
     Equal values were set, by a mask.
     """
     before, after = edge_ends(axis)
-    both = region[before] & region[after]
-    step = phase[after][both] - phase[before][both]
+    both = (region[before] & region[after]).T  # in the order of files, in which a mask chooses fastest
+    step = phase[after].T[both] - phase[before].T[both]
     step = step[step != 0]
     return float(np.cos(rad * step).mean(dtype=float)) if len(step) >= LEAST_PAIRS else None
 
@@ -202,6 +202,7 @@ def at_largest(magnitude: np.ndarray) -> Top:
     """What the voxels with signal, above the mean, of a magnitude (X, Y, Z) have; values are counted in a sample."""
     finite = finite_part(magnitude)
     largest = float(finite.max(initial=0))
+    finite = finite.T  # in the order of files, in which a mask chooses fastest
     strong = finite[finite > finite.mean(dtype=float)] if finite.size else finite
     levels = len(np.unique(strong[:: max(1, strong.size // SAMPLES)]))
     share = np.count_nonzero(strong == np.float32(largest)) / max(strong.size, 1)
