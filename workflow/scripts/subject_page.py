@@ -100,6 +100,7 @@ def look_at_echoes(
     voids = Voids.of(signal_voids(signal.data, inside, te_s, series.grid), r2star and r2star.data[box], maximum_hz)
     misfit = read_volume(files.misfit).data[box] if files.misfit else None
     numbers = ghosts | image_measures(signal.data[..., 0], inside, chi, misfit)
+    del misfit
     shading = evenness(signal.data[..., 0], inside, series.voxel_size_mm)
     number = last if len(read_header(files.local_field).shape) == 4 else 0
     local, whole = read_box(files.local_field, box, [number])
@@ -108,9 +109,11 @@ def look_at_echoes(
     residual = field_residual(local.data, chi, signal.data, series)
     del local
     ends = list(dict.fromkeys((0, last)))
-    (phase, wrapped), (smooth, unwrapped) = (read_box(path, box, ends) for path in (files.phase, files.unwrapped))
     for echo in ends:
-        pictures += drawn(phase_images(wrapped.pop(echo), unwrapped.pop(echo), te_s[echo], brain))
+        wrapped, unwrapped = (read_volume(path, echo) for path in (files.phase, files.unwrapped))
+        pictures += drawn(phase_images(wrapped, unwrapped, te_s[echo], brain))
+        del wrapped, unwrapped  # before the boxes are read
+    phase, smooth = (read_box(path, box)[0] for path in (files.phase, files.unwrapped))
     seen = phase.data, smooth.data, signal.data, reliable[box], singular[box], te_s, series.voxel_size_mm
     return pictures, phase_quality(*seen, snr=numbers[SNR]).before(shading), numbers, voids, residual
 
