@@ -108,7 +108,7 @@ def more_code(text):
 
 
 def more_text(text):
-    return text + "<!-- edited -->\n"
+    return text + "# edited\n"
 
 
 BACKGROUND, PROFILE = "recon/background/spherical.py", "workflow/profiles/default/profile.yaml"
