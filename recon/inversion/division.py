@@ -244,8 +244,9 @@ def _refinement(
     Outside the cone nothing ever changes, so that only the lines along x that meet it are transformed again, and only
     the planes across x and their rows along z that hold structures are read again.
     """
-    lines, holding = cone.any(0), M.any((1, 2))
-    rows, M = M.any(2)[holding], M[M.any(2)]
+    lines, rows = cone.any(0), np.logical_or.reduce(M, axis=2)
+    holding = rows.any(1)
+    rows, M = rows[holding], M[rows]
     beyond = ~cone[:, lines]
     X = np.zeros((transform.box[0], np.count_nonzero(lines)), np.complex64)
 
